@@ -1,0 +1,37 @@
+/** The worker of the example, in a process of its own: what a host application would start in any of its replicas. */
+import { createWorker, type Dispatcher, smtp, webhook } from '../src/index.ts';
+
+const { DATABASE_URL, SMTP_PORT, WEBHOOK_URL, WEBHOOK_SECRET } = process.env;
+if (!DATABASE_URL || !SMTP_PORT || !WEBHOOK_URL || !WEBHOOK_SECRET) throw new Error('started by demo.ts');
+
+/** Nobody watches a demonstration for the five minutes that a webhook's second retry would wait. */
+const impatient = (dispatcher: Dispatcher): Dispatcher => ({ ...dispatcher, retryDelaysSeconds: [0.5, 1, 2, 4] });
+
+const worker = createWorker({
+  connectionString: DATABASE_URL,
+  brand: { appName: 'Acme Workspaces', baseUrl: 'https://acme.example' },
+  pollSeconds: 0.2,
+  dispatchers: {
+    smtp: impatient(
+      smtp({
+        host: '127.0.0.1',
+        port: Number(SMTP_PORT),
+        tls: 'none',
+        from: { name: 'Acme', address: 'noreply@acme.example' },
+      }),
+    ),
+    webhook: impatient(
+      webhook({ endpoint: { url: WEBHOOK_URL, secret: WEBHOOK_SECRET }, egress: { allowCidrs: ['127.0.0.0/8'] } }),
+    ),
+  },
+});
+
+/** The demonstration may end before it can send a signal; then the channel to it closes. */
+async function end(): Promise<void> {
+  await worker.stop();
+  if (process.connected) process.disconnect();
+}
+process.once('SIGTERM', () => void end());
+process.once('disconnect', () => void end());
+await worker.start();
+process.stdout.write('ready\n');

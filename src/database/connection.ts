@@ -1,0 +1,75 @@
+/** What `tx` may be: the one place that knows how each driver runs a statement in the caller's transaction. */
+import { type SQL, sql } from 'drizzle-orm';
+import { InvalidNotificationError } from '../errors.ts';
+
+/** A Drizzle transaction or database (node-postgres, postgres-js, PGlite). */
+export interface DrizzleTransaction {
+  execute(query: SQL): PromiseLike<unknown>;
+}
+
+/** A `pg` client, pool or PGlite instance or transaction. */
+export interface QueryTransaction {
+  query(text: string, values: unknown[]): PromiseLike<{ rows: unknown[] }>;
+}
+
+/** A postgres-js `sql` or transaction `sql`. */
+export interface UnsafeTransaction {
+  unsafe(text: string, values: never[]): PromiseLike<unknown>;
+}
+
+/** One of pg-boss's adapters, for example `fromKysely(trx)`. */
+export interface AdapterTransaction {
+  executeSql(text: string, values?: unknown[]): Promise<{ rows: unknown[] }>;
+}
+
+/** The caller's open transaction, of whatever driver. */
+export type Transaction = DrizzleTransaction | QueryTransaction | UnsafeTransaction | AdapterTransaction;
+
+/** A statement whose every parameter is text; `$1` is the first. Casts belong into the SQL text. */
+export interface Statement {
+  readonly text: string;
+  readonly values: readonly (string | null)[];
+}
+
+/** Runs one statement in the caller's transaction and answers with its rows. */
+export async function run<Row>(tx: Transaction, statement: Statement): Promise<Row[]> {
+  if (hasMethod(tx, 'executeSql')) return rowsOf(await tx.executeSql(statement.text, [...statement.values]));
+  // Drizzle first: its databases have a `query` too, but an object of relations.
+  if (hasMethod(tx, 'execute')) return rowsOf(await tx.execute(drizzleSql(statement)));
+  if (hasMethod(tx, 'unsafe')) return rowsOf(await tx.unsafe(statement.text, [...statement.values] as never[]));
+  if (hasMethod(tx, 'query')) return rowsOf(await tx.query(statement.text, [...statement.values]));
+  throw new InvalidNotificationError([
+    {
+      path: 'tx',
+      message:
+        'is no transaction; pass a Drizzle transaction, a pg client, a postgres-js sql, a PGlite instance or an adapter of pg-boss',
+    },
+  ]);
+}
+
+/** Splits the text at its placeholders, so that Drizzle numbers and binds the values in its own way. */
+export function drizzleSql({ text, values }: Statement): SQL {
+  const chunks = text
+    .split(/\$(\d+)/)
+    .map((part, index) => (index % 2 === 0 ? sql.raw(part) : sql`${values[Number(part) - 1]}`));
+  return sql.join(chunks, sql.raw(''));
+}
+
+function hasMethod<Name extends string>(
+  value: unknown,
+  name: Name,
+): value is Record<Name, (...input: unknown[]) => unknown> & Extract<Transaction, Record<Name, unknown>> {
+  return (
+    (typeof value === 'object' || typeof value === 'function') &&
+    value !== null &&
+    name in value &&
+    typeof Reflect.get(value, name) === 'function'
+  );
+}
+
+function rowsOf<Row>(result: unknown): Row[] {
+  if (Array.isArray(result)) return [...result];
+  if (typeof result === 'object' && result !== null && 'rows' in result && Array.isArray(result.rows))
+    return result.rows;
+  return [];
+}

@@ -1,0 +1,129 @@
+/**
+ * The first statement of a delivery: for a batch of leased jobs it decides, row by row and under a lock, whether to go
+ * on, and opens the attempts. The row decides; the job only wakes.
+ */
+import type { Pool } from 'pg';
+import type { Action, JsonValue, Recipient } from '../notification.ts';
+
+/** A message whose attempt is open, with the template version it is pinned to. */
+export interface OpenMessage {
+  readonly id: string;
+  readonly attempt: number;
+  /** Charged attempts before this one. */
+  readonly charged: number;
+  readonly maxAttempts: number | null;
+  readonly unknown: 'retry' | 'hold';
+  readonly template: string;
+  readonly templateVersion: number;
+  readonly group: string;
+  readonly sender: string | null;
+  readonly title: string;
+  readonly body: string;
+  readonly templateActions: readonly Action[];
+  readonly recipient: Recipient;
+  readonly labels: Record<string, string>;
+  readonly secrets: Record<string, string> | null;
+  readonly data: JsonValue;
+  readonly actions: readonly Action[] | null;
+  readonly targets: string[];
+  readonly endpointId: string | null;
+  readonly tenant: string | null;
+  readonly groupKey: string | null;
+  readonly unsubscribeUrl: string | null;
+  readonly dedupeKey: string | null;
+  readonly createdAt: Date;
+  readonly expiresAt: Date | null;
+  readonly traceContext: Record<string, string> | null;
+}
+
+/**
+ * `go`: the attempt is open. `later`: not yet due. `settled`: nothing to do, the job can go; this includes messages that
+ * expired, were inhibited, ran out of attempts or wait for an operator, which the statement has just recorded.
+ */
+export type Begun =
+  | { readonly verdict: 'go'; readonly message: OpenMessage }
+  | { readonly verdict: 'later'; readonly id: string; readonly nextAttemptAt: Date }
+  | { readonly verdict: 'settled'; readonly id: string; readonly status: string };
+
+export interface BeginOptions {
+  readonly pool: Pool;
+  readonly worker: string;
+  /** Fences off every other lease of these messages. */
+  readonly token: string;
+  /** Limit of charged attempts for messages whose template names none. */
+  readonly maxAttempts: number;
+}
+
+// A row that is still `sending` belonged to a worker whose lease ran out: its attempt ended nobody knows how.
+// A job that comes back more than a second early (its move to a later time was lost) is moved again.
+const statement = `
+WITH locked AS MATERIALIZED (
+  SELECT m.* FROM herald.message m WHERE m.id = ANY ($1::uuid[]) ORDER BY m.id FOR UPDATE
+), judged AS MATERIALIZED (
+  SELECT l.id, l.status, l.charged + (l.status = 'sending')::int AS charged, CASE
+      WHEN l.status NOT IN ('pending', 'sending') THEN 'settled'
+      WHEN l.status = 'sending' AND l.unknown = 'hold' THEN 'held'
+      WHEN l.expires_at <= now() THEN 'expired'
+      WHEN l.charged + (l.status = 'sending')::int >= coalesce(l.max_attempts, $4) THEN 'failed'
+      WHEN l.status = 'pending' AND l.next_attempt_at > now() + interval '1 second' THEN 'later'
+      WHEN NOT t.enabled THEN 'template_disabled'
+      WHEN (l.send_at IS NOT NULL OR l.attempts > 0) AND NOT t.mandatory
+        AND herald.preference_of(l.recipient_id, l.template, t."group", l.method) IS FALSE THEN 'preference'
+      ELSE 'go' END AS verdict
+  FROM locked l JOIN herald.template t ON t.name = l.template
+), broken AS (
+  INSERT INTO herald.attempt (message_id, number, worker, started_at, finished_at, outcome, reason, detail, charged)
+  SELECT l.id, l.attempts, l.leased_by, l.attempt_started_at, now(), 'unknown', 'worker_lost',
+    'the worker stopped before it could record what came of this attempt', true
+  FROM locked l WHERE l.status = 'sending'
+  ON CONFLICT DO NOTHING
+), stopped AS (
+  UPDATE herald.message m
+  SET status = CASE j.verdict WHEN 'held' THEN 'held' WHEN 'expired' THEN 'expired' WHEN 'failed' THEN 'failed' ELSE 'inhibited' END,
+    reason = CASE j.verdict WHEN 'held' THEN 'worker_lost' WHEN 'failed' THEN coalesce(CASE WHEN m.status = 'sending' THEN 'worker_lost' END, m.reason, 'attempts_spent')
+      ELSE j.verdict END,
+    charged = j.charged, lease_token = NULL, settled_at = CASE WHEN j.verdict <> 'held' THEN now() END,
+    secrets = CASE WHEN j.verdict = 'held' THEN m.secrets END
+  FROM judged j
+  WHERE m.id = j.id AND j.verdict IN ('held', 'expired', 'failed', 'template_disabled', 'preference')
+  RETURNING m.id, m.status
+), opened AS (
+  UPDATE herald.message m
+  SET status = 'sending', attempts = m.attempts + 1, charged = j.charged, lease_token = $2, leased_by = $3,
+    attempt_started_at = clock_timestamp()
+  FROM judged j
+  WHERE m.id = j.id AND j.verdict = 'go'
+  RETURNING m.*
+)
+SELECT 'go' AS verdict, o.id, o.status, o.next_attempt_at AS "nextAttemptAt", o.attempts AS attempt, o.charged, o.max_attempts AS "maxAttempts",
+  o.unknown, o.template, o.template_version AS "templateVersion", t."group", t.sender, v.title, v.body, v.actions AS "templateActions",
+  o.recipient, o.labels, o.secrets, o.data, o.actions, o.targets, o.endpoint_id AS "endpointId", o.tenant, o.group_key AS "groupKey",
+  o.unsubscribe_url AS "unsubscribeUrl", o.dedupe_key AS "dedupeKey", o.created_at AS "createdAt", o.expires_at AS "expiresAt",
+  o.trace_context AS "traceContext"
+FROM opened o
+JOIN herald.template t ON t.name = o.template
+JOIN herald.template_version v ON v.template = o.template AND v.version = o.template_version
+UNION ALL
+SELECT CASE j.verdict WHEN 'later' THEN 'later' ELSE 'settled' END, l.id, coalesce(s.status, l.status), l.next_attempt_at,
+  NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+FROM judged j JOIN locked l USING (id) LEFT JOIN stopped s USING (id)
+WHERE j.verdict <> 'go'`;
+
+type Row = OpenMessage & { verdict: Begun['verdict']; status: string; nextAttemptAt: Date };
+
+/** Opens an attempt for every message that may go, and settles those that must not. Ids without a row are left out. */
+export async function begin(ids: readonly string[], options: BeginOptions): Promise<Begun[]> {
+  const result = await options.pool.query<Row>(statement, [ids, options.token, options.worker, options.maxAttempts]);
+  return result.rows.map((row) => {
+    switch (row.verdict) {
+      case 'go':
+        return { verdict: 'go', message: row };
+      case 'later':
+        return { verdict: 'later', id: row.id, nextAttemptAt: row.nextAttemptAt };
+      case 'settled':
+        return { verdict: 'settled', id: row.id, status: row.status };
+      default:
+        return row.verdict satisfies never;
+    }
+  });
+}

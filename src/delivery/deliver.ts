@@ -1,0 +1,153 @@
+/** One message's way through a worker, once its attempt is open: render -> dispatch -> verdict -> settle. */
+import type { Delivery, Dispatcher, DispatchResult } from '../dispatch/dispatcher.ts';
+import type { Brand, Logger } from '../notification.ts';
+import type { LeasedJob } from '../queue.ts';
+import { RenderError, type Renderer } from '../templates/render.ts';
+import type { OpenMessage } from './begin.ts';
+import type { Settler } from './settler.ts';
+import { verdictOf } from './verdict.ts';
+
+export interface DeliveryServices {
+  readonly method: string;
+  readonly worker: string;
+  readonly dispatcher: Dispatcher;
+  readonly renderer: Renderer;
+  readonly settler: Settler;
+  readonly brand: Brand;
+  readonly logger: Logger;
+  /** Turns stored secret labels into plain ones. */
+  readonly reveal: (message: OpenMessage) => Record<string, string>;
+}
+
+/** An open attempt and what fences it. */
+export interface Attempt {
+  readonly message: OpenMessage;
+  readonly job: LeasedJob;
+  readonly token: string;
+  readonly signal: AbortSignal;
+  /** Settles when the dispatcher did not end although it was aborted long ago. */
+  readonly gaveUp: Promise<DispatchResult>;
+}
+
+/** Hands one message over and records what came of it. Never throws: failure is a value. */
+export async function deliver(attempt: Attempt, services: DeliveryServices): Promise<DispatchResult> {
+  const { message } = attempt;
+  const startedAt = performance.now();
+  const result = await renderAndDispatch(attempt, services);
+  const durationMs = performance.now() - startedAt;
+  const verdict = verdictOf(result, {
+    charged: message.charged,
+    maxAttempts: message.maxAttempts ?? services.dispatcher.retryDelaysSeconds.length + 1,
+    unknown: message.unknown,
+    retryDelaysSeconds: services.dispatcher.retryDelaysSeconds,
+    random: Math.random(),
+  });
+  await services.settler.add(
+    {
+      messageId: message.id,
+      attempt: message.attempt,
+      token: attempt.token,
+      worker: services.worker,
+      result,
+      verdict,
+      durationMs,
+    },
+    attempt.job,
+  );
+  logAttempt(services, attempt, { result, status: verdict.status, durationMs });
+  return result;
+}
+
+async function renderAndDispatch(attempt: Attempt, services: DeliveryServices): Promise<DispatchResult> {
+  const { message, signal } = attempt;
+  try {
+    const delivery = deliveryOf(message, services);
+    return await Promise.race([
+      services.dispatcher.dispatch(delivery, { signal, logger: services.logger }),
+      attempt.gaveUp,
+    ]);
+  } catch (error) {
+    if (error instanceof RenderError) return { outcome: 'failed', reason: 'render_failed', detail: error.message };
+    // A bug, ours or a dispatcher's. Its message may hold anything, so only the stack's frames are logged.
+    services.logger.error(
+      { messageId: message.id, method: services.method, stack: framesOf(error) },
+      'a delivery threw',
+    );
+    return {
+      outcome: 'retry',
+      reason: 'internal',
+      detail: `${error instanceof Error ? error.name : 'Error'} in the worker; see its log`,
+    };
+  }
+}
+
+function deliveryOf(message: OpenMessage, services: DeliveryServices): Delivery {
+  const labels = message.secrets === null ? message.labels : { ...message.labels, ...services.reveal(message) };
+  const content = services.renderer({
+    template: {
+      name: message.template,
+      version: message.templateVersion,
+      title: message.title,
+      body: message.body,
+      actions: message.templateActions,
+    },
+    recipient: message.recipient,
+    labels,
+    data: message.data,
+    targets: message.targets,
+    brand: services.brand,
+    createdAt: message.createdAt,
+  });
+  return {
+    messageId: message.id,
+    attempt: message.attempt,
+    method: services.method,
+    template: { name: message.template, version: message.templateVersion, group: message.group },
+    recipient: message.recipient,
+    // Secret labels stand in the content and nowhere else.
+    labels: message.labels,
+    data: message.data,
+    targets: message.targets,
+    // Actions of the message are values, never template source: they may hold braces that somebody typed.
+    content: message.actions === null ? content : { ...content, actions: [...content.actions, ...message.actions] },
+    brand: services.brand,
+    createdAt: message.createdAt,
+    expiresAt: message.expiresAt,
+    sender: message.sender,
+    tenant: message.tenant,
+    groupKey: message.groupKey,
+    dedupeKey: message.dedupeKey,
+    unsubscribeUrl: message.unsubscribeUrl,
+    endpointId: message.endpointId,
+  };
+}
+
+/** One wide line per attempt. Ids and counts only: no address, label or body. */
+function logAttempt(
+  { logger, method, worker }: DeliveryServices,
+  { message }: Attempt,
+  ended: { result: DispatchResult; status: string; durationMs: number },
+): void {
+  const { result } = ended;
+  const fields = {
+    messageId: message.id,
+    method,
+    template: message.template,
+    version: message.templateVersion,
+    attempt: message.attempt,
+    outcome: result.outcome,
+    reason: result.outcome === 'sent' ? undefined : result.reason,
+    replyCode: result.reply?.code,
+    status: ended.status,
+    durationMs: Math.round(ended.durationMs),
+    queuedMs: Date.now() - message.createdAt.getTime(),
+    worker,
+  };
+  if (result.outcome === 'sent') logger.info(fields, 'attempt');
+  else logger.warn(fields, 'attempt');
+}
+
+function framesOf(error: unknown): string[] {
+  if (!(error instanceof Error) || error.stack === undefined) return [];
+  return error.stack.split('\n').filter((line) => line.trimStart().startsWith('at '));
+}

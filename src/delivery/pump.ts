@@ -1,0 +1,212 @@
+/**
+ * Keeps one delivery method's slots full: leases as many jobs as there are free slots, begins them in one statement
+ * and lets each run by itself, so that a slow receiver holds one slot and nothing else. (pg-boss's own `work` waits for
+ * the slowest message of a batch before it fetches again.)
+ */
+import { randomUUID } from 'node:crypto';
+import type { Pool } from 'pg';
+import type { DispatchResult } from '../dispatch/dispatcher.ts';
+import { pauseForFault, resumeAfterProbe } from '../operate/pause.ts';
+import { codeOf, type LeasedJob, type PostponedJob, type Queue } from '../queue.ts';
+import { begin, type OpenMessage } from './begin.ts';
+import { type DeliveryServices, deliver } from './deliver.ts';
+
+export interface Pump {
+  /** Something may be due: look at once. */
+  wake(): void;
+  /** Lets no new message in; what is in flight goes on. */
+  setPaused(paused: boolean): void;
+  /** Tries a single message although the method is paused. */
+  probe(): void;
+  /** Renews the leases of what is in flight and aborts what was lost or took too long. */
+  keep(): Promise<void>;
+  readonly inFlight: number;
+  /** Leases nothing more, and resolves when nothing is in flight. */
+  drain(): Promise<void>;
+  /** Aborts what is in flight. */
+  abort(reason: string): void;
+}
+
+interface Flight {
+  readonly job: LeasedJob;
+  readonly startedAt: number;
+  readonly abort: AbortController;
+  /** Ends the flight for us when a dispatcher ignores its abort signal. */
+  readonly giveUp: (result: DispatchResult) => void;
+}
+
+export interface PumpServices extends DeliveryServices {
+  readonly pool: Pool;
+  readonly queue: Queue;
+}
+
+/** How long a dispatcher may go on after its signal was aborted. */
+const abortGraceMs = 20_000;
+
+export function createPump(services: PumpServices): Pump {
+  const { method, dispatcher, queue, logger } = services;
+  const flights = new Map<string, Flight>();
+  const { concurrency } = dispatcher;
+  // Waiting until some slots are free keeps the statements few while the receivers are the slow part.
+  const worthLeasing = Math.max(1, Math.floor(concurrency / 4));
+  /** The lease that is going on; at most one at a time. */
+  let leasing: Promise<void> | null = null;
+  let stopped = false;
+  /** When the method was paused, or null. Only what started later can show that it is well again. */
+  let pausedAt: number | null = null;
+  /** There may be due jobs: something woke us, or the last lease came back full. */
+  let more = false;
+  let drained: (() => void) | null = null;
+
+  const hasRoom = () => concurrency - flights.size >= worthLeasing;
+
+  async function lease(limit: number): Promise<number> {
+    const jobs = await queue.lease(method, limit);
+    if (jobs.length > 0) await beginAndFly(jobs);
+    return jobs.length;
+  }
+
+  async function beginAndFly(jobs: readonly LeasedJob[]): Promise<void> {
+    const token = randomUUID();
+    const byId = new Map(jobs.map((job) => [job.id, job]));
+    const maxAttempts = dispatcher.retryDelaysSeconds.length + 1;
+    const begun = await begin([...byId.keys()], { pool: services.pool, worker: services.worker, token, maxAttempts });
+    const late: PostponedJob[] = [];
+    for (const entry of begun) {
+      if (entry.verdict === 'settled') continue;
+      const id = entry.verdict === 'go' ? entry.message.id : entry.id;
+      const job = byId.get(id);
+      if (job === undefined) continue;
+      byId.delete(id);
+      if (entry.verdict === 'later') late.push({ ...job, startAfter: entry.nextAttemptAt });
+      else void fly(job, token, entry.message);
+    }
+    // What is left is settled, or has no message at all.
+    await Promise.all([queue.finish(method, [...byId.values()]), queue.postpone(method, late)]);
+  }
+
+  async function fly(job: LeasedJob, token: string, message: OpenMessage): Promise<void> {
+    const abort = new AbortController();
+    const startedAt = performance.now();
+    const gaveUp = new Promise<DispatchResult>((giveUp) => {
+      flights.set(job.id, { job, startedAt, abort, giveUp });
+    });
+    const result = await deliver({ message, job, token, signal: abort.signal, gaveUp }, services);
+    flights.delete(job.id);
+    await reactTo(result, startedAt);
+    if (flights.size === 0) drained?.();
+    if (more) turn();
+  }
+
+  async function reactTo(result: DispatchResult, startedAt: number): Promise<void> {
+    try {
+      if (result.outcome === 'retry' && result.fault !== undefined) {
+        if (result.fault === 'method') await stopFor(result);
+      } else if (pausedAt !== null && startedAt > pausedAt && (await resumeAfterProbe(services.pool, method))) {
+        logger.info({ method }, 'method resumed: the probe was answered');
+        resume();
+      }
+    } catch (error) {
+      logger.error({ method, code: codeOf(error) }, 'cannot record the state of the method');
+    }
+  }
+
+  async function stopFor(fault: Extract<DispatchResult, { outcome: 'retry' | 'failed' | 'unknown' }>): Promise<void> {
+    pausedAt ??= performance.now();
+    const fresh = await pauseForFault(services.pool, {
+      method,
+      worker: services.worker,
+      reason: fault.reason,
+      detail: fault.detail,
+      atLeastSeconds: fault.retryAfterSeconds ?? 0,
+    });
+    if (fresh)
+      logger.error(
+        { method, reason: fault.reason, detail: fault.detail },
+        'method paused: it is at fault itself; it is probed and resumes by itself',
+      );
+  }
+
+  function resume(): void {
+    pausedAt = null;
+    more = true;
+    turn();
+  }
+
+  /** Leases until nothing is due or no slot is free. */
+  function turn(): void {
+    if (leasing !== null || stopped || pausedAt !== null || !hasRoom()) return;
+    leasing = loop().finally(() => {
+      leasing = null;
+      if (more) turn();
+    });
+  }
+
+  async function loop(): Promise<void> {
+    while (more && hasRoom() && !stopped && pausedAt === null) {
+      more = false;
+      const free = concurrency - flights.size;
+      try {
+        if ((await lease(free)) === free) more = true;
+      } catch (error) {
+        // The next pulse tries again; trying at once would only hammer a database in trouble.
+        logger.error({ method, code: codeOf(error) }, 'cannot lease');
+      }
+    }
+  }
+
+  async function probe(): Promise<void> {
+    try {
+      // Nothing to probe with: the next message is the probe.
+      if ((await lease(1)) === 0 && (await resumeAfterProbe(services.pool, method))) resume();
+    } catch (error) {
+      logger.error({ method, code: codeOf(error) }, 'cannot lease a probe');
+    }
+  }
+
+  return {
+    wake() {
+      more = true;
+      turn();
+    },
+    setPaused(paused) {
+      if (paused) pausedAt ??= performance.now();
+      else if (pausedAt !== null) resume();
+    },
+    probe() {
+      if (leasing === null && !stopped) leasing = probe().finally(() => (leasing = null));
+    },
+    async keep() {
+      endOverdue(flights.values(), dispatcher.timeoutSeconds * 1000);
+      const lost = await queue.keep(
+        method,
+        [...flights.values()].map((flight) => flight.job),
+      );
+      for (const id of lost) flights.get(id)?.abort.abort(new Error('lease lost'));
+    },
+    get inFlight() {
+      return flights.size;
+    },
+    async drain() {
+      stopped = true;
+      await leasing;
+      if (flights.size > 0) await new Promise<void>((resolve) => (drained = resolve));
+    },
+    abort(reason) {
+      for (const flight of flights.values()) flight.abort.abort(new Error(reason));
+    },
+  };
+}
+
+function endOverdue(flights: Iterable<Flight>, timeoutMs: number): void {
+  for (const flight of flights) {
+    const elapsed = performance.now() - flight.startedAt;
+    if (elapsed > timeoutMs) flight.abort.abort(new Error('deadline'));
+    if (elapsed > timeoutMs + abortGraceMs)
+      flight.giveUp({
+        outcome: 'unknown',
+        reason: 'deadline',
+        detail: 'the dispatcher did not end after its deadline; whether it was accepted is unknown',
+      });
+  }
+}

@@ -1,0 +1,110 @@
+/**
+ * Gathers what ended and settles it in batches: while one batch is being written the next one gathers, so a single
+ * result is written at once and a burst in few statements. A batch that cannot be written is tried again for as long
+ * as this worker lives: a result that was lost here would be a second mail.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Pool } from 'pg';
+import type { Logger } from '../notification.ts';
+import { codeOf, type LeasedJob, type Queue } from '../queue.ts';
+import { type Settled, type Settlement, settle } from './settle.ts';
+
+export interface Settler {
+  /** Resolves when the result is recorded and its job is gone or moved. */
+  add(settlement: Settlement, job: LeasedJob): Promise<void>;
+  /** Gives up on batches that cannot be written, after logging what was delivered but not recorded. */
+  abandon(): void;
+}
+
+interface Entry {
+  readonly settlement: Settlement;
+  readonly job: LeasedJob;
+  readonly done: () => void;
+}
+
+const batchLimit = 500;
+
+export function createSettler(options: { method: string; pool: Pool; queue: Queue; logger: Logger }): Settler {
+  const waiting: Entry[] = [];
+  let writing = false;
+  let abandoned = false;
+
+  async function write(): Promise<void> {
+    if (writing) return;
+    writing = true;
+    // Everything that ends in this turn of the event loop goes into one batch.
+    await new Promise((resolve) => setImmediate(resolve));
+    while (waiting.length > 0) {
+      const batch = waiting.splice(0, batchLimit);
+      await record(batch);
+      for (const entry of batch) entry.done();
+    }
+    writing = false;
+  }
+
+  async function record(batch: readonly Entry[]): Promise<void> {
+    for (let failures = 0; ; failures++) {
+      try {
+        const settled = await settle(
+          batch.map((entry) => entry.settlement),
+          options.pool,
+        );
+        await releaseJobs(options, batch, settled);
+        return;
+      } catch (error) {
+        if (abandoned) return logUnrecorded(options.logger, batch);
+        options.logger.error(
+          { method: options.method, code: codeOf(error), waiting: batch.length },
+          'cannot record results, trying again',
+        );
+        await sleep(Math.min(100 * 2 ** failures, 5000));
+      }
+    }
+  }
+
+  return {
+    add: (settlement, job) =>
+      new Promise((resolve) => {
+        waiting.push({ settlement, job, done: resolve });
+        void write();
+      }),
+    abandon() {
+      abandoned = true;
+    },
+  };
+}
+
+/** After the message, never before: a job that outlives its message's settlement is harmless, the reverse is a loss. */
+async function releaseJobs(
+  { method, queue, logger }: { method: string; queue: Queue; logger: Logger },
+  batch: readonly Entry[],
+  settled: readonly Settled[],
+): Promise<void> {
+  const finished: LeasedJob[] = [];
+  const moved: (LeasedJob & { startAfter: Date })[] = [];
+  batch.forEach(({ job }, index) => {
+    const state = settled[index];
+    if (state === undefined || state.status === 'lost') return;
+    if (state.status === 'pending' && 'nextAttemptAt' in state) moved.push({ ...job, startAfter: state.nextAttemptAt });
+    else finished.push(job);
+  });
+  try {
+    await Promise.all([queue.finish(method, finished), queue.postpone(method, moved)]);
+  } catch (error) {
+    // The lease runs out by itself, and the message row then tells the next worker that there is nothing to do yet.
+    logger.warn({ method, code: codeOf(error), jobs: batch.length }, 'jobs not released, their leases will run out');
+  }
+}
+
+function logUnrecorded(logger: Logger, batch: readonly Entry[]): void {
+  for (const { settlement } of batch)
+    logger.error(
+      {
+        messageId: settlement.messageId,
+        attempt: settlement.attempt,
+        outcome: settlement.result.outcome,
+        replyCode: settlement.result.reply?.code,
+      },
+      'delivered but unrecorded: the database was away until this worker had to stop',
+    );
+}

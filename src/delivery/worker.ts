@@ -1,0 +1,279 @@
+/** The worker: one pump per delivery method over one queue, woken by NOTIFY and by a pulse underneath. */
+import { randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
+import { Pool } from 'pg';
+import { requireMigrated } from '../database/journal.ts';
+import type { Dispatcher } from '../dispatch/dispatcher.ts';
+import { ConfigurationError } from '../errors.ts';
+import { type Brand, type Logger, silentLogger } from '../notification.ts';
+import { claimProbe } from '../operate/pause.ts';
+import { codeOf, openQueue, type Queue } from '../queue.ts';
+import { createRenderer, type Renderer } from '../templates/render.ts';
+import { createPump, type Pump } from './pump.ts';
+import { bury, rescue, takePulse } from './pulse.ts';
+import { createSettler, type Settler } from './settler.ts';
+
+export interface WorkerOptions {
+  /** Where the messages are. The worker opens up to 14 connections of its own. */
+  readonly connectionString: string;
+  /** A dispatcher per delivery method, for example `{ smtp: smtp({...}), webhook: webhook({...}) }`. */
+  readonly dispatchers: Readonly<Record<string, Dispatcher>>;
+  readonly brand: Brand;
+  /** Default: silent. Any pino logger fits. */
+  readonly logger?: Logger;
+  /** Name in attempts and logs; default host name, process id and a random suffix. */
+  readonly name?: string;
+  /** Longest time `stop` waits for what is in flight, in seconds; 1 to 900, default 30. */
+  readonly stopTimeoutSeconds?: number;
+  /** How often to look for due messages without being woken, in seconds; 0.1 to 60, default 1. */
+  readonly pollSeconds?: number;
+  /** How often to look for workers that died, in seconds; 1 to 60, default 5. */
+  readonly superviseSeconds?: number;
+  /** Decrypts secret labels; needed when the enqueuing side encrypts them. */
+  readonly reveal?: (secrets: Readonly<Record<string, string>>, template: string) => Record<string, string>;
+}
+
+export interface Worker {
+  readonly name: string;
+  /** Checks settings, database and dispatchers, then delivers. Throws ConfigurationError. */
+  start(): Promise<void>;
+  /** Leases nothing more, finishes or hands back what is in flight, closes every connection. Safe to repeat. */
+  stop(): Promise<void>;
+}
+
+/** Creates a worker; nothing happens before `start`. Any number of them may run side by side. */
+export function createWorker(options: WorkerOptions): Worker {
+  checkOptions(options);
+  const name = options.name ?? `${hostname()}:${process.pid}:${randomBytes(3).toString('hex')}`;
+  let running: Promise<RunningWorker> | null = null;
+  let stopped: Promise<void> | null = null;
+  return {
+    name,
+    async start() {
+      running ??= run(name, options);
+      await running;
+    },
+    stop() {
+      stopped ??= (async () => {
+        const worker = await running?.catch(() => null);
+        await worker?.stop();
+      })();
+      return stopped;
+    },
+  };
+}
+
+interface RunningWorker {
+  stop(): Promise<void>;
+}
+
+interface Parts {
+  readonly pool: Pool;
+  readonly queue: Queue;
+  readonly pumps: ReadonlyMap<string, Pump>;
+  readonly settlers: readonly Settler[];
+}
+
+async function run(name: string, options: WorkerOptions): Promise<RunningWorker> {
+  const logger = options.logger ?? silentLogger;
+  const pool = new Pool({ connectionString: options.connectionString, max: 8, application_name: 'pg-herald worker' });
+  pool.on('error', (error) => logger.error({ code: codeOf(error) }, 'database connection lost'));
+  const closing: (() => Promise<unknown>)[] = [() => pool.end()];
+  try {
+    await requireMigrated(pool);
+    await requireMethods(pool, Object.keys(options.dispatchers));
+    const queue = await openQueue({
+      connectionString: options.connectionString,
+      logger,
+      superviseSeconds: options.superviseSeconds ?? 5,
+    });
+    closing.unshift(() => queue.close());
+    for (const [method, dispatcher] of Object.entries(options.dispatchers)) {
+      await dispatcher.start?.({ method, pool, logger });
+      closing.unshift(async () => dispatcher.close?.());
+    }
+    const parts = assemble(name, options, { pool, queue });
+    const timers = await beat(options, parts, logger);
+    logger.info({ worker: name, methods: Object.keys(options.dispatchers) }, 'worker started');
+    return { stop: () => stop(parts, { options, timers, closing, logger }) };
+  } catch (error) {
+    await closeAll(closing);
+    throw error;
+  }
+}
+
+function assemble(worker: string, options: WorkerOptions, { pool, queue }: { pool: Pool; queue: Queue }): Parts {
+  const logger = options.logger ?? silentLogger;
+  const renderer: Renderer = createRenderer();
+  const pumps = new Map<string, Pump>();
+  const settlers: Settler[] = [];
+  for (const [method, dispatcher] of Object.entries(options.dispatchers)) {
+    const settler = createSettler({ method, pool, queue, logger });
+    settlers.push(settler);
+    const reveal = options.reveal;
+    pumps.set(
+      method,
+      createPump({
+        method,
+        worker,
+        dispatcher,
+        renderer,
+        settler,
+        brand: options.brand,
+        logger,
+        pool,
+        queue,
+        reveal: (message) =>
+          reveal === undefined ? (message.secrets ?? {}) : reveal(message.secrets ?? {}, message.template),
+      }),
+    );
+  }
+  return { pool, queue, pumps, settlers };
+}
+
+/** Starts everything that happens by the clock. Answers with what ends it. */
+async function beat(options: WorkerOptions, parts: Parts, logger: Logger): Promise<() => Promise<void>> {
+  const report = (what: string) => (error: unknown) => logger.error({ code: codeOf(error) }, what);
+  const wake = (method: string) => {
+    if (method === '*') for (const pump of parts.pumps.values()) pump.wake();
+    else parts.pumps.get(method)?.wake();
+  };
+  const listener = await parts.queue.listen(wake).catch((error: unknown) => {
+    report('cannot listen for wake-ups, polling only')(error);
+    return null;
+  });
+  const pollMs = (options.pollSeconds ?? 1) * 1000;
+  const timers = [
+    every(pollMs, () => pulse(parts), report('cannot look for due messages')),
+    every(2000, () => Promise.all([...parts.pumps.values()].map((pump) => pump.keep())), report('cannot renew leases')),
+    every(10_000, () => settleDead(parts), report('cannot settle dead letters')),
+    every(120_000, () => rescue(parts.pool, [...parts.pumps.keys()]), report('cannot look for messages without a job')),
+  ];
+  await pulse(parts).catch(report('cannot look for due messages'));
+  return async () => {
+    for (const timer of timers) timer.stop();
+    await listener?.close();
+  };
+}
+
+async function pulse(parts: Parts): Promise<void> {
+  for (const state of await takePulse(parts.pool, [...parts.pumps.keys()])) {
+    const pump = parts.pumps.get(state.method);
+    if (pump === undefined) continue;
+    pump.setPaused(state.paused);
+    if (state.probeDue && (await claimProbe(parts.pool, state.method))) pump.probe();
+    else if (state.due && !state.paused) pump.wake();
+  }
+}
+
+async function settleDead({ pool, queue }: Parts): Promise<void> {
+  const dead = await queue.takeDead(100);
+  if (dead.length === 0) return;
+  await bury(
+    pool,
+    dead.map((entry) => entry.messageId),
+  );
+  await queue.finishDead(dead.map((entry) => entry.job));
+}
+
+async function stop(
+  parts: Parts,
+  context: { options: WorkerOptions; timers: () => Promise<void>; closing: (() => Promise<unknown>)[]; logger: Logger },
+): Promise<void> {
+  const timeoutMs = (context.options.stopTimeoutSeconds ?? 30) * 1000;
+  const pumps = [...parts.pumps.values()];
+  const drained = Promise.all(pumps.map((pump) => pump.drain()));
+  const keeping = every(
+    2000,
+    () => Promise.all(pumps.map((pump) => pump.keep())),
+    () => undefined,
+  );
+  await context.timers();
+  // First let them finish; then abort, which hands back what can safely be handed back; then leave.
+  if (!(await within(drained, timeoutMs * 0.7))) {
+    for (const pump of pumps) pump.abort('shutdown');
+    if (!(await within(drained, timeoutMs * 0.25))) {
+      for (const settler of parts.settlers) settler.abandon();
+      context.logger.warn(
+        { inFlight: pumps.reduce((sum, pump) => sum + pump.inFlight, 0) },
+        'stopping with messages in flight; their leases run out',
+      );
+    }
+  }
+  keeping.stop();
+  await closeAll(context.closing);
+  context.logger.info({}, 'worker stopped');
+}
+
+async function closeAll(closing: readonly (() => Promise<unknown>)[]): Promise<void> {
+  for (const close of closing) await close().catch(() => undefined);
+}
+
+async function within(promise: Promise<unknown>, ms: number): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const timeout = new Promise<false>((resolve) => {
+    timer = setTimeout(() => resolve(false), ms);
+  });
+  const result = await Promise.race([promise.then(() => true as const), timeout]);
+  clearTimeout(timer);
+  return result;
+}
+
+/** Repeats work at an interval, never two at a time; errors are reported and the beat goes on. */
+function every(ms: number, work: () => Promise<unknown>, report: (error: unknown) => void): { stop(): void } {
+  let stopped = false;
+  let timer: NodeJS.Timeout;
+  const schedule = () => {
+    timer = setTimeout(() => {
+      work()
+        .catch((error: unknown) => {
+          if (!stopped) report(error);
+        })
+        .finally(() => {
+          if (!stopped) schedule();
+        });
+    }, ms);
+  };
+  schedule();
+  return {
+    stop() {
+      stopped = true;
+      clearTimeout(timer);
+    },
+  };
+}
+
+async function requireMethods(pool: Pool, methods: readonly string[]): Promise<void> {
+  const result = await pool.query<{ name: string }>('SELECT name FROM herald.method WHERE name = ANY ($1)', [methods]);
+  const known = new Set(result.rows.map((row) => row.name));
+  const unknown = methods.filter((method) => !known.has(method));
+  if (unknown.length > 0)
+    throw new ConfigurationError(
+      'dispatchers',
+      `no queue for ${unknown.join(', ')}; run "pg-herald migrate --method ${unknown[0]}"`,
+    );
+}
+
+function checkOptions(options: WorkerOptions): void {
+  const bounds = { stopTimeoutSeconds: [1, 900], pollSeconds: [0.1, 60], superviseSeconds: [1, 60] } as const;
+  for (const [name, [least, most]] of Object.entries(bounds)) {
+    const value = options[name as keyof typeof bounds];
+    if (value !== undefined && !(value >= least && value <= most))
+      throw new ConfigurationError(name, `${value} is out of bounds, use ${least} to ${most}`);
+  }
+  if (Object.keys(options.dispatchers).length === 0)
+    throw new ConfigurationError('dispatchers', 'a worker needs at least one, for example { smtp: smtp({...}) }');
+  for (const [method, dispatcher] of Object.entries(options.dispatchers)) {
+    const { concurrency, timeoutSeconds } = dispatcher;
+    if (!Number.isInteger(concurrency) || concurrency < 1 || concurrency > 10_000)
+      throw new ConfigurationError(
+        `dispatchers.${method}.concurrency`,
+        `${concurrency} is out of bounds, use a whole number from 1 to 10000`,
+      );
+    if (!(timeoutSeconds >= 1 && timeoutSeconds <= 900))
+      throw new ConfigurationError(
+        `dispatchers.${method}.timeoutSeconds`,
+        `${timeoutSeconds} is out of bounds, use 1 to 900`,
+      );
+  }
+}

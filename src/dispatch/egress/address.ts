@@ -1,0 +1,87 @@
+/**
+ * Which IP addresses an outgoing call may reach. IPv6 by allow-list, so that every way to write an IPv4 address inside
+ * an IPv6 one (mapped, compatible, NAT64, 6to4, Teredo) is refused without being understood. Pure.
+ */
+import { BlockList, isIP } from 'node:net';
+import { ConfigurationError } from '../../errors.ts';
+
+/** A set of addresses, asked one at a time. */
+export interface AddressSet {
+  has(address: string): boolean;
+}
+
+/** The operator's exceptions from the rules. */
+export interface AddressExceptions {
+  /** Wins over everything: the operator's internal receivers. */
+  readonly allow?: AddressSet;
+  /** Refused though public: our own addresses, the database, the mail relay. */
+  readonly deny?: AddressSet;
+}
+
+// IANA special-purpose registry (RFC 6890 and its updates), multicast, the reserved class E, and the one public
+// address under which Azure serves its machine metadata.
+const forbiddenIPv4 = addressSet('forbidden IPv4', [
+  '0.0.0.0/8',
+  '10.0.0.0/8',
+  '100.64.0.0/10',
+  '127.0.0.0/8',
+  '168.63.129.16/32',
+  '169.254.0.0/16',
+  '172.16.0.0/12',
+  '192.0.0.0/24',
+  '192.0.2.0/24',
+  '192.31.196.0/24',
+  '192.52.193.0/24',
+  '192.88.99.0/24',
+  '192.168.0.0/16',
+  '192.175.48.0/24',
+  '198.18.0.0/15',
+  '198.51.100.0/24',
+  '203.0.113.0/24',
+  '224.0.0.0/4',
+  '240.0.0.0/4',
+]);
+
+const globalIPv6 = addressSet('global IPv6', ['2000::/3']);
+
+// Inside global unicast, but not ordinary hosts: protocol assignments with Teredo and ORCHID, documentation, 6to4, AS112.
+const forbiddenIPv6 = addressSet('forbidden IPv6', [
+  '2001::/23',
+  '2001:db8::/32',
+  '2002::/16',
+  '3fff::/20',
+  '2620:4f:8000::/48',
+]);
+
+/**
+ * Whether a call to this address must not be made. Anything that is not the canonical text of one address (a zone id,
+ * a short or octal spelling, a name) is forbidden: callers parse with the WHATWG URL parser or a resolver first.
+ */
+export function isForbiddenAddress(address: string, exceptions: AddressExceptions = {}): boolean {
+  const family = isIP(address);
+  if (family === 0 || address.includes('%')) return true;
+  if (exceptions.allow?.has(address)) return false;
+  if (exceptions.deny?.has(address)) return true;
+  return family === 4 ? forbiddenIPv4.has(address) : !globalIPv6.has(address) || forbiddenIPv6.has(address);
+}
+
+/**
+ * A set from addresses and CIDR blocks, for example `10.1.0.0/16`, `fd00::/8` or `127.0.0.1`.
+ *
+ * @throws {ConfigurationError} named after `setting` when an entry is neither.
+ */
+export function addressSet(setting: string, blocks: readonly string[]): AddressSet {
+  const list = new BlockList();
+  for (const block of blocks) {
+    const [address = '', prefix, ...rest] = block.split('/');
+    const family = isIP(address);
+    const longest = family === 4 ? 32 : 128;
+    const length = prefix === undefined ? longest : Number(prefix);
+    const valid = family !== 0 && rest.length === 0 && prefix !== '' && Number.isInteger(length) && length >= 0;
+    if (!valid || length > longest || address.includes('%')) {
+      throw new ConfigurationError(setting, `${JSON.stringify(block)} is no address block; write it like 10.1.0.0/16`);
+    }
+    list.addSubnet(address, length, family === 4 ? 'ipv4' : 'ipv6');
+  }
+  return { has: (address) => list.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4') };
+}

@@ -1,0 +1,142 @@
+/**
+ * Every outgoing HTTP call of the product: guarded against server-side request forgery, bounded in time and in bytes
+ * read, never redirected, never decompressed. A failed call is a value.
+ */
+import { createHash } from 'node:crypto';
+import { networkInterfaces } from 'node:os';
+import { addressSet } from './address.ts';
+import { openConnection, type Connection } from './connection.ts';
+import { guardedConnector, type Connector, type TlsMaterial } from './connector.ts';
+import { checkDestination, type DestinationPolicy } from './destination.ts';
+import { classifyError, type EgressFault } from './faults.ts';
+import type { EgressSettings } from './options.ts';
+import { createConnectionPool } from './pool.ts';
+import { proxyConnector } from './proxy.ts';
+import { publicResolver, type Resolve } from './resolver.ts';
+import { readReply, type EgressReply } from './reply.ts';
+
+export interface EgressRequest {
+  readonly url: string;
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH';
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: Buffer;
+  readonly tls?: TlsMaterial;
+  /** From the look-up to the last byte read, in seconds. The status line alone must be there in three quarters of it. */
+  readonly timeoutSeconds: number;
+  readonly signal?: AbortSignal;
+}
+
+/** What came of a call. `refused`: the URL may never be called, nothing was resolved or sent. */
+export type EgressResult =
+  | { readonly kind: 'reply'; readonly reply: EgressReply }
+  | { readonly kind: 'fault'; readonly fault: EgressFault; readonly reused: boolean; readonly milliseconds: number }
+  | { readonly kind: 'refused'; readonly refusal: string };
+
+export interface Egress {
+  call(request: EgressRequest): Promise<EgressResult>;
+  /** Why the URL may not be called; null: it may, as far as can be told without resolving its name. */
+  refusal(url: string): string | null;
+  /** Ends idle connections. Calls under way finish and close theirs. */
+  close(): void;
+}
+
+const maxIdleConnections = 256;
+/** Connectors keep TLS sessions; one per TLS material. */
+const maxConnectors = 1_000;
+const maxConnectSeconds = 10;
+
+/** @param resolve instead of the system's name servers; for tests of the guard itself. */
+export function createEgress(settings: EgressSettings, resolve: Resolve = publicResolver()): Egress {
+  const policy = policyOf(settings);
+  const pool = createConnectionPool(maxIdleConnections);
+  const connectors = new Map<string, Connector>();
+
+  function connectorFor(request: EgressRequest): { key: string; connector: Connector } {
+    const timeoutMs = Math.min(maxConnectSeconds, request.timeoutSeconds) * 1_000;
+    const key = `${timeoutMs} ${fingerprint(request.tls)}`;
+    const known = connectors.get(key);
+    if (known) return { key, connector: known };
+    if (connectors.size >= maxConnectors) connectors.clear();
+    const options = { timeoutMs, ...(request.tls ? { tls: request.tls } : {}) };
+    const connector = settings.proxy
+      ? proxyConnector(settings.proxy, options)
+      : guardedConnector({ ...options, policy, resolve });
+    connectors.set(key, connector);
+    return { key, connector };
+  }
+
+  return {
+    refusal(url) {
+      const destination = checkDestination(url, policy);
+      return 'refusal' in destination ? destination.refusal : null;
+    },
+    async call(request) {
+      const destination = checkDestination(request.url, policy);
+      if ('refusal' in destination) return { kind: 'refused', refusal: destination.refusal };
+      const { origin } = destination.url;
+      const { key, connector } = connectorFor(request);
+      const poolKey = `${origin} ${key}`;
+      const connection = pool.take(poolKey, () => openConnection(origin, connector));
+      const result = await exchange(connection, destination.url, request);
+      if (result.kind === 'reply' && result.reply.complete) pool.give(poolKey, connection);
+      else connection.destroy();
+      return result;
+    },
+    close: () => pool.destroy(),
+  };
+}
+
+async function exchange(connection: Connection, url: URL, request: EgressRequest): Promise<EgressResult> {
+  const started = performance.now();
+  const milliseconds = () => Math.round(performance.now() - started);
+  const deadline = new AbortController();
+  const timer = setTimeout(() => deadline.abort(), request.timeoutSeconds * 1_000);
+  const signals = request.signal ? [request.signal, deadline.signal] : [deadline.signal];
+  try {
+    const response = await connection.request({
+      path: `${url.pathname}${url.search}`,
+      method: request.method,
+      headers: { 'accept-encoding': 'identity', ...request.headers },
+      body: request.body ?? null,
+      signal: AbortSignal.any(signals),
+      headersTimeout: request.timeoutSeconds * 750,
+      bodyTimeout: 0,
+      highWaterMark: 16_384,
+    });
+    return { kind: 'reply', reply: { ...(await readReply(response)), milliseconds: milliseconds() } };
+  } catch (error) {
+    const { fresh, connected } = connection.progress;
+    const fault = faultOf(error, connected, { aborted: request.signal?.aborted, late: deadline.signal.aborted });
+    return { kind: 'fault', fault, reused: !fresh, milliseconds: milliseconds() };
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function faultOf(
+  error: unknown,
+  sent: boolean,
+  cut: { readonly aborted: boolean | undefined; readonly late: boolean },
+): EgressFault {
+  if (cut.aborted) return { kind: 'aborted', code: 'ABORTED', sent };
+  if (cut.late) return { kind: sent ? 'no_reply' : 'connect_timeout', code: 'DEADLINE', sent };
+  return classifyError(error, sent);
+}
+
+function policyOf(settings: EgressSettings): DestinationPolicy {
+  // Our own public addresses, if we have any, lead to ports that were never meant for tenants.
+  const own = Object.values(networkInterfaces()).flatMap((each) => (each ?? []).map(({ address }) => address));
+  return {
+    allow: addressSet('egress.allowCidrs', settings.allowCidrs),
+    deny: addressSet('egress.denyCidrs', [...settings.denyCidrs, ...own.filter((address) => !address.includes('%'))]),
+    allowHosts: settings.allowHosts,
+    ports: settings.ports,
+    allowHttp: settings.allowHttp,
+  };
+}
+
+function fingerprint(tls: TlsMaterial | undefined): string {
+  if (tls === undefined) return '';
+  const parts = JSON.stringify([tls.ca ?? null, tls.cert ?? null, tls.key ?? null]);
+  return createHash('sha256').update(parts).digest('base64');
+}

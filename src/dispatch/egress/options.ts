@@ -1,0 +1,69 @@
+/** What the operator sets about outgoing calls. */
+import * as v from 'valibot';
+import type { ProxySettings } from './proxy.ts';
+
+/** What the operator allows beyond public `https:` addresses; endpoints of tenants never widen it. */
+export interface EgressOptions {
+  /** Address blocks of internal receivers, for example `['10.1.0.0/16']`. Literals in them may use any port and `http:`. */
+  readonly allowCidrs?: readonly string[];
+  /**
+   * Names of internal receivers; a leading dot allows all names beneath. Resolved by the operating system, trusted
+   * wherever they lead, with any port and with `http:`.
+   */
+  readonly allowHosts?: readonly string[];
+  /** Public addresses that must not be called: your database, your mail relay. Our own are always refused. */
+  readonly denyCidrs?: readonly string[];
+  /** Ports open to public receivers. Default 443 and 8443 (and 80 and 8080 with `allowHttp`). */
+  readonly ports?: readonly number[];
+  /** Whether public receivers may be called without TLS. Default false. */
+  readonly allowHttp?: boolean;
+  /**
+   * URL of an HTTP proxy for all calls (CONNECT), with its user name and password if it wants them. It resolves the
+   * names, so it must filter the addresses too (smokescreen, Squid). `HTTPS_PROXY` of the environment is not read.
+   */
+  readonly proxy?: string;
+  /** PEM of the CA that signed the certificate of an `https:` proxy. */
+  readonly proxyCa?: string;
+}
+
+/** The same, checked and with its defaults. */
+export interface EgressSettings {
+  readonly allowCidrs: readonly string[];
+  readonly allowHosts: readonly string[];
+  readonly denyCidrs: readonly string[];
+  readonly ports: readonly number[];
+  readonly allowHttp: boolean;
+  readonly proxy?: ProxySettings;
+}
+
+const port = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65_535));
+const blocks = v.optional(v.pipe(v.array(v.string()), v.maxLength(1_000)), []);
+const host = v.pipe(
+  v.string(),
+  v.toLowerCase(),
+  v.regex(/^\.?[a-z0-9_-]+(\.[a-z0-9_-]+)*$/, 'must be a host name in ASCII, or a suffix that starts with a dot'),
+);
+
+/** valibot schema of `EgressOptions`. */
+export const egressSchema = v.pipe(
+  v.strictObject({
+    allowCidrs: blocks,
+    allowHosts: v.optional(v.pipe(v.array(host), v.maxLength(1_000)), []),
+    denyCidrs: blocks,
+    ports: v.optional(v.pipe(v.array(port), v.minLength(1), v.maxLength(100))),
+    allowHttp: v.optional(v.boolean(), false),
+    proxy: v.optional(v.pipe(v.string(), v.check(isProxyUrl, 'must be an http: or https: URL without a path'))),
+    proxyCa: v.optional(v.string()),
+  }),
+  v.transform(({ proxy, proxyCa, ports, ...rest }): EgressSettings => {
+    const open = ports ?? (rest.allowHttp ? [443, 8443, 80, 8080] : [443, 8443]);
+    if (proxy === undefined) return { ...rest, ports: open };
+    return { ...rest, ports: open, proxy: { url: new URL(proxy), ...(proxyCa === undefined ? {} : { ca: proxyCa }) } };
+  }),
+);
+
+function isProxyUrl(text: string): boolean {
+  if (!URL.canParse(text)) return false;
+  const { protocol, pathname } = new URL(text);
+  return (protocol === 'http:' || protocol === 'https:') && pathname === '/';
+}

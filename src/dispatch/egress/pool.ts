@@ -1,0 +1,49 @@
+/** Idle connections by receiver and TLS material, bounded. */
+import type { Connection } from './connection.ts';
+
+export interface ConnectionPool {
+  /** An idle connection to the receiver; otherwise `open` makes one. */
+  take(key: string, open: () => Connection): Connection;
+  /** Gives a connection back after a call that read its whole response. */
+  give(key: string, connection: Connection): void;
+  destroy(): void;
+}
+
+/** @param maxIdle connections kept for reuse, over all receivers; the rest is closed after its call. */
+export function createConnectionPool(maxIdle: number): ConnectionPool {
+  const idle = new Map<string, Set<Connection>>();
+  let count = 0;
+
+  function remove(key: string, connection: Connection): boolean {
+    const same = idle.get(key);
+    if (!same?.delete(connection)) return false;
+    if (same.size === 0) idle.delete(key);
+    count -= 1;
+    return true;
+  }
+
+  return {
+    take(key, open) {
+      for (const connection of idle.get(key) ?? []) {
+        remove(key, connection);
+        if (connection.isOpen()) return connection;
+        connection.destroy();
+      }
+      return open();
+    },
+    give(key, connection) {
+      if (count >= maxIdle || !connection.isOpen()) return connection.destroy();
+      const same = idle.get(key) ?? new Set();
+      idle.set(key, same.add(connection));
+      count += 1;
+      connection.onClosed(() => {
+        if (remove(key, connection)) connection.destroy();
+      });
+    },
+    destroy() {
+      for (const same of idle.values()) for (const connection of same) connection.destroy();
+      idle.clear();
+      count = 0;
+    },
+  };
+}

@@ -1,0 +1,211 @@
+/**
+ * What an SMTP failure means. Pure: the phase decides first, the digit second, since a 5yz to AUTH says nothing about
+ * the message and a 4yz to RCPT nothing about the server (RFC 5321 section 4.2, RFC 3463).
+ */
+import type { DispatchResult, Reply } from '../dispatcher.ts';
+import type { Reason } from '../../notification.ts';
+
+/** What nodemailer's error says, and how far the message's bytes had got. */
+export interface SmtpFailure {
+  readonly code?: string;
+  readonly responseCode?: number;
+  readonly response?: string;
+  readonly command?: string;
+  /** TLS and socket errors: what Node said. */
+  readonly originalCode?: string;
+  readonly timeoutType?: string;
+  /** `none`: not one byte of the message was read. `partly`: the final dot was not sent. `all`: it was. */
+  readonly stream: 'none' | 'partly' | 'all';
+  /** Why we aborted, if we did. */
+  readonly aborted?: 'shutdown' | 'deadline';
+}
+
+type Failure = Exclude<DispatchResult, { outcome: 'sent' }>;
+
+/** Answers that say "not you", "not this way" or "not now" to us rather than to the message. */
+const methodReplyToMail = /^(530\b|5\d\d[ -](5\.7\.57|5\.7\.60|5\.5\.1|5\.7\.8|5\.7\.9|5\.7\.139|5\.7\.0)\b)/;
+const certificateError = /^(CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO|ERR_TLS|ERR_SSL|HOSTNAME_MISMATCH|EPROTO)/;
+/** A refused login is not repeated soon: servers lock accounts. */
+const authenticationProbeSeconds = 300;
+
+export function classifySmtpFailure(failure: SmtpFailure): Failure {
+  const reply = replyOf(failure);
+  const withReply = reply === undefined ? {} : { reply };
+  const method = (reason: Reason, detail: string, more: Partial<Failure> = {}): Failure =>
+    ({ outcome: 'retry', fault: 'method', reason, detail, ...withReply, ...more }) as Failure;
+  const { code, command = '', responseCode } = failure;
+
+  if (failure.aborted !== undefined) return afterAbort(failure);
+  if (code === 'EAUTH' || command.startsWith('AUTH') || code === 'EOAUTH2' || code === 'ENOAUTH')
+    return method('authentication', `the server did not accept the login${said(failure)}`, {
+      retryAfterSeconds: responseCode === 454 ? 30 : authenticationProbeSeconds,
+    });
+  if (code === 'ETLS' || command === 'STARTTLS')
+    return method('tls', `TLS is required but was not established${said(failure)}`);
+  if (code === 'EREQUIRETLS' || code === 'ECONFIG')
+    return method('misconfigured', `the settings do not fit the server (${code})`);
+  if (code === 'EPROXY') return method('proxy', 'the proxy refused or could not be reached');
+  if (code === 'EDNS') return method('dns', 'the name of the server could not be resolved');
+  if (isOurs(failure))
+    return { outcome: 'failed', reason: 'render_failed', detail: `the message could not be built (${code})` };
+  if (responseCode === undefined) return withoutReply(failure, method);
+  if (responseCode === 421) return method('throttled', `the server closes${said(failure)}`, { retryAfterSeconds: 10 });
+  switch (phaseOf(command, code)) {
+    case 'connection':
+      return method('unreachable', `the server refuses us${said(failure)}`);
+    case 'mail':
+      if (methodReplyToMail.test(failure.response ?? ''))
+        return method('authentication', `the server demands a login or another sender${said(failure)}`, {
+          retryAfterSeconds: authenticationProbeSeconds,
+        });
+      return verdict(failure, 'sender_refused');
+    case 'recipient':
+      return recipientVerdict(failure);
+    case 'data':
+      return verdict(failure, 'content_refused');
+  }
+}
+
+function phaseOf(command: string, code: string | undefined): 'connection' | 'mail' | 'recipient' | 'data' {
+  if (command.startsWith('MAIL')) return 'mail';
+  if (command.startsWith('RCPT')) return 'recipient';
+  if (command.startsWith('DATA') || code === 'EMESSAGE') return 'data';
+  return 'connection';
+}
+
+/** The server gave its verdict: 5yz is final for this message, 4yz is not (452 and a bare 552 mean "too many" or "full"). */
+function verdict(failure: SmtpFailure, refused: Reason): Failure {
+  const reply = replyOf(failure);
+  const permanent = (failure.responseCode ?? 0) >= 500;
+  const enhanced = reply?.enhanced ?? '';
+  const reason: Reason =
+    /^\d\.(3\.4|2\.3)$/.test(enhanced) || (failure.responseCode === 552 && enhanced === '')
+      ? 'too_large'
+      : permanent
+        ? refused
+        : 'deferred';
+  return {
+    outcome: permanent ? 'failed' : 'retry',
+    reason,
+    detail: `${failure.command ?? 'DATA'}${said(failure)}`,
+    ...(reply !== undefined && { reply }),
+    ...(/^5\.7\.(1|26|515)$/.test(enhanced) && { alert: true as const }),
+  };
+}
+
+function recipientVerdict(failure: SmtpFailure): Failure {
+  const reply = replyOf(failure);
+  const enhanced = reply?.enhanced ?? '';
+  const code = failure.responseCode ?? 0;
+  const more = { detail: `RCPT TO${said(failure)}`, ...(reply !== undefined && { reply }) };
+  // RFC 5321 section 4.5.3.1.10: old servers say 552 where they mean 452.
+  if (code === 552 && (enhanced === '' || enhanced === '5.5.3'))
+    return { outcome: 'retry', reason: 'deferred', ...more };
+  if (code < 500)
+    return {
+      outcome: 'retry',
+      reason: /^4\.2\.2$/.test(enhanced) || code === 452 ? 'mailbox_full' : 'deferred',
+      ...more,
+    };
+  if (/^5\.2\.2$/.test(enhanced)) return { outcome: 'failed', reason: 'mailbox_full', ...more };
+  const bad = /^5\.(1\.1|1\.6|1\.10|2\.1)$/.test(enhanced);
+  const unnamed = enhanced === '' && (code === 550 || code === 551 || code === 553);
+  return {
+    outcome: 'failed',
+    reason: bad || unnamed ? 'no_such_recipient' : 'refused',
+    ...more,
+    ...(bad && { addressFault: true as const }),
+  };
+}
+
+/** Nothing was said: what counts is whether the final dot had left (RFC 1047). */
+function withoutReply(failure: SmtpFailure, method: (reason: Reason, detail: string) => Failure): Failure {
+  const { code, command, originalCode = '', stream } = failure;
+  if (command === 'MAIL FROM' && code === 'EMESSAGE')
+    return { outcome: 'failed', reason: 'too_large', detail: 'the message is larger than the server takes' };
+  if (code === 'EMESSAGE')
+    return {
+      outcome: 'unknown',
+      reason: 'unparsable_reply',
+      detail: 'the reply to the end of the message could not be read',
+    };
+  if (stream === 'all') {
+    if (code === 'ETIMEDOUT')
+      return { outcome: 'unknown', reason: 'no_reply', detail: 'no reply to the end of the message' };
+    return {
+      outcome: 'unknown',
+      reason: 'connection_lost',
+      detail: 'accepted? the connection was lost after the end of the message',
+    };
+  }
+  if (stream === 'partly')
+    return {
+      outcome: 'retry',
+      reason: 'connection_lost',
+      detail: 'the connection was lost while the message was sent',
+    };
+  if (certificateError.test(originalCode)) return method('tls', `TLS: ${originalCode}`);
+  if (code === 'ETIMEDOUT')
+    return method(
+      'connect_timeout',
+      failure.timeoutType === 'GREETING_TIMEOUT' ? 'no greeting in time' : 'no connection in time',
+    );
+  return method('unreachable', `no connection${originalCode ? `: ${originalCode}` : ''}`);
+}
+
+function afterAbort({ aborted, stream }: SmtpFailure): Failure {
+  if (stream === 'all')
+    return {
+      outcome: 'unknown',
+      reason: aborted === 'deadline' ? 'no_reply' : 'shutdown',
+      detail: 'given up while waiting for the reply to the end of the message',
+    };
+  if (aborted === 'deadline')
+    return { outcome: 'retry', reason: 'deadline', detail: 'the message could not be handed over in time' };
+  return {
+    outcome: 'retry',
+    reason: 'shutdown',
+    detail: 'the worker stops; the message was not handed over',
+    fault: 'message-uncharged',
+  };
+}
+
+function isOurs({ code = '', command }: SmtpFailure): boolean {
+  return (
+    ['ESTREAM', 'EFILEACCESS', 'EURLACCESS', 'EMAXRECIPIENTS'].includes(code) ||
+    (code === 'EENVELOPE' && command === 'API')
+  );
+}
+
+/** The server's words behind a colon, one line, without addresses. */
+function said(failure: SmtpFailure): string {
+  const text = replyOf(failure)?.text;
+  return text === undefined ? '' : `: ${text}`;
+}
+
+function replyOf({ response, responseCode }: SmtpFailure): Reply | undefined {
+  if (response === undefined && responseCode === undefined) return undefined;
+  return parseReply(response ?? String(responseCode));
+}
+
+/** Code, enhanced code and text of a reply. A contradicting enhanced class is dropped: the reply code wins (RFC 3463). */
+export function parseReply(response: string): Reply {
+  const [first = ''] = response.split(/\r?\n/);
+  const parts = /^(\d{3})[ -]?\s*(?:([245]\.\d{1,3}\.\d{1,3})\b)?/.exec(first);
+  const code = parts?.[1];
+  const enhanced = parts?.[2];
+  return {
+    ...(code !== undefined && { code }),
+    ...(enhanced !== undefined && enhanced[0] === code?.[0] && { enhanced }),
+    text: redact(response),
+  };
+}
+
+/** Servers like to repeat the address; it must not get into reasons and logs. */
+export function redact(text: string): string {
+  return text
+    .replace(/\p{Cc}+/gu, ' ')
+    .replace(/<?[^\s<>"]+@[^\s<>",;:]+>?/g, '<address>')
+    .trim()
+    .slice(0, 400);
+}

@@ -1,0 +1,35 @@
+/** How far a message's bytes have got: nodemailer's error alone does not say whether the final dot had left. */
+import type { Readable } from 'node:stream';
+
+/** Where `trackStream` keeps the stream: put it into the mail as `progress`. */
+export interface Progress {
+  of: Readable | null;
+}
+
+/** `none`: not one byte was read. `partly`: the final dot was not sent. `all`: it was, or is about to be. */
+export function stateOf({ of }: Progress): 'none' | 'partly' | 'all' {
+  if (of === null || !of.readableDidRead) return 'none';
+  return of.readableEnded ? 'all' : 'partly';
+}
+
+interface StreamedMail {
+  readonly data: object;
+  readonly message: { createReadStream: (options?: never) => Readable };
+}
+
+/**
+ * A `stream` plugin of nodemailer. A connection that turns out to be dead is tried again with a new stream, which
+ * starts the progress anew.
+ */
+export function trackStream(mail: StreamedMail, next: (error?: Error | null) => void): void {
+  const progress = 'progress' in mail.data ? (mail.data.progress as Progress) : null;
+  if (progress !== null) {
+    const create = mail.message.createReadStream.bind(mail.message);
+    mail.message.createReadStream = (options) => {
+      const stream = create(options);
+      progress.of = stream;
+      return stream;
+    };
+  }
+  next();
+}

@@ -1,0 +1,187 @@
+/** One receiver: where it is, how it is spoken to and what proves that it is us. The default one, or a row. */
+import * as v from 'valibot';
+import { createSecureContext } from 'node:tls';
+import { X509Certificate } from 'node:crypto';
+import { ConfigurationError } from '../../errors.ts';
+import type { TlsMaterial } from '../egress/connector.ts';
+import { formatNames, type FormatName } from './formats/format.ts';
+import { secretProblem, signingKeyProblem } from './signature.ts';
+
+/** What an operator or a tenant sets about an endpoint. */
+export interface EndpointSettings {
+  /**
+   * Absolute `https:` URL. `ntfy`: with the topic as its path. `pagerduty`: defaults to the Events API v2. Chat
+   * services put a secret into it, so it is treated as one.
+   */
+  readonly url?: string;
+  /** How the message is written; default `standard`. */
+  readonly format?: FormatName;
+  /**
+   * `standard`: the signing secret, `whsec_` and base64 of 24 to 64 bytes. `pagerduty`: the routing key. `ntfy`: an
+   * access token, if the topic wants one. The other chat formats need none.
+   */
+  readonly secret?: string;
+  /** `standard`: secrets that receivers may still verify with while a rotation is under way; at most 10. */
+  readonly previousSecrets?: readonly string[];
+  /** `standard`: an Ed25519 key (`whsk_` and base64 of seed, or seed and public key) for a further `v1a` signature. */
+  readonly signingKey?: string;
+  /** Further headers, for example `authorization`; at most 50. Names that the protocol needs are refused. */
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Default `POST`. */
+  readonly httpMethod?: 'POST' | 'PUT' | 'PATCH';
+  /** For the whole call, 1 to 60 s. Default 20. */
+  readonly timeoutSeconds?: number;
+  /**
+   * `all` (default): every refusal is retried, because a broken deploy of the receiver must not lose events.
+   * `transient`: only 408, 425, 429, 5xx and network faults are; any other refusal fails the message.
+   */
+  readonly retry?: 'all' | 'transient';
+  /** PEM of the CA to trust instead of the well-known ones, and a client certificate with its key. */
+  readonly tls?: TlsMaterial;
+}
+
+/** The same, checked and with its defaults. */
+export interface Endpoint {
+  /** Null: the default endpoint. */
+  readonly id: string | null;
+  readonly url: string;
+  readonly format: FormatName;
+  /** Signing keys (`standard`), newest first, or the one credential of a chat format. */
+  readonly secrets: readonly string[];
+  readonly headers: Readonly<Record<string, string>>;
+  readonly httpMethod: 'POST' | 'PUT' | 'PATCH';
+  readonly timeoutSeconds: number;
+  readonly retry: 'all' | 'transient';
+  readonly tls?: TlsMaterial;
+}
+
+export const maxTimeoutSeconds = 60;
+const pagerDutyUrl = 'https://events.pagerduty.com/v2/enqueue';
+
+const reservedHeader =
+  /^(host|content-type|content-length|content-encoding|transfer-encoding|connection|keep-alive|te|trailer|upgrade|expect|user-agent|accept-encoding|idempotency-key|proxy-.*|webhook-.*)$/;
+
+const headerName = v.pipe(
+  v.string(),
+  v.toLowerCase(),
+  v.regex(/^[!#$%&'*+.^_`|~0-9a-z-]{1,100}$/, 'is no header name'),
+  v.check((name) => !reservedHeader.test(name), 'is a header that the protocol sets itself'),
+);
+const headerValue = v.pipe(
+  v.string(),
+  v.maxLength(4_096),
+  v.regex(/^[\t\x20-\x7e]*$/, 'must be printable ASCII on one line'),
+);
+const nonEmpty = v.pipe(v.string(), v.minLength(1), v.maxLength(16_384));
+
+/** valibot schema of `EndpointSettings`; what depends on the format is checked by `parseEndpoint`. */
+const endpointSchema = v.strictObject({
+  url: v.optional(v.pipe(v.string(), v.maxLength(2_048))),
+  format: v.optional(v.picklist(formatNames), 'standard'),
+  secret: v.optional(v.pipe(v.string(), v.minLength(1), v.maxLength(1_024))),
+  previousSecrets: v.optional(v.pipe(v.array(v.string()), v.maxLength(10)), []),
+  signingKey: v.optional(v.string()),
+  headers: v.optional(
+    v.pipe(
+      v.record(headerName, headerValue),
+      v.check((headers) => Object.keys(headers).length <= 50, 'at most 50 headers'),
+    ),
+    {},
+  ),
+  httpMethod: v.optional(v.picklist(['POST', 'PUT', 'PATCH']), 'POST'),
+  timeoutSeconds: v.optional(v.pipe(v.number(), v.minValue(1), v.maxValue(maxTimeoutSeconds)), 20),
+  retry: v.optional(v.picklist(['all', 'transient']), 'all'),
+  tls: v.optional(v.strictObject({ ca: v.optional(nonEmpty), cert: v.optional(nonEmpty), key: v.optional(nonEmpty) })),
+});
+
+/**
+ * Checks the settings of one endpoint. Whether its URL may be called is for the egress guard to say.
+ *
+ * @param setting what errors are named after, for example `webhook.endpoint`
+ * @throws {ConfigurationError} for the first thing that is wrong; holds no secret.
+ */
+export function parseEndpoint(setting: string, id: string | null, settings: EndpointSettings): Endpoint {
+  const parsed = v.safeParse(endpointSchema, settings);
+  if (!parsed.success) {
+    const [issue] = parsed.issues;
+    const path = v.getDotPath(issue);
+    // valibot quotes what it received, and that may be a secret.
+    throw new ConfigurationError(path === null ? setting : `${setting}.${path}`, messageOf(issue));
+  }
+  const { url, secret, previousSecrets, signingKey, tls, ...rest } = parsed.output;
+  const secrets = secret === undefined ? [] : [secret, ...previousSecrets];
+  checkSecrets(setting, parsed.output);
+  if (tls) checkTls(`${setting}.tls`, tls);
+  const address = url ?? (rest.format === 'pagerduty' ? pagerDutyUrl : undefined);
+  if (address === undefined) throw new ConfigurationError(`${setting}.url`, 'is missing; give an absolute https: URL');
+  return {
+    id,
+    url: address,
+    secrets: signingKey === undefined ? secrets : [...secrets, signingKey],
+    ...rest,
+    ...(tls ? { tls: definedOnly(tls) } : {}),
+  };
+}
+
+function messageOf(issue: v.BaseIssue<unknown>): string {
+  if (issue.type === 'strict_object') return 'is no setting of an endpoint; check its spelling';
+  if (issue.kind === 'schema') return `must be ${issue.expected ?? 'something else'}`;
+  return issue.type === 'regex' || issue.type === 'check' ? issue.message : `must be ${issue.expected ?? 'valid'}`;
+}
+
+function checkSecrets(setting: string, settings: v.InferOutput<typeof endpointSchema>): void {
+  const { format, secret, previousSecrets, signingKey } = settings;
+  if (format === 'pagerduty' && secret === undefined) {
+    throw new ConfigurationError(`${setting}.secret`, 'is missing; give the routing key of the PagerDuty service');
+  }
+  if (format !== 'standard') return;
+  if (secret === undefined) {
+    throw new ConfigurationError(
+      `${setting}.secret`,
+      'is missing; make one with: echo whsec_$(openssl rand -base64 32)',
+    );
+  }
+  refuse(`${setting}.secret`, secretProblem(secret));
+  for (const [index, previous] of previousSecrets.entries()) {
+    refuse(`${setting}.previousSecrets[${index}]`, secretProblem(previous));
+  }
+  if (signingKey !== undefined) refuse(`${setting}.signingKey`, signingKeyProblem(signingKey));
+}
+
+function refuse(setting: string, problem: string | null): void {
+  if (problem !== null) throw new ConfigurationError(setting, problem);
+}
+
+function checkTls(
+  setting: string,
+  tls: { ca?: string | undefined; cert?: string | undefined; key?: string | undefined },
+): void {
+  if ((tls.cert === undefined) !== (tls.key === undefined)) {
+    throw new ConfigurationError(setting, 'a client certificate needs both cert and key');
+  }
+  try {
+    // Throws when a PEM does not parse, and when certificate and key are no pair.
+    createSecureContext(definedOnly(tls));
+    if (tls.ca !== undefined) new X509Certificate(tls.ca);
+  } catch (error) {
+    throw new ConfigurationError(setting, 'holds no valid PEM, or a certificate and a key that are no pair', {
+      cause: error,
+    });
+  }
+  if (tls.cert === undefined) return;
+  const { validToDate } = new X509Certificate(tls.cert);
+  if (validToDate < new Date())
+    throw new ConfigurationError(`${setting}.cert`, `expired on ${validToDate.toISOString()}`);
+}
+
+function definedOnly(tls: {
+  ca?: string | undefined;
+  cert?: string | undefined;
+  key?: string | undefined;
+}): TlsMaterial {
+  return {
+    ...(tls.ca === undefined ? {} : { ca: tls.ca }),
+    ...(tls.cert === undefined ? {} : { cert: tls.cert }),
+    ...(tls.key === undefined ? {} : { key: tls.key }),
+  };
+}

@@ -1,0 +1,49 @@
+/**
+ * ntfy, published as JSON: the endpoint's URL names the topic (`https://ntfy.sh/my-topic`), the secret is an access
+ * token if the topic wants one. Texts are plain; nothing in them takes effect.
+ * https://docs.ntfy.sh/publish/#publish-as-json
+ */
+import * as v from 'valibot';
+import { accepted, contentRefused, parseBody, unusable } from './answer.ts';
+import type { Format } from './format.ts';
+import { fit, oneLine, plain, utf8Length } from './text.ts';
+
+/** Bytes. A longer message would become an attachment. */
+const limits = { title: 250, message: 4_000, label: 100, url: 1_000, actions: 3 } as const;
+const answer = v.object({ id: v.optional(v.string()) });
+
+export const ntfyFormat: Format = {
+  maxBodyBytes: 32_768,
+  requestsPerSecond: 1,
+  build({ content }, endpoint) {
+    const url = new URL(endpoint.url);
+    const topic = decodeURIComponent(url.pathname.split('/').findLast((part) => part !== '') ?? '');
+    const links = content.actions.filter((action) => utf8Length(action.url) <= limits.url).slice(0, limits.actions);
+    const [first] = links;
+    const more = first === undefined ? '…' : `…\n${first.url}`;
+    const message = {
+      topic,
+      title: fit(oneLine(content.title), { max: limits.title, measure: utf8Length }),
+      message: fit(plain(content.text).trim(), { max: limits.message, measure: utf8Length, ending: more }),
+      ...(first === undefined ? {} : { click: first.url }),
+      actions: links.map((action) => ({
+        action: 'view',
+        label: fit(oneLine(action.label), { max: limits.label, measure: utf8Length }),
+        url: action.url,
+      })),
+    };
+    const [token] = endpoint.secrets;
+    return {
+      url: `${url.origin}/`,
+      headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
+      body: Buffer.from(JSON.stringify(message)),
+    };
+  },
+  classify({ status, body }) {
+    if (status === 200) return accepted(status, parseBody(answer, body)?.id);
+    if (status === 400 || status === 413) return contentRefused(status);
+    if (status === 401 || status === 403)
+      return unusable(status, 'authentication', 'the topic is not ours to publish to');
+    return null;
+  },
+};

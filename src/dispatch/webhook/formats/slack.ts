@@ -1,0 +1,85 @@
+/**
+ * Slack incoming webhooks (and Mattermost's, which take the same). Texts are `plain_text`, so that no markup in a value
+ * takes effect; `&`, `<` and `>` are escaped as Slack asks everywhere, which also makes `<!channel>` harmless.
+ * https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks
+ */
+import type { Action } from '../../../notification.ts';
+import { failure, goneVerdict, type ResponseFacts, type Verdict } from '../classify.ts';
+import { accepted, contentRefused, unusable } from './answer.ts';
+import type { Format } from './format.ts';
+import { fit, oneLine, plain, safeUrl } from './text.ts';
+
+const limits = { header: 150, section: 3_000, fallback: 4_000, label: 75, url: 2_000, actions: 10 } as const;
+
+export const slackFormat: Format = {
+  maxBodyBytes: 262_144,
+  requestsPerSecond: 1,
+  build({ content }, endpoint) {
+    const title = oneLine(content.title);
+    const links = content.actions
+      .slice(0, limits.actions)
+      .map(link)
+      .filter((text) => text !== null);
+    const body = fit(plain(content.text), { max: limits.section, escape });
+    const message = {
+      // Shown in notifications and by clients without blocks.
+      text: fit(`${title}\n${plain(content.text)}`, { max: limits.fallback, escape }),
+      mrkdwn: false,
+      unfurl_links: false,
+      unfurl_media: false,
+      blocks: [
+        ...(title === '' ? [] : [{ type: 'header', text: plainText(fit(title, { max: limits.header, escape })) }]),
+        ...(body.trim() === '' ? [] : [{ type: 'section', text: plainText(body) }]),
+        ...linkSections(links),
+      ],
+    };
+    return { url: endpoint.url, headers: {}, body: Buffer.from(JSON.stringify(message)) };
+  },
+  classify(response) {
+    const { status, body } = response;
+    if (status === 200) return body.trim() === 'ok' ? accepted(status) : notOk(status);
+    if (status === 400) return contentRefused(status);
+    if (status === 403 || status === 404) return unusable(status, 'authentication', errorWord(response));
+    return status === 410 ? archived(response) : null;
+  },
+};
+
+function plainText(text: string): { type: 'plain_text'; text: string; emoji: false } {
+  return { type: 'plain_text', text, emoji: false };
+}
+
+/** Links, not buttons: a button of an app without interactivity warns the person who clicks it. */
+function link({ label, url }: Action): string | null {
+  const target = safeUrl(url).replaceAll('&', '&amp;');
+  if (target.length > limits.url) return null;
+  return `<${target}|${fit(oneLine(label), { max: limits.label, escape: (text) => (text === '|' ? '¦' : escape(text)) })}>`;
+}
+
+/** As few sections as hold them all: two links of the longest kind would not fit into one. */
+function linkSections(links: readonly string[]): object[] {
+  const texts = links.reduce<string[]>((lines, next) => {
+    const last = lines.at(-1);
+    if (last === undefined || last.length + next.length + 1 > limits.section) return [...lines, next];
+    return [...lines.slice(0, -1), `${last}\n${next}`];
+  }, []);
+  return texts.map((text) => ({ type: 'section', text: { type: 'mrkdwn', text, verbatim: true } }));
+}
+
+function escape(codePoint: string): string {
+  return { '&': '&amp;', '<': '&lt;', '>': '&gt;' }[codePoint] ?? codePoint;
+}
+
+function notOk(status: number): Verdict {
+  return { result: failure('retry', 'unparsable_reply', `HTTP ${status} without "ok"`, status), endpoint: 'failing' };
+}
+
+function archived(response: ResponseFacts): Verdict {
+  const verdict = goneVerdict(response.status);
+  return { ...verdict, result: { ...verdict.result, ...{ detail: `HTTP 410: ${errorWord(response)}` } } };
+}
+
+/** Slack answers with one word, for example `channel_not_found`; anything else is not repeated. */
+function errorWord({ body }: ResponseFacts): string {
+  const word = body.trim();
+  return /^[a-z_]{1,60}$/.test(word) ? word : 'the webhook is not accepted';
+}

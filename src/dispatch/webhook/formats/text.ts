@@ -1,0 +1,52 @@
+/** Text that fits: cut between code points, measured as it is written, so that no escape sequence is cut in half. Pure. */
+
+export interface Fit {
+  /** In the unit of `measure`. */
+  readonly max: number;
+  /** How one code point is written in the target's markup; default: as it is. */
+  readonly escape?: (codePoint: string) => string;
+  /** Default: UTF-16 units, which is never less than what a service counts as characters. */
+  readonly measure?: (text: string) => number;
+  /** Written, unescaped, where the text was cut. Default `…`. */
+  readonly ending?: string;
+}
+
+/** The escaped text if it fits; otherwise as much of it as fits before the ending. Lone surrogates become U+FFFD. */
+export function fit(text: string, { max, escape = same, measure = utf16Length, ending = '…' }: Fit): string {
+  let whole = '';
+  let used = 0;
+  let cut = '';
+  const room = max - measure(ending);
+  for (const codePoint of text.toWellFormed()) {
+    const piece = escape(codePoint);
+    used += measure(piece);
+    if (used > max) return room < 0 ? '' : cut + ending;
+    whole += piece;
+    if (used <= room) cut = whole;
+  }
+  return whole;
+}
+
+/** Bytes of the text in UTF-8. */
+export const utf8Length = (text: string): number => Buffer.byteLength(text, 'utf8');
+
+/** Removes what would reorder or hide the text around it: bidirectional overrides and control characters. */
+export function plain(text: string): string {
+  return text.replace(/[\u202a-\u202e\u2066-\u2069]|(?![\n\t])\p{Cc}/gu, '');
+}
+
+/** One line of `plain` text. */
+export function oneLine(text: string): string {
+  return plain(text.replace(/\s+/g, ' ')).trim();
+}
+
+/** A link's target with the characters that could end it early percent-encoded. */
+export function safeUrl(url: string): string {
+  return url.replace(/[\s<>|()[\]"'\\`]/gu, (character) => {
+    const encoded = encodeURIComponent(character);
+    return encoded === character ? `%${character.charCodeAt(0).toString(16).toUpperCase()}` : encoded;
+  });
+}
+
+const same = (text: string): string => text;
+const utf16Length = (text: string): number => text.length;

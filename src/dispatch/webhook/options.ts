@@ -1,0 +1,48 @@
+/** The options of `webhook(...)`. */
+import * as v from 'valibot';
+import { ConfigurationError } from '../../errors.ts';
+import { egressSchema, type EgressOptions, type EgressSettings } from '../egress/options.ts';
+import { parseEndpoint, type Endpoint, type EndpointSettings } from './endpoint.ts';
+
+export interface WebhookOptions {
+  /** Where messages go that are not addressed to an endpoint of their own. */
+  readonly endpoint: EndpointSettings;
+  /** What may be called; by default public `https:` addresses. */
+  readonly egress?: EgressOptions;
+  /** Calls under way at once in this process, 1 to 1,000. Default 50. */
+  readonly concurrency?: number;
+  /** Name of the application in `user-agent`, for example `acme/1.0`. Default `pg-herald`. */
+  readonly userAgent?: string;
+}
+
+/** The same, checked and with its defaults. */
+export interface WebhookSettings {
+  readonly endpoint: Endpoint;
+  readonly egress: EgressSettings;
+  readonly concurrency: number;
+  readonly userAgent: string;
+}
+
+const optionsSchema = v.strictObject({
+  endpoint: v.custom<EndpointSettings>((input) => typeof input === 'object' && input !== null),
+  egress: v.optional(egressSchema, {}),
+  concurrency: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(1_000)), 50),
+  userAgent: v.optional(v.pipe(v.string(), v.regex(/^[\x21-\x7e][\x20-\x7e]{0,199}$/)), 'pg-herald'),
+});
+
+/** @throws {ConfigurationError} for the first option that is missing or wrong, named `webhook.<path>`. */
+export function parseWebhookOptions(options: WebhookOptions): WebhookSettings {
+  const parsed = v.safeParse(optionsSchema, options);
+  if (!parsed.success) {
+    const [issue] = parsed.issues;
+    throw new ConfigurationError(`webhook.${v.getDotPath(issue) ?? ''}`.replace(/\.$/, ''), messageOf(issue));
+  }
+  return { ...parsed.output, endpoint: parseEndpoint('webhook.endpoint', null, parsed.output.endpoint) };
+}
+
+/** Without the value: an option may hold a secret. */
+function messageOf(issue: v.BaseIssue<unknown>): string {
+  if (issue.type === 'strict_object') return 'is no option; check its spelling';
+  if (issue.type === 'check') return issue.message;
+  return issue.expected === null ? issue.message : `must be ${issue.expected}`;
+}

@@ -1,0 +1,49 @@
+/** What recipients want, read and written in the caller's transaction: an enqueue after it sees the change. */
+import { run, type Transaction } from '../database/connection.ts';
+
+/** A choice of a recipient. The most specific one decides: template before group before all, a named method before all methods. */
+export interface Preference {
+  readonly recipientId: string;
+  /** What it is about; without `template` and `group`: everything. */
+  readonly template?: string;
+  readonly group?: string;
+  /** Default: every method. */
+  readonly method?: string;
+  /** null removes the choice, so that the default holds again. */
+  readonly enabled: boolean | null;
+}
+
+/** Whether a recipient gets a template by a method at present, and which rule decides it. */
+export interface EffectivePreference {
+  readonly template: string;
+  readonly group: string;
+  readonly method: string;
+  readonly enabled: boolean;
+  readonly mandatory: boolean;
+  readonly decidedBy: 'template_disabled' | 'method_disabled' | 'mandatory' | 'preference' | 'default';
+}
+
+/** Throws (SQLSTATE HE001, HE006) for an unknown template and for switching off a mandatory one. */
+export async function setPreference(tx: Transaction, preference: Preference): Promise<void> {
+  const { template, group } = preference;
+  const [scope, subject] =
+    template !== undefined ? ['template', template] : group !== undefined ? ['group', group] : ['all', ''];
+  await run(tx, {
+    text: 'SELECT herald.set_preference($1::text, $2::text, $3::text, $4::text::boolean, $5::text)',
+    values: [
+      preference.recipientId,
+      scope,
+      subject,
+      preference.enabled === null ? null : String(preference.enabled),
+      preference.method ?? '*',
+    ],
+  });
+}
+
+/** One row per template and method that the template uses. */
+export async function preferencesOf(tx: Transaction, recipientId: string): Promise<EffectivePreference[]> {
+  return run<EffectivePreference>(tx, {
+    text: `SELECT template, template_group AS "group", method, enabled, mandatory, decided_by AS "decidedBy" FROM herald.preferences($1::text)`,
+    values: [recipientId],
+  });
+}

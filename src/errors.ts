@@ -1,0 +1,31 @@
+/** One thing that is wrong with an input, and where. */
+export interface Issue {
+  /** Dotted path into the input, for example `to[3].email`. */
+  readonly path: string;
+  /** What is wrong and what to do about it. Never holds a secret. */
+  readonly message: string;
+}
+
+/** Thrown by `enqueue` before anything is written: the notification itself is wrong. */
+export class InvalidNotificationError extends Error {
+  override readonly name = 'InvalidNotificationError';
+  /** Everything that is wrong, not only the first. */
+  readonly issues: readonly Issue[];
+
+  constructor(issues: readonly Issue[], options?: ErrorOptions) {
+    super(issues.map((issue) => (issue.path ? `${issue.path}: ${issue.message}` : issue.message)).join('; '), options);
+    this.issues = issues;
+  }
+}
+
+/** Thrown at start or by the CLI: a setting is missing or wrong. The message names it and the remedy. */
+export class ConfigurationError extends Error {
+  override readonly name = 'ConfigurationError';
+  /** The name of the setting: an option path or an environment variable. */
+  readonly setting: string;
+
+  constructor(setting: string, message: string, options?: ErrorOptions) {
+    super(`${setting}: ${message}`, options);
+    this.setting = setting;
+  }
+}

@@ -1,0 +1,67 @@
+/**
+ * pg-herald: notifications inside the application's own Postgres. If your transaction commits, the notification will be
+ * delivered; if it rolls back, it never existed.
+ *
+ * The map of the house, in the order in which a notification travels:
+ *   notification.ts   the vocabulary
+ *   templates/        files -> versions in the database -> rendered content
+ *   enqueue/          the typed wrapper of the SQL function that writes messages and jobs in the caller's transaction
+ *   database/         tables, migrations, and what a transaction may be
+ *   queue.ts          the only user of pg-boss
+ *   delivery/         the worker: begin -> render -> dispatch -> settle
+ *   dispatch/         one folder per delivery method
+ *   operate/          what an operator asks and does
+ *   cli/              the same from a terminal
+ *   testing/          for an application's own tests
+ */
+export type { Transaction } from './database/connection.ts';
+export {
+  type MigrateOptions,
+  type MigrationReport,
+  migrate,
+  migrationPlan,
+  migrationScript,
+} from './database/migrate.ts';
+export { createWorker, type Worker, type WorkerOptions } from './delivery/worker.ts';
+export type {
+  Delivery,
+  Dispatcher,
+  DispatchContext,
+  DispatcherServices,
+  DispatchResult,
+  Reply,
+} from './dispatch/dispatcher.ts';
+export { type SmtpOptions, smtp } from './dispatch/smtp/smtp.ts';
+export type { WebhookOptions } from './dispatch/webhook/options.ts';
+export { webhook } from './dispatch/webhook/webhook.ts';
+export type { CancelAnswer, CancelBy } from './enqueue/cancel.ts';
+export {
+  createHerald,
+  type EnqueuedCount,
+  type EnqueuedMessage,
+  type FromQuery,
+  type Herald,
+  type HeraldOptions,
+} from './enqueue/enqueue.ts';
+export type { Notification, NotificationOptions } from './enqueue/notification.ts';
+export type { EffectivePreference, Preference } from './enqueue/preferences.ts';
+export { ConfigurationError, InvalidNotificationError, type Issue } from './errors.ts';
+export {
+  type Action,
+  type Brand,
+  type JsonValue,
+  type Logger,
+  type MessageStatus,
+  messageStatuses,
+  type Outcome,
+  outcomes,
+  type Reason,
+  type Recipient,
+  type RenderedContent,
+  reasons,
+} from './notification.ts';
+export { type PauseState, pause, pauses, resume } from './operate/pause.ts';
+export { type CatalogEntry, listTemplates, syncTemplates, type TemplateChange } from './templates/catalog.ts';
+export { type DataOf, defineTemplate, type LabelsOf, type Template } from './templates/define.ts';
+export { readTemplates, shippedTemplatesFolder } from './templates/files.ts';
+export type { TemplateIssue, TemplateSource } from './templates/source.ts';

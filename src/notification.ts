@@ -1,0 +1,142 @@
+/**
+ * The vocabulary: what a notification is, the states of a message, the outcomes of an attempt and the
+ * closed list of reasons. Imports nothing of ours, so that every other part may import it.
+ */
+
+/** Any value that JSON can carry. */
+export type JsonValue = string | number | boolean | null | JsonValue[] | { [key: string]: JsonValue };
+
+/**
+ * The states of a message. `sent` means that the receiving server or endpoint accepted it, not that anybody read it.
+ * `pending` with attempts behind it is a retry that waits for its time; `held` waits for an operator.
+ */
+export const messageStatuses = [
+  'pending',
+  'sending',
+  'sent',
+  'failed',
+  'inhibited',
+  'cancelled',
+  'expired',
+  'held',
+] as const;
+export type MessageStatus = (typeof messageStatuses)[number];
+
+/** States in which nothing more will happen by itself. */
+export const settledStatuses = ['sent', 'failed', 'inhibited', 'cancelled', 'expired'] as const;
+
+/** The outcomes of an attempt. `unknown`: nobody knows whether the receiver accepted the message. */
+export const outcomes = ['sent', 'retry', 'failed', 'unknown'] as const;
+export type Outcome = (typeof outcomes)[number];
+
+/**
+ * Why a message or an attempt is as it is: a closed list, so that it can be counted and alerted on.
+ * The words of the receiver go into the detail beside it.
+ */
+export const reasons = [
+  // ours: failed at once, never retried (`internal` is retried: a bug may be fixed by a deploy)
+  'internal',
+  'render_failed',
+  'no_dispatcher',
+  // rules: why nothing was sent
+  'no_address',
+  'invalid_address',
+  'template_disabled',
+  'method_disabled',
+  'preference',
+  'default_off',
+  'suppressed',
+  'expired',
+  'cancelled',
+  // the worker
+  'worker_lost',
+  'shutdown',
+  'attempts_spent',
+  'deadline',
+  // the method itself is at fault: pauses the method, no attempt is charged
+  'unreachable',
+  'dns',
+  'connect_timeout',
+  'tls',
+  'authentication',
+  'protocol',
+  'misconfigured',
+  'proxy',
+  'throttled',
+  // the receiver's verdict on this message
+  'no_such_recipient',
+  'mailbox_full',
+  'too_large',
+  'content_refused',
+  'sender_refused',
+  'refused',
+  'deferred',
+  'rate_limited',
+  'server_error',
+  'redirect',
+  'gone',
+  'destination_not_allowed',
+  'connection_lost',
+  'no_reply',
+  'unparsable_reply',
+] as const;
+export type Reason = (typeof reasons)[number];
+
+/** Who is told. Stored as a snapshot at enqueue; a method takes from it what it needs. */
+export interface Recipient {
+  /** The application's own id of the person, team or system; at most 200 characters. */
+  readonly id: string;
+  /** One RFC 5321 address, needed by `smtp`. */
+  readonly email?: string;
+  /** Display name, one line, at most 200 characters. */
+  readonly name?: string;
+  /** BCP 47 language tag, for example `de-AT`. */
+  readonly locale?: string;
+  /** IANA time zone, for example `Europe/Vienna`. */
+  readonly timeZone?: string;
+}
+
+/** A button or link beneath the body: rendered label and absolute `https:`, `http:` or `mailto:` URL. */
+export interface Action {
+  readonly label: string;
+  readonly url: string;
+}
+
+/** What a template version and a message make together. Pure: the same input gives the same bytes. */
+export interface RenderedContent {
+  /** One line of plain text; the subject of a mail. */
+  readonly title: string;
+  /** The body as Markdown, every value in it escaped. */
+  readonly markdown: string;
+  /** The body as plain text. */
+  readonly text: string;
+  /** The body as an HTML fragment without layout, safe to embed. */
+  readonly html: string;
+  readonly actions: readonly Action[];
+}
+
+/** What every mail and page of an application shows around the content. */
+export interface Brand {
+  /** Shown in header and footer. */
+  readonly appName: string;
+  /** Absolute URL of the application, without a trailing slash. `{{baseUrl}}` in templates. */
+  readonly baseUrl: string;
+  /** Absolute https URL of a PNG or JPEG with an opaque background; no logo is shown without it. */
+  readonly logoUrl?: string;
+}
+
+/** A pino-shaped logger; pg-herald logs nothing unless one is given. Never receives secrets, addresses or bodies. */
+export interface Logger {
+  debug(fields: object, message: string): void;
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+/** The logger that drops everything. */
+export const silentLogger: Logger = {
+  debug: () => undefined,
+  info: () => undefined,
+  warn: () => undefined,
+  error: () => undefined,
+};

@@ -1,0 +1,269 @@
+/**
+ * The only user of pg-boss. A queue per delivery method, partitioned, in a schema of our own, so that a host's
+ * pg-boss of whatever version is untouched. A job's id is the message's id and its payload is empty: the job wakes a
+ * worker, the message row decides.
+ */
+import { Client, Pool, type PoolClient } from 'pg';
+import { getConstructionPlans, getMigrationPlans, PgBoss } from 'pg-boss';
+import packageJson from 'pg-boss/package.json' with { type: 'json' };
+import { ConfigurationError } from './errors.ts';
+import type { Logger } from './notification.ts';
+
+export const queueSchema = 'herald_queue';
+/** The version of pg-boss's tables that this release knows, column by column. */
+const knownVersion = packageJson.pgboss.schema;
+/** pg-boss copies a job here when its retries are spent: a worker died again and again before it could begin. */
+export const deadLetterQueue = 'dead-letter';
+export const builtInMethods = ['smtp', 'webhook', 'inbox'] as const;
+
+/** What a method cannot do without, of the built-in ones. */
+const requirements: Readonly<Record<string, string>> = { smtp: 'email' };
+
+/** A leased job: what pg-boss needs to know to settle exactly this lease and no later one. */
+export interface LeasedJob {
+  readonly id: string;
+  readonly retryCount: number;
+  readonly priority: number;
+}
+
+/** Seconds without a sign of life after which a worker counts as dead; pg-boss's minimum is 10. */
+const heartbeatSeconds = 15;
+
+const methodQueueOptions = {
+  partition: true,
+  notify: false,
+  deadLetter: deadLetterQueue,
+  heartbeatSeconds,
+  // Above the longest dispatch (900 s): a slow but living worker keeps its lease by heartbeat.
+  expireInSeconds: 1200,
+  // Counts crashes before an attempt could begin; attempts themselves are counted in the message.
+  retryLimit: 25,
+  retryDelay: 1,
+  retryBackoff: true,
+  retryDelayMax: 60,
+  // A method may be paused for long; a job that pg-boss swept away would be a lost message.
+  retentionSeconds: 365 * 86_400,
+  deleteAfterSeconds: 3600,
+};
+
+const background = {
+  schema: queueSchema,
+  schedule: false,
+  registerInstance: false,
+} as const;
+
+/** Installs or upgrades pg-boss and creates the queues and method rows that are missing. */
+export async function installQueues(connectionString: string, methods: readonly string[]) {
+  const boss = new PgBoss({ ...background, connectionString, migrate: true, supervise: false, max: 2 });
+  boss.on('error', () => undefined);
+  const before = await installedVersion(connectionString);
+  await boss.start();
+  try {
+    await boss.createQueue(deadLetterQueue, { retentionSeconds: methodQueueOptions.retentionSeconds });
+    const createdMethods: string[] = [];
+    for (const method of new Set(methods))
+      if (await createMethod(boss, connectionString, method)) createdMethods.push(method);
+    return { queueSchema: { before, after: (await boss.schemaVersion()) ?? 0 }, createdMethods };
+  } finally {
+    await boss.stop({ graceful: false });
+  }
+}
+
+async function createMethod(boss: PgBoss, connectionString: string, method: string): Promise<boolean> {
+  if (!/^[a-z][a-z0-9-]{0,39}$/.test(method) || method === deadLetterQueue)
+    throw new ConfigurationError(
+      'method',
+      `"${method}" is no name for a method; use a-z, 0-9 and "-", 40 characters at most`,
+    );
+  await boss.createQueue(method, methodQueueOptions);
+  const client = new Client({ connectionString });
+  await client.connect();
+  try {
+    const result = await client.query(
+      'INSERT INTO herald.method (name, requires) VALUES ($1, $2) ON CONFLICT DO NOTHING',
+      [method, requirements[method] ?? null],
+    );
+    return result.rowCount === 1;
+  } finally {
+    await client.end();
+  }
+}
+
+async function installedVersion(connectionString: string): Promise<number | null> {
+  const client = new Client({ connectionString });
+  await client.connect();
+  try {
+    return await versionOf(client);
+  } finally {
+    await client.end();
+  }
+}
+
+async function versionOf(client: Client | PoolClient | Pool): Promise<number | null> {
+  const found = await client.query<{ found: boolean }>(
+    `SELECT to_regclass('${queueSchema}.version') IS NOT NULL AS found`,
+  );
+  if (!found.rows[0]?.found) return null;
+  const version = await client.query<{ version: number }>(`SELECT version FROM ${queueSchema}.version`);
+  return version.rows[0]?.version ?? null;
+}
+
+/** The SQL that installing or upgrading pg-boss would run; empty if there is nothing to do. */
+export async function planQueues(client: Client): Promise<string> {
+  const version = await versionOf(client);
+  if (version === null) return getConstructionPlans(queueSchema, { createSchema: true });
+  return version === knownVersion ? '' : getMigrationPlans(queueSchema, version);
+}
+
+export interface QueueOptions {
+  readonly connectionString: string;
+  readonly logger: Logger;
+  /** Look for leases that ran out every so many seconds. */
+  readonly superviseSeconds: number;
+}
+
+/** What the delivery needs of the queue. */
+export interface Queue {
+  /** Leases up to `limit` due jobs of a method. */
+  lease(method: string, limit: number): Promise<LeasedJob[]>;
+  /** Removes jobs whose message is settled. A lease that was lost meanwhile is left alone. */
+  finish(method: string, jobs: readonly LeasedJob[]): Promise<void>;
+  /** Moves jobs to a later time, all or none. */
+  postpone(method: string, jobs: readonly PostponedJob[]): Promise<void>;
+  /** Says that this worker still lives; answers with the ids whose lease was lost. */
+  keep(method: string, jobs: readonly LeasedJob[]): Promise<string[]>;
+  /** Takes message ids out of the dead letter queue, each with the method it came from. */
+  takeDead(limit: number): Promise<{ messageId: string; job: LeasedJob }[]>;
+  finishDead(jobs: readonly LeasedJob[]): Promise<void>;
+  /** Calls back with a method's name at every wake-up, and with `*` whenever wake-ups may have been missed. */
+  listen(onWake: (method: string) => void): Promise<{ close(): Promise<void> } | null>;
+  close(): Promise<void>;
+}
+
+export interface PostponedJob extends LeasedJob {
+  readonly startAfter: Date;
+}
+
+/**
+ * Connects to an installed queue. Throws ConfigurationError if pg-boss's schema is not the one this release knows:
+ * enqueue writes its job rows, so an unknown version must not be guessed at.
+ */
+export async function openQueue(options: QueueOptions): Promise<Queue> {
+  const boss = new PgBoss({
+    ...background,
+    connectionString: options.connectionString,
+    migrate: false,
+    supervise: true,
+    superviseIntervalSeconds: options.superviseSeconds,
+    monitorIntervalSeconds: options.superviseSeconds,
+    maintenanceIntervalSeconds: 600,
+    max: 4,
+    application_name: 'pg-herald queue',
+  });
+  boss.on('error', (error) => options.logger.error({ code: codeOf(error) }, 'queue error'));
+  boss.on('warning', (warning) => options.logger.debug({ warning: warning.message }, 'queue warning'));
+  try {
+    await boss.start();
+  } catch (error) {
+    throw asConfigurationError(error);
+  }
+  return queueOf(boss, options);
+}
+
+function queueOf(boss: PgBoss, options: QueueOptions): Queue {
+  // Only for the transactions of `postpone`: pg-boss's own pool gives out no client.
+  const pool = new Pool({ connectionString: options.connectionString, max: 2, application_name: 'pg-herald queue' });
+  pool.on('error', (error) => options.logger.error({ code: codeOf(error) }, 'queue connection lost'));
+  return {
+    async lease(method, limit) {
+      const jobs = await boss.fetch(method, { batchSize: limit, includeMetadata: true });
+      return jobs.map(({ id, retryCount, priority }) => ({ id, retryCount, priority }));
+    },
+    async finish(method, jobs) {
+      if (jobs.length > 0) await boss.deleteJob(method, jobs.map(leaseOf));
+    },
+    async postpone(method, jobs) {
+      if (jobs.length > 0) await transaction(pool, (client) => move(boss, client, { method, jobs }));
+    },
+    async keep(method, jobs) {
+      if (jobs.length === 0) return [];
+      const response = await boss.touch(method, jobs.map(leaseOf));
+      const kept = new Set(settledIds(response));
+      return jobs.filter((job) => !kept.has(job.id)).map((job) => job.id);
+    },
+    async takeDead(limit) {
+      const jobs = await boss.fetch(deadLetterQueue, { batchSize: limit, includeMetadata: true });
+      return jobs.map((job) => ({ messageId: job.sourceId ?? job.id, job: leaseOf(job) }));
+    },
+    async finishDead(jobs) {
+      if (jobs.length > 0) await boss.deleteJob(deadLetterQueue, jobs.map(leaseOf));
+    },
+    async listen(onWake) {
+      return (await boss.getDb().listen?.('herald', onWake, () => onWake('*'))) ?? null;
+    },
+    async close() {
+      await boss.stop({ graceful: false });
+      await pool.end();
+    },
+  };
+}
+
+/**
+ * A later start for leased jobs: delete and insert anew in one transaction. pg-boss's `fail` would take the queue's
+ * own delay, and `update` one statement per job.
+ */
+async function move(
+  boss: PgBoss,
+  client: PoolClient,
+  what: { method: string; jobs: readonly PostponedJob[] },
+): Promise<void> {
+  const db = { executeSql: (text: string, values?: unknown[]) => client.query(text, values) };
+  await boss.deleteJob(what.method, what.jobs.map(leaseOf), { db });
+  await boss.insert(
+    what.method,
+    what.jobs.map((job) => ({ id: job.id, priority: job.priority, startAfter: job.startAfter.toISOString() })),
+    { db },
+  );
+}
+
+async function transaction(pool: Pool, work: (client: PoolClient) => Promise<void>): Promise<void> {
+  const client = await pool.connect();
+  let broken = false;
+  try {
+    await client.query('BEGIN');
+    await work(client);
+    await client.query('COMMIT');
+  } catch (error) {
+    broken = true;
+    throw error;
+  } finally {
+    // A client in an unknown state is closed rather than rolled back: the server rolls back for it.
+    client.release(broken);
+  }
+}
+
+/** pg-boss answers with the ids that it settled, but leaves them out of its types. */
+function settledIds(response: object): readonly unknown[] {
+  return 'settled' in response && Array.isArray(response.settled) ? response.settled : [];
+}
+
+function leaseOf(job: LeasedJob): LeasedJob {
+  return { id: job.id, retryCount: job.retryCount, priority: job.priority };
+}
+
+function asConfigurationError(error: unknown): unknown {
+  const text = error instanceof Error ? error.message : '';
+  if (!/version|not installed|migrat/i.test(text)) return error;
+  return new ConfigurationError(
+    'database',
+    'the queue tables are missing or of another version; run "pg-herald migrate"',
+    { cause: error },
+  );
+}
+
+/** The code of a database or network error; never its message, which may quote values. */
+export function codeOf(error: unknown): string {
+  if (typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string')
+    return error.code;
+  return error instanceof Error ? error.name : 'unknown';
+}

@@ -1,0 +1,66 @@
+/** A folder of template files. */
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { ConfigurationError } from '../errors.ts';
+import { issueAt, parseTemplate, type TemplateIssue, type TemplateSource } from './source.ts';
+
+/** The templates that come with the package; beside both `src/` and `dist/`. */
+export const shippedTemplatesFolder = fileURLToPath(new URL('../../templates/', import.meta.url));
+
+const maximumFiles = 1000;
+
+/**
+ * Reads every `*.md` of a folder, sorted by name; other files and sub-folders are left alone. Names are compared without
+ * regard to case, so that a folder means the same on every file system.
+ *
+ * @throws {ConfigurationError} when the folder cannot be read, holds no template or more than 1,000.
+ */
+export async function readTemplates(folder: string): Promise<{ sources: TemplateSource[]; issues: TemplateIssue[] }> {
+  const files = await templateFiles(folder);
+  const sources: TemplateSource[] = [];
+  const issues: TemplateIssue[] = [];
+  const seen = new Map<string, string>();
+  for (const file of files) {
+    const same = seen.get(file.toLowerCase());
+    if (same !== undefined) {
+      issues.push(
+        issueAt(
+          file,
+          { line: 1, column: 1 },
+          { message: `two files for one template: ${same} and ${file}; remove one` },
+        ),
+      );
+      continue;
+    }
+    seen.set(file.toLowerCase(), file);
+    const read = parseTemplate(file, await readFile(join(folder, file), 'utf8'));
+    if (read.source) sources.push(read.source);
+    issues.push(...read.issues);
+  }
+  return { sources, issues };
+}
+
+async function templateFiles(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { withFileTypes: true }).catch((error: NodeJS.ErrnoException) => {
+    throw new ConfigurationError(
+      'templates',
+      `cannot read the folder ${folder} (${error.code}); give one with template files (*.md)`,
+      {
+        cause: error,
+      },
+    );
+  });
+  const files = entries
+    .filter((entry) => !entry.isDirectory() && /\.md$/i.test(entry.name) && !/^readme\.md$/i.test(entry.name))
+    .map((entry) => entry.name);
+  if (files.length === 0)
+    throw new ConfigurationError('templates', `the folder ${folder} holds no template files (*.md)`);
+  if (files.length > maximumFiles) {
+    throw new ConfigurationError(
+      'templates',
+      `the folder ${folder} holds ${files.length} files; at most ${maximumFiles}`,
+    );
+  }
+  return files.sort();
+}

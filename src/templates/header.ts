@@ -1,0 +1,108 @@
+/** What may stand in the YAML header of a template file. */
+import * as v from 'valibot';
+import type { JsonValue } from '../notification.ts';
+
+const maximumBytes = (limit: number) => v.maxBytes(limit, `is longer than ${limit} bytes`);
+const text = (limit: number) =>
+  v.pipe(v.string('must be text; quote it'), v.trim(), v.nonEmpty('must not be empty'), maximumBytes(limit));
+const yesOrNo = v.boolean('must be true or false');
+const wholeNumber = (least: number, most: number) => {
+  const message = `must be a whole number from ${least} to ${most}`;
+  return v.pipe(v.number(message), v.integer(message), v.minValue(least, message), v.maxValue(most, message));
+};
+const labelName = v.pipe(
+  v.string('must be the name of a label'),
+  v.regex(/^[A-Za-z][A-Za-z0-9_-]{0,63}$/, 'must be a name of letters, digits, "_" and "-", starting with a letter'),
+);
+const methodName = v.pipe(
+  v.string('must be the name of a method'),
+  v.regex(/^[a-z][a-z0-9_-]{0,49}$/, 'must be a method such as smtp or webhook'),
+);
+const list = <T extends v.GenericSchema<unknown, unknown>>(item: T, most: number) =>
+  v.pipe(v.array(item, 'must be a list'), v.maxLength(most, `must have at most ${most} entries`));
+
+const json: v.GenericSchema<unknown, JsonValue> = v.lazy(() =>
+  v.union(
+    [v.string(), v.pipe(v.number(), v.finite()), v.boolean(), v.null(), v.array(json), v.record(v.string(), json)],
+    'must be plain JSON',
+  ),
+);
+
+const mapping = 'must be a mapping of names to values';
+
+/** Strict: an unknown key is an error, because it is a typing error of somebody who expected it to do something. */
+export const headerSchema = v.strictObject(
+  {
+    title: text(2000),
+    group: v.optional(text(200), 'General'),
+    kind: v.optional(v.picklist(['system', 'custom', 'test'], 'must be "system", "custom" or "test"'), 'system'),
+    actions: v.optional(list(v.strictObject({ label: text(500), url: text(2000) }, 'must have label and url'), 10), []),
+    methods: v.optional(v.pipe(list(methodName, 10), v.minLength(1, 'must name at least one method'))),
+    fallback: v.optional(v.picklist(['all', 'first'], 'must be "all" or "first"'), 'all'),
+    enabledByDefault: v.optional(yesOrNo, true),
+    mandatory: v.optional(yesOrNo, false),
+    ttlSeconds: v.optional(wholeNumber(1, 31_536_000)),
+    unknown: v.optional(v.picklist(['retry', 'hold'], 'must be "retry" or "hold"'), 'retry'),
+    maxAttempts: v.optional(wholeNumber(1, 1000)),
+    sender: v.optional(text(100)),
+    labels: v.optional(list(labelName, 100), []),
+    secrets: v.optional(list(labelName, 20), []),
+    example: v.optional(
+      v.strictObject(
+        {
+          recipient: v.optional(
+            v.strictObject(
+              {
+                id: v.optional(text(200)),
+                email: v.optional(text(254)),
+                name: v.optional(text(200)),
+                locale: v.optional(text(100)),
+                timeZone: v.optional(text(100)),
+              },
+              mapping,
+            ),
+          ),
+          labels: v.optional(v.record(v.string(), v.string('must be text; quote it'), mapping)),
+          data: v.optional(json),
+        },
+        mapping,
+      ),
+    ),
+  },
+  'the header must be a mapping of names to values',
+);
+
+export type Header = v.InferOutput<typeof headerSchema>;
+
+/** Everything that is wrong with a header, with the keys that lead to it. */
+export interface HeaderFault {
+  readonly path: readonly (string | number)[];
+  readonly message: string;
+  /** The key is not known; these are. */
+  readonly known?: readonly string[];
+}
+
+export function readHeader(value: unknown): { readonly header: Header } | { readonly faults: readonly HeaderFault[] } {
+  if (Array.isArray(value))
+    return { faults: [{ path: [], message: 'the header must be a mapping of names to values' }] };
+  const result = v.safeParse(headerSchema, value);
+  return result.success ? { header: result.output } : { faults: result.issues.map(faultOf) };
+}
+
+function faultOf(issue: v.BaseIssue<unknown>): HeaderFault {
+  const path = (issue.path ?? []).map((item) => item.key as string | number);
+  const missing = issue.received === 'undefined';
+  if (issue.type !== 'strict_object' || path.length === 0) {
+    return { path, message: missing ? 'is missing' : issue.message };
+  }
+  if (missing) return { path, message: 'is missing' };
+  const known = issue.expected === 'never' ? keysAt(path.slice(0, -1)) : [];
+  return known.length > 0 ? { path, message: 'is not a known key', known } : { path, message: issue.message };
+}
+
+/** The keys that may stand below a path of the header. */
+function keysAt(path: readonly (string | number)[]): readonly string[] {
+  if (path.length === 0) return Object.keys(headerSchema.entries);
+  if (path[0] === 'actions') return ['label', 'url'];
+  return path.length === 1 ? ['recipient', 'labels', 'data'] : ['id', 'email', 'name', 'locale', 'timeZone'];
+}

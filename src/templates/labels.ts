@@ -1,0 +1,41 @@
+/** Which labels a template's sources use, told without running them. */
+import type { Expression, Part, Place } from './syntax.ts';
+
+/** One use of a label. `mayBeAbsent`: inside `default` or `lookup`, where a message without it can still be rendered. */
+export interface LabelUse {
+  readonly label: string;
+  readonly place: Place;
+  readonly mayBeAbsent: boolean;
+}
+
+/** Every use of a label in one text, in order. */
+export function labelUses(parts: readonly Part[]): LabelUse[] {
+  return parts.flatMap((part): LabelUse[] => {
+    if (part.kind === 'text') return [];
+    if (part.kind === 'value') return usesOf(part.expression, false);
+    return [...usesOf(part.subject, false), ...labelUses(part.body), ...labelUses(part.otherwise)];
+  });
+}
+
+function usesOf(expression: Expression, mayBeAbsent: boolean): LabelUse[] {
+  if (expression.kind === 'literal') return [];
+  if (expression.kind === 'path') {
+    const [root, label] = expression.absolute ?? [];
+    return root === 'labels' && label !== undefined ? [{ label, place: expression.place, mayBeAbsent }] : [];
+  }
+  const { name, args, options, place } = expression;
+  const [from, key] = args;
+  const lookedUp = name === 'lookup' && from?.kind === 'path' && from.absolute?.join('.') === 'labels';
+  return [
+    ...(lookedUp && key?.kind === 'literal' ? [{ label: String(key.value), place, mayBeAbsent: true }] : []),
+    ...args.flatMap((arg, position) => usesOf(arg, name === 'default' && position === 0)),
+    ...[...options.values()].flatMap((option) => usesOf(option, false)),
+  ];
+}
+
+/** Names of labels, sorted; each in one of the two lists only. */
+export function requiredAndOptional(uses: readonly LabelUse[]): { required: string[]; optional: string[] } {
+  const required = new Set(uses.filter((use) => !use.mayBeAbsent).map((use) => use.label));
+  const optional = new Set(uses.map((use) => use.label).filter((label) => !required.has(label)));
+  return { required: [...required].sort(), optional: [...optional].sort() };
+}

@@ -1,0 +1,194 @@
+/** Markdown tokens to plain text: what a text/plain part, a terminal or an SMS can show. */
+import type { Token } from 'markdown-it';
+import { type Segment, segments } from './skeleton.ts';
+
+/** A table is laid out when its values are known, because they decide the width of its columns. */
+export interface TextTable {
+  /** Stands before every line, for a table within a quote or list. */
+  readonly prefix: string;
+  readonly rows: readonly (readonly (readonly TextInline[])[])[];
+  readonly alignRight: readonly boolean[];
+}
+
+/** The URL of a link, in brackets behind its text. */
+export interface TextUrl {
+  readonly url: readonly Segment[];
+}
+
+export type TextInline = Segment | TextUrl;
+export type TextPart = TextInline | TextTable;
+
+interface Line {
+  readonly prefix: string;
+  readonly content: readonly TextInline[] | Omit<TextTable, 'prefix'>;
+}
+
+/** Plain text with marks; blocks are separated by a blank line. Never ends in a line break. */
+export function plainText(tokens: readonly Token[]): TextPart[] {
+  const lines = stacked(blocksOf(tokens), false);
+  const parts = lines.flatMap(({ prefix, content }, index): TextPart[] => {
+    const start = index === 0 ? '' : '\n';
+    if ('rows' in content) return [start, { prefix, ...content }];
+    // A blank line within a quote keeps its sign, but no line ends in a space.
+    return [start + (content.length === 0 ? prefix.trimEnd() : prefix), ...content];
+  });
+  return parts.reduce<TextPart[]>((joined, part) => {
+    const last = joined.at(-1);
+    if (typeof part === 'string' && typeof last === 'string') joined[joined.length - 1] = last + part;
+    else if (part !== '') joined.push(part);
+    return joined;
+  }, []);
+}
+
+/** Pads columns with two spaces between them, a rule below the head. `fill` gives a cell's text. */
+export function layOutTable(table: TextTable, fill: (cell: readonly TextInline[]) => string): string {
+  const cells = table.rows.map((row) => row.map(fill));
+  const widths = table.alignRight.map((_, column) =>
+    Math.max(3, ...cells.map((row) => displayWidth(row[column] ?? ''))),
+  );
+  const lines = cells.map((row) =>
+    widths.map((width, column) => padded(row[column] ?? '', width, table.alignRight[column] === true)).join('  '),
+  );
+  lines.splice(1, 0, widths.map((width) => '-'.repeat(width)).join('  '));
+  return lines.map((line) => (table.prefix + line).trimEnd()).join('\n');
+}
+
+function padded(text: string, width: number, alignRight: boolean): string {
+  const space = ' '.repeat(Math.max(0, width - displayWidth(text)));
+  return alignRight ? space + text : text + space;
+}
+
+/** Columns of a fixed-width font: East Asian wide characters and emoji take two, combining marks none. */
+function displayWidth(text: string): number {
+  if (/^[ -~]*$/.test(text)) return text.length;
+  const wide = text.match(
+    /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\u{1f300}-\u{1faff}]/gu,
+  );
+  return (
+    text.replace(/[\p{Mn}\p{Me}\u200b-\u200f]/gu, '').replace(/[\ud800-\udbff][\udc00-\udfff]/g, '_').length +
+    (wide?.length ?? 0)
+  );
+}
+
+/** An attribute of a token as text; empty when it has none. */
+export function attribute(token: Token, name: string): string {
+  return String(token.attrGet(name) ?? '');
+}
+
+type Block = readonly Line[];
+
+/** Puts blocks below each other, with a blank line between them unless the list that holds them is tight. */
+function stacked(blocks: readonly Block[], tight: boolean): Line[] {
+  return blocks
+    .filter((block) => block.length > 0)
+    .flatMap((block, index) => (index === 0 || tight ? block : [{ prefix: '', content: [] }, ...block]));
+}
+
+function indented(lines: readonly Line[], first: string, next: string): Line[] {
+  return lines.map(({ prefix, content }, index) => ({ prefix: (index === 0 ? first : next) + prefix, content }));
+}
+
+function blocksOf(tokens: readonly Token[]): Block[] {
+  const blocks: Block[] = [];
+  for (let index = 0; index < tokens.length; index += 1) {
+    const token = tokens[index];
+    if (!token) continue;
+    const end = token.nesting === 1 ? closing(tokens, index) : index;
+    blocks.push(block(token, tokens.slice(index + 1, end)));
+    index = end;
+  }
+  return blocks;
+}
+
+function closing(tokens: readonly Token[], open: number): number {
+  const level = tokens[open]?.level;
+  const end = tokens.findIndex((token, index) => index > open && token.nesting === -1 && token.level === level);
+  return end < 0 ? tokens.length - 1 : end;
+}
+
+function block(token: Token, inside: readonly Token[]): Block {
+  switch (token.type) {
+    case 'inline':
+      return inlineLines(token.children ?? []);
+    case 'fence':
+    case 'code_block':
+      return token.content
+        .trimEnd()
+        .split('\n')
+        .map((line) => ({ prefix: '    ', content: segments(line) }));
+    case 'hr':
+      return [{ prefix: '', content: ['-'.repeat(40)] }];
+    case 'blockquote_open':
+      return indented(stacked(blocksOf(inside), false), '> ', '> ');
+    case 'bullet_list_open':
+    case 'ordered_list_open':
+      return list(token, inside);
+    case 'table_open':
+      return [{ prefix: '', content: table(inside) }];
+    default:
+      return stacked(blocksOf(inside), false);
+  }
+}
+
+function list(token: Token, inside: readonly Token[]): Line[] {
+  const tight = inside.some(
+    (child) => child.type === 'paragraph_open' && child.hidden && child.level === token.level + 2,
+  );
+  const start = Number(token.attrGet('start') ?? 1);
+  const items: Block[] = [];
+  for (let index = 0; index < inside.length; index += 1) {
+    const end = closing(inside, index);
+    const marker = token.type === 'ordered_list_open' ? `${start + items.length}. ` : '- ';
+    const lines = stacked(blocksOf(inside.slice(index + 1, end)), tight);
+    items.push(indented(lines.length > 0 ? lines : [{ prefix: '', content: [] }], marker, ' '.repeat(marker.length)));
+    index = end;
+  }
+  return stacked(items, tight);
+}
+
+function table(inside: readonly Token[]): Omit<TextTable, 'prefix'> {
+  const rows: TextInline[][][] = [];
+  const alignRight: boolean[] = [];
+  for (const [index, token] of inside.entries()) {
+    if (token.type === 'tr_open') rows.push([]);
+    if (token.type === 'th_open') alignRight.push(token.attrGet('style') === 'text-align:right');
+    if (token.type !== 'th_open' && token.type !== 'td_open') continue;
+    const content = inside[index + 1]?.children ?? [];
+    // A cell is one line, whatever it holds.
+    rows
+      .at(-1)
+      ?.push(inlineLines(content).flatMap((line, at) => (at === 0 ? inlineOf(line) : [' ', ...inlineOf(line)])));
+  }
+  return { rows, alignRight };
+}
+
+function inlineOf(line: Line): readonly TextInline[] {
+  return 'rows' in line.content ? [] : line.content;
+}
+
+function inlineLines(tokens: readonly Token[]): Line[] {
+  const lines: TextInline[][] = [[]];
+  const links: { href: string; from: number; auto: boolean }[] = [];
+  for (const token of tokens) {
+    const line = lines.at(-1) ?? [];
+    if (token.type === 'hardbreak') lines.push([]);
+    else if (token.type === 'softbreak') line.push(' ');
+    else if (token.type === 'link_open') {
+      links.push({ href: attribute(token, 'href'), from: line.length, auto: token.markup === 'autolink' });
+    } else if (token.type === 'link_close') {
+      const link = links.pop();
+      if (link) line.push(...linkTarget(link, line));
+    } else if (token.type === 'image') line.push(...inlineLines(token.children ?? []).flatMap(inlineOf));
+    else line.push(...segments(token.content));
+  }
+  return lines.map((content) => ({ prefix: '', content }));
+}
+
+function linkTarget(
+  { href, from, auto }: { href: string; from: number; auto: boolean },
+  line: readonly TextInline[],
+): TextInline[] {
+  const texts = line.slice(from);
+  const shown = texts.every((part) => typeof part === 'string') ? texts.join('') : '';
+  return auto || shown === href || `mailto:${shown}` === href ? [] : [' (', { url: segments(href) }, ')'];
+}

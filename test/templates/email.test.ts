@@ -1,0 +1,100 @@
+import { describe, expect, it } from 'vitest';
+import type { RenderedContent } from '../../src/notification.ts';
+import { type EmailInput, renderEmail } from '../../src/templates/email.ts';
+import { renderContent } from '../../src/templates/render.ts';
+
+const content: RenderedContent = {
+  title: 'Title <&"',
+  markdown: '',
+  text: 'Hi Kim,\n\nThe first sentence & more.\n\nThe second.',
+  html: '<p>Hi</p>',
+  actions: [
+    { label: 'Go <b>', url: 'https://app.example/?a=1&b=2' },
+    { label: 'Other', url: 'https://app.example/o' },
+  ],
+};
+
+function email(input: Partial<EmailInput> = {}) {
+  const brand = { appName: 'A & B', baseUrl: 'https://app.example' };
+  return renderEmail({ content, brand, createdAt: new Date('2026-06-01T00:00:00Z'), ...input });
+}
+
+describe('a mail', () => {
+  it('has the title as subject and a plain part with actions, reason, unsubscription and year', () => {
+    const mail = email({ reasonLine: 'You own it.', unsubscribeUrl: 'https://app.example/u/1' });
+    expect(mail.subject).toBe('Title <&"');
+    expect(mail.text).toBe(`Hi Kim,
+
+The first sentence & more.
+
+The second.
+
+Go <b>: https://app.example/?a=1&b=2
+Other: https://app.example/o
+
+${'-- '}
+You own it.
+Unsubscribe from mails like this: https://app.example/u/1
+© 2026 A & B · https://app.example
+`);
+  });
+
+  it('escapes everything that it puts into the document', () => {
+    const { html } = email({ reasonLine: '<i>why</i>', unsubscribeUrl: 'https://app.example/?a="&b=<' });
+    expect(html).toContain('<title>Title &lt;&amp;&quot;</title>');
+    expect(html).toContain('>Go &lt;b&gt;</a>');
+    expect(html).toContain('href="https://app.example/?a=1&amp;b=2"');
+    expect(html).toContain('&lt;i&gt;why&lt;/i&gt;');
+    expect(html).toContain('href="https://app.example/?a=&quot;&amp;b=&lt;"');
+    expect(html).toContain('A &amp; B');
+  });
+
+  it('shows the first sentence after the greeting in lists of mails', () => {
+    expect(email().html).toMatch(/mso-hide:all">The first sentence &amp; more\.&#8199;/);
+    expect(email({ content: { ...content, text: 'Only this' } }).html).toContain('mso-hide:all">Only this&#8199;');
+  });
+
+  it('shows a logo only when there is one, over https, with the name for whoever does not load it', () => {
+    const brand = { appName: 'A', baseUrl: 'https://app.example' };
+    expect(email({ brand }).html).not.toContain('<img');
+    expect(email({ brand: { ...brand, logoUrl: 'http://app.example/l.png' } }).html).not.toContain('<img');
+    expect(email({ brand: { ...brand, logoUrl: 'https://app.example/l.png' } }).html).toContain(
+      '<img src="https://app.example/l.png" height="36" alt="A"',
+    );
+  });
+
+  it('names its language, which is English for a tag that is none', () => {
+    expect(email({ locale: 'de-AT' }).html).toContain('<html lang="de-AT"');
+    expect(email({ locale: '"><script>' }).html).toContain('<html lang="en"');
+  });
+
+  it('styles every element of the body in place and keeps one top heading', () => {
+    const source =
+      '# One\n\n## Two\n\n> q\n\n- a\n\n1. b\n\n`c` **d** [e](https://x.example)\n\n```\nf\n```\n\n| g | h |\n|---|--:|\n| i | j |\n\n---';
+    const brand = { appName: 'A', baseUrl: 'https://app.example' };
+    const createdAt = new Date(0);
+    const template = { name: 't', title: 'T', body: source, actions: [] };
+    const { html } = email({
+      content: renderContent({ template, recipient: { id: 'u' }, labels: {}, data: null, brand, createdAt }),
+    });
+    const body = html.slice(html.indexOf('</h1>') + 5, html.indexOf('</td>\n</tr>\n<tr>\n<td class="pad muted"'));
+    const bare = [...body.matchAll(/<([a-z0-9]+)((?: [^>]*)?)>/g)].filter(
+      ([, tag, attributes]) => !attributes?.includes('style=') && !['thead', 'tbody', 'tr', 'br'].includes(tag ?? ''),
+    );
+    expect(bare.map(([tag]) => tag)).toEqual([]);
+    expect(body).toContain('<h2 style=');
+    expect(body).toContain('<h3 style=');
+    expect(body).toMatch(/<td style="[^"]*text-align:left[^"]*;text-align:right">j<\/td>/);
+    expect(html.match(/<h1/g)).toHaveLength(1);
+  });
+
+  it('says that it knows dark mode', () => {
+    const { html } = email();
+    expect(html).toContain('<meta name="color-scheme" content="light dark">');
+    expect(html).toContain('@media (prefers-color-scheme:dark)');
+  });
+
+  it('gives the same bytes again', () => {
+    expect(email()).toEqual(email());
+  });
+});

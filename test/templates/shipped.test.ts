@@ -1,0 +1,138 @@
+/**
+ * Every shipped template, rendered with its own example, compared with `golden/`. After a wanted change:
+ * `UPDATE_GOLDEN=1 npx vitest run test/templates/shipped.test.ts`, then read the difference before committing it.
+ */
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { caniemail } from 'caniemail';
+import { HtmlValidate, StaticConfigLoader } from 'html-validate';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { checkTemplate, maximumEmailHtml, renderExample } from '../../src/templates/check.ts';
+import { readTemplates, shippedTemplatesFolder } from '../../src/templates/files.ts';
+
+const golden = fileURLToPath(new URL('./golden/', import.meta.url));
+const update = process.env['UPDATE_GOLDEN'] === '1';
+const { sources, issues } = await readTemplates(shippedTemplatesFolder);
+const written = new Set<string>();
+
+async function expectGolden(file: string, actual: string): Promise<void> {
+  written.add(file);
+  if (update) await writeFile(golden + file, actual);
+  expect(actual).toBe(await readFile(golden + file, 'utf8'));
+}
+
+describe('the shipped templates', () => {
+  beforeAll(async () => {
+    if (update) await rm(golden, { recursive: true, force: true });
+    if (update) await mkdir(golden);
+  });
+
+  it('are all there, and sound', () => {
+    expect(issues).toEqual([]);
+    expect(sources.map((source) => source.name)).toEqual([
+      'account-activated',
+      'account-created',
+      'account-deleted',
+      'account-suspended',
+      'build-failed',
+      'custom-notice',
+      'endpoint-disabled',
+      'password-reset',
+      'test-notification',
+      'weekly-build-report',
+      'workspace-deleted',
+      'workspace-deletion-scheduled',
+      'workspace-dormant',
+    ]);
+  });
+
+  describe.each(sources)('$name', (source) => {
+    const { content, email } = renderExample(source, {
+      appName: 'Buildyard',
+      baseUrl: 'https://buildyard.example.com',
+    });
+
+    it('passes its own check', () => {
+      expect(checkTemplate(source)).toEqual([]);
+    });
+
+    it('renders as before', async () => {
+      const { title, markdown, text, actions } = content;
+      const listed = actions.map((action) => `${action.label} -> ${action.url}`).join('\n');
+      await expectGolden(`${source.name}.md.golden`, `${title}\n\n${markdown}\n\n${listed}\n`);
+      await expectGolden(`${source.name}.txt.golden`, `${text}\n`);
+      await expectGolden(`${source.name}.html.golden`, `${content.html}\n`);
+      await expectGolden(`${source.name}.mail.txt.golden`, email.text);
+      await expectGolden(`${source.name}.mail.html.golden`, email.html);
+    });
+
+    it('is a mail that is valid, and that mail programs can show', () => {
+      expect(invalid(email.html)).toEqual([]);
+      expect(unsupported(email.html)).toEqual([]);
+      expect(Buffer.byteLength(email.html)).toBeLessThan(maximumEmailHtml / 5);
+    });
+  });
+
+  afterAll(async () => {
+    expect((await readdir(golden)).sort()).toEqual([...written].sort());
+  });
+});
+
+describe('the lint', () => {
+  it('finds what is wrong', () => {
+    expect(
+      invalid('<!DOCTYPE html><html lang="en"><head><title>x</title></head><body><p><div>x</div></p></body></html>'),
+    ).not.toEqual([]);
+    expect(unsupported('<html><body><div style="display:grid">x</div></body></html>')).not.toEqual([]);
+  });
+});
+
+function invalid(html: string): string[] {
+  const lint = new HtmlValidate(
+    new StaticConfigLoader({
+      extends: ['html-validate:recommended'],
+      rules: {
+        // Outlook for Windows understands nothing newer: its comments, table attributes, and styles in place.
+        'no-conditional-comment': 'off',
+        'no-deprecated-attr': 'off',
+        'no-inline-style': 'off',
+        'presentation-role-style': 'off',
+        'prefer-tbody': 'off',
+      },
+    }),
+  );
+  return lint
+    .validateStringSync(html)
+    .results.flatMap((result) => result.messages.map((m) => `${m.line} ${m.ruleId}: ${m.message}`));
+}
+
+/** Parts of the inline look that a client may drop without harm, by the title of caniemail.com. */
+const dispensable: Readonly<Record<string, string>> = {
+  'color-scheme meta tag': 'without it a client shows the light colours, or inverts them',
+  '<body> element': 'its background is repeated on the table within',
+  'border-radius': 'square corners',
+  'display:none': 'the preview text, one pixel high in the colour of the page',
+  'max-height property': 'of the preview text; display:none is enough there',
+  overflow: 'of the preview text and of wide tables, which are then cut or wrapped',
+  'white-space': 'lines of code that are too long are not wrapped',
+  'word-break': 'likewise',
+};
+
+/** What is left without the style sheet, which only adds dark mode and phones, must be understood everywhere. */
+function unsupported(html: string): string[] {
+  const inline = html.replace(/<style>[\s\S]*?<\/style>/, '');
+  const { issues } = caniemail({
+    clients: [
+      'gmail.*',
+      'outlook.windows',
+      'outlook.outlook-com',
+      'outlook.macos',
+      'outlook.ios',
+      'apple-mail.*',
+      'yahoo.*',
+    ],
+    html: inline,
+  });
+  const found = [...issues.errors].flatMap(([client, list]) => list.map(({ title }) => `${title} (${client})`));
+  return [...new Set(found)].filter((entry) => !(entry.replace(/ \([^()]*\)$/, '') in dispensable)).sort();
+}

@@ -1,0 +1,16 @@
+import { defineConfig } from 'vitest/config';
+
+/** `vitest run` is the ordinary suite; `--mode faults` and `--mode chaos` run the long ones. */
+const longSuites = ['faults', 'chaos'];
+
+export default defineConfig(({ mode }) => ({
+  test: {
+    include: [longSuites.includes(mode) ? `test/${mode}/**/*.test.ts` : 'test/**/*.test.ts'],
+    exclude: longSuites.filter((suite) => suite !== mode).map((suite) => `test/${suite}/**`),
+    globalSetup: ['test/support/global-setup.ts'],
+    pool: 'forks',
+    testTimeout: longSuites.includes(mode) ? 300_000 : 20_000,
+    hookTimeout: 60_000,
+    teardownTimeout: 20_000,
+  },
+}));
