@@ -7,6 +7,7 @@ import { randomUUID } from 'node:crypto';
 import type { Pool } from 'pg';
 import type { DispatchResult } from '../dispatch/dispatcher.ts';
 import { pauseForFault, resumeAfterProbe } from '../operate/pause.ts';
+import { countAddressFault } from '../operate/suppressions.ts';
 import { codeOf, type LeasedJob, type PostponedJob, type Queue } from '../queue.ts';
 import { begin, type OpenMessage } from './begin.ts';
 import { type DeliveryServices, deliver } from './deliver.ts';
@@ -93,13 +94,16 @@ export function createPump(services: PumpServices): Pump {
     });
     const result = await deliver({ message, job, token, signal: abort.signal, gaveUp }, services);
     flights.delete(job.id);
-    await reactTo(result, startedAt);
+    await reactTo(result, message, startedAt);
     if (flights.size === 0) drained?.();
     if (more) turn();
   }
 
-  async function reactTo(result: DispatchResult, startedAt: number): Promise<void> {
+  async function reactTo(result: DispatchResult, message: OpenMessage, startedAt: number): Promise<void> {
     try {
+      const address = message.recipient.email;
+      if (result.outcome === 'failed' && result.addressFault && address !== undefined)
+        await countAddressFault(services.pool, { method, address, reason: result.reason });
       if (result.outcome === 'retry' && result.fault !== undefined) {
         if (result.fault === 'method') await stopFor(result);
       } else if (pausedAt !== null && startedAt > pausedAt && (await resumeAfterProbe(services.pool, method))) {

@@ -76,7 +76,11 @@ interface Parts {
 
 async function run(name: string, options: WorkerOptions): Promise<RunningWorker> {
   const logger = options.logger ?? silentLogger;
-  const pool = new Pool({ connectionString: options.connectionString, max: 8, application_name: 'pg-herald worker' });
+  const pool = new Pool({
+    connectionString: options.connectionString,
+    max: 8,
+    application_name: `pg-herald worker ${name}`.slice(0, 63),
+  });
   pool.on('error', (error) => logger.error({ code: codeOf(error) }, 'database connection lost'));
   const closing: (() => Promise<unknown>)[] = [() => pool.end()];
   try {

@@ -158,7 +158,7 @@ describe('a worker', () => {
       async () =>
         (
           await database.pool.query(
-            `SELECT 1 FROM pg_stat_activity WHERE application_name = 'pg-herald worker' AND datname = current_database()`,
+            `SELECT 1 FROM pg_stat_activity WHERE application_name LIKE 'pg-herald worker%' AND datname = current_database()`,
           )
         ).rowCount,
     );

@@ -1,0 +1,54 @@
+import type { Command } from 'commander';
+import { readConfig } from '../config.ts';
+import { createWorker } from '../delivery/worker.ts';
+import type { Dispatcher } from '../dispatch/dispatcher.ts';
+import { smtp } from '../dispatch/smtp/smtp.ts';
+import { webhook } from '../dispatch/webhook/webhook.ts';
+import { ConfigurationError } from '../errors.ts';
+import { type CommonOptions, command } from './command.ts';
+import { createLogger } from './logger.ts';
+import { printAside } from './output.ts';
+
+export function workerCommand(): Command {
+  return command(
+    'worker',
+    'Deliver until SIGTERM. Methods and settings come from HERALD_* variables (see the README)',
+    'worker',
+  ).action(async (options: CommonOptions) => {
+    const config = readConfig(options.databaseUrl);
+    const dispatchers: Record<string, Dispatcher> = {
+      ...(config.smtp && { smtp: smtp(config.smtp) }),
+      ...(config.webhook && { webhook: webhook(config.webhook) }),
+    };
+    if (Object.keys(dispatchers).length === 0)
+      throw new ConfigurationError(
+        'HERALD_SMTP_HOST',
+        'is not set, and neither is HERALD_WEBHOOK_URL; a worker needs at least one method',
+      );
+    const worker = createWorker({
+      connectionString: config.databaseUrl,
+      dispatchers,
+      brand: config.brand,
+      logger: createLogger(config.logLevel),
+      stopTimeoutSeconds: config.stopTimeoutSeconds,
+    });
+    const stopped = untilStopped(worker);
+    await worker.start();
+    printAside(`worker ${worker.name} delivers ${Object.keys(dispatchers).join(' and ')}; SIGTERM or Ctrl-C stops it`);
+    await stopped;
+  });
+}
+
+/** The first signal stops in order, the second at once. */
+function untilStopped(worker: { stop(): Promise<void> }): Promise<void> {
+  return new Promise((resolve) => {
+    let stopping = false;
+    const onSignal = () => {
+      if (stopping) process.exit(130);
+      stopping = true;
+      worker.stop().then(resolve, resolve);
+    };
+    process.on('SIGTERM', onSignal);
+    process.on('SIGINT', onSignal);
+  });
+}

@@ -1,0 +1,166 @@
+/**
+ * The environment as a validated Config: the only reader of `process.env`. Errors name the variable and the remedy, and
+ * never quote a value that may be a secret.
+ */
+import { readFileSync } from 'node:fs';
+import * as v from 'valibot';
+import type { SmtpOptions } from './dispatch/smtp/options.ts';
+import type { WebhookOptions } from './dispatch/webhook/options.ts';
+import { ConfigurationError } from './errors.ts';
+import type { Brand } from './notification.ts';
+
+export const logLevels = ['debug', 'info', 'warn', 'error', 'silent'] as const;
+export type LogLevel = (typeof logLevels)[number];
+
+/** What the command line knows of its surroundings. */
+export interface Config {
+  readonly databaseUrl: string;
+  readonly brand: Brand;
+  /** null: no HERALD_SMTP_HOST. */
+  readonly smtp: SmtpOptions | null;
+  /** null: no HERALD_WEBHOOK_URL. */
+  readonly webhook: WebhookOptions | null;
+  readonly logLevel: LogLevel;
+  readonly stopTimeoutSeconds: number;
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Reads DATABASE_URL alone, for commands that need nothing else. Throws ConfigurationError. */
+export function readDatabaseUrl(given?: string, environment: Environment = process.env): string {
+  const url = given ?? environment.DATABASE_URL;
+  const setting = given === undefined ? 'DATABASE_URL' : '--database-url';
+  if (url === undefined || url === '')
+    throw new ConfigurationError(
+      'DATABASE_URL',
+      'is not set; set it or pass --database-url, for example postgres://user@localhost:5432/app',
+    );
+  if (!/^postgres(ql)?:\/\//.test(url) || !URL.canParse(url))
+    throw new ConfigurationError(
+      setting,
+      'is no PostgreSQL URL; it looks like postgres://user:password@host:5432/database',
+    );
+  return url;
+}
+
+/** Who operates, for the record: the login name. */
+export function readOperator(environment: Environment = process.env): string {
+  return environment.SUDO_USER ?? environment.USER ?? environment.LOGNAME ?? 'cli';
+}
+
+/** Reads everything a worker needs. Throws ConfigurationError for the first setting that is wrong. */
+export function readConfig(databaseUrl?: string, environment: Environment = process.env): Config {
+  return {
+    databaseUrl: readDatabaseUrl(databaseUrl, environment),
+    brand: readBrand(environment),
+    smtp: readSmtp(environment),
+    webhook: readWebhook(environment),
+    logLevel: oneOf('HERALD_LOG_LEVEL', logLevels, environment) ?? 'info',
+    stopTimeoutSeconds: number('HERALD_STOP_TIMEOUT_SECONDS', { least: 1, most: 900 }, environment) ?? 30,
+  };
+}
+
+/** `HERALD_APP_NAME`, `HERALD_BASE_URL`, `HERALD_LOGO_URL`. */
+export function readBrand(environment: Environment = process.env): Brand {
+  const baseUrl = url('HERALD_BASE_URL', ['https:', 'http:'], environment) ?? 'http://localhost';
+  const logoUrl = url('HERALD_LOGO_URL', ['https:'], environment);
+  return {
+    appName: environment.HERALD_APP_NAME || 'My application',
+    baseUrl: baseUrl.replace(/\/$/, ''),
+    ...(logoUrl && { logoUrl }),
+  };
+}
+
+function readSmtp(environment: Environment): SmtpOptions | null {
+  const host = environment.HERALD_SMTP_HOST;
+  if (!host) return null;
+  const address = environment.HERALD_SMTP_FROM;
+  if (!address)
+    throw new ConfigurationError(
+      'HERALD_SMTP_FROM',
+      'is not set; it is the sender of the mails, for example noreply@example.com',
+    );
+  const port = number('HERALD_SMTP_PORT', { least: 1, most: 65_535 }, environment);
+  const tls = oneOf('HERALD_SMTP_TLS', ['starttls', 'implicit', 'none'] as const, environment);
+  const user = environment.HERALD_SMTP_USER;
+  const passwordFile = environment.HERALD_SMTP_PASSWORD_FILE;
+  const password = environment.HERALD_SMTP_PASSWORD;
+  const maxConnections = number('HERALD_SMTP_MAX_CONNECTIONS', { least: 1, most: 100 }, environment);
+  return {
+    host,
+    from: { address, ...(environment.HERALD_SMTP_FROM_NAME && { name: environment.HERALD_SMTP_FROM_NAME }) },
+    ...(port !== null && { port }),
+    ...(tls !== null && { tls }),
+    ...(environment.HERALD_SMTP_ALLOW_PLAINTEXT === 'true' && { allowPlaintext: true }),
+    ...(user && {
+      auth: { user, ...(passwordFile ? { passwordFile } : { password: password ?? missing('HERALD_SMTP_PASSWORD') }) },
+    }),
+    ...(environment.HERALD_SMTP_CA_FILE && { caFile: environment.HERALD_SMTP_CA_FILE }),
+    ...(environment.HERALD_SMTP_ENVELOPE_FROM && { envelopeFrom: environment.HERALD_SMTP_ENVELOPE_FROM }),
+    ...(environment.HERALD_SMTP_REPLY_TO && { replyTo: { address: environment.HERALD_SMTP_REPLY_TO } }),
+    ...(environment.HERALD_SMTP_EHLO_NAME && { ehloName: environment.HERALD_SMTP_EHLO_NAME }),
+    ...(maxConnections !== null && { maxConnections }),
+  };
+}
+
+function readWebhook(environment: Environment): WebhookOptions | null {
+  const target = environment.HERALD_WEBHOOK_URL;
+  if (!target) return null;
+  const secret = secretOf('HERALD_WEBHOOK_SECRET', environment) ?? missing('HERALD_WEBHOOK_SECRET');
+  const allowed = environment.HERALD_WEBHOOK_ALLOW_CIDRS?.split(',').map((cidr) => cidr.trim());
+  const concurrency = number('HERALD_WEBHOOK_CONCURRENCY', { least: 1, most: 1000 }, environment);
+  return {
+    endpoint: { url: target, secret },
+    ...(allowed && { egress: { allowCidrs: allowed } }),
+    ...(concurrency !== null && { concurrency }),
+  };
+}
+
+function missing(variable: string): never {
+  throw new ConfigurationError(variable, `is not set; set it, or ${variable}_FILE to the path of a file that holds it`);
+}
+
+/** A secret from the variable itself, or from the file that `<variable>_FILE` names. One trailing newline is dropped. */
+function secretOf(variable: string, environment: Environment): string | null {
+  const file = environment[`${variable}_FILE`];
+  if (!file) return environment[variable] || null;
+  try {
+    return readFileSync(file, 'utf8').replace(/\r?\n$/, '');
+  } catch {
+    throw new ConfigurationError(`${variable}_FILE`, `cannot read ${file}`);
+  }
+}
+
+function number(variable: string, bounds: { least: number; most: number }, environment: Environment): number | null {
+  const text = environment[variable];
+  if (!text) return null;
+  const parsed = v.safeParse(
+    v.pipe(v.string(), v.decimal(), v.transform(Number), v.minValue(bounds.least), v.maxValue(bounds.most)),
+    text,
+  );
+  if (!parsed.success)
+    throw new ConfigurationError(variable, `"${text}" is no number from ${bounds.least} to ${bounds.most}`);
+  return parsed.output;
+}
+
+function oneOf<const Values extends readonly string[]>(
+  variable: string,
+  values: Values,
+  environment: Environment,
+): Values[number] | null {
+  const text = environment[variable];
+  if (!text) return null;
+  if (!values.includes(text)) throw new ConfigurationError(variable, `"${text}" is not one of ${values.join(', ')}`);
+  return text;
+}
+
+function url(variable: string, schemes: readonly string[], environment: Environment): string | null {
+  const text = environment[variable];
+  if (!text) return null;
+  if (!URL.canParse(text) || !schemes.includes(new URL(text).protocol))
+    throw new ConfigurationError(
+      variable,
+      `"${text}" is no absolute URL (${schemes.map((scheme) => `${scheme}//`).join(' or ')})`,
+    );
+  return text;
+}

@@ -1,0 +1,43 @@
+/** Whether mail flows, at a glance. */
+import type { Pool } from 'pg';
+import type { PauseState } from './pause.ts';
+import { pauses } from './pause.ts';
+
+export interface MethodStatus {
+  readonly method: string;
+  readonly enabled: boolean;
+  readonly pending: number;
+  readonly sending: number;
+  readonly held: number;
+  /** Seconds since the oldest message that is due could have been sent; 0 if none is due. */
+  readonly oldestDueSeconds: number;
+  readonly sentLastHour: number;
+  readonly failedLastHour: number;
+}
+
+export interface Status {
+  readonly methods: readonly MethodStatus[];
+  readonly pauses: readonly PauseState[];
+  /** Workers that hold a connection to this database. */
+  readonly workers: number;
+}
+
+export async function readStatus(pool: Pool): Promise<Status> {
+  const methods = await pool.query<MethodStatus>(
+    `SELECT m.name AS method, m.enabled, coalesce(u.pending, 0)::int AS pending, coalesce(u.sending, 0)::int AS sending, coalesce(u.held, 0)::int AS held,
+       coalesce(extract(epoch FROM now() - u.oldest), 0)::float8 AS "oldestDueSeconds", coalesce(r.sent, 0)::int AS "sentLastHour", coalesce(r.failed, 0)::int AS "failedLastHour"
+     FROM herald.method m
+     LEFT JOIN (
+       SELECT method, count(*) FILTER (WHERE status = 'pending') AS pending, count(*) FILTER (WHERE status = 'sending') AS sending,
+         count(*) FILTER (WHERE status = 'held') AS held, min(next_attempt_at) FILTER (WHERE status = 'pending' AND next_attempt_at <= now()) AS oldest
+       FROM herald.message WHERE status IN ('pending', 'sending', 'held') GROUP BY method) u ON u.method = m.name
+     LEFT JOIN (
+       SELECT method, count(*) FILTER (WHERE status = 'sent') AS sent, count(*) FILTER (WHERE status = 'failed') AS failed
+       FROM herald.message WHERE created_at > now() - interval '1 hour' GROUP BY method) r ON r.method = m.name
+     WHERE m.name <> '*' ORDER BY m.name`,
+  );
+  const workers = await pool.query<{ n: number }>(
+    `SELECT count(DISTINCT application_name)::int AS n FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'pg-herald worker %'`,
+  );
+  return { methods: methods.rows, pauses: await pauses(pool), workers: workers.rows[0]?.n ?? 0 };
+}
