@@ -16,6 +16,7 @@
  */
 export type { Transaction } from './database/connection.ts';
 export {
+  installScript,
   type MigrateOptions,
   type MigrationReport,
   migrate,

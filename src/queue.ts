@@ -70,12 +70,7 @@ export async function installQueues(connectionString: string, methods: readonly 
 }
 
 async function createMethod(boss: PgBoss, connectionString: string, method: string): Promise<boolean> {
-  if (!/^[a-z][a-z0-9-]{0,39}$/.test(method) || method === deadLetterQueue)
-    throw new ConfigurationError(
-      'method',
-      `"${method}" is no name for a method; use a-z, 0-9 and "-", 40 characters at most`,
-    );
-  await boss.createQueue(method, methodQueueOptions);
+  await boss.createQueue(requireMethodName(method), methodQueueOptions);
   const client = new Client({ connectionString });
   await client.connect();
   try {
@@ -87,6 +82,14 @@ async function createMethod(boss: PgBoss, connectionString: string, method: stri
   } finally {
     await client.end();
   }
+}
+
+function requireMethodName(method: string): string {
+  if (/^[a-z][a-z0-9-]{0,39}$/.test(method) && method !== deadLetterQueue) return method;
+  throw new ConfigurationError(
+    'method',
+    `"${method}" is no name for a method; use a-z, 0-9 and "-", 40 characters at most`,
+  );
 }
 
 async function installedVersion(connectionString: string): Promise<number | null> {
@@ -113,6 +116,20 @@ export async function planQueues(client: Client): Promise<string> {
   const version = await versionOf(client);
   if (version === null) return getConstructionPlans(queueSchema, { createSchema: true });
   return version === knownVersion ? '' : getMigrationPlans(queueSchema, version);
+}
+
+/** The same as `installQueues` on an empty database, as a script: for databases that are reached otherwise (PGlite). */
+export function queueInstallScript(methods: readonly string[]): string {
+  const createQueue = (name: string, options: object) =>
+    `SELECT ${queueSchema}.create_queue('${name}', '${JSON.stringify({ policy: 'standard', ...options })}'::jsonb);`;
+  return [
+    getConstructionPlans(queueSchema, { createSchema: true }),
+    createQueue(deadLetterQueue, { retentionSeconds: methodQueueOptions.retentionSeconds }),
+    ...methods.flatMap((method) => [
+      createQueue(requireMethodName(method), methodQueueOptions),
+      `INSERT INTO herald.method (name, requires) VALUES ('${method}', ${requirements[method] ? `'${requirements[method]}'` : 'NULL'});`,
+    ]),
+  ].join('\n');
 }
 
 export interface QueueOptions {

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
 import { ConfigurationError } from '../errors.ts';
-import { builtInMethods, installQueues, planQueues } from '../queue.ts';
+import { builtInMethods, installQueues, planQueues, queueInstallScript } from '../queue.ts';
 import { createJournal, type Migration, pendingMigrations, recordOf, shippedMigrations } from './journal.ts';
 
 export interface MigrateOptions {
@@ -66,6 +66,14 @@ export function migrationScript(after?: string): string {
       `unknown migration "${after}"; known: ${shipped.map((m) => m.name).join(', ')}`,
     );
   return asScript(shipped.filter((m) => after === undefined || m.name > after));
+}
+
+/**
+ * Everything that `migrate` brings to an empty database as one script, for one that no connection string reaches: in tests
+ * on PGlite, `await pglite.exec(installScript())`.
+ */
+export function installScript(methods: readonly string[] = []): string {
+  return `${asScript(shippedMigrations())}\n${queueInstallScript([...builtInMethods, ...methods])}`;
 }
 
 function asScript(migrations: readonly Migration[]): string {

@@ -11,6 +11,7 @@ import {
   type Notification,
   type NotificationOptions,
   type StoredNotification,
+  storableJson,
 } from './notification.ts';
 import { type EffectivePreference, type Preference, preferencesOf, setPreference } from './preferences.ts';
 
@@ -100,7 +101,7 @@ export function createHerald(options: HeraldOptions = {}): Herald {
     async enqueueFrom(tx, template, notification) {
       const { recipients, labels, data, ...rest } = notification;
       const stored = await storedNotification(template, { labels, data }, rest);
-      const rows = await fromQuery(tx, recipients, JSON.stringify(stored));
+      const rows = await fromQuery(tx, recipients, storableJson(stored));
       return rows.map((row) => ({ ...row, count: Number(row.count) }));
     },
     cancel,
@@ -183,7 +184,7 @@ async function fromQuery(tx: Transaction, query: FromQuery<Template>['recipients
 }
 
 function call<R>(tx: Transaction, text: string, value: object): Promise<R[]> {
-  return withClearErrors(() => run<R>(tx, { text, values: [JSON.stringify(value)] }));
+  return withClearErrors(() => run<R>(tx, { text, values: [storableJson(value)] }));
 }
 
 /** Errors that the SQL function raises about the input come back as ours; all others pass through untouched. */

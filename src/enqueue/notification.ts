@@ -1,5 +1,6 @@
 /** Checks the input of `enqueue` before anything is written, and turns it into what the SQL function takes. */
 import * as v from 'valibot';
+import { parseAddress } from '../address.ts';
 import { InvalidNotificationError, type Issue } from '../errors.ts';
 import type { Action, JsonValue, Recipient } from '../notification.ts';
 import { type DataOf, type LabelsOf, type Template, validateInput } from '../templates/define.ts';
@@ -59,7 +60,15 @@ const oneLine = (most: number) =>
 
 const recipientSchema = v.object({
   id: oneLine(200),
-  email: v.optional(oneLine(320)),
+  email: v.optional(
+    v.pipe(
+      v.string(),
+      v.rawCheck(({ dataset, addIssue }) => {
+        const parsed = dataset.typed ? parseAddress(dataset.value) : null;
+        if (parsed !== null && 'problem' in parsed) addIssue({ message: parsed.problem });
+      }),
+    ),
+  ),
   name: v.optional(oneLine(200)),
   locale: v.optional(oneLine(35)),
   timeZone: v.optional(oneLine(64)),
@@ -171,4 +180,18 @@ function issueOf(root: string): (issue: v.BaseIssue<unknown>) => Issue {
         : issue.message;
     return { path, message };
   };
+}
+
+/**
+ * JSON that Postgres can store. Half a surrogate pair (somebody cut a text in the middle of an emoji) becomes U+FFFD; a NUL
+ * byte, which no text in Postgres can hold, is an error. The walk is taken only where the text shows that it is needed.
+ */
+export function storableJson(value: object): string {
+  const text = JSON.stringify(value);
+  if (!/\\u(0000|d[89a-f][0-9a-f]{2})/.test(text)) return text;
+  return JSON.stringify(value, (key, entry: unknown) => {
+    if (typeof entry !== 'string') return entry;
+    if (entry.includes('\u0000')) throw new InvalidNotificationError([{ path: key, message: 'holds a NUL byte, which Postgres cannot store; remove it' }]);
+    return entry.toWellFormed();
+  });
 }
