@@ -1,4 +1,5 @@
 /** Certificates of the test servers, all for public keys; `certificates/create.sh` makes them anew. */
+import { fileURLToPath } from 'node:url';
 import { readFileSync } from 'node:fs';
 
 /** `localhost` is in order; the others have one fault each. */
@@ -19,3 +20,6 @@ export function certificate(name: CertificateName): Certificate {
 function read(file: string): string {
   return readFileSync(new URL(`certificates/${file}`, import.meta.url), 'utf8');
 }
+
+/** For settings that name files. */
+export const certificateFiles = { ca: fileURLToPath(new URL('certificates/ca.pem', import.meta.url)) };
