@@ -20,6 +20,8 @@ export interface Config {
   readonly smtp: SmtpOptions | null;
   /** null: no HERALD_WEBHOOK_URL. */
   readonly webhook: WebhookOptions | null;
+  /** For labels that templates declare secret, the current key first; empty: they are stored as they are. */
+  readonly secretKeys: readonly string[];
   readonly logLevel: LogLevel;
   readonly stopTimeoutSeconds: number;
 }
@@ -55,6 +57,7 @@ export function readConfig(databaseUrl?: string, environment: Environment = proc
     brand: readBrand(environment),
     smtp: readSmtp(environment),
     webhook: readWebhook(environment),
+    secretKeys: secretOf('HERALD_SECRET_KEY', environment)?.split(/[\s,]+/) ?? [],
     logLevel: oneOf('HERALD_LOG_LEVEL', logLevels, environment) ?? 'info',
     stopTimeoutSeconds: number('HERALD_STOP_TIMEOUT_SECONDS', { least: 1, most: 900 }, environment) ?? 30,
   };

@@ -62,6 +62,7 @@ export {
   reasons,
 } from './notification.ts';
 export { type PauseState, pause, pauses, resume } from './operate/pause.ts';
+export { createSecretBox, labelSecrets, type SecretBox } from './secrets.ts';
 export { type CatalogEntry, listTemplates, syncTemplates, type TemplateChange } from './templates/catalog.ts';
 export { type DataOf, defineTemplate, type LabelsOf, type Template } from './templates/define.ts';
 export { readTemplates, shippedTemplatesFolder } from './templates/files.ts';

@@ -5,6 +5,7 @@ import type { Dispatcher } from '../dispatch/dispatcher.ts';
 import { smtp } from '../dispatch/smtp/smtp.ts';
 import { webhook } from '../dispatch/webhook/webhook.ts';
 import { ConfigurationError } from '../errors.ts';
+import { createSecretBox, labelSecrets } from '../secrets.ts';
 import { type CommonOptions, command } from './command.ts';
 import { createLogger } from './logger.ts';
 import { printAside } from './output.ts';
@@ -29,6 +30,7 @@ export function workerCommand(): Command {
       connectionString: config.databaseUrl,
       dispatchers,
       brand: config.brand,
+      ...(config.secretKeys.length > 0 && { reveal: labelSecrets(createSecretBox(config.secretKeys)).reveal }),
       logger: createLogger(config.logLevel),
       stopTimeoutSeconds: config.stopTimeoutSeconds,
     });

@@ -1,5 +1,6 @@
 /** One message's way through a worker, once its attempt is open: render -> dispatch -> verdict -> settle. */
 import type { Delivery, Dispatcher, DispatchResult } from '../dispatch/dispatcher.ts';
+import { ConfigurationError } from '../errors.ts';
 import type { Brand, Logger } from '../notification.ts';
 import type { LeasedJob } from '../queue.ts';
 import { RenderError, type Renderer } from '../templates/render.ts';
@@ -68,6 +69,15 @@ async function renderAndDispatch(attempt: Attempt, services: DeliveryServices): 
     ]);
   } catch (error) {
     if (error instanceof RenderError) return { outcome: 'failed', reason: 'render_failed', detail: error.message };
+    // The key is missing here, perhaps not in another replica: the message is given back, uncharged.
+    if (error instanceof ConfigurationError)
+      return {
+        outcome: 'retry',
+        reason: 'misconfigured',
+        detail: error.message,
+        fault: 'message-uncharged',
+        retryAfterSeconds: 60,
+      };
     // A bug, ours or a dispatcher's. Its message may hold anything, so only the stack's frames are logged.
     services.logger.error(
       { messageId: message.id, method: services.method, stack: framesOf(error) },

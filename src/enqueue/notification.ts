@@ -191,7 +191,10 @@ export function storableJson(value: object): string {
   if (!/\\u(0000|d[89a-f][0-9a-f]{2})/.test(text)) return text;
   return JSON.stringify(value, (key, entry: unknown) => {
     if (typeof entry !== 'string') return entry;
-    if (entry.includes('\u0000')) throw new InvalidNotificationError([{ path: key, message: 'holds a NUL byte, which Postgres cannot store; remove it' }]);
+    if (entry.includes('\u0000'))
+      throw new InvalidNotificationError([
+        { path: key, message: 'holds a NUL byte, which Postgres cannot store; remove it' },
+      ]);
     return entry.toWellFormed();
   });
 }

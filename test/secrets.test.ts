@@ -1,0 +1,114 @@
+import { randomBytes } from 'node:crypto';
+import * as v from 'valibot';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createHerald } from '../src/enqueue/enqueue.ts';
+import { ConfigurationError } from '../src/errors.ts';
+import { explain } from '../src/operate/why.ts';
+import { showMessage } from '../src/operate/messages.ts';
+import { createSecretBox, isSealed, labelSecrets } from '../src/secrets.ts';
+import { defineTemplate } from '../src/templates/define.ts';
+import { greetingFile, keepingLogger, putTemplates, scriptedDispatcher, testWorker } from './support/application.ts';
+import { createTestDatabase, type TestDatabase } from './support/database.ts';
+import { until } from './support/wait.ts';
+
+const newKey = () => randomBytes(32).toString('base64');
+
+describe('a secret box', () => {
+  const [old, current] = [newKey(), newKey()];
+
+  test('opens what it sealed, in its place only', () => {
+    const box = createSecretBox([current]);
+    const sealed = box.encrypt('sesame 🦊', 'here');
+    expect(isSealed(sealed)).toBe(true);
+    expect(sealed).not.toContain('sesame');
+    expect(box.decrypt(sealed, 'here')).toBe('sesame 🦊');
+    expect(() => box.decrypt(sealed, 'there')).toThrow(ConfigurationError);
+    expect(() => box.decrypt(`${sealed.slice(0, -4)}AAAA`, 'here')).toThrow(/changed, or moved/);
+    expect(box.encrypt('x', '')).not.toBe(box.encrypt('x', ''));
+  });
+
+  test('opens with an old key while it is known, and says which one is missing afterwards', () => {
+    const sealed = createSecretBox([old]).encrypt('x', '');
+    expect(createSecretBox([current, old]).decrypt(sealed, '')).toBe('x');
+    expect(() => createSecretBox([current]).decrypt(sealed, '')).toThrow(/the key "[0-9a-f]{8}" that encrypted/);
+  });
+
+  test.each(['', 'short', Buffer.alloc(31).toString('base64')])('refuses "%s" as a key', (key) => {
+    expect(() => createSecretBox([key])).toThrow(/base64 of 32 bytes/);
+  });
+});
+
+describe('secret labels', () => {
+  let database: TestDatabase;
+  const template = defineTemplate({
+    name: 'code',
+    labels: v.object({ who: v.string(), code: v.string() }),
+    secrets: ['code'],
+  });
+  beforeAll(async () => {
+    database = await createTestDatabase();
+    await putTemplates(database.pool, {
+      code: greetingFile
+        .replace('group:', 'secrets: [code]\ngroup:')
+        .replace('welcome', 'your code is {{labels.code}}'),
+    });
+  });
+  afterAll(() => database.close());
+
+  test('are encrypted at rest, reach the recipient, and are wiped when the message settles', async () => {
+    const { conceal, reveal } = labelSecrets(createSecretBox([newKey()]));
+    const herald = createHerald({ conceal });
+    const [message] = await herald.enqueue(database.pool, template, {
+      to: { id: 'ada', email: 'ada@example.com' },
+      labels: { who: 'Ada', code: '4F9K-27QX' },
+    });
+    const everything = async () =>
+      JSON.stringify(
+        (
+          await database.pool.query(
+            'SELECT m.*, a.* FROM herald.message m LEFT JOIN herald.attempt a ON a.message_id = m.id',
+          )
+        ).rows,
+      );
+    expect(await everything()).not.toContain('4F9K');
+
+    const logger = keepingLogger();
+    const smtp = scriptedDispatcher(({ attempt }) =>
+      attempt === 1 ? { outcome: 'retry', reason: 'deferred', detail: '' } : { outcome: 'sent' },
+    );
+    const worker = testWorker(database.url, { dispatchers: { smtp }, reveal, logger });
+    await worker.start();
+    await until(async () => (await database.pool.query(`SELECT 1 FROM herald.message WHERE status = 'sent'`)).rowCount);
+    await worker.stop();
+    expect(smtp.deliveries.map((delivery) => delivery.content.text)).toEqual(
+      Array(2).fill(expect.stringContaining('4F9K-27QX')),
+    );
+    expect(smtp.deliveries[0]?.labels).toEqual({ who: 'Ada' });
+    expect((await database.pool.query('SELECT secrets FROM herald.message')).rows).toEqual([{ secrets: null }]);
+
+    const shown = await showMessage(database.pool, message?.id ?? '');
+    expect(shown?.secretLabels).toEqual(['code']);
+    const told = JSON.stringify([shown, shown && explain(shown, new Date()), logger.lines, await everything()]);
+    expect(told).not.toContain('4F9K');
+  });
+
+  test('that cannot be decrypted are retried as a fault of ours, without a word of them', async () => {
+    await database.pool.query('TRUNCATE herald.message, herald.attempt');
+    const herald = createHerald({ conceal: labelSecrets(createSecretBox([newKey()])).conceal });
+    await herald.enqueue(database.pool, template, {
+      to: { id: 'ada', email: 'ada@example.com' },
+      labels: { who: 'Ada', code: '4F9K-27QX' },
+    });
+    const worker = testWorker(database.url, {
+      dispatchers: { smtp: scriptedDispatcher() },
+      reveal: labelSecrets(createSecretBox([newKey()])).reveal,
+    });
+    await worker.start();
+    await until(
+      async () =>
+        (await database.pool.query(`SELECT 1 FROM herald.attempt WHERE outcome = 'retry' AND reason = 'misconfigured'`))
+          .rowCount,
+    );
+    await worker.stop();
+  });
+});
