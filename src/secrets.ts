@@ -68,10 +68,13 @@ function parseKey(text: string): { id: string; key: Buffer } {
   return { id: createHash('sha256').update('pg-herald key id').update(key).digest('hex').slice(0, 8), key };
 }
 
+/** Turns the secret labels of one template into stored text, or back. */
+export type TurnLabels = (secrets: Readonly<Record<string, string>>, template: string) => Record<string, string>;
+
 /** The two hooks for labels that a template declares secret: `createHerald({ conceal })` and `createWorker({ reveal })`. */
 export function labelSecrets(box: SecretBox): {
-  conceal(secrets: Readonly<Record<string, string>>, template: string): Record<string, string>;
-  reveal(secrets: Readonly<Record<string, string>>, template: string): Record<string, string>;
+  readonly conceal: TurnLabels;
+  readonly reveal: TurnLabels;
 } {
   const each = (secrets: Readonly<Record<string, string>>, turn: (value: string, name: string) => string) =>
     Object.fromEntries(Object.entries(secrets).map(([name, value]) => [name, turn(value, name)]));

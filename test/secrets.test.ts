@@ -92,6 +92,22 @@ describe('secret labels', () => {
     expect(told).not.toContain('4F9K');
   });
 
+  test('are blacked out for receivers that are not the recipient', async () => {
+    await database.pool.query('TRUNCATE herald.message, herald.attempt');
+    const herald = createHerald();
+    await herald.enqueue(database.pool, template, {
+      to: { id: 'ada', email: 'ada@example.com' },
+      labels: { who: 'Ada', code: '4F9K-27QX' },
+    });
+    const smtp = { ...scriptedDispatcher(), withholdSecrets: true };
+    const worker = testWorker(database.url, { dispatchers: { smtp } });
+    await worker.start();
+    await until(() => smtp.deliveries.length === 1);
+    await worker.stop();
+    expect(smtp.deliveries[0]?.content.text).toContain('your code is ••••••');
+    expect(JSON.stringify(smtp.deliveries)).not.toContain('4F9K');
+  });
+
   test('that cannot be decrypted are retried as a fault of ours, without a word of them', async () => {
     await database.pool.query('TRUNCATE herald.message, herald.attempt');
     const herald = createHerald({ conceal: labelSecrets(createSecretBox([newKey()])).conceal });

@@ -14,6 +14,7 @@ import {
 } from './operate.ts';
 import { explainError } from './output.ts';
 import { sendCommand } from './send.ts';
+import { methodsCommand } from './switches.ts';
 import { templatesCommand } from './templates.ts';
 import { workerCommand } from './worker.ts';
 
@@ -43,6 +44,7 @@ function program(): Command {
     statusCommand(),
     pauseCommand(),
     resumeCommand(),
+    methodsCommand(),
     preferencesCommand(),
     suppressionsCommand(),
     purgeCommand(),

@@ -7,6 +7,7 @@ import { readTemplates } from '../templates/files.ts';
 import type { TemplateIssue, TemplateSource } from '../templates/source.ts';
 import { type CommonOptions, command, withPool } from './command.ts';
 import { color, print, printAside, printJson, printTable, Unsuccessful, UsageError } from './output.ts';
+import { templateSetCommand } from './switches.ts';
 
 const defaultFolder = 'templates';
 
@@ -16,6 +17,7 @@ export function templatesCommand(): Command {
     .addCommand(syncCommand())
     .addCommand(checkCommand())
     .addCommand(listCommand())
+    .addCommand(templateSetCommand())
     .addCommand(previewCommand());
 }
 

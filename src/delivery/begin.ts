@@ -67,10 +67,11 @@ WITH locked AS MATERIALIZED (
       WHEN l.charged + (l.status = 'sending')::int >= coalesce(l.max_attempts, $4) THEN 'failed'
       WHEN l.status = 'pending' AND l.next_attempt_at > now() + interval '1 second' THEN 'later'
       WHEN NOT t.enabled THEN 'template_disabled'
+      WHEN NOT d.enabled THEN 'method_disabled'
       WHEN (l.send_at IS NOT NULL OR l.attempts > 0) AND NOT t.mandatory
         AND herald.preference_of(l.recipient_id, l.template, t."group", l.method) IS FALSE THEN 'preference'
       ELSE 'go' END AS verdict
-  FROM locked l JOIN herald.template t ON t.name = l.template
+  FROM locked l JOIN herald.template t ON t.name = l.template JOIN herald.method d ON d.name = l.method
 ), broken AS (
   INSERT INTO herald.attempt (message_id, number, worker, started_at, finished_at, outcome, reason, detail, charged)
   SELECT l.id, l.attempts, l.leased_by, l.attempt_started_at, now(), 'unknown', 'worker_lost',
@@ -85,7 +86,7 @@ WITH locked AS MATERIALIZED (
     charged = j.charged, lease_token = NULL, settled_at = CASE WHEN j.verdict <> 'held' THEN now() END,
     secrets = CASE WHEN j.verdict = 'held' THEN m.secrets END
   FROM judged j
-  WHERE m.id = j.id AND j.verdict IN ('held', 'expired', 'failed', 'template_disabled', 'preference')
+  WHERE m.id = j.id AND j.verdict IN ('held', 'expired', 'failed', 'template_disabled', 'method_disabled', 'preference')
   RETURNING m.id, m.status
 ), opened AS (
   UPDATE herald.message m

@@ -92,7 +92,7 @@ async function renderAndDispatch(attempt: Attempt, services: DeliveryServices): 
 }
 
 function deliveryOf(message: OpenMessage, services: DeliveryServices): Delivery {
-  const labels = message.secrets === null ? message.labels : { ...message.labels, ...services.reveal(message) };
+  const labels = message.secrets === null ? message.labels : { ...message.labels, ...secretsFor(message, services) };
   const content = services.renderer({
     template: {
       name: message.template,
@@ -130,6 +130,14 @@ function deliveryOf(message: OpenMessage, services: DeliveryServices): Delivery 
     unsubscribeUrl: message.unsubscribeUrl,
     endpointId: message.endpointId,
   };
+}
+
+/** What a receiver that must not see them gets in place of secret labels. */
+const blackedOut = '••••••';
+
+function secretsFor(message: OpenMessage, services: DeliveryServices): Record<string, string> {
+  if (!services.dispatcher.withholdSecrets) return services.reveal(message);
+  return Object.fromEntries(Object.keys(message.secrets ?? {}).map((name) => [name, blackedOut]));
 }
 
 /** One wide line per attempt. Ids and counts only: no address, label or body. */

@@ -31,6 +31,8 @@ export interface Pump {
 interface Flight {
   readonly job: LeasedJob;
   readonly startedAt: number;
+  /** Never sent after this time. */
+  readonly expiresAt: Date | null;
   readonly abort: AbortController;
   /** Ends the flight for us when a dispatcher ignores its abort signal. */
   readonly giveUp: (result: DispatchResult) => void;
@@ -90,7 +92,7 @@ export function createPump(services: PumpServices): Pump {
     const abort = new AbortController();
     const startedAt = performance.now();
     const gaveUp = new Promise<DispatchResult>((giveUp) => {
-      flights.set(job.id, { job, startedAt, abort, giveUp });
+      flights.set(job.id, { job, startedAt, expiresAt: message.expiresAt, abort, giveUp });
     });
     const result = await deliver({ message, job, token, signal: abort.signal, gaveUp }, services);
     flights.delete(job.id);
@@ -205,7 +207,8 @@ export function createPump(services: PumpServices): Pump {
 function endOverdue(flights: Iterable<Flight>, timeoutMs: number): void {
   for (const flight of flights) {
     const elapsed = performance.now() - flight.startedAt;
-    if (elapsed > timeoutMs) flight.abort.abort(new Error('deadline'));
+    if (elapsed > timeoutMs || (flight.expiresAt !== null && flight.expiresAt.getTime() <= Date.now()))
+      flight.abort.abort(new Error('deadline'));
     if (elapsed > timeoutMs + abortGraceMs)
       flight.giveUp({
         outcome: 'unknown',

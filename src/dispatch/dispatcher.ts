@@ -93,6 +93,11 @@ export interface Dispatcher {
    * than there are waits, unless its template sets `maxAttempts`; then the last wait repeats.
    */
   readonly retryDelaysSeconds: readonly number[];
+  /**
+   * The receiver is not the recipient (a webhook, a channel): labels that a template declares secret are blacked out in
+   * what this dispatcher is given. Default false.
+   */
+  readonly withholdSecrets?: boolean;
   /** Checks settings and opens what is shared. Throws ConfigurationError. Called once, before the first dispatch. */
   start?(services: DispatcherServices): Promise<void>;
   /** Hands the message over. Must settle soon after `context.signal` aborts. */

@@ -187,6 +187,27 @@ describe('the command line', () => {
     expect(await herald(['pause', 'pigeon', '--why', 'x'])).toEqual(oneLine(/no method "pigeon"/));
   }, 30_000);
 
+  test("keeps an operator's choices for templates and methods over a sync", async () => {
+    await json(['templates', 'set', 'test-notification', '--method', 'webhook']);
+    await json(['templates', 'sync', shippedTemplatesFolder]);
+    expect(await json(['send', 'test-notification', '--to', 'a@example.com', '--method', 'smtp'])).toMatchObject([
+      { method: 'webhook', status: 'pending' },
+    ]);
+    await json(['methods', 'disable', 'webhook']);
+    expect(await json(['send', 'test-notification', '--to', 'a@example.com'])).toMatchObject([
+      { status: 'inhibited', reason: 'method_disabled' },
+    ]);
+    await json(['methods', 'enable', 'webhook']);
+    await json(['templates', 'set', 'test-notification', '--own-methods', '--disable']);
+    expect(await json(['send', 'test-notification', '--to', 'a@example.com'])).toMatchObject([
+      { method: 'smtp', reason: 'template_disabled' },
+    ]);
+    await json(['templates', 'set', 'test-notification', '--enable']);
+    expect(await herald(['templates', 'set', 'test-notification', '--method', 'pigeon'])).toEqual(
+      oneLine(/no method "pigeon"/),
+    );
+  }, 40_000);
+
   test('sets preferences that hold, and refuses to switch off what is mandatory', async () => {
     await json(['preferences', 'set', 'user-7', '--template', 'test-notification', '--off']);
     expect(await send()).toMatchObject({ status: 'inhibited' });
@@ -219,8 +240,7 @@ describe('the command line', () => {
     };
     const worker = startProgram(main, { args: ['worker'], env });
     const { id } = await send();
-    const [mail] = await server.waitFor(1, { timeoutMs: 20_000 });
-    expect(String(mail?.raw)).toContain(`Message-ID: <${id}@acme.example>`);
+    await until(() => server.received().some((mail) => String(mail.raw).includes(`Message-ID: <${id}@acme.example>`)), { timeoutMs: 20_000 });
     expect(await worker.kill('SIGTERM')).toEqual({ code: 0, signal: null });
     expect(worker.stderr()).not.toContain('ada@example.com');
     await server.close();

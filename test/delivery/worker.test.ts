@@ -225,6 +225,34 @@ describe('a worker', () => {
     expect(smtp.deliveries).toEqual([]);
   });
 
+  test('ends a dispatch that is under way when the message expires', async () => {
+    const smtp = scriptedDispatcher(
+      (_, { signal }) =>
+        new Promise((resolve) => {
+          signal.addEventListener('abort', () =>
+            resolve({ outcome: 'retry', reason: 'shutdown', detail: '', fault: 'message-uncharged' }),
+          );
+        }),
+    );
+    await start({ dispatchers: { smtp } });
+    await herald.enqueue(database.pool, greeting, {
+      to: { id: 'a', email: 'a@example.com' },
+      labels: { who: 'x' },
+      ttlSeconds: 1,
+    });
+    await until(async () => (await statuses())[0] === 'expired');
+    expect(smtp.deliveries).toHaveLength(1);
+  });
+
+  test('inhibits what waits when its template or method is disabled', async () => {
+    await enqueue();
+    await database.pool.query(`UPDATE herald.method SET enabled = false WHERE name = 'smtp'`);
+    await start({ dispatchers: { smtp: scriptedDispatcher() } });
+    await until(async () => (await statuses())[0] === 'inhibited');
+    expect(await messages()).toMatchObject([{ reason: 'method_disabled' }]);
+    await database.pool.query('UPDATE herald.method SET enabled = true');
+  });
+
   test('asks the preference again before a retry', async () => {
     const smtp = scriptedDispatcher(async (delivery) => {
       await herald.setPreference(database.pool, {

@@ -11,6 +11,8 @@ export interface WebhookOptions {
   readonly egress?: EgressOptions;
   /** Calls under way at once in this process, 1 to 1,000. Default 50. */
   readonly concurrency?: number;
+  /** Whether receivers see labels that templates declare secret (one-time codes, reset links). Default false: blacked out. */
+  readonly includeSecrets?: boolean;
   /** Name of the application in `user-agent`, for example `acme/1.0`. Default `pg-herald`. */
   readonly userAgent?: string;
 }
@@ -20,6 +22,7 @@ export interface WebhookSettings {
   readonly endpoint: Endpoint;
   readonly egress: EgressSettings;
   readonly concurrency: number;
+  readonly includeSecrets: boolean;
   readonly userAgent: string;
 }
 
@@ -27,6 +30,7 @@ const optionsSchema = v.strictObject({
   endpoint: v.custom<EndpointSettings>((input) => typeof input === 'object' && input !== null),
   egress: v.optional(egressSchema, {}),
   concurrency: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(1_000)), 50),
+  includeSecrets: v.optional(v.boolean(), false),
   userAgent: v.optional(v.pipe(v.string(), v.regex(/^[\x21-\x7e][\x20-\x7e]{0,199}$/)), 'pg-herald'),
 });
 

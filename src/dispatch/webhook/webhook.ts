@@ -38,6 +38,7 @@ export function webhook(options: WebhookOptions): Dispatcher {
     // Both tries of a call share one deadline; the rest is slack for the clean-up.
     timeoutSeconds: maxTimeoutSeconds + 10,
     retryDelaysSeconds: webhookRetryDelaysSeconds,
+    withholdSecrets: !settings.includeSecrets,
     dispatch: async (delivery, context) => (await attempt({ settings, egress, delivery, context })).result,
     close: async () => egress.close(),
   };
