@@ -240,7 +240,9 @@ describe('the command line', () => {
     };
     const worker = startProgram(main, { args: ['worker'], env });
     const { id } = await send();
-    await until(() => server.received().some((mail) => String(mail.raw).includes(`Message-ID: <${id}@acme.example>`)), { timeoutMs: 20_000 });
+    await until(() => server.received().some((mail) => String(mail.raw).includes(`Message-ID: <${id}@acme.example>`)), {
+      timeoutMs: 20_000,
+    });
     expect(await worker.kill('SIGTERM')).toEqual({ code: 0, signal: null });
     expect(worker.stderr()).not.toContain('ada@example.com');
     await server.close();

@@ -15,7 +15,14 @@ const transient = { ...all, retry: 'transient' } as const;
 const respond = (status: number, headers: Record<string, string> = {}) => ({ status, headers, body: '' });
 
 /** Status codes, outcome with `all`, outcome with `transient`, reason, what it says about the endpoint. */
-type Row = readonly [from: number, to: number, all: string, transient: string, reason: string | null, effect: EndpointEffect];
+type Row = readonly [
+  from: number,
+  to: number,
+  all: string,
+  transient: string,
+  reason: string | null,
+  effect: EndpointEffect,
+];
 const table: readonly Row[] = [
   [100, 199, 'retry', 'retry', 'protocol', 'failing'],
   [200, 299, 'sent', 'sent', null, 'healthy'],
@@ -46,9 +53,16 @@ test('every HTTP status from 100 to 599 has the outcome, reason and effect of th
   for (const [from, to, outcomeAll, outcomeTransient, reason, effect] of table) {
     for (let status = from; status <= to; status += 1) {
       covered.push(status);
-      for (const [context, outcome] of [[all, outcomeAll], [transient, outcomeTransient]] as const) {
+      for (const [context, outcome] of [
+        [all, outcomeAll],
+        [transient, outcomeTransient],
+      ] as const) {
         const verdict = classifyResponse(respond(status), context);
-        expect({ status, outcome: verdict.result.outcome, effect: verdict.endpoint }).toEqual({ status, outcome, effect });
+        expect({ status, outcome: verdict.result.outcome, effect: verdict.endpoint }).toEqual({
+          status,
+          outcome,
+          effect,
+        });
         expect(verdict.result.reply).toEqual({ code: `${status}` });
         expect('reason' in verdict.result ? verdict.result.reason : null).toBe(reason);
       }
@@ -123,7 +137,13 @@ describe('a call that ended without a status line', () => {
     ['late headers', new errors.HeadersTimeoutError(), true, 'no_reply', 'overloaded'],
     ['a late body', new errors.BodyTimeoutError(), true, 'no_reply', 'overloaded'],
     ['endless headers', new errors.HeadersOverflowError(), true, 'unparsable_reply', 'failing'],
-    ['a response of the wrong length', new errors.ResponseContentLengthMismatchError(), true, 'unparsable_reply', 'failing'],
+    [
+      'a response of the wrong length',
+      new errors.ResponseContentLengthMismatchError(),
+      true,
+      'unparsable_reply',
+      'failing',
+    ],
     ['junk', new errors.HTTPParserError('junk', 'INVALID_CONSTANT'), true, 'unparsable_reply', 'failing'],
     ['an argument that undici refuses', new errors.InvalidArgumentError('x'), false, 'internal', 'none'],
     ['an error without a code', new Error('boom'), false, 'internal', 'none'],
@@ -149,14 +169,23 @@ describe('a call that ended without a status line', () => {
   test('our proxy pauses the method and is charged to nobody', () => {
     const verdict = classifyTransportError({ kind: 'proxy', code: 'PROXY_407', sent: false }, { attempt: 1 });
     expect(verdict).toEqual({
-      result: { outcome: 'retry', reason: 'proxy', detail: 'egress proxy unavailable: PROXY_407', fault: 'method', alert: true },
+      result: {
+        outcome: 'retry',
+        reason: 'proxy',
+        detail: 'egress proxy unavailable: PROXY_407',
+        fault: 'method',
+        alert: true,
+      },
       endpoint: 'none',
     });
   });
 
   test('our own stop is charged only when the request may have left', () => {
-    const stopped = (sent: boolean) => classifyTransportError({ kind: 'aborted', code: 'ABORTED', sent }, { attempt: 1 });
-    expect(stopped(false)).toMatchObject({ result: { outcome: 'retry', reason: 'shutdown', fault: 'message-uncharged' } });
+    const stopped = (sent: boolean) =>
+      classifyTransportError({ kind: 'aborted', code: 'ABORTED', sent }, { attempt: 1 });
+    expect(stopped(false)).toMatchObject({
+      result: { outcome: 'retry', reason: 'shutdown', fault: 'message-uncharged' },
+    });
     expect(stopped(true).result).not.toHaveProperty('fault');
   });
 

@@ -1,8 +1,8 @@
 /** `node test/support/postgres/run.ts`: a throw-away PostgreSQL until Ctrl-C; its first line says where it is, as JSON. */
 import { startPostgres, throwawaySettings } from './server.ts';
 
-const { url, pid, folder, source, version, stop } = await startPostgres({ settings: throwawaySettings });
-console.log(JSON.stringify({ url, pid, folder, source, version }));
+const { stop, ...server } = await startPostgres({ settings: throwawaySettings });
+console.log(JSON.stringify(server));
 const heartbeat = setInterval(() => undefined, 60_000);
 process.once('SIGINT', () => {
   clearInterval(heartbeat);
