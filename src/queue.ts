@@ -23,7 +23,6 @@ const requirements: Readonly<Record<string, string>> = { smtp: 'email' };
 export interface LeasedJob {
   readonly id: string;
   readonly retryCount: number;
-  readonly priority: number;
 }
 
 /** Seconds without a sign of life after which a worker counts as dead; pg-boss's minimum is 10. */
@@ -158,6 +157,7 @@ export interface Queue {
 }
 
 export interface PostponedJob extends LeasedJob {
+  readonly priority: number;
   readonly startAfter: Date;
 }
 
@@ -193,8 +193,8 @@ function queueOf(boss: PgBoss, options: QueueOptions): Queue {
   pool.on('error', (error) => options.logger.error({ code: codeOf(error) }, 'queue connection lost'));
   return {
     async lease(method, limit) {
-      const jobs = await boss.fetch(method, { batchSize: limit, includeMetadata: true });
-      return jobs.map(({ id, retryCount, priority }) => ({ id, retryCount, priority }));
+      const jobs = await boss.fetch(method, { batchSize: limit });
+      return jobs.map(leaseOf);
     },
     async finish(method, jobs) {
       if (jobs.length > 0) await boss.deleteJob(method, jobs.map(leaseOf));
@@ -265,7 +265,7 @@ function settledIds(response: object): readonly unknown[] {
 }
 
 function leaseOf(job: LeasedJob): LeasedJob {
-  return { id: job.id, retryCount: job.retryCount, priority: job.priority };
+  return { id: job.id, retryCount: job.retryCount };
 }
 
 function asConfigurationError(error: unknown): unknown {

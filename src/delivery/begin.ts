@@ -42,7 +42,7 @@ export interface OpenMessage {
  */
 export type Begun =
   | { readonly verdict: 'go'; readonly message: OpenMessage }
-  | { readonly verdict: 'later'; readonly id: string; readonly nextAttemptAt: Date }
+  | { readonly verdict: 'later'; readonly id: string; readonly priority: number; readonly nextAttemptAt: Date }
   | { readonly verdict: 'settled'; readonly id: string; readonly status: string };
 
 export interface BeginOptions {
@@ -96,7 +96,7 @@ WITH locked AS MATERIALIZED (
   WHERE m.id = j.id AND j.verdict = 'go'
   RETURNING m.*
 )
-SELECT 'go' AS verdict, o.id, o.status, o.next_attempt_at AS "nextAttemptAt", o.attempts AS attempt, o.charged, o.max_attempts AS "maxAttempts",
+SELECT 'go' AS verdict, o.id, o.status, o.priority, o.next_attempt_at AS "nextAttemptAt", o.attempts AS attempt, o.charged, o.max_attempts AS "maxAttempts",
   o.unknown, o.template, o.template_version AS "templateVersion", t."group", t.sender, v.title, v.body, v.actions AS "templateActions",
   o.recipient, o.labels, o.secrets, o.data, o.actions, o.targets, o.endpoint_id AS "endpointId", o.tenant, o.group_key AS "groupKey",
   o.unsubscribe_url AS "unsubscribeUrl", o.dedupe_key AS "dedupeKey", o.created_at AS "createdAt", o.expires_at AS "expiresAt",
@@ -105,12 +105,12 @@ FROM opened o
 JOIN herald.template t ON t.name = o.template
 JOIN herald.template_version v ON v.template = o.template AND v.version = o.template_version
 UNION ALL
-SELECT CASE j.verdict WHEN 'later' THEN 'later' ELSE 'settled' END, l.id, coalesce(s.status, l.status), l.next_attempt_at,
+SELECT CASE j.verdict WHEN 'later' THEN 'later' ELSE 'settled' END, l.id, coalesce(s.status, l.status), l.priority, l.next_attempt_at,
   NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
 FROM judged j JOIN locked l USING (id) LEFT JOIN stopped s USING (id)
 WHERE j.verdict <> 'go'`;
 
-type Row = OpenMessage & { verdict: Begun['verdict']; status: string; nextAttemptAt: Date };
+type Row = OpenMessage & { verdict: Begun['verdict']; status: string; priority: number; nextAttemptAt: Date };
 
 /** Opens an attempt for every message that may go, and settles those that must not. Ids without a row are left out. */
 export async function begin(ids: readonly string[], options: BeginOptions): Promise<Begun[]> {
@@ -120,7 +120,7 @@ export async function begin(ids: readonly string[], options: BeginOptions): Prom
       case 'go':
         return { verdict: 'go', message: row };
       case 'later':
-        return { verdict: 'later', id: row.id, nextAttemptAt: row.nextAttemptAt };
+        return { verdict: 'later', id: row.id, priority: row.priority, nextAttemptAt: row.nextAttemptAt };
       case 'settled':
         return { verdict: 'settled', id: row.id, status: row.status };
       default:

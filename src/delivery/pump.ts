@@ -81,7 +81,7 @@ export function createPump(services: PumpServices): Pump {
       const job = byId.get(id);
       if (job === undefined) continue;
       byId.delete(id);
-      if (entry.verdict === 'later') late.push({ ...job, startAfter: entry.nextAttemptAt });
+      if (entry.verdict === 'later') late.push({ ...job, priority: entry.priority, startAfter: entry.nextAttemptAt });
       else void fly(job, token, entry.message);
     }
     // What is left is settled, or has no message at all.

@@ -15,11 +15,16 @@ export interface Settlement {
 }
 
 /** How the database took it. `lost`: the lease had passed to somebody else, nothing was overwritten. */
-export type Settled =
-  | { readonly messageId: string; readonly status: string; readonly nextAttemptAt: Date }
-  | { readonly messageId: string; readonly status: 'lost' };
+export type Settled = Moved | { readonly messageId: string; readonly status: 'lost' };
 
-// The retry is due no later than the expiry, so that an expired message is settled when it expires, not at its next turn.
+interface Moved {
+  readonly messageId: string;
+  readonly status: string;
+  readonly priority: number;
+  readonly nextAttemptAt: Date;
+}
+
+// The retry is due no later than the expiry, so that an expired message is settled when it expires, not at its next turn. (least() passes over a null, and so would greatest(): hence the CASE.)
 const settleStatement = `
 WITH input AS MATERIALIZED (
   SELECT * FROM jsonb_to_recordset($1::jsonb) AS i (id uuid, number smallint, token uuid, worker text, outcome text, reason text, detail text,
@@ -27,12 +32,12 @@ WITH input AS MATERIALIZED (
 ), moved AS (
   UPDATE herald.message m
   SET status = i.status, reason = i.reason, detail = i.detail, charged = m.charged + i.charged::int, lease_token = NULL,
-    next_attempt_at = CASE WHEN i.status = 'pending' THEN least(now() + i.delay * interval '1 second', greatest(m.expires_at, now())) ELSE m.next_attempt_at END,
+    next_attempt_at = CASE WHEN i.status = 'pending' THEN least(now() + i.delay * interval '1 second', CASE WHEN m.expires_at IS NOT NULL THEN greatest(m.expires_at, now()) END) ELSE m.next_attempt_at END,
     settled_at = CASE WHEN i.status IN ('sent', 'failed') THEN now() END,
     secrets = CASE WHEN i.status IN ('pending', 'held') THEN m.secrets END
   FROM input i
   WHERE m.id = i.id AND m.status = 'sending' AND m.lease_token = i.token
-  RETURNING m.id, m.status, m.next_attempt_at
+  RETURNING m.id, m.status, m.priority, m.next_attempt_at
 ), recorded AS (
   INSERT INTO herald.attempt (message_id, number, worker, started_at, finished_at, outcome, reason, detail, reply_code, reply_enhanced,
     reply_text, receiver_id, charged)
@@ -41,7 +46,7 @@ WITH input AS MATERIALIZED (
   FROM input i JOIN moved USING (id)
   ON CONFLICT DO NOTHING
 )
-SELECT id AS "messageId", status, next_attempt_at AS "nextAttemptAt" FROM moved`;
+SELECT id AS "messageId", status, priority, next_attempt_at AS "nextAttemptAt" FROM moved`;
 
 // A worker that lost its lease comes back with a success: the attempt was recorded as unknown, and is known now. The
 // message becomes sent unless somebody else is dispatching it at this moment or it is settled otherwise.
@@ -59,9 +64,7 @@ FROM known k WHERE m.id = k.message_id AND m.status IN ('pending', 'held', 'fail
 
 /** Records what came of these attempts. Safe to repeat: a settlement that was recorded is not recorded again. */
 export async function settle(settlements: readonly Settlement[], pool: Pool): Promise<Settled[]> {
-  const result = await pool.query<{ messageId: string; status: string; nextAttemptAt: Date }>(settleStatement, [
-    JSON.stringify(settlements.map(rowOf)),
-  ]);
+  const result = await pool.query<Moved>(settleStatement, [JSON.stringify(settlements.map(rowOf))]);
   const moved = new Map(result.rows.map((row) => [row.messageId, row]));
   const late = settlements.filter((s) => !moved.has(s.messageId) && s.result.outcome === 'sent');
   if (late.length > 0) await pool.query(lateStatement, [JSON.stringify(late.map(rowOf))]);

@@ -6,7 +6,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Pool } from 'pg';
 import type { Logger } from '../notification.ts';
-import { codeOf, type LeasedJob, type Queue } from '../queue.ts';
+import { codeOf, type LeasedJob, type PostponedJob, type Queue } from '../queue.ts';
 import { type Settled, type Settlement, settle } from './settle.ts';
 
 export interface Settler {
@@ -81,11 +81,12 @@ async function releaseJobs(
   settled: readonly Settled[],
 ): Promise<void> {
   const finished: LeasedJob[] = [];
-  const moved: (LeasedJob & { startAfter: Date })[] = [];
+  const moved: PostponedJob[] = [];
   batch.forEach(({ job }, index) => {
     const state = settled[index];
     if (state === undefined || state.status === 'lost') return;
-    if (state.status === 'pending' && 'nextAttemptAt' in state) moved.push({ ...job, startAfter: state.nextAttemptAt });
+    if (state.status === 'pending' && 'nextAttemptAt' in state)
+      moved.push({ ...job, priority: state.priority, startAfter: state.nextAttemptAt });
     else finished.push(job);
   });
   try {

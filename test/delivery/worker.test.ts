@@ -117,6 +117,28 @@ describe('a worker', () => {
     await until(async () => (await jobs()) === 0);
   });
 
+  test('waits for the time of a retry, which its job has too, and keeps the priority', async () => {
+    const smtp = scriptedDispatcher(() => ({ outcome: 'retry', reason: 'deferred', detail: '' }), {
+      retryDelaysSeconds: [1000, 1000],
+    });
+    await start({ dispatchers: { smtp } });
+    await herald.enqueue(database.pool, greeting, {
+      to: { id: 'a', email: 'a@example.com' },
+      labels: { who: 'x' },
+      priority: 7,
+    });
+    await until(
+      async () =>
+        (await database.pool.query(`SELECT 1 FROM herald_queue.job WHERE start_after > now() + interval '10 minutes'`))
+          .rowCount,
+    );
+    const job = await database.pool.query(
+      `SELECT j.priority, j.state, j.start_after = date_trunc('milliseconds', m.next_attempt_at) AS same FROM herald_queue.job j JOIN herald.message m USING (id)`,
+    );
+    expect(job.rows).toEqual([{ priority: 7, state: 'created', same: true }]);
+    expect(smtp.deliveries).toHaveLength(1);
+  });
+
   test('fails a permanent refusal at once', async () => {
     const smtp = scriptedDispatcher(() => ({ outcome: 'failed', reason: 'no_such_recipient', detail: '550 5.1.1' }));
     await start({ dispatchers: { smtp } });

@@ -26,16 +26,17 @@ export interface EgressFault {
   readonly sent: boolean;
 }
 
-/** Thrown inside a connection by our own parts; `code` is what an operator reads. */
+/**
+ * Thrown inside a connection by our own parts. It has no `code` on purpose: undici reads that of a connector's error, and
+ * with one of its own in it (a proxy that hangs up) connects again for ever.
+ */
 export class EgressError extends Error {
   override readonly name = 'EgressError';
-  readonly kind: EgressFaultKind;
-  readonly code: string;
+  readonly fault: Pick<EgressFault, 'kind' | 'code'>;
 
   constructor(kind: EgressFaultKind, code: string, options?: ErrorOptions) {
     super(`${kind}: ${code}`, options);
-    this.kind = kind;
-    this.code = code;
+    this.fault = { kind, code };
   }
 }
 
@@ -89,7 +90,7 @@ const tlsCode = /^(ERR_TLS_|ERR_SSL_|ERR_OSSL_|CERT_|CRL_)/;
 
 /** The fault behind an error. `sent`: whether the connection stood, so that bytes of the request may have left. */
 export function classifyError(error: unknown, sent: boolean): EgressFault {
-  if (error instanceof EgressError) return { kind: error.kind, code: error.code, sent };
+  if (error instanceof EgressError) return { ...error.fault, sent };
   const code = codeOf(error);
   const kind = kindByCode[code] ?? (tlsCode.test(code) ? 'tls' : code.startsWith('HPE_') ? 'unparsable_reply' : null);
   if (kind === null) return { kind: 'internal', code, sent };
