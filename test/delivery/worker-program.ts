@@ -8,6 +8,8 @@ interface ProgramOptions {
   readonly smtpPort?: number;
   readonly webhookUrl?: string;
   readonly concurrency?: number;
+  /** Retries webhooks within a second, too. */
+  readonly impatient?: boolean;
 }
 
 const options = JSON.parse(process.env.HERALD_TEST_WORKER ?? '{}') as ProgramOptions;
@@ -16,7 +18,7 @@ const { smtpPort, webhookUrl, concurrency = 20 } = options;
 const worker = createWorker({
   connectionString: options.url,
   brand: { appName: 'Acme', baseUrl: 'https://acme.example' },
-  superviseSeconds: 1,
+  superviseSeconds: options.impatient ? 5 : 1,
   dispatchers: {
     ...(smtpPort !== undefined && {
       smtp: {
@@ -27,15 +29,18 @@ const worker = createWorker({
           from: { name: 'Acme', address: 'noreply@acme.example' },
           maxConnections: concurrency,
         }),
-        retryDelaysSeconds: [0.2, 0.2, 0.2],
+        retryDelaysSeconds: Array.from({ length: options.impatient ? 20 : 3 }, () => 0.2),
       },
     }),
     ...(webhookUrl !== undefined && {
-      webhook: webhook({
-        endpoint: { url: webhookUrl, secret: `whsec_${Buffer.alloc(32, 7).toString('base64')}` },
-        egress: { allowCidrs: ['127.0.0.0/8'] },
-        concurrency,
-      }),
+      webhook: {
+        ...webhook({
+          endpoint: { url: webhookUrl, secret: `whsec_${Buffer.alloc(32, 7).toString('base64')}` },
+          egress: { allowCidrs: ['127.0.0.0/8'] },
+          concurrency,
+        }),
+        ...(options.impatient && { retryDelaysSeconds: Array.from({ length: 20 }, () => 0.5) }),
+      },
     }),
   },
 });
