@@ -70,7 +70,8 @@ export async function startHttpServer(options: HttpServerOptions = {}): Promise<
   };
   const secure = options.certificate !== undefined;
   const server = secure ? createTlsServer(certificate(options.certificate), receive) : createServer(receive);
-  const { port, connections, close } = await listenLocally(server, options.port);
+  const { port, connections, close, secured } = await listenLocally(server, { port: options.port, upgrades: secure });
+  server.on('secureConnection', secured);
   const { add: _, ...records } = recorder;
   return { url: `${secure ? 'https' : 'http'}://127.0.0.1:${port}`, port, connections, close, ...records };
 }

@@ -1,5 +1,5 @@
 /** Starts programs of ours as processes of their own, and sees to it that none is left. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { until, type WaitOptions } from './wait.ts';
@@ -78,6 +78,13 @@ export function programs(hook: (check: () => Promise<void>) => void): typeof sta
     started.push({ file: String(file), program });
     return program;
   };
+}
+
+/** Whether any process of this machine with the id is alive; a dead one that nobody collected is not. */
+export function isAlive(pid: number): Promise<boolean> {
+  return new Promise((answer) => {
+    execFile('ps', ['-o', 'stat=', '-p', String(pid)], (_error, stdout) => answer(/^[^Z]/.test(stdout.trim())));
+  });
 }
 
 function collect(child: ChildProcess, name: 'stdout' | 'stderr'): () => string {

@@ -1,6 +1,7 @@
 /** What a test server keeps: the things it received, and how many connections it had. */
 import { once } from 'node:events';
 import type { AddressInfo, Server, Socket } from 'node:net';
+import { setTimeout as pause } from 'node:timers/promises';
 import { until, type WaitOptions } from './wait.ts';
 
 export interface Recorder<T> {
@@ -60,27 +61,48 @@ export interface Connections {
   readonly total: number;
 }
 
-/** Listens on 127.0.0.1, and can end all connections at once. */
-export async function listenLocally(server: Server, port = 0) {
-  const sockets = new Set<Socket>();
+interface ListenOptions {
+  /** An ephemeral port by default. */
+  readonly port?: number | undefined;
+  /** Whether the server may put TLS on a connection, and then says so by `secured`. */
+  readonly upgrades?: boolean;
+}
+
+/** How long `close` waits for connections that it must not break, in milliseconds. */
+const patienceMs = 2000;
+
+/**
+ * Listens on 127.0.0.1, and can break all connections at once. A socket is never destroyed beneath a TLS socket: while
+ * its handshake goes on, Node would crash. One that may be at this point is left to the client or to its handshake.
+ */
+export async function listenLocally(server: Server, { port = 0, upgrades = false }: ListenOptions = {}) {
+  // By the client's port, which plain and TLS socket have in common.
+  const sockets = new Map<number, { socket: Socket; breakable: boolean }>();
   const counts = { most: 0, total: 0 };
+  let closed: Promise<unknown> | undefined;
+  const breakAll = () => {
+    const ended = new Promise((done) => server.close(done));
+    for (const { socket, breakable } of sockets.values()) if (breakable) socket.destroy();
+    return Promise.race([ended, pause(patienceMs, undefined, { ref: false })]);
+  };
   server.on('connection', (socket: Socket) => {
-    sockets.add(socket);
+    const key = socket.remotePort ?? 0;
+    sockets.set(key, { socket, breakable: !upgrades });
     counts.total += 1;
     counts.most = Math.max(counts.most, sockets.size);
-    socket.on('error', () => undefined).once('close', () => sockets.delete(socket));
+    socket.on('error', () => undefined).once('close', () => sockets.delete(key));
   });
   server.listen(port, '127.0.0.1');
   await once(server, 'listening');
   return {
     port: (server.address() as AddressInfo).port,
     connections: (): Connections => ({ open: sockets.size, ...counts }),
-    close: async () => {
-      if (!server.listening) return;
-      const closed = once(server, 'close');
-      server.close();
-      for (const socket of sockets) socket.destroy();
-      await closed;
+    secured: (socket: Socket): void => {
+      if (closed) socket.destroy();
+      else sockets.set(socket.remotePort ?? 0, { socket, breakable: true });
+    },
+    close: async (): Promise<void> => {
+      await (closed ??= breakAll());
     },
   };
 }

@@ -45,9 +45,11 @@ export async function startSmtpScript(script: Script): Promise<ScriptedSmtpServe
     accepted += 1;
     const steps = typeof script === 'function' ? script(accepted) : script;
     // The client hanging up ends the conversation, wherever it is.
-    converse(socket, steps, log).catch(() => socket.destroy());
+    const conversing = converse({ plain: socket, steps, log, secured: (top) => listener.secured(top) });
+    conversing.catch(() => undefined);
   });
-  const { port, connections, close } = await listenLocally(server);
+  const listener = await listenLocally(server);
+  const { port, connections, close } = listener;
   return {
     host: '127.0.0.1',
     port,
@@ -82,7 +84,15 @@ interface Log {
   readonly departures: string[];
 }
 
-async function converse(plain: Socket, steps: readonly Step[], log: Log): Promise<void> {
+interface Talk {
+  readonly plain: Socket;
+  readonly steps: readonly Step[];
+  readonly log: Log;
+  /** Told of the TLS socket that from then on stands for the connection. */
+  readonly secured: (top: Socket) => void;
+}
+
+async function converse({ plain, steps, log, secured }: Talk): Promise<void> {
   let socket = plain;
   let lines = readLines(socket, log);
   for (const step of steps) {
@@ -95,6 +105,7 @@ async function converse(plain: Socket, steps: readonly Step[], log: Log): Promis
       await lines.return(undefined);
       socket = new TLSSocket(socket, { isServer: true, ...certificate('localhost') });
       socket.on('error', () => undefined);
+      secured(socket);
       lines = readLines(socket, log);
     } else if (step.then) return leave(socket, step.then);
   }

@@ -47,10 +47,11 @@ test('requires TLS and log-in when told', async () => {
 });
 
 test.each([
-  ['expired', /expired/],
-  ['other-host', /altnames/],
-] as const)('shows a certificate that a client refuses: %s', async (certificate, complaint) => {
-  const { transport } = await serverAndClient({ tls: 'implicit', certificate }, { secure: true });
+  ['expired', 'implicit', /expired/],
+  ['other-host', 'implicit', /altnames/],
+  ['expired', 'starttls', /expired/],
+] as const)('shows a certificate that a client refuses: %s, %s', async (certificate, tls, complaint) => {
+  const { transport } = await serverAndClient({ tls, certificate }, { secure: tls === 'implicit' });
   await expect(transport.sendMail(mail)).rejects.toThrow(complaint);
 });
 

@@ -68,14 +68,26 @@ export async function startSmtpServer(options: SmtpServerOptions = {}): Promise<
     ...receiving(options, recorder),
     hideSMTPUTF8: false,
     disableReverseLookup: true,
+    closeTimeout: 1,
+    onSecure: (socket, _session, answer) => {
+      listener.secured(socket);
+      answer(null);
+    },
     disabledCommands: [...((options.tls ?? 'none') === 'none' ? ['STARTTLS'] : []), ...(options.auth ? [] : ['AUTH'])],
     ...(options.maxBytes !== undefined && { size: options.maxBytes }),
   });
   // A client that hangs up in the middle is what the tests provoke.
   smtp.on('error', () => undefined);
-  const { port, connections, close } = await listenLocally(smtp.server, options.port);
+  const upgrades = (options.tls ?? 'none') !== 'none';
+  const listener = await listenLocally(smtp.server, { port: options.port, upgrades });
   const { add: _, ...records } = recorder;
-  return { host: '127.0.0.1', port, connections, close, ...records };
+  const close = async () => {
+    const closed = listener.close();
+    // Says 421 to plain connections on which TLS could begin, and ends handshakes in progress.
+    smtp.close();
+    await closed;
+  };
+  return { host: '127.0.0.1', port: listener.port, connections: listener.connections, close, ...records };
 }
 
 function transport({ tls = 'none', certificate: name = 'localhost' }: SmtpServerOptions): SMTPServerOptions {

@@ -48,3 +48,4 @@ sign localhost localhost DNS:localhost,IP:127.0.0.1,IP:::1 server 21200101000000
 sign expired localhost DNS:localhost,IP:127.0.0.1,IP:::1 server 20210101000000Z -cert ca.pem -keyfile ca.key
 sign other-host other.example DNS:other.example server 21200101000000Z -cert ca.pem -keyfile ca.key
 rm ca.key
+chmod 644 ./*.key

@@ -56,9 +56,10 @@ export function databaseUrl(serverUrl: string, name: string): string {
   return url.href;
 }
 
+/** Names of the databases that are ours to drop. */
 async function namesWith(client: Client, prefix: string): Promise<string[]> {
   const { rows } = await client.query<{ datname: string }>(
-    'SELECT datname FROM pg_database WHERE starts_with(datname::text, $1)',
+    `SELECT datname FROM pg_database WHERE starts_with(datname::text, $1) AND pg_has_role(datdba, 'USAGE')`,
     [prefix],
   );
   return rows.map((row) => row.datname);
@@ -70,10 +71,22 @@ async function drop(client: Client, name: string): Promise<void> {
 
 async function withClient<T>(url: string, use: (client: Client) => Promise<T>): Promise<T> {
   const client = new Client({ connectionString: url });
-  await client.connect();
   try {
+    await client.connect();
     return await use(client);
+  } catch (error) {
+    throw explained(error, client) ?? error;
   } finally {
     await client.end();
   }
+}
+
+/** What somebody can do about the two things that are usually wrong with a DATABASE_URL. */
+function explained(error: unknown, { host, port, user }: Client): Error | undefined {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  if (['ECONNREFUSED', 'ENOTFOUND', 'ETIMEDOUT', 'ENOENT', '28P01', '28000'].includes(code)) {
+    return new Error(`cannot connect to PostgreSQL at ${host}:${port} (${code}): check DATABASE_URL`, { cause: error });
+  }
+  if (code !== '42501') return undefined;
+  return new Error(`role "${user}" may not do this (${String(error)}): grant it CREATEDB`, { cause: error });
 }

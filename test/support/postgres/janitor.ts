@@ -23,6 +23,10 @@ if [ -n "$pid" ]; then
   tries=0
   kill -QUIT "$pid" 2>/dev/null
   while kill -0 "$pid" 2>/dev/null; do
+    # Dead, but init of a container does not collect it.
+    state=
+    [ -r "/proc/$pid/stat" ] && read -r _ _ state _ 2>/dev/null <"/proc/$pid/stat"
+    [ "$state" = Z ] && break
     tries=$((tries + 1))
     [ "$tries" -eq 200 ] && kill -KILL "$pid" 2>/dev/null
     [ "$tries" -ge 220 ] && break

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { Client } from 'pg';
 import { afterAll, describe, expect, onTestFinished, test, vi } from 'vitest';
-import { programs } from '../processes.ts';
+import { isAlive, programs } from '../processes.ts';
 import { until } from '../wait.ts';
 import { serverAccount } from './account.ts';
 import { packagedBinaries, systemBinaries } from './binaries.ts';
@@ -94,7 +94,7 @@ describe('when this process dies', () => {
     const program = start(run, { env: { TMPDIR: temporary, HERALD_POSTGRES: anySource } });
     const { pid } = JSON.parse(await program.line(/^\{/, { timeoutMs: 15_000 }));
     await program.kill(signal);
-    await until(() => !isAlive(pid), { what: 'the end of the server' });
+    await until(async () => !(await isAlive(pid)), { what: 'the end of the server' });
     await until(async () => (await readdir(temporary)).length === 0, { what: 'an empty temporary folder' });
     expect(await processesOf(temporary)).toEqual([]);
   });
@@ -110,14 +110,6 @@ describe('when this process dies', () => {
     await until(async () => (await readdir(temporary)).length === 0 && (await processesOf(temporary)).length === 0);
   });
 });
-
-function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch {
-    return false;
-  }
-}
 
 test('a folder that is named is kept and used again', async () => {
   const folder = join(await temporaryFolder(), 'cluster');
@@ -156,6 +148,8 @@ test.skipIf(!available.packaged)(
 
 describe('what is wrong is one line with the remedy', () => {
   test('a version that is nowhere', async () => {
+    vi.stubEnv('HERALD_POSTGRES', undefined);
+    onTestFinished(() => void vi.unstubAllEnvs());
     await expect(startPostgres({ version: 9 })).rejects.toThrow(
       /^no PostgreSQL to start\. .*PostgreSQL 9.*Set DATABASE_URL.*$/,
     );
