@@ -41,6 +41,7 @@ CREATE TABLE "herald"."message" (
 	"unsubscribe_url" text,
 	"dedupe_key" text,
 	"dedupe_slot" bigint DEFAULT 0 NOT NULL,
+	"dedupe_scope" text,
 	"priority" smallint DEFAULT 0 NOT NULL,
 	"send_at" timestamp with time zone,
 	"expires_at" timestamp with time zone,
@@ -155,5 +156,4 @@ CREATE INDEX "message_targets" ON "herald"."message" USING gin ("targets") WHERE
 CREATE INDEX "message_created_at" ON "herald"."message" USING btree ("created_at" DESC NULLS LAST,"id" DESC NULLS LAST);--> statement-breakpoint
 CREATE INDEX "message_unsettled" ON "herald"."message" USING btree ("method","next_attempt_at") WHERE "herald"."message"."status" in ('pending', 'sending', 'held');--> statement-breakpoint
 CREATE INDEX "message_notification" ON "herald"."message" USING btree ("notification_id");--> statement-breakpoint
-CREATE UNIQUE INDEX "message_dedupe" ON "herald"."message" USING btree ("dedupe_key","dedupe_slot","recipient_id","ordinal") WHERE "herald"."message"."dedupe_key" is not null and "herald"."message"."endpoint_id" is null;--> statement-breakpoint
-CREATE UNIQUE INDEX "message_dedupe_endpoint" ON "herald"."message" USING btree ("dedupe_key","dedupe_slot","recipient_id","ordinal","endpoint_id") WHERE "herald"."message"."dedupe_key" is not null and "herald"."message"."endpoint_id" is not null;
+CREATE UNIQUE INDEX "message_dedupe" ON "herald"."message" USING btree ("dedupe_key","dedupe_slot","recipient_id","dedupe_scope") WHERE "herald"."message"."dedupe_key" is not null;

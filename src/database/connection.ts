@@ -47,6 +47,11 @@ export async function run<Row>(tx: Transaction, statement: Statement): Promise<R
   ]);
 }
 
+/** The same for a query of Drizzle's own. */
+export async function runDrizzle<Row>(tx: DrizzleTransaction, query: SQL): Promise<Row[]> {
+  return rowsOf(await tx.execute(query));
+}
+
 /** Splits the text at its placeholders, so that Drizzle numbers and binds the values in its own way. */
 export function drizzleSql({ text, values }: Statement): SQL {
   const chunks = text

@@ -141,6 +141,11 @@ export const message = herald.table(
     dedupeKey: text('dedupe_key'),
     /** Number of the dedupe window since the epoch; 0 without a window. */
     dedupeSlot: bigint('dedupe_slot', { mode: 'number' }).notNull().default(0),
+    /**
+     * What a dedupe key counts for, beside its window and the recipient: the method, `*` where the template picks one of
+     * several, or the method, a colon and the endpoint. In one text, because every one of them is part of one unique index.
+     */
+    dedupeScope: text('dedupe_scope'),
     priority: smallint().notNull().default(0),
     sendAt: moment('send_at'),
     expiresAt: moment('expires_at'),
@@ -171,12 +176,8 @@ export const message = herald.table(
     index('message_unsettled').on(t.method, t.nextAttemptAt).where(sql`${t.status} in ('pending', 'sending', 'held')`),
     index('message_notification').on(t.notificationId),
     uniqueIndex('message_dedupe')
-      .on(t.dedupeKey, t.dedupeSlot, t.recipientId, t.ordinal)
-      .where(sql`${t.dedupeKey} is not null and ${t.endpointId} is null`),
-    // NULLS NOT DISTINCT would make one index of these two, from PostgreSQL 15 on.
-    uniqueIndex('message_dedupe_endpoint')
-      .on(t.dedupeKey, t.dedupeSlot, t.recipientId, t.ordinal, t.endpointId)
-      .where(sql`${t.dedupeKey} is not null and ${t.endpointId} is not null`),
+      .on(t.dedupeKey, t.dedupeSlot, t.recipientId, t.dedupeScope)
+      .where(sql`${t.dedupeKey} is not null`),
   ],
 );
 

@@ -2,7 +2,7 @@
 import { run, type Transaction } from '../database/connection.ts';
 import { InvalidNotificationError } from '../errors.ts';
 
-/** What to cancel: exactly one of these. */
+/** What to cancel: exactly one of these. A dedupe key means the messages of all its windows. */
 export type CancelBy =
   | { readonly ids: readonly string[] }
   | { readonly dedupeKey: string }
@@ -11,7 +11,10 @@ export type CancelBy =
 
 export interface CancelAnswer {
   readonly messageId: string;
-  /** `in_flight`: a worker is dispatching it at this moment, it may still arrive. */
+  /**
+   * `cancelled`: it is not sent, once this transaction commits. `in_flight`: a worker is dispatching it at this moment, it
+   * may still arrive. `already_settled`: sent, failed, expired, inhibited or cancelled before.
+   */
   readonly answer: 'cancelled' | 'in_flight' | 'already_settled';
 }
 
@@ -28,10 +31,15 @@ export async function cancel(tx: Transaction, by: CancelBy): Promise<CancelAnswe
 }
 
 function argumentOf(by: CancelBy): ['message_ids' | 'dedupe_key' | 'target', string] {
-  if ('dedupeKey' in by) return ['dedupe_key', by.dedupeKey];
-  if ('target' in by) return ['target', by.target];
-  const wrong = by.ids.find((id) => !uuidPattern.test(id));
-  if (wrong !== undefined)
-    throw new InvalidNotificationError([{ path: 'ids', message: `"${wrong}" is no message id (a UUID)` }]);
+  if ('dedupeKey' in by) return ['dedupe_key', text(by.dedupeKey, 'dedupeKey')];
+  if ('target' in by) return ['target', text(by.target, 'target')];
+  const wrong = by.ids.findIndex((id) => !uuidPattern.test(id));
+  if (wrong >= 0) throw new InvalidNotificationError([{ path: `ids[${wrong}]`, message: 'is no message id (a UUID)' }]);
   return ['message_ids', `{${by.ids.join(',')}}`];
+}
+
+/** A missing value would cancel nothing without a word, and Postgres takes no NUL byte. */
+function text(value: unknown, path: string): string {
+  if (typeof value === 'string' && value !== '' && !value.includes('\u0000')) return value;
+  throw new InvalidNotificationError([{ path, message: 'must be a string that is not empty' }]);
 }

@@ -1,19 +1,20 @@
 /** The typed wrapper of the SQL function `herald.enqueue`: one round trip in the caller's transaction. */
-import { type SQL, sql } from 'drizzle-orm';
-import { type DrizzleTransaction, run, type Transaction } from '../database/connection.ts';
+import { type SQLWrapper, sql } from 'drizzle-orm';
+import { run, runDrizzle, type Transaction } from '../database/connection.ts';
 import { InvalidNotificationError } from '../errors.ts';
 import type { MessageStatus, Reason, Recipient } from '../notification.ts';
 import type { DataOf, LabelsOf, Template } from '../templates/define.ts';
 import { type CancelAnswer, type CancelBy, cancel } from './cancel.ts';
+import { storableJson } from './json.ts';
 import {
   checkNotification,
-  checkRecipients,
   type Notification,
   type NotificationOptions,
+  notificationJson,
   type StoredNotification,
-  storableJson,
 } from './notification.ts';
 import { type EffectivePreference, type Preference, preferencesOf, setPreference } from './preferences.ts';
+import { checkRecipients } from './recipients.ts';
 
 /** A message as it was just written, or as it stood already under this dedupe key. */
 export interface EnqueuedMessage {
@@ -37,8 +38,8 @@ export interface EnqueuedCount {
 
 export interface HeraldOptions {
   /**
-   * Looks up recipients that are given by id alone, in the caller's transaction. Must answer with one recipient per id;
-   * an id without one is an error.
+   * Looks up recipients that are given by id alone, in the caller's transaction: each id once. Must answer with one
+   * recipient per id, in any order; an id without one is an error.
    */
   readonly recipients?: (tx: Transaction, ids: readonly string[]) => Promise<readonly Recipient[]>;
   /** Encrypts the labels that a template declares secret (see `secretBox`). Default: they are stored as they are, apart. */
@@ -48,12 +49,15 @@ export interface HeraldOptions {
 export interface Herald {
   /**
    * Writes the messages and their jobs in the caller's transaction, in one statement. If the transaction commits they
-   * will be delivered; if it rolls back they never existed. Throws InvalidNotificationError before it writes.
+   * will be delivered; if it rolls back they never existed. Answers with the messages in the order of recipients and
+   * methods, and after them those that stood already under the dedupe key. Throws InvalidNotificationError before it writes.
    */
   enqueue<T extends Template>(tx: Transaction, template: T, notification: Notification<T>): Promise<EnqueuedMessage[]>;
   /**
-   * The same for every row of a query that runs in the caller's transaction: columns `id` (text) and, as far as they
-   * exist, `email`, `name`, `locale`, `timeZone`. Set-based: nothing passes through this process.
+   * The same for every row of a query that runs in the caller's transaction: columns `id` (text or a number) and, as far
+   * as they exist, `email`, `name`, `locale`, `timeZone`; 100,000 rows at most. Set-based: nothing passes through this
+   * process. A row whose address is none does not stop the others: its message is `inhibited`, with the reason
+   * `invalid_address` or `no_address`.
    */
   enqueueFrom<T extends Template>(tx: Transaction, template: T, notification: FromQuery<T>): Promise<EnqueuedCount[]>;
   /** Cancels in the caller's transaction and answers at once, per message. */
@@ -66,8 +70,8 @@ export interface Herald {
 
 /** A notification whose recipients are the rows of a query. */
 export interface FromQuery<T extends Template> extends NotificationOptions {
-  /** A Drizzle `sql`, or text with `$1`... and its values (each bound as text). */
-  readonly recipients: SQL | { readonly text: string; readonly values?: readonly string[] };
+  /** A Drizzle `sql` or `select`, or text with `$1`... and its values (each bound as text). */
+  readonly recipients: SQLWrapper | { readonly text: string; readonly values?: readonly string[] };
   readonly labels: LabelsOf<T>;
   readonly data?: DataOf<T>;
 }
@@ -86,9 +90,9 @@ export function createHerald(options: HeraldOptions = {}): Herald {
   return {
     async enqueue(tx, template, notification) {
       const { to, labels, data, ...rest } = notification;
-      const stored = await storedNotification(template, { labels, data }, rest);
-      const recipients = await resolve(tx, Array.isArray(to) ? to : [to], options);
-      const rows = await call<Row>(tx, 'SELECT * FROM herald.enqueue($1::text::jsonb)', { ...stored, to: recipients });
+      const json = await optionsJson(template, { labels, data }, rest);
+      const recipients = storableJson(await resolve(tx, to, options));
+      const rows = await call<Row>(tx, `${json.slice(0, -1)},"to":${recipients}}`);
       return rows.map((row) => ({
         id: row.message_id,
         recipientId: row.recipient_id,
@@ -100,71 +104,87 @@ export function createHerald(options: HeraldOptions = {}): Herald {
     },
     async enqueueFrom(tx, template, notification) {
       const { recipients, labels, data, ...rest } = notification;
-      const stored = await storedNotification(template, { labels, data }, rest);
-      const rows = await fromQuery(tx, recipients, storableJson(stored));
+      const json = await optionsJson(template, { labels, data }, rest, { invalidAddress: 'inhibit' });
+      const rows = await fromQuery(tx, recipients, json);
       return rows.map((row) => ({ ...row, count: Number(row.count) }));
     },
-    cancel,
+    cancel: (tx, by) => withClearErrors(() => cancel(tx, by)),
     setPreference: (tx, preference) => withClearErrors(() => setPreference(tx, preference)),
     preferencesOf,
   };
 
-  async function storedNotification(
+  async function optionsJson(
     template: Template,
     input: { labels: unknown; data?: unknown },
     rest: NotificationOptions,
-  ) {
+    more: StoredNotification = {},
+  ): Promise<string> {
     const stored = await checkNotification(template, input, rest);
-    return options.conceal === undefined || template.secrets.length === 0
-      ? stored
-      : withSecrets(stored, template, options.conceal);
+    return notificationJson({ ...withSecrets(stored, template, options.conceal), ...more });
   }
 }
 
-/** Takes the secret labels out of the others and puts them, encrypted, beside them. */
+/** Takes the secret labels out of the others and puts them beside them, encrypted where that is wanted. */
 function withSecrets(
   stored: StoredNotification,
   template: Template,
-  conceal: NonNullable<HeraldOptions['conceal']>,
+  conceal: HeraldOptions['conceal'] = (secrets) => ({ ...secrets }),
 ): StoredNotification {
-  const all = Object.entries(stored.labels as Record<string, string>);
+  if (template.secrets.length === 0) return stored;
+  const all = Object.entries(stored['labels'] as Record<string, string>);
   const secrets = Object.fromEntries(all.filter(([name]) => template.secrets.includes(name)));
   const labels = Object.fromEntries(all.filter(([name]) => !template.secrets.includes(name)));
   return { ...stored, labels, secrets: conceal(secrets, template.name) };
 }
 
+/** The recipients as they are stored: one, or an array of them, as the caller gave it. */
 async function resolve(
   tx: Transaction,
-  to: readonly (Recipient | string)[],
+  to: Notification<Template>['to'],
   options: HeraldOptions,
-): Promise<Recipient[]> {
-  const ids = to.filter((entry) => typeof entry === 'string');
-  if (ids.length === 0) return checkRecipients(to);
+): Promise<Recipient | Recipient[]> {
+  const given: readonly (Recipient | string)[] = Array.isArray(to) ? to : [to];
+  const place = (index: number) => (given === to ? `to[${index}]` : 'to');
+  const found = await lookUp(tx, [...new Set(given.filter((entry) => typeof entry === 'string'))], options);
+  const missing = given.flatMap((entry, index) =>
+    typeof entry === 'string' && !found.has(entry)
+      ? [{ path: place(index), message: 'the resolver found no recipient with this id' }]
+      : [],
+  );
+  if (missing.length > 0) throw new InvalidNotificationError(missing.slice(0, 100));
+  const recipients = given.map((entry) => (typeof entry === 'string' ? found.get(entry) : entry));
+  const checked = checkRecipients(recipients, place);
+  const [only] = checked;
+  return given === to || only === undefined ? checked : only;
+}
+
+async function lookUp(
+  tx: Transaction,
+  ids: readonly string[],
+  options: HeraldOptions,
+): Promise<ReadonlyMap<string, Recipient>> {
+  if (ids.length === 0) return new Map();
   if (options.recipients === undefined)
     throw new InvalidNotificationError([
       { path: 'to', message: 'recipients are given by id, but createHerald was given no `recipients` resolver' },
     ]);
-  const found = new Map((await options.recipients(tx, ids)).map((recipient) => [recipient.id, recipient]));
-  const missing = ids.filter((id) => !found.has(id));
-  if (missing.length > 0)
-    throw new InvalidNotificationError(
-      missing
-        .slice(0, 20)
-        .map((id) => ({ path: 'to', message: `the resolver found no recipient with the id "${id}"` })),
-    );
-  return checkRecipients(to.map((entry) => (typeof entry === 'string' ? found.get(entry) : entry)));
+  return new Map((await options.recipients(tx, ids)).map((recipient) => [recipient.id, recipient]));
 }
 
+// The caller's query stands on lines of its own, so that a comment at its end hides nothing of ours.
 const fromQueryParts = [
   `SELECT method, status, reason, deduplicated, count(*)::text AS count FROM herald.enqueue(jsonb_set(`,
-  `::text::jsonb, '{to}', (SELECT coalesce(jsonb_agg(jsonb_strip_nulls(to_jsonb(r))), '[]') FROM (`,
-  `) AS r))) GROUP BY method, status, reason, deduplicated`,
+  `::text::jsonb, '{to}', (SELECT coalesce(jsonb_agg(to_jsonb(r)), '[]') FROM (\n`,
+  `\n) AS r))) GROUP BY method, status, reason, deduplicated ORDER BY method, status, reason, deduplicated`,
 ] as const;
 
-async function fromQuery(tx: Transaction, query: FromQuery<Template>['recipients'], json: string) {
-  type Counted = { method: string; status: MessageStatus; reason: Reason | null; deduplicated: boolean; count: string };
+interface Counted extends Omit<EnqueuedCount, 'count'> {
+  count: string;
+}
+
+async function fromQuery(tx: Transaction, query: FromQuery<Template>['recipients'], json: string): Promise<Counted[]> {
   const [head, middle, tail] = fromQueryParts;
-  return withClearErrors(async (): Promise<Counted[]> => {
+  return withClearErrors(async () => {
     if ('text' in query) {
       const values = query.values ?? [];
       return run<Counted>(tx, {
@@ -176,15 +196,12 @@ async function fromQuery(tx: Transaction, query: FromQuery<Template>['recipients
       throw new InvalidNotificationError([
         { path: 'recipients', message: 'is a Drizzle query, but tx is no Drizzle transaction; pass { text, values }' },
       ]);
-    const result = await (tx as DrizzleTransaction).execute(
-      sql`${sql.raw(head)}${json}${sql.raw(middle)}${query}${sql.raw(tail)}`,
-    );
-    return Array.isArray(result) ? [...result] : (result as { rows: Counted[] }).rows;
+    return runDrizzle<Counted>(tx, sql`${sql.raw(head)}${json}${sql.raw(middle)}${query}${sql.raw(tail)}`);
   });
 }
 
-function call<R>(tx: Transaction, text: string, value: object): Promise<R[]> {
-  return withClearErrors(() => run<R>(tx, { text, values: [storableJson(value)] }));
+function call<R>(tx: Transaction, json: string): Promise<R[]> {
+  return withClearErrors(() => run<R>(tx, { text: 'SELECT * FROM herald.enqueue($1::text::jsonb)', values: [json] }));
 }
 
 /** Errors that the SQL function raises about the input come back as ours; all others pass through untouched. */
@@ -203,7 +220,7 @@ async function withClearErrors<T>(work: () => Promise<T>): Promise<T> {
 function raisedByHerald(error: unknown): { path: string; message: string } | null {
   for (let at = error; typeof at === 'object' && at !== null; at = 'cause' in at ? at.cause : null) {
     if (!/^HE\d{3}$/.test(textOf(at, 'code'))) continue;
-    const message = textOf(at, 'message').replace(/^herald\.enqueue: /, '');
+    const message = textOf(at, 'message').replace(/^herald: /, '');
     const hint = textOf(at, 'hint');
     // pg calls the field `column`, postgres-js `column_name`.
     const path = textOf(at, 'column') || textOf(at, 'column_name');

@@ -1,9 +1,9 @@
 /** Checks the input of `enqueue` before anything is written, and turns it into what the SQL function takes. */
 import * as v from 'valibot';
-import { parseAddress } from '../address.ts';
 import { InvalidNotificationError, type Issue } from '../errors.ts';
 import type { Action, JsonValue, Recipient } from '../notification.ts';
 import { type DataOf, type LabelsOf, type Template, validateInput } from '../templates/define.ts';
+import { jsonFault, longestNotification, storableJson } from './json.ts';
 
 /** The input of `enqueue`, beside the template. */
 export interface Notification<T extends Template> extends NotificationOptions {
@@ -21,17 +21,17 @@ export interface NotificationOptions {
   readonly methods?: readonly string[];
   /** Further buttons beneath the body: plain values, never template source. 10 at most. */
   readonly actions?: readonly Action[];
-  /** Two enqueues with one key make one message per recipient and method; the second returns the first. 1 to 500 characters. */
+  /** Two enqueues with one key make one message per recipient and method; the second returns the first. 1 to 400 characters. */
   readonly dedupeKey?: string;
-  /** With `dedupeKey`: one message per key and window of so many seconds, counted from the epoch. Default: for ever. */
+  /** With `dedupeKey`: one message per key and window of so many seconds (1 at least), counted from the epoch. Default: for ever. */
   readonly dedupeWindowSeconds?: number;
   /** Not before this time. */
   readonly sendAt?: Date;
-  /** Not before so many seconds from now. */
+  /** Not before so many seconds from now; 0 at least. */
   readonly delaySeconds?: number;
-  /** Never after this time; the message then settles as `expired`. */
+  /** Never after this time: the message then settles as `expired`, at once where the time is past. Must be after `sendAt`. */
   readonly expiresAt?: Date;
-  /** Never later than so many seconds after it may be sent; default: the template's `ttlSeconds`. */
+  /** Never later than so many seconds (1 at least) after it may be sent; default: the template's `ttlSeconds`. */
   readonly ttlSeconds?: number;
   /** Higher goes first; -1000 to 1000, default 0. */
   readonly priority?: number;
@@ -58,22 +58,6 @@ const oneLine = (most: number) =>
     v.check((text) => !/\p{Cc}/u.test(text), 'holds control characters'),
   );
 
-const recipientSchema = v.object({
-  id: oneLine(200),
-  email: v.optional(
-    v.pipe(
-      v.string(),
-      v.rawCheck(({ dataset, addIssue }) => {
-        const parsed = dataset.typed ? parseAddress(dataset.value) : null;
-        if (parsed !== null && 'problem' in parsed) addIssue({ message: parsed.problem });
-      }),
-    ),
-  ),
-  name: v.optional(oneLine(200)),
-  locale: v.optional(oneLine(35)),
-  timeZone: v.optional(oneLine(64)),
-});
-
 const absoluteUrl = (schemes: readonly string[]) =>
   v.pipe(
     v.string(),
@@ -84,17 +68,25 @@ const absoluteUrl = (schemes: readonly string[]) =>
     ),
   );
 
-const positiveSeconds = v.pipe(
-  v.number(),
-  v.finite('is not finite'),
-  v.gtValue(0, 'must be above 0'),
-  v.maxValue(3_155_760_000, 'is more than 100 years'),
-);
+const secondsFrom = (least: number) =>
+  v.pipe(
+    v.number(),
+    v.finite('is not finite'),
+    v.minValue(least, `must be ${least} or more`),
+    v.maxValue(3_155_760_000, 'is more than 100 years'),
+  );
+
+// Later years have six digits in ISO 8601, which Postgres does not read.
+const moment = v.pipe(v.date(), v.maxValue(new Date('9999-12-31T00:00:00Z'), 'is later than the year 9999'));
 
 const optionsSchema = v.strictObject({
   targets: v.optional(v.pipe(v.array(oneLine(200)), v.maxLength(100, 'has more than 100 entries'))),
   methods: v.optional(
-    v.pipe(v.array(oneLine(40)), v.minLength(1, "is empty; leave it out for the template's methods")),
+    v.pipe(
+      v.array(oneLine(50)),
+      v.minLength(1, "is empty; leave it out for the template's methods"),
+      v.maxLength(10, 'has more than 10 entries'),
+    ),
   ),
   actions: v.optional(
     v.pipe(
@@ -102,13 +94,20 @@ const optionsSchema = v.strictObject({
       v.maxLength(10, 'has more than 10 entries'),
     ),
   ),
-  dedupeKey: v.optional(oneLine(500)),
-  dedupeWindowSeconds: v.optional(positiveSeconds),
-  sendAt: v.optional(v.date()),
-  delaySeconds: v.optional(positiveSeconds),
-  expiresAt: v.optional(v.date()),
-  ttlSeconds: v.optional(positiveSeconds),
-  priority: v.optional(v.pipe(v.number(), v.integer('is not a whole number'), v.minValue(-1000), v.maxValue(1000))),
+  dedupeKey: v.optional(oneLine(400)),
+  dedupeWindowSeconds: v.optional(secondsFrom(1)),
+  sendAt: v.optional(moment),
+  delaySeconds: v.optional(secondsFrom(0)),
+  expiresAt: v.optional(moment),
+  ttlSeconds: v.optional(secondsFrom(1)),
+  priority: v.optional(
+    v.pipe(
+      v.number(),
+      v.integer('is not a whole number'),
+      v.minValue(-1000, 'must be -1000 or more'),
+      v.maxValue(1000, 'must be 1000 or less'),
+    ),
+  ),
   tenant: v.optional(oneLine(200)),
   groupKey: v.optional(oneLine(500)),
   unsubscribeUrl: v.optional(absoluteUrl(['https:'])),
@@ -126,15 +125,30 @@ export async function checkNotification(
   const content = await validateInput(template, input);
   if ('issues' in content) issues.push(...content.issues);
   const checked = v.safeParse(optionsSchema, options);
-  if (!checked.success) issues.push(...checked.issues.map(issueOf('')));
+  if (!checked.success) issues.push(...checked.issues.map(issueOf));
   else issues.push(...contradictions(checked.output));
   if ('issues' in content || !checked.success || issues.length > 0) throw new InvalidNotificationError(issues);
-  return {
-    ...(JSON.parse(JSON.stringify(checked.output)) as StoredNotification),
-    template: template.name,
-    labels: content.value.labels,
-    data: content.value.data,
-  };
+  const { labels, data } = content.value;
+  const stored = { ...checked.output, template: template.name, labels, ...(data !== null && { data }) };
+  const fault = jsonFault(stored, '');
+  if (fault !== null) throw new InvalidNotificationError([fault]);
+  // As JSON has it: dates are strings, and what is undefined is gone.
+  return JSON.parse(JSON.stringify(stored)) as StoredNotification;
+}
+
+/** The notification as the SQL function takes it. Throws InvalidNotificationError where it is larger than 256 KiB. */
+export function notificationJson(stored: StoredNotification): string {
+  const text = storableJson(stored);
+  const bytes = Buffer.byteLength(text);
+  if (bytes <= longestNotification) return text;
+  const sizes = Object.entries(stored).map(([path, value]) => ({ path, size: JSON.stringify(value).length }));
+  const largest = sizes.reduce((most, each) => (each.size > most.size ? each : most), { path: '', size: 0 });
+  throw new InvalidNotificationError([
+    {
+      path: largest.path,
+      message: `the notification is ${bytes} bytes without its recipients, the limit is ${longestNotification}; store large content elsewhere and pass a link`,
+    },
+  ]);
 }
 
 function contradictions(options: v.InferOutput<typeof optionsSchema>): Issue[] {
@@ -148,53 +162,13 @@ function contradictions(options: v.InferOutput<typeof optionsSchema>): Issue[] {
   return issues;
 }
 
-/** Checks recipients given inline. Throws InvalidNotificationError naming each wrong one. */
-export function checkRecipients(recipients: readonly unknown[]): Recipient[] {
-  if (recipients.length === 0)
-    throw new InvalidNotificationError([{ path: 'to', message: 'is empty; give at least one recipient' }]);
-  if (recipients.length > 100_000)
-    throw new InvalidNotificationError([
-      { path: 'to', message: `has ${recipients.length} recipients; 100000 is the limit of one call` },
-    ]);
-  const issues: Issue[] = [];
-  for (const [index, recipient] of recipients.entries()) {
-    const checked = v.safeParse(recipientSchema, recipient);
-    if (!checked.success) issues.push(...checked.issues.map(issueOf(recipients.length === 1 ? 'to' : `to[${index}]`)));
-  }
-  if (issues.length > 0) throw new InvalidNotificationError(issues);
-  return recipients as Recipient[];
-}
-
-/** Names the place and the rule, never the value: it may be an address. */
-function issueOf(root: string): (issue: v.BaseIssue<unknown>) => Issue {
-  return (issue) => {
-    const keys = (issue.path ?? [])
-      .map((item) => (typeof item.key === 'number' ? `[${item.key}]` : `.${String(item.key)}`))
-      .join('');
-    const path = `${root}${keys}`.replace(/^\./, '');
-    const message =
-      issue.kind === 'schema'
-        ? issue.type === 'strict_object' && issue.expected === 'never'
-          ? 'is no known option'
-          : `must be ${issue.expected ?? issue.type}`
-        : issue.message;
-    return { path, message };
-  };
-}
-
-/**
- * JSON that Postgres can store. Half a surrogate pair (somebody cut a text in the middle of an emoji) becomes U+FFFD; a NUL
- * byte, which no text in Postgres can hold, is an error. The walk is taken only where the text shows that it is needed.
- */
-export function storableJson(value: object): string {
-  const text = JSON.stringify(value);
-  if (!/\\u(0000|d[89a-f][0-9a-f]{2})/.test(text)) return text;
-  return JSON.stringify(value, (key, entry: unknown) => {
-    if (typeof entry !== 'string') return entry;
-    if (entry.includes('\u0000'))
-      throw new InvalidNotificationError([
-        { path: key, message: 'holds a NUL byte, which Postgres cannot store; remove it' },
-      ]);
-    return entry.toWellFormed();
-  });
+/** Names the place and the rule, never the value. */
+function issueOf(issue: v.BaseIssue<unknown>): Issue {
+  const path = (issue.path ?? [])
+    .map((item) => (typeof item.key === 'number' ? `[${item.key}]` : `.${String(item.key)}`))
+    .join('')
+    .replace(/^\./, '');
+  if (issue.kind !== 'schema') return { path, message: issue.message };
+  const unknown = issue.type === 'strict_object' && issue.expected === 'never';
+  return { path, message: unknown ? 'is no known option' : `must be ${issue.expected ?? issue.type}` };
 }

@@ -23,7 +23,7 @@ export interface EffectivePreference {
   readonly decidedBy: 'template_disabled' | 'method_disabled' | 'mandatory' | 'preference' | 'default';
 }
 
-/** Throws (SQLSTATE HE001, HE006) for an unknown template and for switching off a mandatory one. */
+/** The database refuses what is unknown (template, group, method) and switching off a mandatory template (HE001 to HE006). */
 export async function setPreference(tx: Transaction, preference: Preference): Promise<void> {
   const { template, group } = preference;
   const [scope, subject] =

@@ -73,17 +73,19 @@ describe('the trigger example', () => {
       SELECT answer FROM herald.cancel(target => 'w3');
       SELECT herald.enqueue('nope', '{"id": "bob"}');`);
     expect(out.trim().split('\n')).toEqual(['pending', 't', '2', 'cancelled']);
-    expect(err).toMatch(/ERROR: {2}HE001: herald\.enqueue: unknown template "nope"[\s\S]*HINT: {2}Write templates\//);
+    expect(err).toMatch(/ERROR: {2}HE001: herald: unknown template "nope"[\s\S]*HINT: {2}Write templates\//);
   });
 });
 
 describe('errors from SQL', () => {
+  const test1 = `'test-notification', '{"id": "a"}'`;
   test.each<[string, string, { code: string; column: string; message: RegExp }]>([
     [
       'an unknown template',
       `'nope', '{"id": "a"}'`,
       { code: 'HE001', column: 'template', message: /unknown template "nope"/ },
     ],
+    ['no template', `NULL, '{"id": "a"}'`, { code: 'HE001', column: 'template', message: /template is wrong/ }],
     [
       'a missing label',
       `'workspace-deleted', '{"id": "a"}', labels => '{"workspace": "w"}'`,
@@ -97,22 +99,43 @@ describe('errors from SQL', () => {
     [
       'labels that are no object',
       `'workspace-deleted', '{"id": "a"}', labels => '[]'`,
-      { code: 'HE002', column: 'labels', message: /must be an object/ },
+      { code: 'HE002', column: 'labels', message: /labels is wrong/ },
+    ],
+    ['no recipient', `'test-notification', NULL`, { code: 'HE003', column: 'to', message: /to is wrong/ }],
+    [
+      'a recipient that is a text',
+      `'test-notification', '["ada"]'`,
+      { code: 'HE003', column: 'to[0]', message: /to\[0\] must be an object/ },
     ],
     [
       'a recipient without an id',
       `'test-notification', '[{"id": "a"}, {}]'`,
-      { code: 'HE003', column: 'to[1]', message: /recipient 2 has no id/ },
+      { code: 'HE003', column: 'to[1].id', message: /to\[1\]\.id must be one line/ },
     ],
     [
       'a bad address',
       `'test-notification', '{"id": "a", "email": "a b@example.com"}'`,
-      { code: 'HE003', column: 'to', message: /not one plain address/ },
+      { code: 'HE003', column: 'to.email', message: /to\.email must be one plain address/ },
     ],
     [
       'a header in a name',
       `'test-notification', '{"id": "a", "name": "x\\nBcc: y"}'`,
-      { code: 'HE003', column: 'to', message: /control characters/ },
+      { code: 'HE003', column: 'to.name', message: /must be one line of 200/ },
+    ],
+    [
+      'a name that is an object',
+      `'test-notification', '{"id": "a", "name": {}}'`,
+      { code: 'HE003', column: 'to.name', message: /must be one line of 200/ },
+    ],
+    [
+      'a field that nobody knows',
+      `'test-notification', '{"id": "a", "password": "x"}'`,
+      { code: 'HE003', column: 'to.password', message: /is no known field/ },
+    ],
+    [
+      'a recipient of great size',
+      `'test-notification', jsonb_build_object('id', 'a', 'locale', repeat('x', 5000))`,
+      { code: 'HE003', column: 'to', message: /larger than 4096 bytes/ },
     ],
     [
       'an unknown method',
@@ -129,10 +152,47 @@ describe('errors from SQL', () => {
       `'{"template": "test-notification", "to": {"id": "a"}, "lables": {}}'::jsonb`,
       { code: 'HE006', column: 'lables', message: /unknown option "lables"/ },
     ],
+    ['a text instead of an object', `'"x"'::jsonb`, { code: 'HE006', column: '', message: /must be a JSON object/ }],
+    ['nothing', `NULL::jsonb`, { code: 'HE006', column: '', message: /must be a JSON object/ }],
     [
-      'an expiry in the past',
-      `'test-notification', '{"id": "a"}', expires_at => now() - interval '1 s'`,
+      'an expiry before the time to send',
+      `${test1}, send_at => now(), expires_at => now() - interval '1 s'`,
       { code: 'HE006', column: 'expiresAt', message: /would expire before/ },
+    ],
+    [
+      'an endless time',
+      `${test1}, send_at => 'infinity'`,
+      { code: 'HE006', column: 'sendAt', message: /sendAt is wrong/ },
+    ],
+    [
+      'a time that is none',
+      `'{"template": "test-notification", "to": {"id": "a"}, "sendAt": "soon"}'::jsonb`,
+      { code: 'HE006', column: 'sendAt', message: /sendAt is wrong/ },
+    ],
+    [
+      'a negative delay',
+      `${test1}, delay => '-1 s'`,
+      { code: 'HE006', column: 'delaySeconds', message: /delaySeconds is wrong/ },
+    ],
+    [
+      'a window without a key',
+      `${test1}, dedupe_window => '1 h'`,
+      { code: 'HE006', column: 'dedupeWindowSeconds', message: /dedupeWindowSeconds is wrong/ },
+    ],
+    [
+      'a huge priority',
+      `${test1}, priority => 100000`,
+      { code: 'HE006', column: 'priority', message: /priority is wrong/ },
+    ],
+    [
+      'an action that runs code',
+      `${test1}, actions => '[{"label": "x", "url": "javascript:alert(1)"}]'`,
+      { code: 'HE006', column: 'actions', message: /actions is wrong/ },
+    ],
+    [
+      'targets that are no list',
+      `'{"template": "test-notification", "to": {"id": "a"}, "targets": "w"}'::jsonb`,
+      { code: 'HE006', column: 'targets', message: /targets is wrong/ },
     ],
   ])('%s: a code, a place and a remedy, and nothing written', async (_, argumentsText, expected) => {
     const error = await database.pool
@@ -147,6 +207,25 @@ describe('errors from SQL', () => {
     expect(await rows()).toEqual([]);
   });
 
+  test('no error repeats an address or a secret', async () => {
+    for (const argumentsText of [
+      `'password-reset', '{"id": "a", "email": "hunter2 @example.com"}', labels => '{}'`,
+      `'password-reset', '{"id": "a"}', labels => '{"code": {"is": "hunter2"}, "url": 5}'`,
+      `'test-notification', '{"hunter2@example.com": 1, "id": {"x": "hunter2"}}'`.replace(
+        'hunter2@example.com',
+        'mail',
+      ),
+    ]) {
+      const error = await database.pool
+        .query(`SELECT herald.enqueue(${argumentsText})`)
+        .catch((thrown: unknown) => thrown);
+      const { message, hint, detail, where } = error as Record<string, string>;
+      expect([message, hint, detail, where].join(' ')).not.toContain('hunter2');
+    }
+  });
+});
+
+describe('the right to call', () => {
   test('objects that a caller slips into the search path are not used', async () => {
     const client = await database.pool.connect();
     await client.query(`CREATE SCHEMA evil; CREATE FUNCTION evil.jsonb_typeof(jsonb) RETURNS text LANGUAGE sql AS $$ SELECT 'object' $$;
@@ -156,5 +235,66 @@ describe('errors from SQL', () => {
     });
     await client.query('RESET search_path; DROP SCHEMA evil CASCADE');
     client.release();
+  });
+
+  test('a role that may use the schema may enqueue, cancel and set preferences, and read nothing', async () => {
+    const role = `app_${database.name}`;
+    const client = await database.pool.connect();
+    try {
+      await client.query(`CREATE ROLE ${role}; SET ROLE ${role}`);
+      await expect(client.query(`SELECT herald.enqueue('test-notification', '{"id": "a"}')`)).rejects.toMatchObject({
+        code: '42501',
+      });
+      await client.query(`RESET ROLE; GRANT USAGE ON SCHEMA herald TO ${role}; SET ROLE ${role}`);
+      const enqueued = await client.query(
+        `SELECT status FROM herald.enqueue('test-notification', '{"id": "a", "email": "a@example.com"}', targets => '{w}')`,
+      );
+      expect(enqueued.rows).toEqual([{ status: 'pending' }]);
+      expect((await client.query(`SELECT answer FROM herald.cancel(target => 'w')`)).rows).toEqual([
+        { answer: 'cancelled' },
+      ]);
+      await client.query(`SELECT herald.set_preference('a', 'all', '', false)`);
+      expect(
+        (await client.query(`SELECT bool_or(enabled) AS some FROM herald.preferences('a') WHERE NOT mandatory`)).rows,
+      ).toEqual([{ some: false }]);
+      await expect(client.query('SELECT * FROM herald.message')).rejects.toMatchObject({ code: '42501' });
+    } finally {
+      await client.query(`RESET ROLE; DROP OWNED BY ${role}; DROP ROLE ${role}; DELETE FROM herald.preference`);
+      client.release();
+    }
+  });
+});
+
+describe('values from SQL', () => {
+  test('numbers become texts, null and empty fields are left out, null options count as absent', async () => {
+    await database.pool.query(`SELECT herald.enqueue(jsonb_build_object('template', 'test-notification', 'data', NULL, 'sendAt', NULL, 'methods', NULL,
+      'to', jsonb_build_object('id', 42, 'email', 'a@example.com', 'name', NULL, 'locale', '')))`);
+    expect(await rows()).toMatchObject([
+      { recipient_id: '42', recipient: { id: '42', email: 'a@example.com' }, data: null, method: 'smtp' },
+    ]);
+  });
+
+  test('an array may be empty: a query that finds nobody is no mistake', async () => {
+    expect((await database.pool.query(`SELECT * FROM herald.enqueue('test-notification', '[]')`)).rows).toEqual([]);
+  });
+
+  test('times and intervals mean what they say', async () => {
+    await database.pool.query(
+      `SELECT herald.enqueue('test-notification', '{"id": "a", "email": "a@example.com"}', delay => '1 hour', ttl => '2 hours', priority => 5, dedupe_key => 'k', dedupe_window => '1 day')`,
+    );
+    const found = await database.pool.query(
+      `SELECT priority, extract(epoch FROM next_attempt_at - created_at)::int AS delay, extract(epoch FROM expires_at - next_attempt_at)::int AS ttl, dedupe_slot = 1 + floor(extract(epoch FROM created_at) / 86400) AS slot FROM herald.message`,
+    );
+    expect(found.rows).toEqual([{ priority: 5, delay: 3600, ttl: 7200, slot: true }]);
+  });
+
+  test('a bad address among many may be inhibited instead of refused', async () => {
+    const { rows: answer } = await database.pool.query(
+      `SELECT recipient_id, status, reason FROM herald.enqueue('test-notification', '[{"id": "a", "email": "x@@y"}, {"id": "b", "email": "b@example.com"}]', invalid_address => 'inhibit')`,
+    );
+    expect(answer).toEqual([
+      { recipient_id: 'a', status: 'inhibited', reason: 'invalid_address' },
+      { recipient_id: 'b', status: 'pending', reason: null },
+    ]);
   });
 });
