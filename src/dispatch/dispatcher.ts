@@ -100,6 +100,12 @@ export interface Dispatcher {
   readonly withholdSecrets?: boolean;
   /** Checks settings and opens what is shared. Throws ConfigurationError. Called once, before the first dispatch. */
   start?(services: DispatcherServices): Promise<void>;
+  /**
+   * Called with leased messages before their attempts are begun. Answers which of them cannot go now and when each shall be
+   * looked at again (their rows say so already); a message that is not in the answer goes. Nothing is charged. A receiver
+   * that is slow, dead or limited thereby holds no slot that another could use.
+   */
+  admit?(messageIds: readonly string[]): Promise<ReadonlyMap<string, Date>>;
   /** Hands the message over. Must settle soon after `context.signal` aborts. */
   dispatch(delivery: Delivery, context: DispatchContext): Promise<DispatchResult>;
   /** Ends connections. Called once, after the last dispatch. */

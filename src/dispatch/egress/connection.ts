@@ -18,13 +18,13 @@ export interface Connection {
   readonly progress: { readonly fresh: boolean; readonly connected: boolean };
   /** Whether the next request can go out at once. */
   isOpen(): boolean;
-  /** Called once, when the socket has gone. */
+  /** Called whenever the socket has gone. Register once: the client would keep every listener. */
   onClosed(listener: () => void): void;
   destroy(): void;
 }
 
 export function openConnection(origin: string, connector: Connector): Connection {
-  let progress = { fresh: false, connected: false };
+  let progress = { fresh: true, connected: false };
   const client = new Client(origin, {
     allowH2: false,
     pipelining: 1,
@@ -48,7 +48,7 @@ export function openConnection(origin: string, connector: Connector): Connection
       return progress;
     },
     isOpen: () => client.stats.connected && !client.destroyed,
-    onClosed: (listener) => void client.once('disconnect', listener),
+    onClosed: (listener) => void client.on('disconnect', listener),
     destroy: () => void client.destroy().catch(() => undefined),
   };
 }

@@ -45,8 +45,8 @@ const maxIdleConnections = 256;
 const maxConnectors = 1_000;
 const maxConnectSeconds = 10;
 
-/** @param resolve instead of the system's name servers; for tests of the guard itself. */
-export function createEgress(settings: EgressSettings, resolve: Resolve = publicResolver()): Egress {
+/** @param resolve instead of name servers; for tests of the guard itself. */
+export function createEgress(settings: EgressSettings, resolve: Resolve = resolverOf(settings)): Egress {
   const policy = policyOf(settings);
   const pool = createConnectionPool(maxIdleConnections);
   const connectors = new Map<string, Connector>();
@@ -73,6 +73,7 @@ export function createEgress(settings: EgressSettings, resolve: Resolve = public
     async call(request) {
       const destination = checkDestination(request.url, policy);
       if ('refusal' in destination) return { kind: 'refused', refusal: destination.refusal };
+      if (request.signal?.aborted) return stopped;
       const { origin } = destination.url;
       const { key, connector } = connectorFor(request);
       const poolKey = `${origin} ${key}`;
@@ -86,19 +87,30 @@ export function createEgress(settings: EgressSettings, resolve: Resolve = public
   };
 }
 
+/** Stopped before anything was opened. */
+const stopped: EgressResult = {
+  kind: 'fault',
+  fault: { kind: 'aborted', code: 'ABORTED', sent: false },
+  reused: false,
+  milliseconds: 0,
+};
+
 async function exchange(connection: Connection, url: URL, request: EgressRequest): Promise<EgressResult> {
   const started = performance.now();
   const milliseconds = () => Math.round(performance.now() - started);
   const deadline = new AbortController();
   const timer = setTimeout(() => deadline.abort(), request.timeoutSeconds * 1_000);
-  const signals = request.signal ? [request.signal, deadline.signal] : [deadline.signal];
+  const signal = AbortSignal.any(request.signal ? [request.signal, deadline.signal] : [deadline.signal]);
+  // undici looks at a signal only once it is connected.
+  const giveUp = () => (connection.progress.connected ? undefined : connection.destroy());
+  signal.addEventListener('abort', giveUp);
   try {
     const response = await connection.request({
       path: `${url.pathname}${url.search}`,
       method: request.method,
       headers: { 'accept-encoding': 'identity', ...request.headers },
       body: request.body ?? null,
-      signal: AbortSignal.any(signals),
+      signal,
       headersTimeout: request.timeoutSeconds * 750,
       bodyTimeout: 0,
       highWaterMark: 16_384,
@@ -110,6 +122,7 @@ async function exchange(connection: Connection, url: URL, request: EgressRequest
     return { kind: 'fault', fault, reused: !fresh, milliseconds: milliseconds() };
   } finally {
     clearTimeout(timer);
+    signal.removeEventListener('abort', giveUp);
   }
 }
 
@@ -121,6 +134,10 @@ function faultOf(
   if (cut.aborted) return { kind: 'aborted', code: 'ABORTED', sent };
   if (cut.late) return { kind: sent ? 'no_reply' : 'connect_timeout', code: 'DEADLINE', sent };
   return classifyError(error, sent);
+}
+
+function resolverOf({ nameServers }: EgressSettings): Resolve {
+  return publicResolver(nameServers.length === 0 ? {} : { servers: nameServers });
 }
 
 function policyOf(settings: EgressSettings): DestinationPolicy {

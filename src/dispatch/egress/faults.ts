@@ -71,6 +71,8 @@ const kindByCode: Readonly<Record<string, EgressFaultKind>> = {
   UND_ERR_HEADERS_OVERFLOW: 'unparsable_reply',
   UND_ERR_RES_CONTENT_LENGTH_MISMATCH: 'unparsable_reply',
   UND_ERR_RES_EXCEEDED_MAX_SIZE: 'unparsable_reply',
+  // undici leaves out the code of its own parser's errors, so the name has to do.
+  HTTPParserError: 'unparsable_reply',
   EPROTO: 'tls',
   // OpenSSL's verdicts on a certificate chain that do not start with ERR_ or CERT_
   DEPTH_ZERO_SELF_SIGNED_CERT: 'tls',

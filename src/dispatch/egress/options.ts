@@ -1,4 +1,5 @@
 /** What the operator sets about outgoing calls. */
+import { isIP } from 'node:net';
 import * as v from 'valibot';
 import type { ProxySettings } from './proxy.ts';
 
@@ -22,6 +23,8 @@ export interface EgressOptions {
    * names, so it must filter the addresses too (smokescreen, Squid). `HTTPS_PROXY` of the environment is not read.
    */
   readonly proxy?: string;
+  /** Name servers to ask for public names, as `address` or `address:port`. Default: those of the system. */
+  readonly nameServers?: readonly string[];
   /** PEM of the CA that signed the certificate of an `https:` proxy. */
   readonly proxyCa?: string;
 }
@@ -33,6 +36,8 @@ export interface EgressSettings {
   readonly denyCidrs: readonly string[];
   readonly ports: readonly number[];
   readonly allowHttp: boolean;
+  /** Empty: those of the system. */
+  readonly nameServers: readonly string[];
   readonly proxy?: ProxySettings;
 }
 
@@ -52,6 +57,13 @@ export const egressSchema = v.pipe(
     denyCidrs: blocks,
     ports: v.optional(v.pipe(v.array(port), v.minLength(1), v.maxLength(100))),
     allowHttp: v.optional(v.boolean(), false),
+    nameServers: v.optional(
+      v.pipe(
+        v.array(v.pipe(v.string(), v.check(isNameServer, 'must be an address, with a port if need be'))),
+        v.maxLength(10),
+      ),
+      [],
+    ),
     proxy: v.optional(v.pipe(v.string(), v.check(isProxyUrl, 'must be an http: or https: URL without a path'))),
     proxyCa: v.optional(v.string()),
   }),
@@ -66,4 +78,8 @@ function isProxyUrl(text: string): boolean {
   if (!URL.canParse(text)) return false;
   const { protocol, pathname } = new URL(text);
   return (protocol === 'http:' || protocol === 'https:') && pathname === '/';
+}
+
+function isNameServer(text: string): boolean {
+  return isIP(text) !== 0 || /^(\d{1,3}(\.\d{1,3}){3}|\[[0-9a-f:]+\]):\d{1,5}$/i.test(text);
 }

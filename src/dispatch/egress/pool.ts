@@ -29,16 +29,17 @@ export function createConnectionPool(maxIdle: number): ConnectionPool {
         if (connection.isOpen()) return connection;
         connection.destroy();
       }
-      return open();
+      const connection = open();
+      connection.onClosed(() => {
+        if (remove(key, connection)) connection.destroy();
+      });
+      return connection;
     },
     give(key, connection) {
       if (count >= maxIdle || !connection.isOpen()) return connection.destroy();
       const same = idle.get(key) ?? new Set();
       idle.set(key, same.add(connection));
       count += 1;
-      connection.onClosed(() => {
-        if (remove(key, connection)) connection.destroy();
-      });
     },
     destroy() {
       for (const same of idle.values()) for (const connection of same) connection.destroy();

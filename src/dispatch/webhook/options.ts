@@ -2,11 +2,15 @@
 import * as v from 'valibot';
 import { ConfigurationError } from '../../errors.ts';
 import { egressSchema, type EgressOptions, type EgressSettings } from '../egress/options.ts';
+import type { SecretBox } from '../../secrets.ts';
+import type { Announce } from './endpoints/ledger.ts';
 import { parseEndpoint, type Endpoint, type EndpointSettings } from './endpoint.ts';
 
 export interface WebhookOptions {
-  /** Where messages go that are not addressed to an endpoint of their own. */
-  readonly endpoint: EndpointSettings;
+  /** Where messages go that are not addressed to an endpoint of their own. Needed unless `endpoints` is given. */
+  readonly endpoint?: EndpointSettings;
+  /** Endpoints that are rows of `herald.endpoint`. */
+  readonly endpoints?: EndpointsOption;
   /** What may be called; by default public `https:` addresses. */
   readonly egress?: EgressOptions;
   /** Calls under way at once in this process, 1 to 1,000. Default 50. */
@@ -17,9 +21,17 @@ export interface WebhookOptions {
   readonly userAgent?: string;
 }
 
+export interface EndpointsOption {
+  /** Opens what is sealed in the rows: `createSecretBox(keys)`. */
+  readonly secrets: SecretBox;
+  /** Tells owners that their endpoint fails, works again or was switched off, in the transaction that records it. */
+  readonly announce?: Announce;
+}
+
 /** The same, checked and with its defaults. */
 export interface WebhookSettings {
-  readonly endpoint: Endpoint;
+  readonly endpoint: Endpoint | null;
+  readonly endpoints: EndpointsOption | null;
   readonly egress: EgressSettings;
   readonly concurrency: number;
   readonly includeSecrets: boolean;
@@ -27,7 +39,8 @@ export interface WebhookSettings {
 }
 
 const optionsSchema = v.strictObject({
-  endpoint: v.custom<EndpointSettings>((input) => typeof input === 'object' && input !== null),
+  endpoint: v.optional(v.custom<EndpointSettings>((input) => typeof input === 'object' && input !== null)),
+  endpoints: v.optional(v.custom<EndpointsOption>((input) => typeof input === 'object' && input !== null)),
   egress: v.optional(egressSchema, {}),
   concurrency: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(1_000)), 50),
   includeSecrets: v.optional(v.boolean(), false),
@@ -41,7 +54,14 @@ export function parseWebhookOptions(options: WebhookOptions): WebhookSettings {
     const [issue] = parsed.issues;
     throw new ConfigurationError(`webhook.${v.getDotPath(issue) ?? ''}`.replace(/\.$/, ''), messageOf(issue));
   }
-  return { ...parsed.output, endpoint: parseEndpoint('webhook.endpoint', null, parsed.output.endpoint) };
+  const { endpoint, endpoints = null, ...rest } = parsed.output;
+  if (endpoint === undefined && endpoints === null)
+    throw new ConfigurationError('webhook.endpoint', 'is missing; give a default endpoint, or endpoints, or both');
+  return {
+    ...rest,
+    endpoints,
+    endpoint: endpoint === undefined ? null : parseEndpoint('webhook.endpoint', null, endpoint),
+  };
 }
 
 /** Without the value: an option may hold a secret. */

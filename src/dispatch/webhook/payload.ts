@@ -1,6 +1,6 @@
 /**
  * The body of the `standard` format. A function of the message alone: every attempt, replay and worker makes the same
- * bytes. Documented for receivers by the JSON Schema in `schemas/`, which is generated from the schema below.
+ * bytes. Documented for receivers by the JSON Schema in `payload.v1.schema.json`, which is generated from the schema below.
  */
 import * as v from 'valibot';
 import type { JsonValue } from '../../notification.ts';

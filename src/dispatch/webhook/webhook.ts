@@ -1,12 +1,12 @@
 /** The dispatcher of HTTP receivers: programs that verify a signature, and chat services. */
 import { ConfigurationError } from '../../errors.ts';
 import type { Delivery, DispatchContext, Dispatcher, DispatchResult } from '../dispatcher.ts';
-import { createEgress, type Egress, type EgressRequest, type EgressResult } from '../egress/egress.ts';
-import { classifyRefusal, classifyResponse, classifyTransportError, failure, type Verdict } from './classify.ts';
-import { maxTimeoutSeconds, type Endpoint } from './endpoint.ts';
-import { formats } from './formats/formats.ts';
+import { createEgress, type Egress } from '../egress/egress.ts';
+import { attempt } from './attempt.ts';
+import { failure, type Verdict } from './classify.ts';
+import { maxTimeoutSeconds } from './endpoint.ts';
+import { createEndpoints, type Endpoints, type NoCall } from './endpoints/endpoints.ts';
 import { parseWebhookOptions, type WebhookOptions, type WebhookSettings } from './options.ts';
-import { redactReply } from './redact.ts';
 
 /**
  * Waits between attempts in seconds, from the Standard Webhooks specification: three days, dense where an outage is
@@ -14,98 +14,91 @@ import { redactReply } from './redact.ts';
  */
 export const webhookRetryDelaysSeconds = [5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400] as const;
 
-/** A reset this soon on a connection that was used before means that the receiver had closed it meanwhile. */
-const staleConnectionMs = 1_000;
-
 /**
  * Delivers messages by HTTP: one signed POST per attempt, the same id and the same bytes every time. Never follows a
  * redirect, never calls an address inside your network unless `egress` allows it.
  *
- * @throws {ConfigurationError} when an option is missing or wrong, or when the endpoint's URL may not be called.
+ * @throws {ConfigurationError} when an option is missing or wrong, or when the default endpoint's URL may not be called.
  */
 export function webhook(options: WebhookOptions): Dispatcher {
   const settings = parseWebhookOptions(options);
   const egress = createEgress(settings.egress);
-  const refusal = egress.refusal(settings.endpoint.url);
-  if (refusal !== null) {
-    throw new ConfigurationError(
-      'webhook.endpoint.url',
-      `may not be called: ${refusal}; use a public https: URL, or allow it with egress.allowHosts or egress.allowCidrs`,
-    );
-  }
+  requireAllowed(settings, egress);
+  let endpoints: Endpoints | null = null;
   return {
     concurrency: settings.concurrency,
-    // Both tries of a call share one deadline; the rest is slack for the clean-up.
+    // A second try after a stale connection begins within a second; the rest is slack for the clean-up.
     timeoutSeconds: maxTimeoutSeconds + 10,
     retryDelaysSeconds: webhookRetryDelaysSeconds,
     withholdSecrets: !settings.includeSecrets,
-    dispatch: async (delivery, context) => (await attempt({ settings, egress, delivery, context })).result,
-    close: async () => egress.close(),
+    async start({ pool, logger }) {
+      if (settings.endpoints === null) return;
+      const { secrets: box, announce } = settings.endpoints;
+      endpoints = createEndpoints({ pool, logger, box, announce, concurrency: settings.concurrency });
+    },
+    admit: async (messageIds) => (await endpoints?.admit(messageIds)) ?? new Map(),
+    dispatch: (delivery, context) =>
+      delivery.endpointId === null
+        ? toDefault({ settings, egress, delivery, context })
+        : toRow(delivery.endpointId, endpoints, { settings, egress, delivery, context }),
+    async close() {
+      await endpoints?.close();
+      egress.close();
+    },
   };
 }
 
-interface AttemptInput {
+interface DispatchInput {
   readonly settings: WebhookSettings;
   readonly egress: Egress;
   readonly delivery: Delivery;
   readonly context: DispatchContext;
 }
 
-async function attempt({ settings, egress, delivery, context }: AttemptInput): Promise<Verdict> {
-  const { endpoint } = settings;
-  const format = formats[endpoint.format];
-  const now = new Date();
-  const request = format.build(delivery, endpoint, now);
-  if (request.body.length > format.maxBodyBytes) return tooLarge(request.body.length, format.maxBodyBytes);
-  const result = await callOnce(egress, {
-    url: request.url,
-    method: endpoint.httpMethod,
-    headers: {
-      ...endpoint.headers,
-      ...request.headers,
-      'content-type': 'application/json',
-      'user-agent': settings.userAgent,
-    },
-    body: request.body,
-    ...(endpoint.tls ? { tls: endpoint.tls } : {}),
-    timeoutSeconds: endpoint.timeoutSeconds,
-    signal: context.signal,
-  });
-  return verdictOf(result, { endpoint, delivery, now });
+async function toDefault({ settings, egress, delivery, context }: DispatchInput): Promise<DispatchResult> {
+  const { endpoint, userAgent } = settings;
+  if (endpoint === null)
+    return failure('failed', 'no_address', 'addressed to no endpoint, and there is no default one');
+  return (await attempt({ endpoint, egress, userAgent, delivery, context })).result;
 }
 
-/** One call; a second at once when the first ran into a connection that the receiver had closed since its last use. */
-async function callOnce(egress: Egress, request: EgressRequest): Promise<EgressResult> {
-  const first = await egress.call(request);
-  const stale =
-    first.kind === 'fault' &&
-    first.fault.kind === 'connection_lost' &&
-    first.reused &&
-    first.milliseconds < staleConnectionMs;
-  return stale ? egress.call(request) : first;
+async function toRow(id: string, endpoints: Endpoints | null, input: DispatchInput): Promise<DispatchResult> {
+  const call = endpoints === null ? 'unreadable' : await endpoints.call(id);
+  if (typeof call === 'string') return notCalled(call);
+  const { settings, egress, delivery, context } = input;
+  let verdict: Verdict = { result: failure('retry', 'internal', 'the attempt threw'), endpoint: 'none' };
+  try {
+    verdict = await attempt({ endpoint: call.endpoint, egress, userAgent: settings.userAgent, delivery, context });
+  } finally {
+    call.done(verdict, delivery.attempt);
+  }
+  return ofOneEndpoint(verdict);
 }
 
-interface VerdictInput {
-  readonly endpoint: Endpoint;
-  readonly delivery: Delivery;
-  readonly now: Date;
+/** An endpoint of many is no fault of the method: it is switched off, and its message is given back to wait for that. */
+function ofOneEndpoint({ result, endpoint }: Verdict): DispatchResult {
+  return endpoint === 'unusable' && result.outcome === 'retry'
+    ? { ...result, fault: 'message-uncharged', retryAfterSeconds: 5 }
+    : result;
 }
 
-function verdictOf(result: EgressResult, { endpoint, delivery, now }: VerdictInput): Verdict {
-  const context = { retry: endpoint.retry, attempt: delivery.attempt, now };
-  if (result.kind === 'refused') return classifyRefusal(result.refusal);
-  if (result.kind === 'fault') return classifyTransportError(result.fault, context);
-  const { reply } = result;
-  const verdict = formats[endpoint.format].classify(reply, context) ?? classifyResponse(reply, context);
-  return { ...verdict, result: withReply(verdict.result, redactReply(reply.body, endpoint, delivery)) };
+function notCalled(reason: NoCall): DispatchResult {
+  if (reason === 'deleted') return failure('failed', 'gone', 'endpoint deleted');
+  const uncharged = { fault: 'message-uncharged', retryAfterSeconds: 60 } as const;
+  return reason === 'disabled'
+    ? { ...failure('retry', 'gone', 'endpoint disabled'), ...uncharged }
+    : {
+        ...failure('retry', 'misconfigured', 'cannot decrypt the settings of the endpoint'),
+        ...uncharged,
+        alert: true,
+      };
 }
 
-/** What an accepting receiver says is of no use to anybody; what a refusing one says often names the cause. */
-function withReply(result: DispatchResult, text: string): DispatchResult {
-  return result.outcome === 'sent' || text === '' ? result : { ...result, reply: { ...result.reply, text } };
-}
-
-function tooLarge(bytes: number, limit: number): Verdict {
-  const detail = `payload too large: ${bytes} bytes, at most ${limit}`;
-  return { result: failure('failed', 'too_large', detail), endpoint: 'none' };
+function requireAllowed({ endpoint }: WebhookSettings, egress: Egress): void {
+  const refusal = endpoint === null ? null : egress.refusal(endpoint.url);
+  if (refusal === null) return;
+  throw new ConfigurationError(
+    'webhook.endpoint.url',
+    `may not be called: ${refusal}; use a public https: URL, or allow it with egress.allowHosts or egress.allowCidrs`,
+  );
 }

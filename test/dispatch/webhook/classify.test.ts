@@ -144,7 +144,7 @@ describe('a call that ended without a status line', () => {
       'unparsable_reply',
       'failing',
     ],
-    ['junk', coded('HPE_INVALID_CONSTANT'), true, 'unparsable_reply', 'failing'],
+    ['junk', new errors.HTTPParserError('junk'), true, 'unparsable_reply', 'failing'],
     ['an argument that undici refuses', new errors.InvalidArgumentError('x'), false, 'internal', 'none'],
     ['an error without a code', new Error('boom'), false, 'internal', 'none'],
   ])('%s is retried', (_, error, sent, reason, effect) => {

@@ -11,7 +11,9 @@ import { accepted, contentRefused, parseBody, unusable } from './answer.ts';
 import type { Format } from './format.ts';
 import { fit, oneLine, plain, utf8Length } from './text.ts';
 
-const limits = { summary: 1_024, dedupKey: 255, field: 255, links: 10, details: 200_000, text: 20_000 } as const;
+const limits = { summary: 1_024, field: 255, links: 10, details: 200_000, text: 20_000 } as const;
+/** Longer keys, and keys that could not be shown, are replaced by their hash. */
+const readableKey = /^[\x21-\x7e][\x20-\x7e]{0,254}$/;
 const actions = ['trigger', 'acknowledge', 'resolve'];
 const severities = ['critical', 'error', 'warning', 'info'];
 const answer = v.object({ dedup_key: v.optional(v.string()), message: v.optional(v.string()) });
@@ -52,7 +54,7 @@ export const pagerDutyFormat: Format = {
 
 function dedupKey({ groupKey, dedupeKey, messageId }: Delivery): string {
   const key = groupKey ?? dedupeKey ?? messageId;
-  return key.length <= limits.dedupKey ? key : createHash('sha256').update(key).digest('hex');
+  return readableKey.test(key) ? key : createHash('sha256').update(key).digest('hex');
 }
 
 /** Everything, the text only, or nothing: what fits beneath 512 KB. */

@@ -3,7 +3,7 @@
  * takes effect; `&`, `<` and `>` are escaped as Slack asks everywhere, which also makes `<!channel>` harmless.
  * https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks
  */
-import type { Action } from '../../../notification.ts';
+import type { Action, RenderedContent } from '../../../notification.ts';
 import { failure, goneVerdict, type ResponseFacts, type Verdict } from '../classify.ts';
 import { accepted, contentRefused, unusable } from './answer.ts';
 import type { Format } from './format.ts';
@@ -15,25 +15,7 @@ export const slackFormat: Format = {
   maxBodyBytes: 262_144,
   requestsPerSecond: 1,
   build({ content }, endpoint) {
-    const title = oneLine(content.title);
-    const links = content.actions
-      .slice(0, limits.actions)
-      .map(link)
-      .filter((text) => text !== null);
-    const body = fit(plain(content.text), { max: limits.section, escape });
-    const message = {
-      // Shown in notifications and by clients without blocks.
-      text: fit(`${title}\n${plain(content.text)}`, { max: limits.fallback, escape }),
-      mrkdwn: false,
-      unfurl_links: false,
-      unfurl_media: false,
-      blocks: [
-        ...(title === '' ? [] : [{ type: 'header', text: plainText(fit(title, { max: limits.header, escape })) }]),
-        ...(body.trim() === '' ? [] : [{ type: 'section', text: plainText(body) }]),
-        ...linkSections(links),
-      ],
-    };
-    return { url: endpoint.url, headers: {}, body: Buffer.from(JSON.stringify(message)) };
+    return { url: endpoint.url, headers: {}, body: Buffer.from(JSON.stringify(slackMessage(content))) };
   },
   classify(response) {
     const { status, body } = response;
@@ -43,6 +25,30 @@ export const slackFormat: Format = {
     return status === 410 ? archived(response) : null;
   },
 };
+
+/** The message of the incoming webhook. Its type is compared with Slack's own by the tests. */
+export function slackMessage(content: RenderedContent) {
+  const title = oneLine(content.title);
+  const links = content.actions
+    .slice(0, limits.actions)
+    .map(link)
+    .filter((text) => text !== null);
+  const body = fit(plain(content.text), { max: limits.section, escape });
+  return {
+    // Shown in notifications and by clients without blocks.
+    text: fit(`${title}\n${plain(content.text)}`, { max: limits.fallback, escape }),
+    mrkdwn: false,
+    unfurl_links: false,
+    unfurl_media: false,
+    blocks: [
+      ...(title === ''
+        ? []
+        : [{ type: 'header' as const, text: plainText(fit(title, { max: limits.header, escape })) }]),
+      ...(body.trim() === '' ? [] : [{ type: 'section' as const, text: plainText(body) }]),
+      ...linkSections(links),
+    ],
+  };
+}
 
 function plainText(text: string): { type: 'plain_text'; text: string; emoji: false } {
   return { type: 'plain_text', text, emoji: false };
@@ -56,13 +62,13 @@ function link({ label, url }: Action): string | null {
 }
 
 /** As few sections as hold them all: two links of the longest kind would not fit into one. */
-function linkSections(links: readonly string[]): object[] {
+function linkSections(links: readonly string[]) {
   const texts = links.reduce<string[]>((lines, next) => {
     const last = lines.at(-1);
     if (last === undefined || last.length + next.length + 1 > limits.section) return [...lines, next];
     return [...lines.slice(0, -1), `${last}\n${next}`];
   }, []);
-  return texts.map((text) => ({ type: 'section', text: { type: 'mrkdwn', text, verbatim: true } }));
+  return texts.map((text) => ({ type: 'section' as const, text: { type: 'mrkdwn' as const, text, verbatim: true } }));
 }
 
 function escape(codePoint: string): string {

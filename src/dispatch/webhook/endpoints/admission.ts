@@ -1,0 +1,112 @@
+/**
+ * Which of the leased messages may go to their endpoints now. The others are told when to come again, and their rows say
+ * so; messages of disabled endpoints are held. A few statements for a whole batch.
+ */
+import type { Pool } from 'pg';
+import { formats } from '../formats/formats.ts';
+import type { Directory } from './directory.ts';
+import type { LaneRequest, Lanes } from './lanes.ts';
+import type { EndpointRow } from './row.ts';
+
+export interface AdmissionServices {
+  readonly pool: Pool;
+  readonly directory: Directory;
+  readonly lanes: Lanes;
+}
+
+interface Room {
+  readonly request: LaneRequest;
+  /** How many of its messages may go. */
+  readonly room: number;
+}
+
+/** A probe that is not answered in this time is lost with its worker, and another may try. Longer than any call. */
+const probeLeaseSeconds = 90;
+
+const addressedStatement = `SELECT id, endpoint_id AS "endpointId" FROM herald.message WHERE id = ANY ($1::uuid[]) AND endpoint_id IS NOT NULL`;
+
+const claimStatement = `UPDATE herald.endpoint SET probing = true, probe_at = now() + make_interval(secs => ${probeLeaseSeconds})
+WHERE id = ANY ($1::uuid[]) AND opened_at IS NOT NULL AND probe_at <= now() RETURNING id`;
+
+/** Takes as many tokens as there are, at most as many as are wanted. A bucket holds the tokens of one second. */
+const tokensStatement = `
+UPDATE herald.endpoint e SET tokens = b.available - least(floor(b.available), b.wanted), tokens_at = now()
+FROM (
+  SELECT o.id, w.wanted, least(greatest(w.rate, 1), o.tokens + extract(epoch FROM now() - o.tokens_at) * w.rate) AS available
+  FROM herald.endpoint o JOIN jsonb_to_recordset($1::jsonb) AS w (id uuid, wanted integer, rate double precision) ON w.id = o.id
+  ORDER BY o.id FOR UPDATE OF o
+) b
+WHERE e.id = b.id RETURNING e.id, least(floor(b.available), b.wanted)::integer AS granted`;
+
+const laterStatement = `
+UPDATE herald.message m SET next_attempt_at = l.at, detail = l.detail
+FROM jsonb_to_recordset($1::jsonb) AS l (id uuid, at timestamptz, detail text)
+WHERE m.id = l.id AND m.status = 'pending'`;
+
+const holdStatement = `UPDATE herald.message SET status = 'held', reason = 'gone', detail = 'endpoint disabled'
+WHERE id = ANY ($1::uuid[]) AND status = 'pending'`;
+
+/** When each of the messages that cannot go now shall be looked at again. */
+export async function admit(
+  messageIds: readonly string[],
+  { pool, directory, lanes }: AdmissionServices,
+): Promise<ReadonlyMap<string, Date>> {
+  const addressed = await pool.query<{ id: string; endpointId: string }>(addressedStatement, [messageIds]);
+  const wanted = Map.groupBy(addressed.rows, ({ endpointId }) => endpointId);
+  if (wanted.size === 0) return new Map();
+  const rows = [...(await directory.read([...wanted.keys()])).values()];
+  const messagesOf = ({ id }: EndpointRow) => (wanted.get(id) ?? []).map((message) => message.id);
+  const held = rows.filter(({ disabledAt }) => disabledAt !== null).flatMap(messagesOf);
+  if (held.length > 0) await pool.query(holdStatement, [held]);
+  const enabled = rows.filter(({ disabledAt }) => disabledAt === null);
+  const ours = await claimProbes(pool, enabled);
+  const requests = enabled.map((row) => requestOf(row, messagesOf(row), ours));
+  const rooms = await takeTokens(
+    pool,
+    requests.map((request) => ({ request, room: lanes.room(request) })),
+  );
+  return postpone(pool, rooms, lanes);
+}
+
+async function postpone(pool: Pool, rooms: readonly Room[], lanes: Lanes): Promise<ReadonlyMap<string, Date>> {
+  const now = new Date();
+  const entries = rooms.flatMap(({ request, room }) => {
+    const detail = request.open ? 'waits: the circuit of its endpoint is open' : 'waits for its turn at its endpoint';
+    return [...lanes.place(request, room, now)].map(([id, at]) => ({ id, at, detail }));
+  });
+  if (entries.length > 0) await pool.query(laterStatement, [JSON.stringify(entries)]);
+  return new Map(entries.map(({ id, at }) => [id, at]));
+}
+
+function requestOf(row: EndpointRow, messageIds: readonly string[], ours: ReadonlySet<string>): LaneRequest {
+  return {
+    endpointId: row.id,
+    messageIds,
+    maxConcurrency: row.maxConcurrency,
+    requestsPerSecond: row.requestsPerSecond ?? formats[row.format].requestsPerSecond,
+    open: row.openedAt === null ? null : { probeAt: row.probeAt ?? row.openedAt, probeIsOurs: ours.has(row.id) },
+  };
+}
+
+/** Of the circuits whose probe is due, those whose probe is ours: one replica wins each. */
+async function claimProbes(pool: Pool, rows: readonly EndpointRow[]): Promise<ReadonlySet<string>> {
+  const now = new Date();
+  const due = rows.filter((row) => row.openedAt !== null && (row.probeAt ?? row.openedAt) <= now).map(({ id }) => id);
+  if (due.length === 0) return new Set();
+  const { rows: claimed } = await pool.query<{ id: string }>(claimStatement, [due]);
+  return new Set(claimed.map(({ id }) => id));
+}
+
+/** Limits the room of endpoints that have a rate to the tokens that all replicas share. */
+async function takeTokens(pool: Pool, rooms: readonly Room[]): Promise<readonly Room[]> {
+  const limited = rooms.filter(({ request, room }) => request.requestsPerSecond !== null && room > 0);
+  if (limited.length === 0) return rooms;
+  const wanted = limited.map(({ request, room }) => ({
+    id: request.endpointId,
+    wanted: room,
+    rate: request.requestsPerSecond,
+  }));
+  const { rows } = await pool.query<{ id: string; granted: number }>(tokensStatement, [JSON.stringify(wanted)]);
+  const granted = new Map(rows.map((row) => [row.id, row.granted]));
+  return rooms.map(({ request, room }) => ({ request, room: Math.min(room, granted.get(request.endpointId) ?? room) }));
+}
