@@ -21,4 +21,5 @@ BEGIN
   RETURN OLD;
 END $$;
 
-CREATE OR REPLACE TRIGGER tell_owner AFTER DELETE ON shop.workspace FOR EACH ROW EXECUTE FUNCTION shop.tell_owner();
+DROP TRIGGER IF EXISTS tell_owner ON shop.workspace;
+CREATE TRIGGER tell_owner AFTER DELETE ON shop.workspace FOR EACH ROW EXECUTE FUNCTION shop.tell_owner();
