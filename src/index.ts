@@ -23,7 +23,8 @@ export {
   migrationPlan,
   migrationScript,
 } from './database/migrate.ts';
-export { createWorker, type Worker, type WorkerOptions } from './delivery/worker.ts';
+export type { WorkerOptions } from './delivery/options.ts';
+export { createWorker, type Worker } from './delivery/worker.ts';
 export type {
   Delivery,
   Dispatcher,
@@ -44,7 +45,7 @@ export {
   type Herald,
   type HeraldOptions,
 } from './enqueue/enqueue.ts';
-export type { Notification, NotificationOptions } from './enqueue/notification.ts';
+export type { Attachment, Notification, NotificationOptions } from './enqueue/notification.ts';
 export type { EffectivePreference, Preference } from './enqueue/preferences.ts';
 export { ConfigurationError, InvalidNotificationError, type Issue } from './errors.ts';
 export {

@@ -46,6 +46,8 @@ export const reasons = [
   'preference',
   'default_off',
   'suppressed',
+  'endpoint_disabled',
+  'not_subscribed',
   'expired',
   'cancelled',
   // the worker

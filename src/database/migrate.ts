@@ -79,8 +79,15 @@ export function installScript(methods: readonly string[] = []): string {
 function asScript(migrations: readonly Migration[]): string {
   return [
     createJournal,
-    ...migrations.map((m) => `-- ${m.name}\n${m.sql.trimEnd()}\n--> statement-breakpoint\n${recordOf(m)}`),
+    ...migrations.map(
+      (m) => `-- ${m.name}\n${inTransaction(m.sql).trimEnd()}\n--> statement-breakpoint\n${recordOf(m)}`,
+    ),
   ].join('\n--> statement-breakpoint\n');
+}
+
+/** The same for whoever runs a script in one transaction, where Postgres refuses to build indexes beside other work. */
+function inTransaction(sql: string): string {
+  return sql.startsWith(outsideTransaction) ? sql.replaceAll(' CONCURRENTLY', '') : sql;
 }
 
 async function apply(client: Client, migration: Migration): Promise<void> {

@@ -8,6 +8,7 @@ import {
   bigint,
   boolean,
   check,
+  customType,
   doublePrecision,
   index,
   integer,
@@ -22,6 +23,8 @@ import {
 } from 'drizzle-orm/pg-core';
 
 export const herald = pgSchema('herald');
+
+const bytea = customType<{ data: Buffer }>({ dataType: () => 'bytea' });
 
 const moment = (name: string) => timestamp(name, { withTimezone: true });
 
@@ -149,6 +152,7 @@ export const message = herald.table(
     priority: smallint().notNull().default(0),
     sendAt: moment('send_at'),
     expiresAt: moment('expires_at'),
+    /** Infinity while held. */
     nextAttemptAt: moment('next_attempt_at').notNull(),
     /** Attempts opened so far; the number of the newest one. */
     attempts: smallint().notNull().default(0),
@@ -161,6 +165,8 @@ export const message = herald.table(
     attemptStartedAt: moment('attempt_started_at'),
     createdBy: text('created_by').notNull(),
     traceContext: jsonb('trace_context'),
+    /** How many files travel along; they are rows of `attachment` under the notification's id. */
+    attachments: smallint().notNull().default(0),
     createdAt: moment('created_at').notNull().defaultNow(),
     settledAt: moment('settled_at'),
   },
@@ -170,10 +176,16 @@ export const message = herald.table(
       sql`${t.status} in ('pending', 'sending', 'sent', 'failed', 'inhibited', 'cancelled', 'expired', 'held')`,
     ),
     check('message_unknown', sql`${t.unknown} in ('retry', 'hold')`),
-    index('message_recipient').on(t.recipientId, t.createdAt.desc()),
+    // Read newest first, so backwards: an index in descending order would put nulls where ORDER BY does not expect them. None
+    // depends on what opening an attempt writes (status, lease, counts), so that this update touches no index.
+    index('message_recipients').on(t.recipientId, t.createdAt, t.id),
+    index('message_addresses').on(sql`lower(${t.recipient} ->> 'email')`, t.createdAt, t.id),
+    index('message_templates').on(t.template, t.createdAt, t.id),
+    index('message_times').on(t.createdAt, t.id),
+    index('message_reasons').on(t.createdAt, t.id).where(sql`${t.reason} is not null`),
+    index('message_open').on(t.method, t.nextAttemptAt).where(sql`${t.settledAt} is null`),
+    index('message_endpoint').on(t.endpointId, t.createdAt).where(sql`${t.endpointId} is not null`),
     index('message_targets').using('gin', t.targets).where(sql`${t.targets} <> '{}'`),
-    index('message_created_at').on(t.createdAt.desc(), t.id.desc()),
-    index('message_unsettled').on(t.method, t.nextAttemptAt).where(sql`${t.status} in ('pending', 'sending', 'held')`),
     index('message_notification').on(t.notificationId),
     uniqueIndex('message_dedupe')
       .on(t.dedupeKey, t.dedupeSlot, t.recipientId, t.dedupeScope)
@@ -258,3 +270,113 @@ export const rateBucket = herald.table('rate_bucket', {
   tokens: doublePrecision().notNull(),
   updatedAt: moment('updated_at').notNull().defaultNow(),
 });
+
+/**
+ * One receiver of webhooks or chat posts. `sealed` is everything that must not be read from a dump: URL, secrets, headers, TLS material,
+ * encrypted and bound to the id. The columns from `failures` on are the circuit's, which the dispatcher keeps for all replicas.
+ */
+export const endpoint = herald.table(
+  'endpoint',
+  {
+    id: uuid().primaryKey().default(sql`herald.uuid_v7()`),
+    /** Shown to people; one line. */
+    name: text().notNull(),
+    /** The delivery method whose dispatcher calls it. */
+    method: text().notNull().default('webhook'),
+    /** Whose it is. Both null: it gets everything that selects no other. */
+    tenant: text(),
+    recipientId: text('recipient_id'),
+    /** Template groups that it wants; empty: all. */
+    groups: text().array().notNull().default([]),
+    /** For lists: where it leads, without path and query. */
+    urlHost: text('url_host').notNull(),
+    /** URL, secrets, headers and TLS material, encrypted and bound to the id. */
+    sealed: text().notNull(),
+    format: text().notNull().default('standard'),
+    httpMethod: text('http_method').notNull().default('POST'),
+    timeoutSeconds: doublePrecision('timeout_seconds').notNull().default(20),
+    /** Which refusals are tried again: `all` or `transient`. */
+    retry: text().notNull().default('all'),
+    /** Calls under way at once in one worker process. */
+    maxConcurrency: smallint('max_concurrency').notNull().default(10),
+    /** Over all replicas; null: what the format allows. */
+    requestsPerSecond: doublePrecision('requests_per_second'),
+    disabledAt: moment('disabled_at'),
+    /** `operator`, `gone` (410), `unusable` (URL, key or permission), `failing` (5 days). */
+    disabledReason: text('disabled_reason'),
+    failures: integer().notNull().default(0),
+    faults: integer().notNull().default(0),
+    failingSince: moment('failing_since'),
+    warnedAt: moment('warned_at'),
+    openedAt: moment('opened_at'),
+    probeAt: moment('probe_at'),
+    probing: boolean().notNull().default(false),
+    probes: integer().notNull().default(0),
+    windowAt: moment('window_at'),
+    windowCalls: integer('window_calls').notNull().default(0),
+    windowFaults: integer('window_faults').notNull().default(0),
+    tokens: doublePrecision().notNull().default(1),
+    tokensAt: moment('tokens_at').notNull().defaultNow(),
+    createdAt: moment('created_at').notNull().defaultNow(),
+    /** Of the settings, not of the circuit. */
+    updatedAt: moment('updated_at').notNull().defaultNow(),
+  },
+  (t) => [
+    check('endpoint_format', sql`${t.format} in ('standard', 'slack', 'teams', 'discord', 'pagerduty', 'ntfy')`),
+    check('endpoint_http_method', sql`${t.httpMethod} in ('POST', 'PUT', 'PATCH')`),
+    check('endpoint_timeout', sql`${t.timeoutSeconds} between 1 and 60`),
+    check('endpoint_retry', sql`${t.retry} in ('all', 'transient')`),
+    check('endpoint_max_concurrency', sql`${t.maxConcurrency} between 1 and 1000`),
+    check('endpoint_requests_per_second', sql`${t.requestsPerSecond} > 0`),
+    check('endpoint_disabled', sql`(${t.disabledAt} is null) = (${t.disabledReason} is null)`),
+    check('endpoint_disabled_reason', sql`${t.disabledReason} in ('operator', 'gone', 'unusable', 'failing')`),
+    index('endpoint_recipient').on(t.method, t.recipientId),
+    index('endpoint_tenant').on(t.method, t.tenant),
+  ],
+);
+
+/** A file that travels with every message of one notification. */
+export const attachment = herald.table(
+  'attachment',
+  {
+    notificationId: uuid('notification_id').notNull(),
+    /** From 1, in the order given. */
+    position: smallint().notNull(),
+    name: text().notNull(),
+    contentType: text('content_type').notNull(),
+    content: bytea().notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.notificationId, t.position] })],
+);
+
+/** Outcomes of attempts, counted by the minute for charts. Workers add to it every few seconds; a crash may lose a few. */
+export const tally = herald.table(
+  'tally',
+  {
+    minute: moment('minute').notNull(),
+    method: text().notNull(),
+    outcome: text().notNull(),
+    /** Empty with `sent`. */
+    reason: text().notNull().default(''),
+    count: bigint({ mode: 'number' }).notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.minute, t.method, t.outcome, t.reason] })],
+);
+
+/** What operators did: who, what, to which, and why. Rows are only added. */
+export const audit = herald.table(
+  'audit',
+  {
+    id: uuid().primaryKey().default(sql`herald.uuid_v7()`),
+    at: moment('at').notNull().defaultNow(),
+    actor: text().notNull(),
+    /** A command, for example `retry` or `pause`. */
+    action: text().notNull(),
+    /** What it was done to: a message id, a method, a template; null: see `detail`. */
+    subject: text(),
+    why: text(),
+    /** Filter and count of an action on many. Never an address or a secret. */
+    detail: jsonb(),
+  },
+  (t) => [index('audit_at').on(t.at, t.id), index('audit_subject').on(t.subject, t.at)],
+);

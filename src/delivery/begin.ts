@@ -2,10 +2,10 @@
  * The first statement of a delivery: for a batch of leased jobs it decides, row by row and under a lock, whether to go
  * on, and opens the attempts. The row decides; the job only wakes.
  */
-import type { Pool } from 'pg';
+import type { Database } from '../database/statements.ts';
 import type { Action, JsonValue, Recipient } from '../notification.ts';
 
-/** A message whose attempt is open, with the template version it is pinned to. */
+/** A message whose attempt is open. */
 export interface OpenMessage {
   readonly id: string;
   readonly attempt: number;
@@ -17,9 +17,6 @@ export interface OpenMessage {
   readonly templateVersion: number;
   readonly group: string;
   readonly sender: string | null;
-  readonly title: string;
-  readonly body: string;
-  readonly templateActions: readonly Action[];
   readonly recipient: Recipient;
   readonly labels: Record<string, string>;
   readonly secrets: Record<string, string> | null;
@@ -46,7 +43,7 @@ export type Begun =
   | { readonly verdict: 'settled'; readonly id: string; readonly status: string };
 
 export interface BeginOptions {
-  readonly pool: Pool;
+  readonly database: Database;
   readonly worker: string;
   /** Fences off every other lease of these messages. */
   readonly token: string;
@@ -56,11 +53,13 @@ export interface BeginOptions {
 
 // A row that is still `sending` belonged to a worker whose lease ran out: its attempt ended nobody knows how.
 // A job that comes back more than a second early (its move to a later time was lost) is moved again.
-const statement = `
+const text = `
 WITH locked AS MATERIALIZED (
-  SELECT m.* FROM herald.message m WHERE m.id = ANY ($1::uuid[]) ORDER BY m.id FOR UPDATE
+  SELECT m.id, m.status, m.template, m.method, m.recipient_id, m.unknown, m.priority, m.attempts, m.charged, m.max_attempts, m.send_at,
+    m.expires_at, m.next_attempt_at, m.leased_by, m.attempt_started_at
+  FROM herald.message m WHERE m.id = ANY ($1::uuid[]) ORDER BY m.id FOR UPDATE
 ), judged AS MATERIALIZED (
-  SELECT l.id, l.status, l.charged + (l.status = 'sending')::int AS charged, CASE
+  SELECT l.id, l.status, l.priority, l.next_attempt_at, t."group", t.sender, l.charged + (l.status = 'sending')::int AS charged, CASE
       WHEN l.status NOT IN ('pending', 'sending') THEN 'settled'
       WHEN l.status = 'sending' AND l.unknown = 'hold' THEN 'held'
       WHEN l.expires_at <= now() THEN 'expired'
@@ -83,7 +82,8 @@ WITH locked AS MATERIALIZED (
   SET status = CASE j.verdict WHEN 'held' THEN 'held' WHEN 'expired' THEN 'expired' WHEN 'failed' THEN 'failed' ELSE 'inhibited' END,
     reason = CASE j.verdict WHEN 'held' THEN 'worker_lost' WHEN 'failed' THEN coalesce(CASE WHEN m.status = 'sending' THEN 'worker_lost' END, m.reason, 'attempts_spent')
       ELSE j.verdict END,
-    charged = j.charged, lease_token = NULL, settled_at = CASE WHEN j.verdict <> 'held' THEN now() END,
+    charged = j.charged, lease_token = NULL, next_attempt_at = CASE WHEN j.verdict = 'held' THEN 'infinity' ELSE m.next_attempt_at END,
+    settled_at = CASE WHEN j.verdict <> 'held' THEN now() END,
     secrets = CASE WHEN j.verdict = 'held' THEN m.secrets END
   FROM judged j
   WHERE m.id = j.id AND j.verdict IN ('held', 'expired', 'failed', 'template_disabled', 'method_disabled', 'preference')
@@ -94,28 +94,28 @@ WITH locked AS MATERIALIZED (
     attempt_started_at = clock_timestamp()
   FROM judged j
   WHERE m.id = j.id AND j.verdict = 'go'
-  RETURNING m.*
+  RETURNING m.id, m.attempts, m.charged, m.max_attempts, m.unknown, m.template, m.template_version, j."group", j.sender, m.recipient, m.labels,
+    m.secrets, m.data, m.actions, m.targets, m.endpoint_id, m.tenant, m.group_key, m.unsubscribe_url, m.dedupe_key, m.created_at, m.expires_at,
+    m.trace_context
 )
-SELECT 'go' AS verdict, o.id, o.status, o.priority, o.next_attempt_at AS "nextAttemptAt", o.attempts AS attempt, o.charged, o.max_attempts AS "maxAttempts",
-  o.unknown, o.template, o.template_version AS "templateVersion", t."group", t.sender, v.title, v.body, v.actions AS "templateActions",
-  o.recipient, o.labels, o.secrets, o.data, o.actions, o.targets, o.endpoint_id AS "endpointId", o.tenant, o.group_key AS "groupKey",
-  o.unsubscribe_url AS "unsubscribeUrl", o.dedupe_key AS "dedupeKey", o.created_at AS "createdAt", o.expires_at AS "expiresAt",
-  o.trace_context AS "traceContext"
-FROM opened o
-JOIN herald.template t ON t.name = o.template
-JOIN herald.template_version v ON v.template = o.template AND v.version = o.template_version
+SELECT 'go' AS verdict, id, NULL AS status, NULL AS priority, NULL AS "nextAttemptAt", attempts AS attempt, charged, max_attempts AS "maxAttempts",
+  unknown, template, template_version AS "templateVersion", "group", sender, recipient, labels, secrets, data, actions, targets,
+  endpoint_id AS "endpointId", tenant, group_key AS "groupKey", unsubscribe_url AS "unsubscribeUrl", dedupe_key AS "dedupeKey",
+  created_at AS "createdAt", expires_at AS "expiresAt", trace_context AS "traceContext"
+FROM opened
 UNION ALL
-SELECT CASE j.verdict WHEN 'later' THEN 'later' ELSE 'settled' END, l.id, coalesce(s.status, l.status), l.priority, l.next_attempt_at,
-  NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
-FROM judged j JOIN locked l USING (id) LEFT JOIN stopped s USING (id)
+SELECT CASE j.verdict WHEN 'later' THEN 'later' ELSE 'settled' END, j.id, coalesce(s.status, j.status), j.priority, j.next_attempt_at,
+  NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+FROM judged j LEFT JOIN stopped s USING (id)
 WHERE j.verdict <> 'go'`;
 
 type Row = OpenMessage & { verdict: Begun['verdict']; status: string; priority: number; nextAttemptAt: Date };
 
 /** Opens an attempt for every message that may go, and settles those that must not. Ids without a row are left out. */
 export async function begin(ids: readonly string[], options: BeginOptions): Promise<Begun[]> {
-  const result = await options.pool.query<Row>(statement, [ids, options.token, options.worker, options.maxAttempts]);
-  return result.rows.map((row) => {
+  const values = [ids, options.token, options.worker, options.maxAttempts];
+  const rows = await options.database.run<Row>({ name: 'herald.begin', text }, values);
+  return rows.map((row) => {
     switch (row.verdict) {
       case 'go':
         return { verdict: 'go', message: row };

@@ -1,17 +1,19 @@
-/** One message's way through a worker, once its attempt is open: render -> dispatch -> verdict -> settle. */
+/** One message's way through a worker, once its attempt is open: render -> dispatch, then verdict -> settle. */
 import type { Delivery, Dispatcher, DispatchResult } from '../dispatch/dispatcher.ts';
 import { ConfigurationError } from '../errors.ts';
 import type { Brand, Logger } from '../notification.ts';
-import type { LeasedJob } from '../queue.ts';
-import { RenderError, type Renderer } from '../templates/render.ts';
+import { codeOf, type LeasedJob } from '../queue.ts';
+import { RenderError, type Renderer, type TemplateTexts } from '../templates/render.ts';
 import type { OpenMessage } from './begin.ts';
 import type { Settler } from './settler.ts';
 import { verdictOf } from './verdict.ts';
+import type { TemplateVersions } from './versions.ts';
 
 export interface DeliveryServices {
   readonly method: string;
   readonly worker: string;
   readonly dispatcher: Dispatcher;
+  readonly versions: TemplateVersions;
   readonly renderer: Renderer;
   readonly settler: Settler;
   readonly brand: Brand;
@@ -30,12 +32,23 @@ export interface Attempt {
   readonly gaveUp: Promise<DispatchResult>;
 }
 
-/** Hands one message over and records what came of it. Never throws: failure is a value. */
-export async function deliver(attempt: Attempt, services: DeliveryServices): Promise<DispatchResult> {
-  const { message } = attempt;
+/** What came of an attempt, not recorded yet. */
+export interface Ended {
+  readonly result: DispatchResult;
+  readonly durationMs: number;
+}
+
+/** Renders a message and hands it over. Never throws: failure is a value. */
+export async function handOver(attempt: Attempt, services: DeliveryServices): Promise<Ended> {
   const startedAt = performance.now();
   const result = await renderAndDispatch(attempt, services);
-  const durationMs = performance.now() - startedAt;
+  return { result, durationMs: performance.now() - startedAt };
+}
+
+/** Decides what the outcome means for the message, and resolves when that is in the database. Never throws. */
+export async function record(attempt: Attempt, ended: Ended, services: DeliveryServices): Promise<void> {
+  const { message } = attempt;
+  const { result, durationMs } = ended;
   const verdict = verdictOf(result, {
     charged: message.charged,
     maxAttempts: message.maxAttempts ?? services.dispatcher.retryDelaysSeconds.length + 1,
@@ -43,26 +56,24 @@ export async function deliver(attempt: Attempt, services: DeliveryServices): Pro
     retryDelaysSeconds: services.dispatcher.retryDelaysSeconds,
     random: Math.random(),
   });
-  await services.settler.add(
-    {
-      messageId: message.id,
-      attempt: message.attempt,
-      token: attempt.token,
-      worker: services.worker,
-      result,
-      verdict,
-      durationMs,
-    },
-    attempt.job,
-  );
+  const { id: messageId, attempt: number } = message;
+  const settlement = { messageId, attempt: number, token: attempt.token, result, verdict, durationMs };
+  await services.settler.add(settlement, attempt.job);
   logAttempt(services, attempt, { result, status: verdict.status, durationMs });
-  return result;
 }
 
 async function renderAndDispatch(attempt: Attempt, services: DeliveryServices): Promise<DispatchResult> {
   const { message, signal } = attempt;
+  let template: TemplateTexts;
   try {
-    const delivery = deliveryOf(message, services);
+    template = await services.versions.textsOf(message.template, message.templateVersion);
+  } catch (error) {
+    services.logger.error({ messageId: message.id, code: codeOf(error) }, 'cannot read the template version');
+    const detail = 'the template version could not be read';
+    return { outcome: 'retry', reason: 'internal', detail, fault: 'message-uncharged', retryAfterSeconds: 5 };
+  }
+  try {
+    const delivery = deliveryOf(message, template, services);
     return await Promise.race([
       services.dispatcher.dispatch(delivery, { signal, logger: services.logger }),
       attempt.gaveUp,
@@ -91,16 +102,10 @@ async function renderAndDispatch(attempt: Attempt, services: DeliveryServices): 
   }
 }
 
-function deliveryOf(message: OpenMessage, services: DeliveryServices): Delivery {
+function deliveryOf(message: OpenMessage, template: TemplateTexts, services: DeliveryServices): Delivery {
   const labels = message.secrets === null ? message.labels : { ...message.labels, ...secretsFor(message, services) };
   const content = services.renderer({
-    template: {
-      name: message.template,
-      version: message.templateVersion,
-      title: message.title,
-      body: message.body,
-      actions: message.templateActions,
-    },
+    template,
     recipient: message.recipient,
     labels,
     data: message.data,

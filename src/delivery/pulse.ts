@@ -1,5 +1,6 @@
 /** What a worker looks at once a second, for all its methods in one statement: pauses, probes and what is due. */
 import type { Pool } from 'pg';
+import type { Database } from '../database/statements.ts';
 
 export interface MethodPulse {
   readonly method: string;
@@ -9,18 +10,17 @@ export interface MethodPulse {
   readonly due: boolean;
 }
 
-const statement = `
+const pulseText = `
 SELECT m.name AS method,
   m.paused_at IS NOT NULL OR EXISTS (SELECT FROM herald.method a WHERE a.name = '*' AND a.paused_at IS NOT NULL) AS paused,
   coalesce(m.pause_kind = 'fault' AND m.probe_at <= now(), false)
     AND NOT EXISTS (SELECT FROM herald.method a WHERE a.name = '*' AND a.paused_at IS NOT NULL) AS "probeDue",
-  EXISTS (SELECT FROM herald.message d WHERE d.method = m.name AND d.status IN ('pending', 'sending') AND d.next_attempt_at <= now()) AS due
+  EXISTS (SELECT FROM herald.message d WHERE d.method = m.name AND d.settled_at IS NULL AND d.next_attempt_at <= now()) AS due
 FROM herald.method m
 WHERE m.name = ANY ($1)`;
 
-export async function takePulse(pool: Pool, methods: readonly string[]): Promise<MethodPulse[]> {
-  const result = await pool.query<MethodPulse>(statement, [methods]);
-  return result.rows;
+export function takePulse(database: Database, methods: readonly string[]): Promise<MethodPulse[]> {
+  return database.run<MethodPulse>({ name: 'herald.pulse', text: pulseText }, [methods]);
 }
 
 // A job in the dead letter queue died with its worker again and again before an attempt could begin.
@@ -46,7 +46,7 @@ export async function bury(pool: Pool, messageIds: readonly string[]): Promise<v
 const rescueStatement = `
 SELECT herald.wake(ARRAY(
   SELECT m.id FROM herald.message m
-  WHERE m.method = ANY ($1) AND m.status IN ('pending', 'sending') AND m.next_attempt_at < now() - interval '2 minutes'
+  WHERE m.method = ANY ($1) AND m.settled_at IS NULL AND m.next_attempt_at < now() - interval '2 minutes'
     AND NOT EXISTS (SELECT FROM herald_queue.job j WHERE j.name = m.method AND j.id = m.id)
   LIMIT 1000)) AS woken`;
 

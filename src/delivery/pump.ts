@@ -4,13 +4,13 @@
  * the slowest message of a batch before it fetches again.)
  */
 import { randomUUID } from 'node:crypto';
-import type { Pool } from 'pg';
+import type { Database } from '../database/statements.ts';
 import type { DispatchResult } from '../dispatch/dispatcher.ts';
 import { pauseForFault, resumeAfterProbe } from '../operate/pause.ts';
 import { countAddressFault } from '../operate/suppressions.ts';
-import { codeOf, type LeasedJob, type PostponedJob, type Queue } from '../queue.ts';
+import { codeOf, type LeasedJob, type PostponedJob, type PrioritizedJob, type Queue } from '../queue.ts';
 import { begin, type OpenMessage } from './begin.ts';
-import { type DeliveryServices, deliver } from './deliver.ts';
+import { type Attempt, type DeliveryServices, handOver, record } from './deliver.ts';
 
 export interface Pump {
   /** Something may be due: look at once. */
@@ -39,16 +39,21 @@ interface Flight {
 }
 
 export interface PumpServices extends DeliveryServices {
-  readonly pool: Pool;
+  readonly database: Database;
   readonly queue: Queue;
 }
 
+/** Messages leased at once: while one half of a large worker's slots is being filled, the other half works. */
+const largestLease = 500;
 /** How long a dispatcher may go on after its signal was aborted. */
 const abortGraceMs = 20_000;
 
 export function createPump(services: PumpServices): Pump {
   const { method, dispatcher, queue, logger } = services;
+  /** Everything that is leased and not settled. */
   const flights = new Map<string, Flight>();
+  /** How many of them are still being dispatched. */
+  let dispatching = 0;
   const { concurrency } = dispatcher;
   // Waiting until some slots are free keeps the statements few while the receivers are the slow part.
   const worthLeasing = Math.max(1, Math.floor(concurrency / 4));
@@ -61,19 +66,39 @@ export function createPump(services: PumpServices): Pump {
   let more = false;
   let drained: (() => void) | null = null;
 
-  const hasRoom = () => concurrency - flights.size >= worthLeasing;
+  // A slot is free when its dispatch has ended, so that the next messages are leased while results are being recorded; but
+  // no more results may wait than there are slots, because a crash makes every one of them a possible second mail.
+  const hasRoom = () => concurrency - dispatching >= worthLeasing && flights.size - dispatching < concurrency;
 
   async function lease(limit: number): Promise<number> {
     const jobs = await queue.lease(method, limit);
-    if (jobs.length > 0) await beginAndFly(jobs);
+    if (jobs.length > 0) await beginAndFly(await admitted(jobs));
     return jobs.length;
   }
 
+  /** Gives back what its receiver cannot take now, before an attempt is opened for it. */
+  async function admitted(jobs: readonly PrioritizedJob[]): Promise<readonly LeasedJob[]> {
+    const later = await dispatcher.admit?.(jobs.map((job) => job.id));
+    if (later === undefined || later.size === 0) return jobs;
+    const waiting = jobs.flatMap((job) => {
+      const startAfter = later.get(job.id);
+      return startAfter === undefined ? [] : [{ ...job, startAfter }];
+    });
+    await queue.postpone(method, waiting);
+    return jobs.filter((job) => !later.has(job.id));
+  }
+
   async function beginAndFly(jobs: readonly LeasedJob[]): Promise<void> {
+    if (jobs.length === 0) return;
     const token = randomUUID();
     const byId = new Map(jobs.map((job) => [job.id, job]));
     const maxAttempts = dispatcher.retryDelaysSeconds.length + 1;
-    const begun = await begin([...byId.keys()], { pool: services.pool, worker: services.worker, token, maxAttempts });
+    const begun = await begin([...byId.keys()], {
+      database: services.database,
+      worker: services.worker,
+      token,
+      maxAttempts,
+    });
     const late: PostponedJob[] = [];
     for (const entry of begun) {
       if (entry.verdict === 'settled') continue;
@@ -94,9 +119,16 @@ export function createPump(services: PumpServices): Pump {
     const gaveUp = new Promise<DispatchResult>((giveUp) => {
       flights.set(job.id, { job, startedAt, expiresAt: message.expiresAt, abort, giveUp });
     });
-    const result = await deliver({ message, job, token, signal: abort.signal, gaveUp }, services);
+    const attempt: Attempt = { message, job, token, signal: abort.signal, gaveUp };
+    dispatching += 1;
+    const ended = await handOver(attempt, services);
+    dispatching -= 1;
+    // Nothing more is leased from the first moment, not from when the pause is on record.
+    if (isMethodFault(ended.result)) pausedAt ??= performance.now();
+    if (more) turn();
+    await record(attempt, ended, services);
     flights.delete(job.id);
-    await reactTo(result, message, startedAt);
+    await reactTo(ended.result, message, startedAt);
     if (flights.size === 0) drained?.();
     if (more) turn();
   }
@@ -105,10 +137,14 @@ export function createPump(services: PumpServices): Pump {
     try {
       const address = message.recipient.email;
       if (result.outcome === 'failed' && result.addressFault && address !== undefined)
-        await countAddressFault(services.pool, { method, address, reason: result.reason });
+        await countAddressFault(services.database.pool, { method, address, reason: result.reason });
       if (result.outcome === 'retry' && result.fault !== undefined) {
         if (result.fault === 'method') await stopFor(result);
-      } else if (pausedAt !== null && startedAt > pausedAt && (await resumeAfterProbe(services.pool, method))) {
+      } else if (
+        pausedAt !== null &&
+        startedAt > pausedAt &&
+        (await resumeAfterProbe(services.database.pool, method))
+      ) {
         logger.info({ method }, 'method resumed: the probe was answered');
         resume();
       }
@@ -119,7 +155,7 @@ export function createPump(services: PumpServices): Pump {
 
   async function stopFor(fault: Extract<DispatchResult, { outcome: 'retry' | 'failed' | 'unknown' }>): Promise<void> {
     pausedAt ??= performance.now();
-    const fresh = await pauseForFault(services.pool, {
+    const fresh = await pauseForFault(services.database.pool, {
       method,
       worker: services.worker,
       reason: fault.reason,
@@ -151,9 +187,9 @@ export function createPump(services: PumpServices): Pump {
   async function loop(): Promise<void> {
     while (more && hasRoom() && !stopped && pausedAt === null) {
       more = false;
-      const free = concurrency - flights.size;
+      const wanted = Math.min(concurrency - dispatching, largestLease);
       try {
-        if ((await lease(free)) === free) more = true;
+        if ((await lease(wanted)) === wanted) more = true;
       } catch (error) {
         // The next pulse tries again; trying at once would only hammer a database in trouble.
         logger.error({ method, code: codeOf(error) }, 'cannot lease');
@@ -164,7 +200,7 @@ export function createPump(services: PumpServices): Pump {
   async function probe(): Promise<void> {
     try {
       // Nothing to probe with: the next message is the probe.
-      if ((await lease(1)) === 0 && (await resumeAfterProbe(services.pool, method))) resume();
+      if ((await lease(1)) === 0 && (await resumeAfterProbe(services.database.pool, method))) resume();
     } catch (error) {
       logger.error({ method, code: codeOf(error) }, 'cannot lease a probe');
     }
@@ -202,6 +238,10 @@ export function createPump(services: PumpServices): Pump {
       for (const flight of flights.values()) flight.abort.abort(new Error(reason));
     },
   };
+}
+
+function isMethodFault(result: DispatchResult): boolean {
+  return result.outcome === 'retry' && result.fault === 'method';
 }
 
 function endOverdue(flights: Iterable<Flight>, timeoutMs: number): void {

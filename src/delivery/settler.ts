@@ -4,7 +4,7 @@
  * as this worker lives: a result that was lost here would be a second mail.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Pool } from 'pg';
+import type { Database } from '../database/statements.ts';
 import type { Logger } from '../notification.ts';
 import { codeOf, type LeasedJob, type PostponedJob, type Queue } from '../queue.ts';
 import { type Settled, type Settlement, settle } from './settle.ts';
@@ -22,9 +22,17 @@ interface Entry {
   readonly done: () => void;
 }
 
+export interface SettlerOptions {
+  readonly method: string;
+  readonly worker: string;
+  readonly database: Database;
+  readonly queue: Queue;
+  readonly logger: Logger;
+}
+
 const batchLimit = 500;
 
-export function createSettler(options: { method: string; pool: Pool; queue: Queue; logger: Logger }): Settler {
+export function createSettler(options: SettlerOptions): Settler {
   const waiting: Entry[] = [];
   let writing = false;
   let abandoned = false;
@@ -47,7 +55,7 @@ export function createSettler(options: { method: string; pool: Pool; queue: Queu
       try {
         const settled = await settle(
           batch.map((entry) => entry.settlement),
-          options.pool,
+          options,
         );
         await releaseJobs(options, batch, settled);
         return;

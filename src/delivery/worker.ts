@@ -1,37 +1,20 @@
 /** The worker: one pump per delivery method over one queue, woken by NOTIFY and by a pulse underneath. */
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
-import { Pool } from 'pg';
+import type { Pool } from 'pg';
 import { requireMigrated } from '../database/journal.ts';
-import type { Dispatcher } from '../dispatch/dispatcher.ts';
+import { type Database, openDatabase } from '../database/statements.ts';
 import { ConfigurationError } from '../errors.ts';
-import { type Brand, type Logger, silentLogger } from '../notification.ts';
+import { type Logger, silentLogger } from '../notification.ts';
 import { claimProbe } from '../operate/pause.ts';
 import { codeOf, openQueue, type Queue } from '../queue.ts';
 import { createRenderer, type Renderer } from '../templates/render.ts';
+import { every, within } from './clock.ts';
+import { checkOptions, type WorkerOptions } from './options.ts';
 import { createPump, type Pump } from './pump.ts';
 import { bury, rescue, takePulse } from './pulse.ts';
 import { createSettler, type Settler } from './settler.ts';
-
-export interface WorkerOptions {
-  /** Where the messages are. The worker opens up to 14 connections of its own. */
-  readonly connectionString: string;
-  /** A dispatcher per delivery method, for example `{ smtp: smtp({...}), webhook: webhook({...}) }`. */
-  readonly dispatchers: Readonly<Record<string, Dispatcher>>;
-  readonly brand: Brand;
-  /** Default: silent. Any pino logger fits. */
-  readonly logger?: Logger;
-  /** Name in attempts and logs; default host name, process id and a random suffix. */
-  readonly name?: string;
-  /** Longest time `stop` waits for what is in flight, in seconds; 1 to 900, default 30. */
-  readonly stopTimeoutSeconds?: number;
-  /** How often to look for due messages without being woken, in seconds; 0.1 to 60, default 1. */
-  readonly pollSeconds?: number;
-  /** How often to look for workers that died, in seconds; 1 to 60, default 5. */
-  readonly superviseSeconds?: number;
-  /** Decrypts secret labels; needed when the enqueuing side encrypts them. */
-  readonly reveal?: (secrets: Readonly<Record<string, string>>, template: string) => Record<string, string>;
-}
+import { createTemplateVersions } from './versions.ts';
 
 export interface Worker {
   readonly name: string;
@@ -68,7 +51,7 @@ interface RunningWorker {
 }
 
 interface Parts {
-  readonly pool: Pool;
+  readonly database: Database;
   readonly queue: Queue;
   readonly pumps: ReadonlyMap<string, Pump>;
   readonly settlers: readonly Settler[];
@@ -76,12 +59,16 @@ interface Parts {
 
 async function run(name: string, options: WorkerOptions): Promise<RunningWorker> {
   const logger = options.logger ?? silentLogger;
-  const pool = new Pool({
-    connectionString: options.connectionString,
-    max: 8,
-    application_name: `pg-herald worker ${name}`.slice(0, 63),
-  });
-  pool.on('error', (error) => logger.error({ code: codeOf(error) }, 'database connection lost'));
+  const database = openDatabase(
+    {
+      connectionString: options.connectionString,
+      applicationName: `pg-herald worker ${name}`,
+      maxConnections: 8,
+      prepare: options.prepareStatements ?? true,
+    },
+    (error) => logger.error({ code: codeOf(error) }, 'database connection lost'),
+  );
+  const { pool } = database;
   const closing: (() => Promise<unknown>)[] = [() => pool.end()];
   try {
     await requireMigrated(pool);
@@ -96,7 +83,7 @@ async function run(name: string, options: WorkerOptions): Promise<RunningWorker>
       await dispatcher.start?.({ method, pool, logger });
       closing.unshift(async () => dispatcher.close?.());
     }
-    const parts = assemble(name, options, { pool, queue });
+    const parts = assemble(name, options, { database, queue });
     const timers = await beat(options, parts, logger);
     logger.info({ worker: name, methods: Object.keys(options.dispatchers) }, 'worker started');
     return { stop: () => stop(parts, { options, timers, closing, logger }) };
@@ -106,13 +93,18 @@ async function run(name: string, options: WorkerOptions): Promise<RunningWorker>
   }
 }
 
-function assemble(worker: string, options: WorkerOptions, { pool, queue }: { pool: Pool; queue: Queue }): Parts {
+function assemble(
+  worker: string,
+  options: WorkerOptions,
+  { database, queue }: { database: Database; queue: Queue },
+): Parts {
   const logger = options.logger ?? silentLogger;
   const renderer: Renderer = createRenderer();
+  const versions = createTemplateVersions(database);
   const pumps = new Map<string, Pump>();
   const settlers: Settler[] = [];
   for (const [method, dispatcher] of Object.entries(options.dispatchers)) {
-    const settler = createSettler({ method, pool, queue, logger });
+    const settler = createSettler({ method, worker, database, queue, logger });
     settlers.push(settler);
     const reveal = options.reveal;
     pumps.set(
@@ -121,18 +113,19 @@ function assemble(worker: string, options: WorkerOptions, { pool, queue }: { poo
         method,
         worker,
         dispatcher,
+        versions,
         renderer,
         settler,
         brand: options.brand,
         logger,
-        pool,
+        database,
         queue,
         reveal: (message) =>
           reveal === undefined ? (message.secrets ?? {}) : reveal(message.secrets ?? {}, message.template),
       }),
     );
   }
-  return { pool, queue, pumps, settlers };
+  return { database, queue, pumps, settlers };
 }
 
 /** Starts everything that happens by the clock. Answers with what ends it. */
@@ -151,7 +144,11 @@ async function beat(options: WorkerOptions, parts: Parts, logger: Logger): Promi
     every(pollMs, () => pulse(parts), report('cannot look for due messages')),
     every(2000, () => Promise.all([...parts.pumps.values()].map((pump) => pump.keep())), report('cannot renew leases')),
     every(10_000, () => settleDead(parts), report('cannot settle dead letters')),
-    every(120_000, () => rescue(parts.pool, [...parts.pumps.keys()]), report('cannot look for messages without a job')),
+    every(
+      120_000,
+      () => rescue(parts.database.pool, [...parts.pumps.keys()]),
+      report('cannot look for messages without a job'),
+    ),
   ];
   await pulse(parts).catch(report('cannot look for due messages'));
   return async () => {
@@ -161,20 +158,20 @@ async function beat(options: WorkerOptions, parts: Parts, logger: Logger): Promi
 }
 
 async function pulse(parts: Parts): Promise<void> {
-  for (const state of await takePulse(parts.pool, [...parts.pumps.keys()])) {
+  for (const state of await takePulse(parts.database, [...parts.pumps.keys()])) {
     const pump = parts.pumps.get(state.method);
     if (pump === undefined) continue;
     pump.setPaused(state.paused);
-    if (state.probeDue && (await claimProbe(parts.pool, state.method))) pump.probe();
+    if (state.probeDue && (await claimProbe(parts.database.pool, state.method))) pump.probe();
     else if (state.due && !state.paused) pump.wake();
   }
 }
 
-async function settleDead({ pool, queue }: Parts): Promise<void> {
+async function settleDead({ database, queue }: Parts): Promise<void> {
   const dead = await queue.takeDead(100);
   if (dead.length === 0) return;
   await bury(
-    pool,
+    database.pool,
     dead.map((entry) => entry.messageId),
   );
   await queue.finishDead(dead.map((entry) => entry.job));
@@ -213,40 +210,6 @@ async function closeAll(closing: readonly (() => Promise<unknown>)[]): Promise<v
   for (const close of closing) await close().catch(() => undefined);
 }
 
-async function within(promise: Promise<unknown>, ms: number): Promise<boolean> {
-  let timer: NodeJS.Timeout | undefined;
-  const timeout = new Promise<false>((resolve) => {
-    timer = setTimeout(() => resolve(false), ms);
-  });
-  const result = await Promise.race([promise.then(() => true as const), timeout]);
-  clearTimeout(timer);
-  return result;
-}
-
-/** Repeats work at an interval, never two at a time; errors are reported and the beat goes on. */
-function every(ms: number, work: () => Promise<unknown>, report: (error: unknown) => void): { stop(): void } {
-  let stopped = false;
-  let timer: NodeJS.Timeout;
-  const schedule = () => {
-    timer = setTimeout(() => {
-      work()
-        .catch((error: unknown) => {
-          if (!stopped) report(error);
-        })
-        .finally(() => {
-          if (!stopped) schedule();
-        });
-    }, ms);
-  };
-  schedule();
-  return {
-    stop() {
-      stopped = true;
-      clearTimeout(timer);
-    },
-  };
-}
-
 async function requireMethods(pool: Pool, methods: readonly string[]): Promise<void> {
   const result = await pool.query<{ name: string }>('SELECT name FROM herald.method WHERE name = ANY ($1)', [methods]);
   const known = new Set(result.rows.map((row) => row.name));
@@ -256,28 +219,4 @@ async function requireMethods(pool: Pool, methods: readonly string[]): Promise<v
       'dispatchers',
       `no queue for ${unknown.join(', ')}; run "pg-herald migrate --method ${unknown[0]}"`,
     );
-}
-
-function checkOptions(options: WorkerOptions): void {
-  const bounds = { stopTimeoutSeconds: [1, 900], pollSeconds: [0.1, 60], superviseSeconds: [1, 60] } as const;
-  for (const [name, [least, most]] of Object.entries(bounds)) {
-    const value = options[name as keyof typeof bounds];
-    if (value !== undefined && !(value >= least && value <= most))
-      throw new ConfigurationError(name, `${value} is out of bounds, use ${least} to ${most}`);
-  }
-  if (Object.keys(options.dispatchers).length === 0)
-    throw new ConfigurationError('dispatchers', 'a worker needs at least one, for example { smtp: smtp({...}) }');
-  for (const [method, dispatcher] of Object.entries(options.dispatchers)) {
-    const { concurrency, timeoutSeconds } = dispatcher;
-    if (!Number.isInteger(concurrency) || concurrency < 1 || concurrency > 10_000)
-      throw new ConfigurationError(
-        `dispatchers.${method}.concurrency`,
-        `${concurrency} is out of bounds, use a whole number from 1 to 10000`,
-      );
-    if (!(timeoutSeconds >= 1 && timeoutSeconds <= 900))
-      throw new ConfigurationError(
-        `dispatchers.${method}.timeoutSeconds`,
-        `${timeoutSeconds} is out of bounds, use 1 to 900`,
-      );
-  }
 }

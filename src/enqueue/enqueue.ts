@@ -11,6 +11,7 @@ import {
   type Notification,
   type NotificationOptions,
   notificationJson,
+  withAttachments,
   type StoredNotification,
 } from './notification.ts';
 import { type EffectivePreference, type Preference, preferencesOf, setPreference } from './preferences.ts';
@@ -120,7 +121,8 @@ export function createHerald(options: HeraldOptions = {}): Herald {
     more: StoredNotification = {},
   ): Promise<string> {
     const stored = await checkNotification(template, input, rest);
-    return notificationJson({ ...withSecrets(stored, template, options.conceal), ...more });
+    const json = notificationJson({ ...withSecrets(stored, template, options.conceal), ...more });
+    return withAttachments(json, rest.attachments);
   }
 }
 

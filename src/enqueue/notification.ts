@@ -43,8 +43,19 @@ export interface NotificationOptions {
   readonly unsubscribeUrl?: string;
   /** Who or what asked for it, for `pg-herald why`; default: the database user. */
   readonly createdBy?: string;
+  /** Files that travel with the mail; other methods leave them out. 10 at most, 10 MB together. */
+  readonly attachments?: readonly Attachment[];
   /** W3C trace context of the caller, carried to the delivery. */
   readonly traceContext?: Readonly<Record<string, string>>;
+}
+
+/** A file of a notification, stored once whatever the number of recipients. */
+export interface Attachment {
+  /** As the recipient sees it: one line of 200 characters at most, without slashes. */
+  readonly name: string;
+  /** For example `application/pdf`. */
+  readonly contentType: string;
+  readonly content: Uint8Array;
 }
 
 /** What `herald.enqueue(jsonb)` reads. */
@@ -78,6 +89,31 @@ const secondsFrom = (least: number) =>
 
 // Later years have six digits in ISO 8601, which Postgres does not read.
 const moment = v.pipe(v.date(), v.maxValue(new Date('9999-12-31T00:00:00Z'), 'is later than the year 9999'));
+
+const attachments = v.pipe(
+  v.array(
+    v.strictObject({
+      name: v.pipe(
+        oneLine(200),
+        v.check((name) => !/[/\\]/.test(name), 'holds a slash'),
+      ),
+      contentType: v.pipe(
+        v.string(),
+        v.maxLength(200, 'is longer than 200 characters'),
+        v.regex(/^[\w!#$&^.+-]+\/[\w!#$&^.+-]+$/, 'is no media type such as application/pdf'),
+      ),
+      content: v.pipe(
+        v.instance(Uint8Array),
+        v.check((bytes) => bytes.length > 0, 'is empty'),
+      ),
+    }),
+  ),
+  v.maxLength(10, 'has more than 10 entries'),
+  v.check(
+    (files) => files.reduce((sum, file) => sum + file.content.length, 0) <= 10_000_000,
+    'are larger than 10 MB together; store large files elsewhere and pass a link',
+  ),
+);
 
 const optionsSchema = v.strictObject({
   targets: v.optional(v.pipe(v.array(oneLine(200)), v.maxLength(100, 'has more than 100 entries'))),
@@ -113,6 +149,7 @@ const optionsSchema = v.strictObject({
   unsubscribeUrl: v.optional(absoluteUrl(['https:'])),
   createdBy: v.optional(oneLine(200)),
   traceContext: v.optional(v.record(v.string(), v.string())),
+  attachments: v.optional(attachments),
 });
 
 /** Validates everything that needs no database. Throws InvalidNotificationError with all issues at once. */
@@ -129,7 +166,8 @@ export async function checkNotification(
   else issues.push(...contradictions(checked.output));
   if ('issues' in content || !checked.success || issues.length > 0) throw new InvalidNotificationError(issues);
   const { labels, data } = content.value;
-  const stored = { ...checked.output, template: template.name, labels, ...(data !== null && { data }) };
+  const { attachments: _, ...flat } = checked.output;
+  const stored = { ...flat, template: template.name, labels, ...(data !== null && { data }) };
   const fault = jsonFault(stored, '');
   if (fault !== null) throw new InvalidNotificationError([fault]);
   // As JSON has it: dates are strings, and what is undefined is gone.
@@ -149,6 +187,17 @@ export function notificationJson(stored: StoredNotification): string {
       message: `the notification is ${bytes} bytes without its recipients, the limit is ${longestNotification}; store large content elsewhere and pass a link`,
     },
   ]);
+}
+
+/** The same with its files. They count for themselves: 10 MB, not 256 KiB. */
+export function withAttachments(json: string, attachments: readonly Attachment[] = []): string {
+  if (attachments.length === 0) return json;
+  const files = attachments.map(({ name, contentType, content }) => ({
+    name,
+    contentType,
+    content: Buffer.from(content.buffer, content.byteOffset, content.byteLength).toString('base64'),
+  }));
+  return `${json.slice(0, -1)},"attachments":${JSON.stringify(files)}}`;
 }
 
 function contradictions(options: v.InferOutput<typeof optionsSchema>): Issue[] {

@@ -192,7 +192,7 @@ export async function retryMessages(pool: Pool, ids: readonly string[]): Promise
 /** Keeps pending messages until somebody releases them. Answers how many are held now. */
 export async function holdMessages(pool: Pool, ids: readonly string[]): Promise<number> {
   const result = await pool.query(
-    `UPDATE herald.message SET status = 'held' WHERE id = ANY ($1) AND status = 'pending'`,
+    `UPDATE herald.message SET status = 'held', next_attempt_at = 'infinity' WHERE id = ANY ($1) AND status = 'pending'`,
     [ids],
   );
   return result.rowCount ?? 0;

@@ -30,7 +30,7 @@ export async function readStatus(pool: Pool): Promise<Status> {
      LEFT JOIN (
        SELECT method, count(*) FILTER (WHERE status = 'pending') AS pending, count(*) FILTER (WHERE status = 'sending') AS sending,
          count(*) FILTER (WHERE status = 'held') AS held, min(next_attempt_at) FILTER (WHERE status = 'pending' AND next_attempt_at <= now()) AS oldest
-       FROM herald.message WHERE status IN ('pending', 'sending', 'held') GROUP BY method) u ON u.method = m.name
+       FROM herald.message WHERE settled_at IS NULL GROUP BY method) u ON u.method = m.name
      LEFT JOIN (
        SELECT method, count(*) FILTER (WHERE status = 'sent') AS sent, count(*) FILTER (WHERE status = 'failed') AS failed
        FROM herald.message WHERE created_at > now() - interval '1 hour' GROUP BY method) r ON r.method = m.name

@@ -56,11 +56,13 @@ export function createRenderer({ cacheSize = 200 }: { readonly cacheSize?: numbe
   const formatters = createFormatters();
   const parse = createMarkdownParser();
   const templates = new RecentlyUsed<CompiledTemplate>(Math.min(Math.max(cacheSize, 1), 10_000));
+  // A caller that keeps its template objects spares the comparison of whole texts.
+  const known = new WeakMap<TemplateTexts, CompiledTemplate>();
 
   return (input) => {
     const { template } = input;
-    const key = JSON.stringify([template.title, template.body, template.actions]);
-    const compiled = templates.get(key, () => compile(template));
+    const compiled = known.get(template) ?? templates.get(keyOf(template), () => compile(template));
+    known.set(template, compiled);
     try {
       return fill(compiled, input, { formatters, parse });
     } catch (error) {
@@ -69,6 +71,10 @@ export function createRenderer({ cacheSize = 200 }: { readonly cacheSize?: numbe
       throw new RenderError(`template "${template.name}"${version}, ${error.message}`, error.place, error.where);
     }
   };
+}
+
+function keyOf(template: TemplateTexts): string {
+  return JSON.stringify([template.title, template.body, template.actions]);
 }
 
 /** Renders once, without keeping anything. Use `createRenderer` to render more than once. */

@@ -6,10 +6,12 @@ import { fileURLToPath } from 'node:url';
 import { drizzle } from 'drizzle-orm/node-postgres';
 import { migrate as migrateHost } from 'drizzle-orm/node-postgres/migrator';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { shippedMigrations } from '../../src/database/journal.ts';
+import { createJournal, recordOf, shippedMigrations } from '../../src/database/journal.ts';
 import { migrate, migrationPlan, migrationScript } from '../../src/database/migrate.ts';
-import { scriptedDispatcher, testWorker } from '../support/application.ts';
+import { queueInstallScript } from '../../src/queue.ts';
+import { greetingFile, putTemplates, scriptedDispatcher, testWorker } from '../support/application.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { until } from '../support/wait.ts';
 
 let database: TestDatabase;
 beforeEach(async () => {
@@ -102,5 +104,51 @@ describe('migrating', () => {
     } finally {
       rmSync(host, { recursive: true, force: true });
     }
+  });
+});
+
+describe('upgrading a database with rows in it', () => {
+  const earlier = names.slice(0, 2);
+
+  test('keeps what was enqueued and delivers it, from the first release on', async () => {
+    const { pool } = database;
+    await pool.query(createJournal);
+    for (const migration of shippedMigrations().filter(({ name }) => earlier.includes(name)))
+      await pool.query(`${migration.sql};${recordOf(migration)}`);
+    await pool.query(queueInstallScript(['smtp', 'webhook', 'inbox']));
+    await putTemplates(pool, { greeting: greetingFile });
+    const before = await pool.query(
+      `SELECT message_id FROM herald.enqueue('greeting', '[{"id": "1", "email": "a@example.com"}, {"id": "2", "email": "b@example.com"}]', '{"who": "Ada"}', dedupe_key => 'k')`,
+    );
+    await pool.query(`UPDATE herald.message SET status = 'held' WHERE recipient_id = '2'`);
+
+    expect((await migrate(database.url)).applied).toEqual(names.slice(2));
+
+    const again = await pool.query(
+      `SELECT message_id, deduplicated FROM herald.enqueue('greeting', '{"id": "1", "email": "a@example.com"}', '{"who": "Ada"}', dedupe_key => 'k')`,
+    );
+    expect(again.rows).toEqual([{ message_id: before.rows[0].message_id, deduplicated: true }]);
+    const smtp = scriptedDispatcher();
+    const worker = testWorker(database.url, { dispatchers: { smtp } });
+    await worker.start();
+    try {
+      await until(async () => (await pool.query(`SELECT FROM herald.message WHERE status = 'sent'`)).rowCount === 1);
+      await pool.query(`SELECT herald.retry(ARRAY(SELECT id FROM herald.message WHERE status = 'held'))`);
+      await until(async () => (await pool.query(`SELECT FROM herald.message WHERE status = 'sent'`)).rowCount === 2);
+    } finally {
+      await worker.stop();
+    }
+  });
+
+  test('an index that an interrupted build left behind is built again', async () => {
+    await migrate(database.url);
+    const { pool } = database;
+    await pool.query(`DELETE FROM herald_meta.migration WHERE name = '0003_indexes'`);
+    await pool.query(`UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'herald.message_open'::regclass`);
+    expect((await migrate(database.url)).applied).toEqual(['0003_indexes']);
+    const { rows } = await pool.query(
+      `SELECT indisvalid FROM pg_index WHERE indexrelid = 'herald.message_open'::regclass`,
+    );
+    expect(rows).toEqual([{ indisvalid: true }]);
   });
 });

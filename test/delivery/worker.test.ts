@@ -47,7 +47,9 @@ async function enqueue(count = 1, template = greeting): Promise<EnqueuedMessage[
 }
 
 async function messages() {
-  const result = await database.pool.query('SELECT *, next_attempt_at - now() AS wait FROM herald.message ORDER BY id');
+  const result = await database.pool.query(
+    `SELECT *, CASE WHEN status <> 'held' THEN next_attempt_at - now() END AS wait FROM herald.message ORDER BY id`,
+  );
   return result.rows;
 }
 

@@ -136,23 +136,31 @@ describe('look-ups among 20,000 messages use an index', () => {
     await it.reset();
     await it.pool.query(`SELECT herald.enqueue(jsonb_build_object('template', 'greeting', 'labels', '{"who": "x"}'::jsonb, 'dedupeKey', 'k' || b, 'targets', jsonb_build_array('w-' || b),
       'to', (SELECT jsonb_agg(jsonb_build_object('id', 'u' || i, 'email', 'x@example.com')) FROM generate_series(b * 100, b * 100 + 99) i))) FROM generate_series(1, 200) b`);
-    await it.pool.query(`UPDATE herald.message SET created_at = created_at - random() * interval '100 days', status = CASE WHEN random() < 0.98 THEN 'sent' ELSE status END;
+    await it.pool.query(`UPDATE herald.message SET created_at = created_at - random() * interval '100 days', status = CASE WHEN r < 0.98 THEN 'sent' ELSE status END, settled_at = CASE WHEN r < 0.98 THEN now() END
+      FROM (SELECT id AS i, random() AS r FROM herald.message) x WHERE i = id;
       CREATE TABLE kept AS TABLE herald.message`);
   });
   beforeEach(() => it.pool.query('INSERT INTO herald.message TABLE kept; ANALYZE herald.message'));
 
   test.each<[string, string, RegExp]>([
-    ['recipient', `recipient_id = 'u777' ORDER BY created_at DESC LIMIT 50`, /message_recipient/],
-    ['target', `targets @> ARRAY['w-7'] AND targets <> '{}'`, /message_targets/],
+    ['recipient', `recipient_id = 'u777' ORDER BY created_at DESC LIMIT 50`, /message_recipients/],
     [
-      'status',
-      `method = 'smtp' AND status IN ('pending', 'sending') AND next_attempt_at <= now()`,
-      /message_unsettled/,
+      'address',
+      `lower(recipient ->> 'email') = 'u777@example.com' ORDER BY created_at DESC, id DESC LIMIT 50`,
+      /message_addresses/,
     ],
+    ['template', `template = 'greeting' ORDER BY created_at DESC, id DESC LIMIT 50`, /message_templates/],
+    [
+      'reason',
+      `reason IS NOT NULL AND status = 'failed' ORDER BY created_at DESC, id DESC LIMIT 50`,
+      /message_reasons/,
+    ],
+    ['target', `targets @> ARRAY['w-7'] AND targets <> '{}'`, /message_targets/],
+    ['status', `method = 'smtp' AND settled_at IS NULL AND next_attempt_at <= now()`, /message_open/],
     [
       'creation time',
       `created_at > now() - interval '1 hour' ORDER BY created_at DESC, id DESC LIMIT 50`,
-      /message_created_at/,
+      /message_times/,
     ],
     ['notification', `notification_id = (SELECT notification_id FROM kept LIMIT 1)`, /message_notification/],
     ['dedupe key', `dedupe_key = 'k7'`, /message_dedupe/],

@@ -5,9 +5,10 @@ import { drizzle as drizzleNodePg } from 'drizzle-orm/node-postgres';
 import { drizzle as drizzlePglite } from 'drizzle-orm/pglite';
 import { drizzle as drizzlePostgresJs } from 'drizzle-orm/postgres-js';
 import { Client } from 'pg';
+import { fromDrizzle, fromKnex, fromKysely, fromPrisma } from 'pg-boss';
 import postgres from 'postgres';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { Transaction } from '../../src/database/connection.ts';
+import type { AdapterTransaction, Transaction } from '../../src/database/connection.ts';
 import { installScript } from '../../src/database/migrate.ts';
 import { createHerald, type EnqueuedMessage } from '../../src/enqueue/enqueue.ts';
 import { InvalidNotificationError } from '../../src/errors.ts';
@@ -62,6 +63,39 @@ const plainQuery = {
 };
 const drizzleQuery = sql`SELECT 'r' || i AS id, 'r' || i || '@example.com' AS email FROM generate_series(1, ${3}::int) i`;
 
+/** The adapters themselves; beneath them a client that answers as the library does. */
+const adapters: Record<string, (client: Client) => AdapterTransaction> = {
+  fromKysely: (client) =>
+    fromKysely({ executeQuery: ({ sql: text, parameters }) => client.query(text, [...parameters]) as never }),
+  fromKnex: (client) =>
+    fromKnex({
+      raw: (text, bindings = []) => {
+        let number = 0;
+        const numbered = text.replace(/\\\?|\?/g, (found) => (found === '?' ? `$${++number}` : '?'));
+        return client.query(numbered, [...bindings]) as never;
+      },
+    }),
+  fromPrisma: (client) =>
+    fromPrisma({ $queryRawUnsafe: async (text, ...values) => (await client.query(text, values)).rows as never }),
+  fromDrizzle: (client) => fromDrizzle(drizzleNodePg(client), sql),
+};
+
+/** Passes everything on, and counts what is asked of the driver: one call is one statement. */
+function counting(tx: Transaction): { readonly tx: Transaction; readonly calls: string[] } {
+  const calls: string[] = [];
+  const statements = new Set(['execute', 'query', 'unsafe', 'executeSql']);
+  const get = (target: object, name: string | symbol) => {
+    const member: unknown = Reflect.get(target, name, target);
+    if (typeof member !== 'function') return member;
+    if (!statements.has(String(name))) return member.bind(target);
+    return (...input: unknown[]) => {
+      calls.push(String(name));
+      return member.apply(target, input);
+    };
+  };
+  return { tx: new Proxy(tx as object, { get }) as Transaction, calls };
+}
+
 const drivers: Driver[] = [
   {
     name: 'Drizzle on node-postgres',
@@ -101,6 +135,21 @@ const drivers: Driver[] = [
     },
   },
   {
+    name: 'a pg client of a pool',
+    open: async () => {
+      const client = await database.pool.connect();
+      return {
+        inTransaction: async (work, end) => {
+          await client.query('BEGIN');
+          await work(client).finally(() => client.query(end === 'commit' ? 'COMMIT' : 'ROLLBACK'));
+        },
+        query: viaPool,
+        recipients: plainQuery,
+        close: async () => client.release(),
+      };
+    },
+  },
+  {
     name: 'a pg client',
     open: async () => {
       const client = new Client({ connectionString: database.url });
@@ -116,23 +165,24 @@ const drivers: Driver[] = [
       };
     },
   },
-  {
-    name: "one of pg-boss's adapters",
-    open: async () => {
-      const client = new Client({ connectionString: database.url });
-      await client.connect();
-      const adapter = { executeSql: (text: string, values?: unknown[]) => client.query(text, values) };
-      return {
-        inTransaction: async (work, end) => {
-          await client.query('BEGIN');
-          await work(adapter).finally(() => client.query(end === 'commit' ? 'COMMIT' : 'ROLLBACK'));
-        },
-        query: viaPool,
-        recipients: plainQuery,
-        close: () => client.end(),
-      };
-    },
-  },
+  ...Object.entries(adapters).map(
+    ([name, adapt]): Driver => ({
+      name: `pg-boss's ${name}`,
+      open: async () => {
+        const client = new Client({ connectionString: database.url });
+        await client.connect();
+        return {
+          inTransaction: async (work, end) => {
+            await client.query('BEGIN');
+            await work(adapt(client)).finally(() => client.query(end === 'commit' ? 'COMMIT' : 'ROLLBACK'));
+          },
+          query: viaPool,
+          recipients: plainQuery,
+          close: () => client.end(),
+        };
+      },
+    }),
+  ),
   ...(['PGlite', 'Drizzle on PGlite'] as const).map(
     (name): Driver => ({
       name,
@@ -205,6 +255,20 @@ describe.each(drivers)('$name', (driver) => {
         queue: 'smtp',
       },
     ]);
+  });
+
+  test('takes one statement, however many recipients', async () => {
+    await session.inTransaction(async (inner) => {
+      const { tx, calls } = counting(inner);
+      const to = Array.from({ length: 30 }, (_, i) => ({ id: `p${i}`, email: `p${i}@example.com` }));
+      const notification = { to, labels: { who: 'x' }, methods: ['smtp', 'webhook'], dedupeKey: 'k', targets: ['w'] };
+      expect(await herald.enqueue(tx, greeting, notification)).toHaveLength(60);
+      expect(calls).toHaveLength(1);
+      await herald.enqueueFrom(tx, greeting, { recipients: session.recipients, labels: { who: 'x' } });
+      expect(calls).toHaveLength(2);
+      expect(await herald.cancel(tx, { target: 'w' })).toHaveLength(60);
+      expect(calls).toHaveLength(3);
+    }, 'roll back');
   });
 
   test('a rollback leaves neither', async () => {

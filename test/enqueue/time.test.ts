@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ClientBase, Pool } from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { type BeginOptions, begin } from '../../src/delivery/begin.ts';
+import { begin } from '../../src/delivery/begin.ts';
 import { until } from '../support/wait.ts';
 import { ada, bob, type Enqueueing, issuesOf, named, openEnqueueing } from './support.ts';
 
@@ -16,13 +16,13 @@ afterAll(() => it.close());
 const hour = 3_600_000;
 const fromNow = (ms: number) => new Date(Date.now() + ms);
 /** A worker's begin, on the pool or in a transaction that is still open. */
-const beginOptions = (client: ClientBase | Pool = it.pool): BeginOptions => ({
-  // Only `query` is used, which a client has as well.
-  pool: client as Pool,
-  worker: 'w',
-  token: crypto.randomUUID(),
-  maxAttempts: 3,
-});
+const beginOptions = (client: ClientBase | Pool = it.pool) => {
+  const run = async <Row>(statement: { readonly text: string }, values: readonly unknown[]) =>
+    (await client.query(statement.text, [...values])).rows as Row[];
+  // Only `query` is used of the pool, which a client has as well.
+  const pool = client as Pool;
+  return { pool, database: { pool, run }, worker: 'w', token: crypto.randomUUID(), maxAttempts: 3 };
+};
 
 describe('when', () => {
   const row = async () =>

@@ -8,7 +8,7 @@ import { webhook } from '../../src/dispatch/webhook/webhook.ts';
 import { silentLogger } from '../../src/notification.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { closedPort, context, delivery, secret, startReceiver, type Receiver } from '../dispatch/support.ts';
-import { addEndpoint, addMessages, box, createEndpointTable } from '../dispatch/webhook/endpoints/table.ts';
+import { addEndpoint, addMessages, box } from '../dispatch/webhook/endpoints/table.ts';
 
 const endpoints = 20;
 const perEndpoint = 500;
@@ -18,7 +18,6 @@ const slowMs = 15_000;
 let database: TestDatabase;
 beforeAll(async () => {
   database = await createTestDatabase();
-  await createEndpointTable(database.pool);
 });
 afterAll(() => database.close());
 

@@ -1,7 +1,8 @@
 /** What the tests of enqueue and delivery share: a template in the database and a worker with a scripted dispatcher. */
 import type { Pool } from 'pg';
 import * as v from 'valibot';
-import { createWorker, type Worker, type WorkerOptions } from '../../src/delivery/worker.ts';
+import type { WorkerOptions } from '../../src/delivery/options.ts';
+import { createWorker, type Worker } from '../../src/delivery/worker.ts';
 import type { Delivery, Dispatcher, DispatchContext, DispatchResult } from '../../src/dispatch/dispatcher.ts';
 import type { Logger } from '../../src/notification.ts';
 import { syncTemplates } from '../../src/templates/catalog.ts';

@@ -60,7 +60,7 @@ WHERE e.id = c.id`;
 
 /** Nothing is deleted: what waits for a disabled endpoint is held until its owner or an operator acts. */
 const holdStatement = `
-UPDATE herald.message SET status = 'held', reason = 'gone', detail = 'endpoint disabled'
+UPDATE herald.message SET status = 'held', next_attempt_at = 'infinity', reason = 'gone', detail = 'endpoint disabled'
 WHERE endpoint_id = ANY ($1::uuid[]) AND status = 'pending'`;
 
 export function createLedger(services: {

@@ -8,12 +8,11 @@ import { silentLogger } from '../../../../src/notification.ts';
 import { createSecretBox } from '../../../../src/secrets.ts';
 import { createTestDatabase, type TestDatabase } from '../../../support/database.ts';
 import { context, delivery, secret, startReceiver, type Answer, type Receiver } from '../../support.ts';
-import { addEndpoint, addMessages, box, createEndpointTable } from './table.ts';
+import { addEndpoint, addMessages, box } from './table.ts';
 
 let database: TestDatabase;
 beforeAll(async () => {
   database = await createTestDatabase();
-  await createEndpointTable(database.pool);
 });
 afterAll(() => database.close());
 

@@ -1,23 +1,10 @@
-/** The table of endpoints and rows for it. The statement goes when the migration has the table. */
+/** Rows of endpoints, and messages to them. */
 import { randomUUID } from 'node:crypto';
 import type { Pool } from 'pg';
 import { sealSettings, type SealedSettings } from '../../../../src/dispatch/webhook/endpoints/row.ts';
 import { createSecretBox } from '../../../../src/secrets.ts';
 
 export const box = createSecretBox([Buffer.alloc(32, 3).toString('base64')]);
-
-export async function createEndpointTable(pool: Pool): Promise<void> {
-  await pool.query(`CREATE TABLE IF NOT EXISTS herald.endpoint (
-    id uuid PRIMARY KEY, name text NOT NULL, method text NOT NULL DEFAULT 'webhook', tenant text, recipient_id text,
-    groups text[] NOT NULL DEFAULT '{}', url_host text NOT NULL, sealed text NOT NULL, format text NOT NULL DEFAULT 'standard',
-    http_method text NOT NULL DEFAULT 'POST', timeout_seconds double precision NOT NULL DEFAULT 20, retry text NOT NULL DEFAULT 'all',
-    max_concurrency smallint NOT NULL DEFAULT 10, requests_per_second double precision, disabled_at timestamptz, disabled_reason text,
-    failures integer NOT NULL DEFAULT 0, faults integer NOT NULL DEFAULT 0, failing_since timestamptz, warned_at timestamptz,
-    opened_at timestamptz, probe_at timestamptz, probing boolean NOT NULL DEFAULT false, probes integer NOT NULL DEFAULT 0,
-    window_at timestamptz, window_calls integer NOT NULL DEFAULT 0, window_faults integer NOT NULL DEFAULT 0,
-    tokens double precision NOT NULL DEFAULT 1, tokens_at timestamptz NOT NULL DEFAULT now(),
-    created_at timestamptz NOT NULL DEFAULT now(), updated_at timestamptz NOT NULL DEFAULT now())`);
-}
 
 /** Inserts an endpoint; `columns` by their names in SQL. */
 export async function addEndpoint(
@@ -41,7 +28,7 @@ export async function addMessages(pool: Pool, endpointId: string, count = 1): Pr
     `INSERT INTO herald.message SELECT (jsonb_populate_record(NULL::herald.message, jsonb_build_object(
        'id', gen_random_uuid(), 'notification_id', gen_random_uuid(), 'template', 't', 'template_version', 1, 'method', 'webhook', 'ordinal', 1,
        'status', 'pending', 'recipient_id', 'r', 'recipient', '{"id":"r"}'::jsonb, 'labels', '{}'::jsonb, 'targets', '[]'::jsonb, 'dedupe_slot', 0,
-       'dedupe_method', '', 'priority', 0, 'next_attempt_at', now(), 'attempts', 0, 'charged', 0, 'unknown', 'retry', 'created_by', 'test',
+       'attachments', 0, 'priority', 0, 'next_attempt_at', now(), 'attempts', 0, 'charged', 0, 'unknown', 'retry', 'created_by', 'test',
        'created_at', now(), 'endpoint_id', $1::text))).*
      FROM generate_series(1, $2) RETURNING id`,
     [endpointId, count],

@@ -1,0 +1,41 @@
+/** The worker's connections, and the statements that it runs again and again on them. */
+import { Pool } from 'pg';
+
+/** A statement that is parsed and planned once per connection; the name must be its alone. */
+export interface PreparedStatement {
+  readonly name: string;
+  readonly text: string;
+}
+
+export interface Database {
+  readonly pool: Pool;
+  run<Row>(statement: PreparedStatement, values: readonly unknown[]): Promise<Row[]>;
+}
+
+export interface DatabaseOptions {
+  readonly connectionString: string;
+  readonly applicationName: string;
+  readonly maxConnections: number;
+  /** Off: every statement is planned anew and the session keeps no state, as PgBouncer's transaction pooling needs. */
+  readonly prepare: boolean;
+}
+
+/** Opens nothing before the first statement. An idle connection that breaks is replaced; `onLost` only hears of it. */
+export function openDatabase(options: DatabaseOptions, onLost: (error: Error) => void): Database {
+  const { prepare } = options;
+  const pool = new Pool({
+    connectionString: options.connectionString,
+    max: options.maxConnections,
+    application_name: options.applicationName.slice(0, 63),
+    // A kept plan that was made while a table was empty would read the whole of it when it no longer is.
+    ...(prepare && { onConnect: async (client) => void (await client.query('SET enable_seqscan = off')) }),
+  });
+  pool.on('error', onLost);
+  return {
+    pool,
+    async run<Row>({ name, text }: PreparedStatement, values: readonly unknown[]): Promise<Row[]> {
+      const result = await pool.query({ ...(prepare && { name }), text, values: [...values] });
+      return result.rows as Row[];
+    },
+  };
+}

@@ -1,0 +1,51 @@
+/** The options of a worker, and what they may be. */
+import type { Dispatcher } from '../dispatch/dispatcher.ts';
+import { ConfigurationError } from '../errors.ts';
+import type { Brand, Logger } from '../notification.ts';
+
+export interface WorkerOptions {
+  /** Where the messages are. The worker opens up to 14 connections of its own. */
+  readonly connectionString: string;
+  /** A dispatcher per delivery method, for example `{ smtp: smtp({...}), webhook: webhook({...}) }`. */
+  readonly dispatchers: Readonly<Record<string, Dispatcher>>;
+  readonly brand: Brand;
+  /** Default: silent. Any pino logger fits. */
+  readonly logger?: Logger;
+  /** Name in attempts and logs; default host name, process id and a random suffix. */
+  readonly name?: string;
+  /** Longest time `stop` waits for what is in flight, in seconds; 1 to 900, default 30. */
+  readonly stopTimeoutSeconds?: number;
+  /** How often to look for due messages without being woken, in seconds; 0.1 to 60, default 1. */
+  readonly pollSeconds?: number;
+  /** How often to look for workers that died, in seconds; 1 to 60, default 5. */
+  readonly superviseSeconds?: number;
+  /** Whether statements are planned once per connection. False behind PgBouncer's transaction pooling; default true. */
+  readonly prepareStatements?: boolean;
+  /** Decrypts secret labels; needed when the enqueuing side encrypts them. */
+  readonly reveal?: (secrets: Readonly<Record<string, string>>, template: string) => Record<string, string>;
+}
+
+/** @throws {ConfigurationError} for the first option that is out of bounds. */
+export function checkOptions(options: WorkerOptions): void {
+  const bounds = { stopTimeoutSeconds: [1, 900], pollSeconds: [0.1, 60], superviseSeconds: [1, 60] } as const;
+  for (const [name, [least, most]] of Object.entries(bounds)) {
+    const value = options[name as keyof typeof bounds];
+    if (value !== undefined && !(value >= least && value <= most))
+      throw new ConfigurationError(name, `${value} is out of bounds, use ${least} to ${most}`);
+  }
+  if (Object.keys(options.dispatchers).length === 0)
+    throw new ConfigurationError('dispatchers', 'a worker needs at least one, for example { smtp: smtp({...}) }');
+  for (const [method, dispatcher] of Object.entries(options.dispatchers)) {
+    const { concurrency, timeoutSeconds } = dispatcher;
+    if (!Number.isInteger(concurrency) || concurrency < 1 || concurrency > 10_000)
+      throw new ConfigurationError(
+        `dispatchers.${method}.concurrency`,
+        `${concurrency} is out of bounds, use a whole number from 1 to 10000`,
+      );
+    if (!(timeoutSeconds >= 1 && timeoutSeconds <= 900))
+      throw new ConfigurationError(
+        `dispatchers.${method}.timeoutSeconds`,
+        `${timeoutSeconds} is out of bounds, use 1 to 900`,
+      );
+  }
+}

@@ -1,0 +1,112 @@
+/** The messages of a transaction as they stand, with the content that would be sent. */
+import { run, type Transaction } from '../database/connection.ts';
+import type { Action, Brand, JsonValue, MessageStatus, Reason, Recipient, RenderedContent } from '../notification.ts';
+import { createRenderer } from '../templates/render.ts';
+
+/** A message as it stands in the transaction. */
+export interface WrittenMessage {
+  readonly id: string;
+  readonly template: string;
+  readonly version: number;
+  readonly group: string;
+  readonly method: string;
+  readonly status: MessageStatus;
+  /** Why it is `inhibited`, `expired` or `failed`; null for one that waits or was sent. */
+  readonly reason: Reason | null;
+  readonly recipient: Recipient;
+  /** Without those that the template declares secret; they show in the content only. */
+  readonly labels: Readonly<Record<string, string>>;
+  readonly data: JsonValue;
+  readonly targets: readonly string[];
+  readonly dedupeKey: string | null;
+  readonly priority: number;
+  readonly sender: string | null;
+  readonly tenant: string | null;
+  readonly groupKey: string | null;
+  readonly unsubscribeUrl: string | null;
+  readonly createdAt: Date;
+  /** Not before this time. */
+  readonly dueAt: Date;
+  readonly expiresAt: Date | null;
+  /** null for messages that nobody will send, and for settled ones whose secret labels were wiped. */
+  readonly content: RenderedContent | null;
+}
+
+/** Which messages; without any of these, all. */
+export interface MessageFilter {
+  readonly template?: string;
+  readonly recipientId?: string;
+  readonly method?: string;
+  readonly status?: MessageStatus;
+  /** Messages about this thing. */
+  readonly target?: string;
+  /** Default: an application of the name `Test App`. */
+  readonly brand?: Brand;
+  /** Where `createHerald` was given `conceal`: its counterpart (see `labelSecrets`). */
+  readonly reveal?: (secrets: Readonly<Record<string, string>>, template: string) => Record<string, string>;
+}
+
+export const testBrand: Brand = { appName: 'Test App', baseUrl: 'https://app.example.com' };
+
+/** Drivers differ in what they make of a timestamp, so it travels as text. */
+interface Row extends Omit<WrittenMessage, 'content' | 'createdAt' | 'dueAt' | 'expiresAt'> {
+  readonly title: string;
+  readonly body: string;
+  readonly templateActions: Action[];
+  readonly actions: Action[] | null;
+  readonly secrets: Record<string, string> | null;
+  readonly secretNames: string[];
+  readonly createdMs: string;
+  readonly dueMs: string;
+  readonly expiresMs: string | null;
+}
+
+const statement = `
+SELECT m.id, m.template, m.template_version AS version, t."group", m.method, m.status, m.reason, m.recipient, m.labels, m.secrets, m.data,
+  m.targets, m.actions, m.dedupe_key AS "dedupeKey", m.priority, t.sender, m.tenant, m.group_key AS "groupKey",
+  m.unsubscribe_url AS "unsubscribeUrl", (extract(epoch FROM m.created_at) * 1000)::text AS "createdMs",
+  (extract(epoch FROM m.next_attempt_at) * 1000)::text AS "dueMs", (extract(epoch FROM m.expires_at) * 1000)::text AS "expiresMs",
+  v.title, v.body, v.actions AS "templateActions", v.secrets AS "secretNames"
+FROM herald.message m
+JOIN herald.template t ON t.name = m.template
+JOIN herald.template_version v ON v.template = m.template AND v.version = m.template_version
+WHERE ($1::text IS NULL OR m.template = $1::text) AND ($2::text IS NULL OR m.recipient_id = $2::text)
+  AND ($3::text IS NULL OR m.method = $3::text) AND ($4::text IS NULL OR m.status = $4::text)
+  AND ($5::text IS NULL OR m.targets @> ARRAY[$5::text])
+ORDER BY m.created_at, m.id LIMIT 1000`;
+
+/**
+ * The messages that are visible in this transaction, oldest first and within one call in its order; at most 1,000.
+ *
+ * @throws {RenderError} for a message that could not be rendered when its time comes.
+ */
+export async function writtenMessages(tx: Transaction, filter: MessageFilter = {}): Promise<WrittenMessage[]> {
+  const { template = null, recipientId = null, method = null, status = null, target = null } = filter;
+  const rows = await run<Row>(tx, { text: statement, values: [template, recipientId, method, status, target] });
+  const render = createRenderer();
+  return rows.map((row) => written(row, filter, render));
+}
+
+function written(row: Row, filter: MessageFilter, render: ReturnType<typeof createRenderer>): WrittenMessage {
+  const { title, body, templateActions, actions, secrets, secretNames, createdMs, dueMs, expiresMs, ...message } = row;
+  const createdAt = new Date(Number(createdMs));
+  const stands = {
+    ...message,
+    createdAt,
+    dueAt: new Date(Number(dueMs)),
+    expiresAt: expiresMs === null ? null : new Date(Number(expiresMs)),
+  };
+  const wiped = secretNames.length > 0 && secrets === null;
+  if (wiped || ['inhibited', 'expired', 'cancelled'].includes(row.status)) return { ...stands, content: null };
+  const revealed = secrets === null ? {} : (filter.reveal?.(secrets, row.template) ?? secrets);
+  const content = render({
+    template: { name: row.template, version: row.version, title, body, actions: templateActions },
+    recipient: row.recipient,
+    labels: { ...row.labels, ...revealed },
+    data: row.data,
+    targets: row.targets,
+    brand: filter.brand ?? testBrand,
+    createdAt,
+  });
+  return { ...stands, content: { ...content, actions: [...content.actions, ...(actions ?? [])] } };
+}
