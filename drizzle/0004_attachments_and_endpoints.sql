@@ -355,6 +355,52 @@ AS $$
     'unsubscribeUrl', $17, 'createdBy', $18, 'invalidAddress', $19, 'attachments', $20))
 $$;
 --> statement-breakpoint
+-- Writes the jobs that unsettled messages lack, brings those forward that wait longer than their message, and wakes the workers.
+CREATE OR REPLACE FUNCTION herald.wake(message_ids uuid[]) RETURNS bigint
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  woken bigint;
+BEGIN
+  INSERT INTO herald_queue.job (id, name, priority, start_after, created_on, expire_seconds, deletion_seconds, keep_until, retry_limit,
+    retry_delay, retry_backoff, retry_delay_max, policy, dead_letter, heartbeat_seconds, blocked, blocking, pending_dependencies)
+  SELECT m.id, m.method, m.priority, m.next_attempt_at, now(), q.expire_seconds, q.deletion_seconds,
+    m.next_attempt_at + q.retention_seconds * interval '1 second', q.retry_limit, q.retry_delay, q.retry_backoff, q.retry_delay_max, q.policy,
+    q.dead_letter, q.heartbeat_seconds, false, false, 0
+  FROM herald.message m
+  LEFT JOIN herald_queue.queue q ON q.name = m.method
+  WHERE m.id = ANY (message_ids) AND m.status IN ('pending', 'sending')
+  ON CONFLICT (name, id) DO UPDATE SET start_after = EXCLUDED.start_after
+  WHERE job.state < 'active' AND job.start_after > EXCLUDED.start_after;
+  GET DIAGNOSTICS woken = ROW_COUNT;
+  PERFORM pg_notify('herald', m.method) FROM herald.message m WHERE m.id = ANY (message_ids) GROUP BY m.method;
+  RETURN woken;
+END
+$$;
+--> statement-breakpoint
+-- Like herald.retry, and what was sent as well: a receiver that lost what it had accepted asks for it again. Same id, so that one
+-- that did not lose it can tell.
+CREATE FUNCTION herald.replay(message_ids uuid[])
+RETURNS TABLE (message_id uuid, retried boolean, status text)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+  UPDATE herald.message m
+  SET status = 'pending', reason = NULL, detail = NULL, charged = 0, next_attempt_at = now(), settled_at = NULL, send_at = NULL,
+    expires_at = CASE WHEN m.expires_at <= now() THEN NULL ELSE m.expires_at END
+  FROM herald.template_version v
+  WHERE m.id = ANY (message_ids) AND m.status IN ('sent', 'failed', 'held', 'expired', 'inhibited')
+    AND v.template = m.template AND v.version = m.template_version
+    AND (cardinality(v.secrets) = 0 OR m.secrets IS NOT NULL);
+  PERFORM herald.wake(message_ids);
+  RETURN QUERY
+  SELECT m.id, m.status = 'pending' AND m.next_attempt_at = now(), m.status FROM herald.message m WHERE m.id = ANY (message_ids);
+END
+$$;
+--> statement-breakpoint
 -- Rows change once while they are sent and once when they settle: room on the page keeps the first change out of the indexes, and
 -- vacuum comes after thousands of changes rather than after a fifth of a large table.
 ALTER TABLE herald.message SET (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 5000,

@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs';
 import * as v from 'valibot';
 import type { SmtpOptions } from './dispatch/smtp/options.ts';
+import type { EgressOptions } from './dispatch/egress/options.ts';
 import type { WebhookOptions } from './dispatch/webhook/options.ts';
 import { ConfigurationError } from './errors.ts';
 import type { Brand } from './notification.ts';
@@ -18,9 +19,9 @@ export interface Config {
   readonly brand: Brand;
   /** null: no HERALD_SMTP_HOST. */
   readonly smtp: SmtpOptions | null;
-  /** null: no HERALD_WEBHOOK_URL. */
-  readonly webhook: WebhookOptions | null;
-  /** For labels that templates declare secret, the current key first; empty: they are stored as they are. */
+  /** Without `endpoint`: no HERALD_WEBHOOK_URL. */
+  readonly webhook: WebhookOptions;
+  /** For endpoints and for labels that templates declare secret, the current key first; empty: no endpoints, labels are stored as they are. */
   readonly secretKeys: readonly string[];
   readonly logLevel: LogLevel;
   readonly stopTimeoutSeconds: number;
@@ -106,17 +107,41 @@ function readSmtp(environment: Environment): SmtpOptions | null {
   };
 }
 
-function readWebhook(environment: Environment): WebhookOptions | null {
+function readWebhook(environment: Environment): WebhookOptions {
   const target = environment.HERALD_WEBHOOK_URL;
-  if (!target) return null;
-  const secret = secretOf('HERALD_WEBHOOK_SECRET', environment) ?? missing('HERALD_WEBHOOK_SECRET');
-  const allowed = environment.HERALD_WEBHOOK_ALLOW_CIDRS?.split(',').map((cidr) => cidr.trim());
   const concurrency = number('HERALD_WEBHOOK_CONCURRENCY', { least: 1, most: 1000 }, environment);
   return {
-    endpoint: { url: target, secret },
-    ...(allowed && { egress: { allowCidrs: allowed } }),
+    ...(target && {
+      endpoint: {
+        url: target,
+        secret: secretOf('HERALD_WEBHOOK_SECRET', environment) ?? missing('HERALD_WEBHOOK_SECRET'),
+      },
+    }),
+    egress: readEgress(environment),
     ...(concurrency !== null && { concurrency }),
   };
+}
+
+/** What outgoing HTTP calls may reach beyond public https: addresses, and by which proxy. */
+export function readEgress(environment: Environment = process.env): EgressOptions {
+  const list = (variable: string) => {
+    const words = environment[variable]?.split(',').map((word) => word.trim());
+    return words?.filter((word) => word !== '');
+  };
+  const allowCidrs = list('HERALD_WEBHOOK_ALLOW_CIDRS');
+  const allowHosts = list('HERALD_WEBHOOK_ALLOW_HOSTS');
+  const proxy = secretOf('HERALD_WEBHOOK_PROXY', environment);
+  return { ...(allowCidrs && { allowCidrs }), ...(allowHosts && { allowHosts }), ...(proxy !== null && { proxy }) };
+}
+
+/** The keys of HERALD_SECRET_KEY, the current one first. Throws ConfigurationError where there is none. */
+export function readSecretKeys(environment: Environment = process.env): readonly string[] {
+  const text = secretOf('HERALD_SECRET_KEY', environment);
+  if (text !== null) return text.split(/[\s,]+/).filter((key) => key !== '');
+  throw new ConfigurationError(
+    'HERALD_SECRET_KEY',
+    'is not set, and endpoints are stored encrypted; make a key with "openssl rand -base64 32" and give the workers the same one',
+  );
 }
 
 function missing(variable: string): never {

@@ -22,6 +22,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   methods: async () => (await import('./switches.ts')).methodsCommand(),
   preferences: async () => (await import('./operate.ts')).preferencesCommand(),
   suppressions: async () => (await import('./operate.ts')).suppressionsCommand(),
+  endpoints: async () => (await import('./endpoints.ts')).endpointsCommand(),
   purge: async () => (await import('./operate.ts')).purgeCommand(),
 };
 

@@ -1,9 +1,12 @@
 import type { Command } from 'commander';
-import { readConfig } from '../config.ts';
+import { type Config, readConfig } from '../config.ts';
 import { createWorker } from '../delivery/worker.ts';
 import type { Dispatcher } from '../dispatch/dispatcher.ts';
 import { smtp } from '../dispatch/smtp/smtp.ts';
+import { announceByMail } from '../dispatch/webhook/endpoints/announce.ts';
+import type { WebhookOptions } from '../dispatch/webhook/options.ts';
 import { webhook } from '../dispatch/webhook/webhook.ts';
+import type { Logger } from '../notification.ts';
 import { ConfigurationError } from '../errors.ts';
 import { createSecretBox, labelSecrets } from '../secrets.ts';
 import { type CommonOptions, command } from './command.ts';
@@ -17,21 +20,23 @@ export function workerCommand(): Command {
     'worker',
   ).action(async (options: CommonOptions) => {
     const config = readConfig(options.databaseUrl);
+    const logger = createLogger(config.logLevel);
+    const webhooks = webhookOptions(config, logger);
     const dispatchers: Record<string, Dispatcher> = {
       ...(config.smtp && { smtp: smtp(config.smtp) }),
-      ...(config.webhook && { webhook: webhook(config.webhook) }),
+      ...(webhooks && { webhook: webhook(webhooks) }),
     };
     if (Object.keys(dispatchers).length === 0)
       throw new ConfigurationError(
         'HERALD_SMTP_HOST',
-        'is not set, and neither is HERALD_WEBHOOK_URL; a worker needs at least one method',
+        'is not set, and neither is HERALD_WEBHOOK_URL nor HERALD_SECRET_KEY (for endpoints); a worker needs at least one method',
       );
     const worker = createWorker({
       connectionString: config.databaseUrl,
       dispatchers,
       brand: config.brand,
       ...(config.secretKeys.length > 0 && { reveal: labelSecrets(createSecretBox(config.secretKeys)).reveal }),
-      logger: createLogger(config.logLevel),
+      logger,
       stopTimeoutSeconds: config.stopTimeoutSeconds,
     });
     const stopped = untilStopped(worker);
@@ -39,6 +44,13 @@ export function workerCommand(): Command {
     printAside(`worker ${worker.name} delivers ${Object.keys(dispatchers).join(' and ')}; SIGTERM or Ctrl-C stops it`);
     await stopped;
   });
+}
+
+/** The default endpoint, the rows of endpoints (their key is the one of secret labels), or both. */
+function webhookOptions(config: Config, logger: Logger): WebhookOptions | null {
+  if (config.secretKeys.length === 0) return config.webhook.endpoint === undefined ? null : config.webhook;
+  const box = createSecretBox(config.secretKeys);
+  return { ...config.webhook, endpoints: { secrets: box, announce: announceByMail({ box, logger }) } };
 }
 
 /** The first signal stops in order, the second at once. */

@@ -1,6 +1,7 @@
 /** What the operator sets about outgoing calls. */
 import { isIP } from 'node:net';
 import * as v from 'valibot';
+import { ConfigurationError } from '../../errors.ts';
 import type { ProxySettings } from './proxy.ts';
 
 /** What the operator allows beyond public `https:` addresses; endpoints of tenants never widen it. */
@@ -82,4 +83,14 @@ function isProxyUrl(text: string): boolean {
 
 function isNameServer(text: string): boolean {
   return isIP(text) !== 0 || /^(\d{1,3}(\.\d{1,3}){3}|\[[0-9a-f:]+\]):\d{1,5}$/i.test(text);
+}
+
+/** @throws {ConfigurationError} for the first option that is missing or wrong, named `egress.<path>`. */
+export function parseEgress(options: EgressOptions): EgressSettings {
+  const parsed = v.safeParse(egressSchema, options);
+  if (parsed.success) return parsed.output;
+  const [issue] = parsed.issues;
+  // Without what was received: a proxy's URL holds its password.
+  const wanted = issue.kind === 'schema' ? `must be ${issue.expected ?? 'something else'}` : issue.message;
+  throw new ConfigurationError(`egress.${v.getDotPath(issue) ?? ''}`, wanted);
 }

@@ -17,6 +17,8 @@ export interface EndpointNews {
   /** With `disabled`. */
   readonly reason: DisabledReason | null;
   readonly failingSince: Date | null;
+  /** Calls in a row that did not work. */
+  readonly failures: number;
 }
 
 /** Tells the owner, in the transaction that changes the endpoint: enqueue a message there, and nothing is lost. */
@@ -140,7 +142,8 @@ function changeOf(row: LockedRow, observations: readonly Observation[], now: Dat
   const news: EndpointNews[] = [];
   const tell = (kind: EndpointNews['kind'], reason: DisabledReason | null) => {
     const { id, name, tenant, recipientId } = row;
-    news.push({ kind, endpointId: id, name, tenant, recipientId, reason, failingSince: circuit.failingSince });
+    const { failingSince, failures } = circuit;
+    news.push({ kind, endpointId: id, name, tenant, recipientId, reason, failingSince, failures });
   };
   for (const observation of observations) {
     const next = observe(circuit, observation, now);

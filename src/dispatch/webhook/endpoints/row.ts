@@ -40,6 +40,8 @@ export interface SealedSettings {
   readonly signingKey?: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly tls?: TlsMaterial;
+  /** Mail address of whoever looks after it. */
+  readonly contact?: string;
 }
 
 /** How long receivers may go on verifying with the secret before, in seconds. */
@@ -71,7 +73,7 @@ export function rotateSecret(
 
 /** @throws {ConfigurationError} when the sealed part cannot be opened or holds something that is not valid. */
 export function endpointOf(row: EndpointRow, box: SecretBox, now: Date): Endpoint {
-  const { previousSecrets = [], ...sealed } = openSettings(box, row.id, row.sealed);
+  const { previousSecrets = [], contact: _, ...sealed } = openSettings(box, row.id, row.sealed);
   const settings: EndpointSettings = {
     ...sealed,
     previousSecrets: previousSecrets.filter(({ expiresAt }) => new Date(expiresAt) > now).map(({ secret }) => secret),

@@ -1,0 +1,191 @@
+import { Command } from 'commander';
+import type { Pool } from 'pg';
+import { readBrand, readEgress, readSecretKeys } from '../config.ts';
+import { createEgress } from '../dispatch/egress/egress.ts';
+import { parseEgress } from '../dispatch/egress/options.ts';
+import { ping } from '../dispatch/webhook/endpoints/ping.ts';
+import {
+  disableEndpoint,
+  type EndpointLine,
+  enableEndpoint,
+  listEndpoints,
+  openEndpoint,
+  replayEndpoint,
+  replayMessage,
+  rotateEndpoint,
+} from '../dispatch/webhook/endpoints/registry.ts';
+import { createSecretBox } from '../secrets.ts';
+import { addEndpointCommand } from './add-endpoint.ts';
+import { type CommonOptions, command, confirm, duration, withPool } from './command.ts';
+import { color, print, printAside, printJson, printTable, timeText, Unsuccessful, UsageError } from './output.ts';
+
+export function endpointsCommand(): Command {
+  return new Command('endpoints')
+    .description('Receivers of webhooks and chat posts: who is called, and how they do')
+    .addCommand(addEndpointCommand())
+    .addCommand(listCommand())
+    .addCommand(testCommand())
+    .addCommand(rotateCommand())
+    .addCommand(disableCommand())
+    .addCommand(enableCommand())
+    .addCommand(replayCommand());
+}
+
+const stateColors = { healthy: 'green', failing: 'yellow', open: 'yellow', disabled: 'red' } as const;
+
+function stateText({ state, disabledReason, failingSince, probeAt }: EndpointLine): string {
+  const more = {
+    healthy: '',
+    failing: failingSince === null ? '' : ` since ${timeText(failingSince)}`,
+    open: probeAt === null ? '' : `, next probe ${timeText(probeAt)}`,
+    disabled: ` (${disabledReason ?? ''})`,
+  };
+  return color(stateColors[state], state) + more[state];
+}
+
+function listCommand(): Command {
+  return command('list', 'All endpoints, how they do and what waits for them', 'endpoints list').action(
+    (options: CommonOptions) =>
+      withPool(options, async (pool) => {
+        const endpoints = await listEndpoints(pool);
+        if (options.json) return printJson(endpoints);
+        printTable(
+          ['id', 'name', 'for', 'groups', 'host', 'format', 'state', 'waiting'],
+          endpoints.map((e) => [
+            e.id,
+            e.name,
+            e.recipientId ?? (e.tenant === null ? 'everybody' : `tenant ${e.tenant}`),
+            e.groups.join(', ') || 'all',
+            e.urlHost,
+            e.format,
+            stateText(e),
+            e.waiting >= 10_000 ? '10000+' : String(e.waiting),
+          ]),
+          'no endpoints; add one with "pg-herald endpoints add"',
+        );
+      }),
+  );
+}
+
+function testCommand(): Command {
+  return command(
+    'test',
+    'Send a signed ping and explain the answer; exit code 1 where it is not accepted',
+    'endpoints test 0199f3a0-7b1c-4000-8000-00000000002a',
+  )
+    .argument('<id>', 'id of an endpoint')
+    .action((id: string, options: CommonOptions) =>
+      withPool(options, async (pool) => {
+        const endpoint = await openEndpoint(endpointId(id), { pool, box: createSecretBox(readSecretKeys()) });
+        if (endpoint === null) throw unknown(id);
+        const egress = createEgress(parseEgress(readEgress()));
+        const answer = await ping(endpoint, { egress, appName: readBrand().appName }).finally(() => egress.close());
+        if (options.json) printJson(answer);
+        else
+          print(
+            `${answer.status === null ? 'no answer' : `HTTP ${answer.status}`} after ${answer.milliseconds} ms: ${answer.explanation} (webhook-id ${answer.messageId})`,
+          );
+        if (!answer.accepted) throw new Unsuccessful();
+      }),
+    );
+}
+
+function rotateCommand(): Command {
+  return command(
+    'rotate',
+    'Give an endpoint a new signing secret; the one before stays valid for a day',
+    'endpoints rotate 0199f3a0-7b1c-4000-8000-00000000002a',
+  )
+    .argument('<id>', 'id of an endpoint')
+    .option('--overlap <time>', 'how long the one before stays valid, for example 2h; 0s after a leak', duration)
+    .action((id: string, options: CommonOptions & { overlap?: number }) =>
+      withPool(options, async (pool) => {
+        const secret = await rotateEndpoint(endpointId(id), {
+          pool,
+          box: createSecretBox(readSecretKeys()),
+          ...(options.overlap !== undefined && { overlapSeconds: options.overlap / 1000 }),
+        });
+        if (secret === null) throw unknown(id);
+        if (options.json) return printJson({ id, secret });
+        printAside('New signing secret, shown only now:');
+        print(secret);
+      }),
+    );
+}
+
+function disableCommand(): Command {
+  return command(
+    'disable',
+    'Switch an endpoint off; what waits for it is held',
+    'endpoints disable 0199f3a0-7b1c-4000-8000-00000000002a',
+  )
+    .argument('<id>', 'id of an endpoint')
+    .action((id: string, options: CommonOptions) =>
+      withPool(options, async (pool) => {
+        const held = await disableEndpoint(pool, endpointId(id));
+        if (held === null) throw unknown(id);
+        if (options.json) return printJson({ id, held });
+        print(`switched off; ${held} ${held === 1 ? 'message is' : 'messages are'} held`);
+      }),
+    );
+}
+
+function enableCommand(): Command {
+  return command(
+    'enable',
+    'Switch an endpoint on with a clean record; what is held for it goes out',
+    'endpoints enable 0199f3a0-7b1c-4000-8000-00000000002a --since 7d',
+  )
+    .argument('<id>', 'id of an endpoint')
+    .option('--since <time>', 'recover: also what failed or was not sent to it in this time, for example 7d', duration)
+    .action((id: string, options: CommonOptions & { since?: number }) =>
+      withPool(options, async (pool) => {
+        const since = options.since === undefined ? undefined : new Date(Date.now() - options.since);
+        const sent = await enableEndpoint(pool, endpointId(id), since);
+        if (sent === null) throw unknown(id);
+        if (options.json) return printJson({ id, sent });
+        print(`switched on; ${sent} ${sent === 1 ? 'message goes' : 'messages go'} out`);
+      }),
+    );
+}
+
+function replayCommand(): Command {
+  return command(
+    'replay',
+    'Send again what an endpoint has had already, under the same ids',
+    'endpoints replay 0199f3a0-7b1c-4000-8000-00000000002a --since 2h',
+  )
+    .argument('<id>', 'id of an endpoint, or of one message')
+    .option('--since <time>', 'with an endpoint: everything of this time, for example 2h', duration)
+    .option('--yes', 'do not ask')
+    .action((id: string, options: CommonOptions & { since?: number; yes?: boolean }) =>
+      withPool(options, async (pool) => {
+        if (options.since === undefined) return replayOne(pool, id, options);
+        const since = new Date(Date.now() - options.since);
+        if (!(await listEndpoints(pool)).some((endpoint) => endpoint.id === endpointId(id))) throw unknown(id);
+        await confirm(`Send everything since ${timeText(since)} UTC again?`, options);
+        const sent = await replayEndpoint(pool, id, since);
+        if (options.json) return printJson({ id, sent });
+        print(`${sent} ${sent === 1 ? 'message goes' : 'messages go'} out again`);
+      }),
+    );
+}
+
+async function replayOne(pool: Pool, id: string, options: CommonOptions): Promise<void> {
+  const answer = await replayMessage(pool, endpointId(id));
+  if (answer === null) throw new UsageError(`no message "${id}"; for a whole endpoint add --since`);
+  if (options.json) printJson({ id, ...answer });
+  else
+    print(answer.retried ? 'goes out again' : `stays ${answer.status}: it is under way, or its secret labels are gone`);
+  if (!answer.retried) throw new Unsuccessful();
+}
+
+function endpointId(text: string): string {
+  if (!/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text))
+    throw new UsageError(`"${text}" is no id; see "pg-herald endpoints list"`);
+  return text;
+}
+
+function unknown(id: string): UsageError {
+  return new UsageError(`no endpoint "${id}"; see "pg-herald endpoints list"`);
+}
