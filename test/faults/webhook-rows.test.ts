@@ -1,0 +1,144 @@
+/** Faults of endpoints that are rows, through a real worker: 66, 71, 77 and 78. */
+import { Webhook } from 'standardwebhooks';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import type { Worker } from '../../src/delivery/worker.ts';
+import { rotateEndpoint } from '../../src/dispatch/webhook/endpoints/registry.ts';
+import { webhook } from '../../src/dispatch/webhook/webhook.ts';
+import { createSecretBox } from '../../src/secrets.ts';
+import { addEndpoint, box } from '../dispatch/webhook/endpoints/table.ts';
+import { secret } from '../dispatch/support.ts';
+import { greetingFile, keepingLogger, putTemplates, testWorker } from '../support/application.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { type Answer, startHttpServer, type TestHttpServer } from '../support/http-server.ts';
+import { until } from '../support/wait.ts';
+
+let database: TestDatabase;
+let receiver: TestHttpServer;
+let answer: Answer = {};
+let worker: Worker | null = null;
+const logger = keepingLogger();
+beforeAll(async () => {
+  [database, receiver] = await Promise.all([createTestDatabase(), startHttpServer({ answer: () => answer })]);
+  await putTemplates(database.pool, { greeting: greetingFile });
+});
+afterEach(async () => {
+  await worker?.stop();
+  worker = null;
+  answer = {};
+  receiver.clear();
+  await database.pool.query('TRUNCATE herald.message, herald.attempt, herald.endpoint; DELETE FROM herald_queue.job');
+});
+afterAll(async () => {
+  await receiver.close();
+  await database.close();
+});
+
+async function deliver(secrets = box): Promise<void> {
+  worker = testWorker(database.url, {
+    logger,
+    dispatchers: {
+      webhook: {
+        ...webhook({ endpoints: { secrets }, egress: { allowCidrs: ['127.0.0.1'] } }),
+        retryDelaysSeconds: [1, 1],
+      },
+    },
+  });
+  await worker.start();
+}
+
+async function enqueue(): Promise<string> {
+  const { rows } = await database.pool.query<{ message_id: string }>(
+    `SELECT message_id FROM herald.enqueue('greeting', '{"id": "ada"}', '{"who": "Ada"}', methods => '{webhook}')`,
+  );
+  return rows[0]?.message_id ?? '';
+}
+
+const message = async (id: string) =>
+  (
+    await database.pool.query('SELECT status, reason, detail, charged, attempts FROM herald.message WHERE id = $1', [
+      id,
+    ])
+  ).rows[0];
+const becomes = (id: string, status: string) =>
+  until(async () => (await message(id)).status === status, { timeoutMs: 15_000 });
+
+test('66 five days without a success switch an endpoint off; what waits is held, nothing is deleted', async () => {
+  const id = await addEndpoint(
+    database.pool,
+    { url: receiver.url, secret },
+    { failing_since: new Date(Date.now() - 5.1 * 86_400_000), failures: 30 },
+  );
+  answer = { status: 500 };
+  const failing = await enqueue();
+  await deliver();
+  await until(
+    async () =>
+      (await database.pool.query('SELECT FROM herald.endpoint WHERE disabled_reason = $1', ['failing'])).rowCount === 1,
+    {
+      timeoutMs: 15_000,
+    },
+  );
+  await becomes(failing, 'held');
+  expect(await message(failing)).toMatchObject({ reason: 'gone', detail: 'endpoint disabled' });
+  expect((await message(await enqueue())).reason).toBe('endpoint_disabled');
+  expect((await database.pool.query('SELECT FROM herald.endpoint WHERE id = $1', [id])).rowCount).toBe(1);
+});
+
+test('71 a secret that is rotated between two attempts: the retry verifies with either', async () => {
+  const id = await addEndpoint(database.pool, { url: receiver.url, secret });
+  answer = { status: 503 };
+  const sent = await enqueue();
+  await deliver();
+  await receiver.waitFor(1);
+  const second = (await rotateEndpoint(id, { pool: database.pool, box })) ?? '';
+  answer = {};
+  await becomes(sent, 'sent');
+  const last = receiver.received().at(-1);
+  const headers = last?.headers as Record<string, string>;
+  for (const either of [secret, second]) new Webhook(either).verify(String(last?.body), headers);
+});
+
+test('77 an endpoint that is switched off or deleted while its messages wait is never called', async () => {
+  const off = await addEndpoint(database.pool, { url: receiver.url, secret });
+  const deleted = await addEndpoint(database.pool, { url: receiver.url, secret });
+  await enqueue();
+  await database.pool.query(
+    `UPDATE herald.endpoint SET disabled_at = now(), disabled_reason = 'operator' WHERE id = $1`,
+    [off],
+  );
+  await database.pool.query('DELETE FROM herald.endpoint WHERE id = $1', [deleted]);
+  await deliver();
+  const states = async () =>
+    (await database.pool.query('SELECT status, detail, charged FROM herald.message ORDER BY status')).rows;
+  await until(async () => (await states()).every(({ status }) => status === 'failed' || status === 'held'), {
+    timeoutMs: 15_000,
+  });
+  expect(await states()).toMatchObject([
+    { status: 'failed', detail: 'endpoint deleted' },
+    { status: 'held', detail: 'endpoint disabled', charged: 0 },
+  ]);
+  expect(receiver.count()).toBe(0);
+});
+
+test('78 a worker without the key says so loudly, charges nothing, and the message goes out once the key is there', async () => {
+  await addEndpoint(database.pool, { url: receiver.url, secret });
+  const sent = await enqueue();
+  await deliver(createSecretBox([Buffer.alloc(32, 9).toString('base64')]));
+  await until(async () => (await message(sent)).detail === 'cannot decrypt the settings of the endpoint', {
+    timeoutMs: 15_000,
+  });
+  expect(await message(sent)).toMatchObject({ status: 'pending', charged: 0 });
+  expect(logger.lines).toContainEqual(
+    expect.objectContaining({
+      level: 'error',
+      message: expect.stringMatching(/an endpoint cannot be used: .*the key "[0-9a-f]{8}"/),
+    }),
+  );
+  expect(receiver.count()).toBe(0);
+  await worker?.stop();
+  await deliver();
+  await database.pool.query('SELECT herald.wake(ARRAY(SELECT id FROM herald.message))');
+  await database.pool.query('UPDATE herald.message SET next_attempt_at = now()');
+  await database.pool.query('SELECT herald.wake(ARRAY(SELECT id FROM herald.message))');
+  await becomes(sent, 'sent');
+});
