@@ -45,6 +45,7 @@ export interface PumpServices extends DeliveryServices {
 
 /** Messages leased at once: while one half of a large worker's slots is being filled, the other half works. */
 const largestLease = 500;
+const furthestReach = 16;
 /** How long a dispatcher may go on after its signal was aborted. */
 const abortGraceMs = 20_000;
 
@@ -65,6 +66,8 @@ export function createPump(services: PumpServices): Pump {
   /** There may be due jobs: something woke us, or the last lease came back full. */
   let more = false;
   let drained: (() => void) | null = null;
+  /** Jobs leased for each free slot. */
+  let reach = 1;
 
   // A slot is free when its dispatch has ended, so that the next messages are leased while results are being recorded; but
   // no more results may wait than there are slots, because a crash makes every one of them a possible second mail.
@@ -79,13 +82,17 @@ export function createPump(services: PumpServices): Pump {
   /** Gives back what its receiver cannot take now, before an attempt is opened for it. */
   async function admitted(jobs: readonly PrioritizedJob[]): Promise<readonly LeasedJob[]> {
     const later = await dispatcher.admit?.(jobs.map((job) => job.id));
-    if (later === undefined || later.size === 0) return jobs;
-    const waiting = jobs.flatMap((job) => {
-      const startAfter = later.get(job.id);
-      return startAfter === undefined ? [] : [{ ...job, startAfter }];
-    });
+    if (later === undefined || (later.size === 0 && reach === 1)) return jobs;
+    const free = concurrency - dispatching;
+    const going = jobs.filter((job) => !later.has(job.id)).slice(0, free);
+    const goes = new Set(going);
+    // What was admitted and finds no slot comes again in a moment.
+    const soon = new Date(Date.now() + 1000);
+    const waiting = jobs.flatMap((job) => (goes.has(job) ? [] : [{ ...job, startAfter: later.get(job.id) ?? soon }]));
     await queue.postpone(method, waiting);
-    return jobs.filter((job) => !later.has(job.id));
+    // Where most are given back, the next lease is larger: a backlog of a dead receiver must not hold up those behind it.
+    reach = going.length * 2 < jobs.length ? Math.min(reach * 2, furthestReach) : 1;
+    return going;
   }
 
   async function beginAndFly(jobs: readonly LeasedJob[]): Promise<void> {
@@ -187,7 +194,7 @@ export function createPump(services: PumpServices): Pump {
   async function loop(): Promise<void> {
     while (more && hasRoom() && !stopped && pausedAt === null) {
       more = false;
-      const wanted = Math.min(concurrency - dispatching, largestLease);
+      const wanted = Math.min((concurrency - dispatching) * reach, largestLease);
       try {
         if ((await lease(wanted)) === wanted) more = true;
       } catch (error) {
