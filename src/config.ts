@@ -89,6 +89,8 @@ function readSmtp(environment: Environment): SmtpOptions | null {
   const user = environment.HERALD_SMTP_USER;
   const passwordFile = environment.HERALD_SMTP_PASSWORD_FILE;
   const password = environment.HERALD_SMTP_PASSWORD;
+  const minTlsVersion = oneOf('HERALD_SMTP_MIN_TLS', ['TLSv1.2', 'TLSv1.3'] as const, environment);
+  const proxy = secretOf('HERALD_SMTP_PROXY', environment);
   const maxConnections = number('HERALD_SMTP_MAX_CONNECTIONS', { least: 1, most: 100 }, environment);
   return {
     host,
@@ -100,11 +102,27 @@ function readSmtp(environment: Environment): SmtpOptions | null {
       auth: { user, ...(passwordFile ? { passwordFile } : { password: password ?? missing('HERALD_SMTP_PASSWORD') }) },
     }),
     ...(environment.HERALD_SMTP_CA_FILE && { caFile: environment.HERALD_SMTP_CA_FILE }),
+    ...(environment.HERALD_SMTP_CERT_FILE && { certFile: environment.HERALD_SMTP_CERT_FILE }),
+    ...(environment.HERALD_SMTP_KEY_FILE && { keyFile: environment.HERALD_SMTP_KEY_FILE }),
+    ...(minTlsVersion !== null && { minTlsVersion }),
+    ...readDkim(environment),
+    ...(proxy !== null && { proxy }),
     ...(environment.HERALD_SMTP_ENVELOPE_FROM && { envelopeFrom: environment.HERALD_SMTP_ENVELOPE_FROM }),
     ...(environment.HERALD_SMTP_REPLY_TO && { replyTo: { address: environment.HERALD_SMTP_REPLY_TO } }),
     ...(environment.HERALD_SMTP_EHLO_NAME && { ehloName: environment.HERALD_SMTP_EHLO_NAME }),
     ...(maxConnections !== null && { maxConnections }),
   };
+}
+
+/** All three variables, or none. */
+function readDkim(environment: Environment): Pick<SmtpOptions, 'dkim'> {
+  const names = ['HERALD_SMTP_DKIM_DOMAIN', 'HERALD_SMTP_DKIM_SELECTOR', 'HERALD_SMTP_DKIM_KEY_FILE'] as const;
+  const [domain, selector, keyFile] = names.map((name) => environment[name]);
+  if (domain && selector && keyFile) return { dkim: { domain, selector, keyFile } };
+  const absent = names.find((name) => !environment[name]);
+  if (absent !== undefined && (domain || selector || keyFile))
+    throw new ConfigurationError(absent, `is not set; DKIM needs ${names.join(', ')}`);
+  return {};
 }
 
 function readWebhook(environment: Environment): WebhookOptions {

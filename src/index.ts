@@ -45,11 +45,12 @@ export {
   type Herald,
   type HeraldOptions,
 } from './enqueue/enqueue.ts';
-export type { Attachment, Notification, NotificationOptions } from './enqueue/notification.ts';
+export type { Notification, NotificationOptions } from './enqueue/notification.ts';
 export type { EffectivePreference, Preference } from './enqueue/preferences.ts';
 export { ConfigurationError, InvalidNotificationError, type Issue } from './errors.ts';
 export {
   type Action,
+  type Attachment,
   type Brand,
   type JsonValue,
   type Logger,

@@ -104,6 +104,15 @@ export interface Action {
   readonly url: string;
 }
 
+/** A file of a notification, stored once whatever the number of recipients. */
+export interface Attachment {
+  /** As the recipient sees it: one line of 200 characters at most, without slashes. */
+  readonly name: string;
+  /** For example `application/pdf`. */
+  readonly contentType: string;
+  readonly content: Uint8Array;
+}
+
 /** What a template version and a message make together. Pure: the same input gives the same bytes. */
 export interface RenderedContent {
   /** One line of plain text; the subject of a mail. */

@@ -30,6 +30,9 @@ export interface OpenMessage {
   readonly dedupeKey: string | null;
   readonly createdAt: Date;
   readonly expiresAt: Date | null;
+  readonly notificationId: string;
+  /** How many files travel along. */
+  readonly attachments: number;
   readonly traceContext: Record<string, string> | null;
 }
 
@@ -96,16 +99,17 @@ WITH locked AS MATERIALIZED (
   WHERE m.id = j.id AND j.verdict = 'go'
   RETURNING m.id, m.attempts, m.charged, m.max_attempts, m.unknown, m.template, m.template_version, j."group", j.sender, m.recipient, m.labels,
     m.secrets, m.data, m.actions, m.targets, m.endpoint_id, m.tenant, m.group_key, m.unsubscribe_url, m.dedupe_key, m.created_at, m.expires_at,
-    m.trace_context
+    m.trace_context, m.notification_id, m.attachments
 )
 SELECT 'go' AS verdict, id, NULL AS status, NULL AS priority, NULL AS "nextAttemptAt", attempts AS attempt, charged, max_attempts AS "maxAttempts",
   unknown, template, template_version AS "templateVersion", "group", sender, recipient, labels, secrets, data, actions, targets,
   endpoint_id AS "endpointId", tenant, group_key AS "groupKey", unsubscribe_url AS "unsubscribeUrl", dedupe_key AS "dedupeKey",
-  created_at AS "createdAt", expires_at AS "expiresAt", trace_context AS "traceContext"
+  created_at AS "createdAt", expires_at AS "expiresAt", trace_context AS "traceContext",
+  notification_id AS "notificationId", attachments
 FROM opened
 UNION ALL
 SELECT CASE j.verdict WHEN 'later' THEN 'later' ELSE 'settled' END, j.id, coalesce(s.status, j.status), j.priority, j.next_attempt_at,
-  NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+  NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
 FROM judged j LEFT JOIN stopped s USING (id)
 WHERE j.verdict <> 'go'`;
 

@@ -1,9 +1,11 @@
 /** One message's way through a worker, once its attempt is open: render -> dispatch, then verdict -> settle. */
+import type { Database } from '../database/statements.ts';
 import type { Delivery, Dispatcher, DispatchResult } from '../dispatch/dispatcher.ts';
 import { ConfigurationError } from '../errors.ts';
-import type { Brand, Logger } from '../notification.ts';
+import type { Attachment, Brand, Logger } from '../notification.ts';
 import { codeOf, type LeasedJob } from '../queue.ts';
 import { RenderError, type Renderer, type TemplateTexts } from '../templates/render.ts';
+import { attachmentsOf } from './attachments.ts';
 import type { OpenMessage } from './begin.ts';
 import type { Settler } from './settler.ts';
 import { verdictOf } from './verdict.ts';
@@ -13,6 +15,7 @@ export interface DeliveryServices {
   readonly method: string;
   readonly worker: string;
   readonly dispatcher: Dispatcher;
+  readonly database: Database;
   readonly versions: TemplateVersions;
   readonly renderer: Renderer;
   readonly settler: Settler;
@@ -65,15 +68,20 @@ export async function record(attempt: Attempt, ended: Ended, services: DeliveryS
 async function renderAndDispatch(attempt: Attempt, services: DeliveryServices): Promise<DispatchResult> {
   const { message, signal } = attempt;
   let template: TemplateTexts;
+  let attachments: readonly Attachment[] = [];
   try {
     template = await services.versions.textsOf(message.template, message.templateVersion);
+    if (message.attachments > 0 && services.dispatcher.takesAttachments)
+      attachments = await attachmentsOf(services.database, message.notificationId);
   } catch (error) {
-    services.logger.error({ messageId: message.id, code: codeOf(error) }, 'cannot read the template version');
-    const detail = 'the template version could not be read';
+    services.logger.error({ messageId: message.id, code: codeOf(error) }, 'cannot read what the message is made of');
+    const detail = 'the template version or an attachment could not be read';
     return { outcome: 'retry', reason: 'internal', detail, fault: 'message-uncharged', retryAfterSeconds: 5 };
   }
   try {
-    const delivery = deliveryOf(message, template, services);
+    const delivery = { ...deliveryOf(message, template, services), attachments };
+    if (services.dispatcher.takesAttachments && attachments.length < message.attachments)
+      return { outcome: 'failed', reason: 'internal', detail: 'an attachment is gone' };
     return await Promise.race([
       services.dispatcher.dispatch(delivery, { signal, logger: services.logger }),
       attempt.gaveUp,

@@ -4,7 +4,6 @@
  * the slowest message of a batch before it fetches again.)
  */
 import { randomUUID } from 'node:crypto';
-import type { Database } from '../database/statements.ts';
 import type { DispatchResult } from '../dispatch/dispatcher.ts';
 import { pauseForFault, resumeAfterProbe } from '../operate/pause.ts';
 import { countAddressFault } from '../operate/suppressions.ts';
@@ -39,7 +38,6 @@ interface Flight {
 }
 
 export interface PumpServices extends DeliveryServices {
-  readonly database: Database;
   readonly queue: Queue;
 }
 

@@ -3,7 +3,16 @@
  * outside world and says what came of it. It never throws for an expected failure: failure is a value.
  */
 import type { Pool } from 'pg';
-import type { Brand, JsonValue, Logger, Outcome, Reason, Recipient, RenderedContent } from '../notification.ts';
+import type {
+  Attachment,
+  Brand,
+  JsonValue,
+  Logger,
+  Outcome,
+  Reason,
+  Recipient,
+  RenderedContent,
+} from '../notification.ts';
 
 /** One message on its way, with everything a dispatcher may use. The same for every attempt but `attempt`. */
 export interface Delivery {
@@ -31,6 +40,8 @@ export interface Delivery {
   readonly dedupeKey: string | null;
   /** Absolute https URL for one-click unsubscription (RFC 8058), if the message carries one. */
   readonly unsubscribeUrl: string | null;
+  /** Files that travel along; only where the dispatcher says that it takes them. */
+  readonly attachments?: readonly Attachment[];
   /** Webhook endpoint the message was addressed to; null: the dispatcher's default. */
   readonly endpointId: string | null;
 }
@@ -98,6 +109,8 @@ export interface Dispatcher {
    * what this dispatcher is given. Default false.
    */
   readonly withholdSecrets?: boolean;
+  /** Whether it can carry files; others are not given any. Default false. */
+  readonly takesAttachments?: boolean;
   /** Checks settings and opens what is shared. Throws ConfigurationError. Called once, before the first dispatch. */
   start?(services: DispatcherServices): Promise<void>;
   /**

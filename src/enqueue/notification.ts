@@ -1,7 +1,7 @@
 /** Checks the input of `enqueue` before anything is written, and turns it into what the SQL function takes. */
 import * as v from 'valibot';
 import { InvalidNotificationError, type Issue } from '../errors.ts';
-import type { Action, JsonValue, Recipient } from '../notification.ts';
+import type { Attachment, Action, JsonValue, Recipient } from '../notification.ts';
 import { type DataOf, type LabelsOf, type Template, validateInput } from '../templates/define.ts';
 import { jsonFault, longestNotification, storableJson } from './json.ts';
 
@@ -47,15 +47,6 @@ export interface NotificationOptions {
   readonly attachments?: readonly Attachment[];
   /** W3C trace context of the caller, carried to the delivery. */
   readonly traceContext?: Readonly<Record<string, string>>;
-}
-
-/** A file of a notification, stored once whatever the number of recipients. */
-export interface Attachment {
-  /** As the recipient sees it: one line of 200 characters at most, without slashes. */
-  readonly name: string;
-  /** For example `application/pdf`. */
-  readonly contentType: string;
-  readonly content: Uint8Array;
 }
 
 /** What `herald.enqueue(jsonb)` reads. */

@@ -38,7 +38,9 @@ export interface SmtpServerOptions {
   readonly tls?: 'none' | 'starttls' | 'required' | 'implicit';
   readonly certificate?: CertificateName;
   /** Log-in that is then required; over plain connections too. */
-  readonly auth?: { readonly user: string; readonly password: string };
+  readonly auth?: { readonly user: string; readonly password: string; readonly methods?: string[] };
+  /** Called for each attempt to log in. */
+  readonly onLogin?: () => void;
   /** Largest message in bytes, announced to the client. */
   readonly maxBytes?: number;
   /** Judges a recipient; `seen` is how often this address was tried before. May take its time. */
@@ -94,13 +96,16 @@ function transport({ tls = 'none', certificate: name = 'localhost' }: SmtpServer
   return tls === 'none' ? { hideSTARTTLS: true } : { ...certificate(name), secure: tls === 'implicit' };
 }
 
-function authentication({ auth }: SmtpServerOptions): SMTPServerOptions {
+function authentication({ auth, onLogin }: SmtpServerOptions): SMTPServerOptions {
   if (!auth) return { authOptional: true };
   return {
     allowInsecureAuth: true,
-    authMethods: ['PLAIN', 'LOGIN'],
-    onAuth: ({ username, password }, _session, answer) => {
-      if (username === auth.user && password === auth.password) return answer(null, { user: username });
+    authMethods: auth.methods ?? ['PLAIN', 'LOGIN'],
+    onAuth: ({ username, password, validatePassword }, _session, answer) => {
+      onLogin?.();
+      // CRAM-MD5 shows no password, it only proves it.
+      const proved = password === undefined ? validatePassword?.(auth.password) === true : password === auth.password;
+      if (username === auth.user && proved) return answer(null, { user: username });
       return answer(refusal({ code: 535, text: '5.7.8 authentication failed' }));
     },
   };

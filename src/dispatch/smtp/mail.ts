@@ -26,6 +26,15 @@ export function mailOf(delivery: Delivery, to: Address, settings: SmtpSettings):
     ...(groupKey !== null && {
       references: `<thread-${createHash('sha256').update(groupKey).digest('hex').slice(0, 16)}@${domain}>`,
     }),
+    ...(delivery.attachments !== undefined &&
+      delivery.attachments.length > 0 && {
+        attachments: delivery.attachments.map(({ name, contentType, content }) => ({
+          filename: name,
+          contentType,
+          content: Buffer.from(content),
+          contentDisposition: 'attachment' as const,
+        })),
+      }),
     headers: {
       'Auto-Submitted': 'auto-generated',
       'X-Auto-Response-Suppress': 'All',

@@ -25,12 +25,28 @@ export interface SmtpOptions {
     readonly user: string;
     readonly password?: string;
     readonly passwordFile?: string;
-    readonly method?: 'PLAIN' | 'LOGIN';
+    /** Default: what the server offers, PLAIN first. */
+    readonly method?: 'PLAIN' | 'LOGIN' | 'CRAM-MD5';
   };
   /** PEM file of the authority that signed the server's certificate, instead of the well-known ones. */
   readonly caFile?: string;
+  /** PEM files of a client certificate and its key. */
+  readonly certFile?: string;
+  readonly keyFile?: string;
+  /** Default `TLSv1.2`. */
+  readonly minTlsVersion?: 'TLSv1.2' | 'TLSv1.3';
   /** Name that the server's certificate must carry; default `host`. */
   readonly servername?: string;
+  /** Signs every mail (RFC 6376). A key that cannot be used stops the method: nothing ever leaves unsigned. */
+  readonly dkim?: {
+    readonly domain: string;
+    /** The public key is the TXT record `<selector>._domainkey.<domain>`. */
+    readonly selector: string;
+    /** PEM of an RSA key of 1,024 bits at least. */
+    readonly keyFile: string;
+  };
+  /** URL of an HTTP (CONNECT) or SOCKS proxy, for example `http://user:password@proxy:3128` or `socks5://proxy:1080`. */
+  readonly proxy?: string;
   /** Author of the mails. */
   readonly from: Mailbox;
   /** Where bounces go; default the author's address. */
@@ -56,6 +72,11 @@ export interface SmtpSettings
   > {
   readonly auth?: SmtpOptions['auth'];
   readonly caFile?: string;
+  readonly certFile?: string;
+  readonly keyFile?: string;
+  readonly minTlsVersion: 'TLSv1.2' | 'TLSv1.3';
+  readonly dkim?: NonNullable<SmtpOptions['dkim']>;
+  readonly proxy?: string;
   readonly servername: string | null;
   readonly from: Mailbox;
   readonly envelopeFrom: string;
@@ -79,6 +100,8 @@ const mailbox = v.strictObject({
 const seconds = (most: number, standard: number) =>
   v.optional(v.pipe(v.number(), v.minValue(1), v.maxValue(most)), standard);
 
+const proxySchemes = ['http:', 'https:', 'socks:', 'socks4:', 'socks4a:', 'socks5:'];
+
 const schema = v.strictObject({
   host: line(255),
   port: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65_535)), 587),
@@ -89,10 +112,26 @@ const schema = v.strictObject({
       user: line(320),
       password: v.optional(v.string()),
       passwordFile: v.optional(line(4096)),
-      method: v.optional(v.picklist(['PLAIN', 'LOGIN'])),
+      method: v.optional(v.picklist(['PLAIN', 'LOGIN', 'CRAM-MD5'])),
     }),
   ),
   caFile: v.optional(line(4096)),
+  certFile: v.optional(line(4096)),
+  keyFile: v.optional(line(4096)),
+  minTlsVersion: v.optional(v.picklist(['TLSv1.2', 'TLSv1.3']), 'TLSv1.2'),
+  dkim: v.optional(
+    v.strictObject({
+      domain: v.pipe(line(253), v.regex(/^[A-Za-z0-9.-]+$/, 'is no domain')),
+      selector: v.pipe(line(63), v.regex(/^[A-Za-z0-9._-]+$/, 'is no selector')),
+      keyFile: line(4096),
+    }),
+  ),
+  proxy: v.optional(
+    v.pipe(
+      line(2048),
+      v.check((text) => URL.canParse(text) && proxySchemes.includes(new URL(text).protocol), 'is no URL of a proxy'),
+    ),
+  ),
   servername: v.optional(line(255)),
   from: mailbox,
   envelopeFrom: v.optional(
@@ -115,7 +154,10 @@ export function parseSmtpOptions(options: SmtpOptions): SmtpSettings {
     const [issue] = parsed.issues;
     throw new ConfigurationError(
       `smtp.${v.getDotPath(issue) ?? ''}`.replace(/\.$/, ''),
-      issue.expected ? `must be ${issue.expected}` : issue.message,
+      // A proxy's URL may hold a password, so no value is repeated.
+      issue.kind === 'schema'
+        ? `must be ${issue.expected ?? 'something else'}`
+        : issue.message.replace(/: Received.*/s, ''),
     );
   }
   const given = parsed.output;
@@ -127,6 +169,8 @@ export function parseSmtpOptions(options: SmtpOptions): SmtpSettings {
     );
   if (given.auth && (given.auth.password === undefined) === (given.auth.passwordFile === undefined))
     throw new ConfigurationError('smtp.auth', 'needs either password or passwordFile');
+  if ((given.certFile === undefined) !== (given.keyFile === undefined))
+    throw new ConfigurationError('smtp.certFile', 'needs certFile and keyFile together');
   const { allowPlaintext: _, ...rest } = given;
   return {
     ...rest,

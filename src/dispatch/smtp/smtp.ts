@@ -1,10 +1,11 @@
 /** The `smtp` method: hands mails to a relay over pooled connections. */
-import { readFileSync } from 'node:fs';
 import nodemailer, { type SendMailOptions } from 'nodemailer';
+import * as socks from 'socks';
 import { parseAddress } from '../../address.ts';
 import { ConfigurationError } from '../../errors.ts';
 import type { Delivery, DispatchContext, Dispatcher, DispatchResult } from '../dispatcher.ts';
 import { classifySmtpFailure, parseReply, type SmtpFailure } from './classify.ts';
+import { readSmtpFiles, type SmtpFiles, stampOf } from './files.ts';
 import { mailOf } from './mail.ts';
 import { parseSmtpOptions, type SmtpOptions, type SmtpSettings } from './options.ts';
 import { type Progress, stateOf, trackStream } from './stream.ts';
@@ -20,27 +21,62 @@ const retryDelaysSeconds = [30, 120, 360, 900, 1800, 3600, 7200, 14_400, ...Arra
  */
 export function smtp(options: SmtpOptions): Dispatcher {
   const settings = parseSmtpOptions(options);
-  let transport: ReturnType<typeof createTransport> | null = null;
+  const relay = createRelay(settings);
   return {
     // Twice the connections: the next message waits at the pool instead of in the database.
     concurrency: settings.maxConnections * 2,
     timeoutSeconds: Math.min(settings.sendTimeoutSeconds + settings.replyTimeoutSeconds + 20, 900),
     retryDelaysSeconds,
+    takesAttachments: true,
     async start() {
-      transport = createTransport(settings);
+      relay.transport();
     },
     async dispatch(delivery, context) {
-      transport ??= createTransport(settings);
+      let transport: Transport;
+      try {
+        transport = relay.transport();
+      } catch (error) {
+        if (!(error instanceof ConfigurationError)) throw error;
+        return { outcome: 'retry', reason: 'misconfigured', detail: error.message, fault: 'method' };
+      }
       return send(transport, delivery, { settings, context });
     },
     async close() {
-      transport?.close();
+      relay.close();
     },
   };
 }
 
-function createTransport(settings: SmtpSettings) {
-  const { tls, auth, caFile, servername } = settings;
+type Transport = ReturnType<typeof createTransport>;
+
+/** How often the files are looked at. */
+const lookMs = 1000;
+
+/** The pool of connections; a new one when a file has changed. What is under way ends on the old one. */
+function createRelay(settings: SmtpSettings) {
+  let current: { readonly transport: Transport; readonly stamp: string } | null = null;
+  let lookedAt = 0;
+  return {
+    /** @throws {ConfigurationError} */
+    transport(): Transport {
+      const now = performance.now();
+      if (current !== null && now - lookedAt < lookMs) return current.transport;
+      lookedAt = now;
+      const stamp = stampOf(settings);
+      if (current?.stamp === stamp) return current.transport;
+      const before = current;
+      current = null;
+      before?.transport.close();
+      current = { transport: createTransport(settings, readSmtpFiles(settings)), stamp };
+      return current.transport;
+    },
+    close: () => current?.transport.close(),
+  };
+}
+
+function createTransport(settings: SmtpSettings, files: SmtpFiles) {
+  const { tls, auth, servername, dkim } = settings;
+  const { ca, cert, key, dkimKey } = files;
   const transport = nodemailer.createTransport({
     pool: true,
     host: settings.host,
@@ -50,15 +86,24 @@ function createTransport(settings: SmtpSettings) {
     requireTLS: tls === 'starttls',
     ignoreTLS: tls === 'none',
     tls: {
-      minVersion: 'TLSv1.2',
+      minVersion: settings.minTlsVersion,
       ...(servername !== null && { servername }),
-      ...(caFile !== undefined && { ca: readSetting('smtp.caFile', caFile) }),
+      ...(ca !== undefined && { ca }),
+      ...(cert !== undefined && { cert }),
+      ...(key !== undefined && { key }),
     },
     ...(auth && {
-      auth: { user: auth.user, pass: passwordOf(auth), ...(auth.method && { method: auth.method }) },
+      auth: {
+        user: auth.user,
+        pass: auth.password ?? files.password ?? '',
+        ...(auth.method && { method: auth.method }),
+      },
       ...(auth.method && { authMethod: auth.method }),
       forceAuth: true,
     }),
+    ...(dkim !== undefined &&
+      dkimKey !== undefined && { dkim: { domainName: dkim.domain, keySelector: dkim.selector, privateKey: dkimKey } }),
+    ...(settings.proxy !== undefined && { proxy: settings.proxy }),
     maxConnections: settings.maxConnections,
     maxMessages: 100,
     // One more try when a kept connection turns out to be closed before a byte of the message was sent; the default of 5 hammers a closing server.
@@ -73,6 +118,8 @@ function createTransport(settings: SmtpSettings) {
     disableFileAccess: true,
     disableUrlAccess: true,
   });
+  // nodemailer brings the HTTP proxy itself, SOCKS by this package.
+  transport.set('proxy_socks_module', socks);
   transport.use('stream', trackStream);
   return transport;
 }
@@ -82,11 +129,7 @@ interface Sending {
   readonly context: DispatchContext;
 }
 
-async function send(
-  transport: ReturnType<typeof createTransport>,
-  delivery: Delivery,
-  { settings, context }: Sending,
-): Promise<DispatchResult> {
+async function send(transport: Transport, delivery: Delivery, { settings, context }: Sending): Promise<DispatchResult> {
   const { email } = delivery.recipient;
   if (email === undefined)
     return { outcome: 'failed', reason: 'no_address', detail: 'the recipient has no e-mail address' };
@@ -141,16 +184,4 @@ function failureOf(error: unknown, stream: SmtpFailure['stream'], aborted: SmtpF
     stream,
     ...(aborted !== undefined && { aborted }),
   };
-}
-
-function passwordOf(auth: NonNullable<SmtpSettings['auth']>): string {
-  return auth.password ?? readSetting('smtp.auth.passwordFile', auth.passwordFile ?? '').replace(/\r?\n$/, '');
-}
-
-function readSetting(setting: string, path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    throw new ConfigurationError(setting, `cannot read ${path} (${(error as NodeJS.ErrnoException).code ?? 'error'})`);
-  }
 }

@@ -211,3 +211,24 @@ describe('options', () => {
     );
   });
 });
+
+describe('attachments', () => {
+  const file = {
+    name: 'Rechnung "Nr. 7" \u2013 Zoë.pdf',
+    contentType: 'application/pdf',
+    content: Buffer.from('%PDF-1.7 7'),
+  };
+
+  test('arrive with their names and bytes, the same on every attempt', async () => {
+    const { relay, send } = await setUp();
+    await send({ attachments: [file] });
+    await send({ attachments: [file], attempt: 2 });
+    const [first, second] = relay.received();
+    expect(String(first?.raw)).toBe(String(second?.raw));
+    const parsed = await first?.parsed();
+    expect(parsed?.attachments).toMatchObject([
+      { filename: file.name, contentType: 'application/pdf', contentDisposition: 'attachment', content: file.content },
+    ]);
+    expect(parsed?.text).toContain('Your workspace dev-box');
+  });
+});

@@ -1,0 +1,63 @@
+/** A file from the caller's transaction to the mail, and its end. */
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { smtp } from '../../src/dispatch/smtp/smtp.ts';
+import { createHerald } from '../../src/enqueue/enqueue.ts';
+import { purge } from '../../src/operate/purge.ts';
+import { greeting, greetingFile, putTemplates, scriptedDispatcher, testWorker } from '../support/application.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { startSmtpServer, type TestSmtpServer } from '../support/smtp-server.ts';
+import { until } from '../support/wait.ts';
+
+let database: TestDatabase;
+let relay: TestSmtpServer;
+beforeAll(async () => {
+  [database, relay] = await Promise.all([createTestDatabase(), startSmtpServer()]);
+  await putTemplates(database.pool, { greeting: greetingFile });
+});
+afterAll(async () => {
+  await relay.close();
+  await database.close();
+});
+
+const content = Buffer.from([0, 255, 13, 10, 46, 13, 10, 128, ...Buffer.from('%PDF')]);
+
+test('a file reaches every recipient by mail, no other method, and is deleted with its last message', async () => {
+  const herald = createHerald();
+  const { pool } = database;
+  const webhook = scriptedDispatcher();
+  await herald.enqueue(pool, greeting, {
+    to: [
+      { id: 'a', email: 'a@example.com' },
+      { id: 'b', email: 'b@example.com' },
+    ],
+    labels: { who: 'you' },
+    methods: ['smtp', 'webhook'],
+    attachments: [{ name: 'plan.pdf', contentType: 'application/pdf', content }],
+  });
+  const from = { address: 'noreply@acme.example' };
+  const worker = testWorker(database.url, {
+    dispatchers: { smtp: smtp({ host: '127.0.0.1', port: relay.port, tls: 'none', from }), webhook },
+  });
+  await worker.start();
+  try {
+    await relay.waitFor(2);
+    await until(async () => (await pool.query(`SELECT FROM herald.message WHERE status = 'sent'`)).rowCount === 4);
+  } finally {
+    await worker.stop();
+  }
+  for (const mail of relay.received())
+    expect((await mail.parsed()).attachments).toMatchObject([{ filename: 'plan.pdf', content }]);
+  expect(webhook.deliveries.map(({ attachments }) => attachments)).toEqual([[], []]);
+  const files = async () => (await pool.query('SELECT FROM herald.attachment')).rowCount;
+  await pool.query(
+    `UPDATE herald.message SET created_at = created_at - interval '2 days', settled_at = settled_at - interval '2 days' WHERE recipient_id = 'a'`,
+  );
+  const before = new Date(Date.now() - 86_400_000);
+  expect(await purge(pool, { before })).toBe(2);
+  expect(await files()).toBe(1);
+  await pool.query(
+    `UPDATE herald.message SET created_at = created_at - interval '2 days', settled_at = settled_at - interval '2 days'`,
+  );
+  expect(await purge(pool, { before })).toBe(2);
+  expect(await files()).toBe(0);
+});
