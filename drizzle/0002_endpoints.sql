@@ -59,15 +59,6 @@ CREATE TABLE "herald"."endpoint" (
 	CONSTRAINT "endpoint_disabled_reason" CHECK ("herald"."endpoint"."disabled_reason" in ('operator', 'gone', 'unusable', 'failing'))
 );
 --> statement-breakpoint
-CREATE TABLE "herald"."tally" (
-	"minute" timestamp with time zone NOT NULL,
-	"method" text NOT NULL,
-	"outcome" text NOT NULL,
-	"reason" text DEFAULT '' NOT NULL,
-	"count" bigint NOT NULL,
-	CONSTRAINT "tally_minute_method_outcome_reason_pk" PRIMARY KEY("minute","method","outcome","reason")
-);
---> statement-breakpoint
 ALTER TABLE "herald"."message" ADD COLUMN "attachments" smallint DEFAULT 0 NOT NULL;--> statement-breakpoint
 CREATE INDEX "audit_at" ON "herald"."audit" USING btree ("at","id");--> statement-breakpoint
 CREATE INDEX "audit_subject" ON "herald"."audit" USING btree ("subject","at");--> statement-breakpoint

@@ -410,6 +410,4 @@ ALTER TABLE herald.method SET (fillfactor = 50);
 --> statement-breakpoint
 ALTER TABLE herald.endpoint SET (fillfactor = 50);
 --> statement-breakpoint
-ALTER TABLE herald.tally SET (fillfactor = 50);
---> statement-breakpoint
 ALTER TABLE herald.rate_bucket SET (fillfactor = 50);

@@ -6,6 +6,7 @@ import { parseEgress } from '../dispatch/egress/options.ts';
 import { addEndpoint, type NewEndpoint } from '../dispatch/webhook/endpoints/registry.ts';
 import { formatNames, type FormatName } from '../dispatch/webhook/formats/format.ts';
 import { createSecretBox } from '../secrets.ts';
+import { audit } from './audit.ts';
 import { collect, type CommonOptions, command, keyValue, positiveInteger, withPool } from './command.ts';
 import { print, printAside, printJson, UsageError } from './output.ts';
 
@@ -63,6 +64,7 @@ export function addEndpointCommand(): Command {
         try {
           const endpoint = await newEndpoint(url, options);
           const added = await addEndpoint(endpoint, { pool, box: createSecretBox(readSecretKeys()), egress });
+          await audit(pool, { action: 'endpoints add', subject: added.id });
           if (options.json) return printJson(added);
           print(added.id);
           if (added.secret !== null) {

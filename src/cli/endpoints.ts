@@ -16,6 +16,7 @@ import {
 } from '../dispatch/webhook/endpoints/registry.ts';
 import { createSecretBox } from '../secrets.ts';
 import { addEndpointCommand } from './add-endpoint.ts';
+import { audit } from './audit.ts';
 import { type CommonOptions, command, confirm, duration, withPool } from './command.ts';
 import { color, print, printAside, printJson, printTable, timeText, Unsuccessful, UsageError } from './output.ts';
 
@@ -106,6 +107,7 @@ function rotateCommand(): Command {
           ...(options.overlap !== undefined && { overlapSeconds: options.overlap / 1000 }),
         });
         if (secret === null) throw unknown(id);
+        await audit(pool, { action: 'endpoints rotate', subject: id });
         if (options.json) return printJson({ id, secret });
         printAside('New signing secret, shown only now:');
         print(secret);
@@ -124,6 +126,7 @@ function disableCommand(): Command {
       withPool(options, async (pool) => {
         const held = await disableEndpoint(pool, endpointId(id));
         if (held === null) throw unknown(id);
+        await audit(pool, { action: 'endpoints disable', subject: id, detail: { held } });
         if (options.json) return printJson({ id, held });
         print(`switched off; ${held} ${held === 1 ? 'message is' : 'messages are'} held`);
       }),
@@ -143,6 +146,7 @@ function enableCommand(): Command {
         const since = options.since === undefined ? undefined : new Date(Date.now() - options.since);
         const sent = await enableEndpoint(pool, endpointId(id), since);
         if (sent === null) throw unknown(id);
+        await audit(pool, { action: 'endpoints enable', subject: id, detail: { sent } });
         if (options.json) return printJson({ id, sent });
         print(`switched on; ${sent} ${sent === 1 ? 'message goes' : 'messages go'} out`);
       }),
@@ -165,6 +169,7 @@ function replayCommand(): Command {
         if (!(await listEndpoints(pool)).some((endpoint) => endpoint.id === endpointId(id))) throw unknown(id);
         await confirm(`Send everything since ${timeText(since)} UTC again?`, options);
         const sent = await replayEndpoint(pool, id, since);
+        await audit(pool, { action: 'endpoints replay', subject: id, detail: { sent, since: since.toISOString() } });
         if (options.json) return printJson({ id, sent });
         print(`${sent} ${sent === 1 ? 'message goes' : 'messages go'} out again`);
       }),
@@ -174,6 +179,7 @@ function replayCommand(): Command {
 async function replayOne(pool: Pool, id: string, options: CommonOptions): Promise<void> {
   const answer = await replayMessage(pool, endpointId(id));
   if (answer === null) throw new UsageError(`no message "${id}"; for a whole endpoint add --since`);
+  if (answer.retried) await audit(pool, { action: 'endpoints replay', subject: id });
   if (options.json) printJson({ id, ...answer });
   else
     print(answer.retried ? 'goes out again' : `stays ${answer.status}: it is under way, or its secret labels are gone`);

@@ -23,6 +23,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   preferences: async () => (await import('./operate.ts')).preferencesCommand(),
   suppressions: async () => (await import('./operate.ts')).suppressionsCommand(),
   endpoints: async () => (await import('./endpoints.ts')).endpointsCommand(),
+  audit: async () => (await import('./audit.ts')).auditCommand(),
   purge: async () => (await import('./operate.ts')).purgeCommand(),
 };
 

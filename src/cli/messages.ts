@@ -11,6 +11,7 @@ import {
   showMessage,
 } from '../operate/messages.ts';
 import { explain } from '../operate/why.ts';
+import { audit } from './audit.ts';
 import {
   type CommonOptions,
   command,
@@ -206,6 +207,7 @@ export function retryCommand(): Command {
     withPool(options, async (pool) => {
       const selected = await selectIds(pool, { ids, options, verb: 'Retry' });
       const answers = await retryMessages(pool, selected);
+      await auditMany(pool, 'retry', { ids, options, count: answers.filter((answer) => answer.retried).length });
       if (options.json) return printJson(answers);
       const stuck = answers.filter((answer) => !answer.retried);
       print(`${answers.length - stuck.length} will be delivered again`);
@@ -232,6 +234,8 @@ export function cancelCommand(): Command {
               ? { target: options.target }
               : { ids: await selectIds(pool, { ids, options, verb: 'Cancel' }) };
         const answers = await cancel(pool, by);
+        const count = answers.filter(({ answer }) => answer === 'cancelled').length;
+        await auditMany(pool, 'cancel', { ids, options, count });
         if (options.json) return printJson(answers);
         printTable(
           ['message', 'answer'],
@@ -250,6 +254,7 @@ export function holdCommand(): Command {
   ).action((ids: string[], options: SelectionOptions) =>
     withPool(options, async (pool) => {
       const held = await holdMessages(pool, await selectIds(pool, { ids, options, verb: 'Hold' }));
+      await auditMany(pool, 'hold', { ids, options, count: held });
       if (options.json) return printJson({ held });
       print(`${held} held`);
     }),
@@ -266,8 +271,30 @@ export function releaseCommand(): Command {
           verb: 'Release',
         });
         const answers = (await retryMessages(pool, selected)).filter((answer) => answer.retried);
+        await auditMany(pool, 'release', { ids, options, count: answers.length });
         if (options.json) return printJson({ released: answers.length });
         print(`${answers.length} released`);
       }),
   );
+}
+
+/** One entry for one message, one with the count for many. A condition may name a recipient, so values are left out. */
+async function auditMany(
+  pool: Pool,
+  action: string,
+  {
+    ids,
+    options,
+    count,
+  }: { readonly ids: readonly string[]; readonly options: SelectionOptions; readonly count: number },
+): Promise<void> {
+  const where = (options.where ?? [])
+    .flatMap((text) => text.trim().split(/\s+/))
+    .map((word) => word.split('=')[0] ?? '');
+  const [only] = ids;
+  await audit(pool, {
+    action,
+    subject: ids.length === 1 && only !== undefined ? only : null,
+    detail: { count, ...(where.length > 0 && { where }) },
+  });
 }

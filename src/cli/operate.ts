@@ -5,6 +5,7 @@ import { pause, pauses, resume } from '../operate/pause.ts';
 import { purge } from '../operate/purge.ts';
 import { readStatus } from '../operate/status.ts';
 import { listSuppressions, suppress, unsuppress } from '../operate/suppressions.ts';
+import { audit } from './audit.ts';
 import { type CommonOptions, command, confirm, duration, withPool } from './command.ts';
 import { color, print, printAside, printJson, printTable, timeText, Unsuccessful, UsageError } from './output.ts';
 
@@ -47,6 +48,7 @@ export function pauseCommand(): Command {
       withPool(options, async (pool) => {
         if (!(await pause(pool, { method, by: readOperator(), why: options.why })))
           throw new UsageError(`no method "${method}"; see "pg-herald status"`);
+        await audit(pool, { action: 'pause', subject: method, why: options.why });
         if (options.json) return printJson(await pauses(pool));
         print(
           `${method === '*' ? 'everything' : method} is paused; "pg-herald resume${method === '*' ? '' : ` ${method}`}" ends it`,
@@ -61,6 +63,7 @@ export function resumeCommand(): Command {
     .action((method: string, options: CommonOptions) =>
       withPool(options, async (pool) => {
         const resumed = await resume(pool, method);
+        for (const name of resumed) await audit(pool, { action: 'resume', subject: name });
         if (options.json) return printJson({ resumed });
         print(
           resumed.length > 0
@@ -164,6 +167,7 @@ export function suppressionsCommand(): Command {
     .action((method: string, address: string, options: CommonOptions & { reason: string }) =>
       withPool(options, async (pool) => {
         await suppress(pool, { method, address, reason: options.reason });
+        await audit(pool, { action: 'suppressions add', subject: method, why: options.reason });
         print('suppressed');
       }),
     );
@@ -172,7 +176,10 @@ export function suppressionsCommand(): Command {
     .argument('<address>', 'the address')
     .action((method: string, address: string, options: CommonOptions) =>
       withPool(options, async (pool) => {
-        if (await unsuppress(pool, { method, address })) return print('removed');
+        if (await unsuppress(pool, { method, address })) {
+          await audit(pool, { action: 'suppressions remove', subject: method });
+          return print('removed');
+        }
         printAside('this address was not suppressed');
         throw new Unsuccessful();
       }),
@@ -200,6 +207,7 @@ export function purgeCommand(): Command {
           before,
           onProgress: (so) => process.stderr.isTTY && process.stderr.write(`\r${so} of ${count}`),
         });
+        await audit(pool, { action: 'purge', subject: null, detail: { before: before.toISOString(), deleted } });
         if (options.json) return printJson({ deleted, matching: count });
         print(`${process.stderr.isTTY ? '\n' : ''}${deleted} deleted`);
       }),

@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { overrideMethods, switchMethod, switchTemplate } from '../operate/switches.ts';
 import { readStatus } from '../operate/status.ts';
+import { audit } from './audit.ts';
 import { type CommonOptions, collect, command, withPool } from './command.ts';
 import { color, print, printJson, printTable, UsageError } from './output.ts';
 
@@ -39,6 +40,13 @@ export function templateSetCommand(): Command {
           if (unknown === null) throw noTemplate(name);
           if (unknown.length > 0) throw new UsageError(`no method "${unknown[0]}"; see "pg-herald methods list"`);
         }
+        const detail = {
+          ...(enable && { enabled: true }),
+          ...(disable && { enabled: false }),
+          ...(method && { methods: method }),
+          ...(ownMethods && { ownMethods }),
+        };
+        await audit(pool, { action: 'templates set', subject: name, detail });
         if (options.json) return printJson({ template: name, stored: true });
         print('stored');
       }),
@@ -69,6 +77,7 @@ export function methodsCommand(): Command {
         withPool(options, async (pool) => {
           if (!(await switchMethod(pool, method, name === 'enable')))
             throw new UsageError(`no method "${method}"; see "pg-herald methods list"`);
+          await audit(pool, { action: `methods ${name}`, subject: method });
           if (options.json) return printJson({ method, enabled: name === 'enable' });
           print(`${method} is ${name}d`);
         }),

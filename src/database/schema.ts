@@ -349,20 +349,6 @@ export const attachment = herald.table(
   (t) => [primaryKey({ columns: [t.notificationId, t.position] })],
 );
 
-/** Outcomes of attempts, counted by the minute for charts. Workers add to it every few seconds; a crash may lose a few. */
-export const tally = herald.table(
-  'tally',
-  {
-    minute: moment('minute').notNull(),
-    method: text().notNull(),
-    outcome: text().notNull(),
-    /** Empty with `sent`. */
-    reason: text().notNull().default(''),
-    count: bigint({ mode: 'number' }).notNull(),
-  },
-  (t) => [primaryKey({ columns: [t.minute, t.method, t.outcome, t.reason] })],
-);
-
 /** What operators did: who, what, to which, and why. Rows are only added. */
 export const audit = herald.table(
   'audit',

@@ -297,3 +297,28 @@ describe('the command line', () => {
     expect((await herald(['--help'])).code).toBe(0);
   });
 });
+
+test('what operators did is on record: who, what, to which, why; without addresses', async () => {
+  await herald(['pause', 'webhook', '--why', 'moving'], { USER: 'grace' });
+  await herald(['resume', 'webhook'], { USER: 'grace' });
+  const { id } = await send();
+  await herald(['cancel', id]);
+  await herald(['hold', '--where', 'recipient=user-7', '--yes']);
+  await herald(['suppressions', 'add', 'smtp', 'gone@example.com']);
+  await herald(['suppressions', 'remove', 'smtp', 'gone@example.com']);
+  const records = await json<{ actor: string; action: string; subject: string; why: string; detail: object }[]>([
+    'audit',
+  ]);
+  expect(records.slice(0, 6).map(({ action, subject }) => [action, subject])).toEqual([
+    ['suppressions remove', 'smtp'],
+    ['suppressions add', 'smtp'],
+    ['hold', null],
+    ['cancel', id],
+    ['resume', 'webhook'],
+    ['pause', 'webhook'],
+  ]);
+  expect(records[5]).toMatchObject({ actor: 'grace', why: 'moving' });
+  expect(records[2]).toMatchObject({ detail: { where: ['recipient'] } });
+  expect(JSON.stringify(records)).not.toMatch(/@example\.com|user-7/);
+  expect(await json(['audit', '--subject', id])).toHaveLength(1);
+});
