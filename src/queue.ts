@@ -11,7 +11,8 @@ import type { Logger } from './notification.ts';
 
 export const queueSchema = 'herald_queue';
 /** The version of pg-boss's tables that this release knows, column by column. */
-const knownVersion = packageJson.pgboss.schema;
+/** The version of pg-boss's schema that this release works with. */
+export const knownQueueVersion = packageJson.pgboss.schema;
 /** pg-boss copies a job here when its retries are spent: a worker died again and again before it could begin. */
 export const deadLetterQueue = 'dead-letter';
 export const builtInMethods = ['smtp', 'webhook', 'inbox'] as const;
@@ -114,7 +115,7 @@ async function versionOf(client: Client | PoolClient | Pool): Promise<number | n
 export async function planQueues(client: Client): Promise<string> {
   const version = await versionOf(client);
   if (version === null) return getConstructionPlans(queueSchema, { createSchema: true });
-  return version === knownVersion ? '' : getMigrationPlans(queueSchema, version);
+  return version === knownQueueVersion ? '' : getMigrationPlans(queueSchema, version);
 }
 
 /** The same as `installQueues` on an empty database, as a script: for databases that are reached otherwise (PGlite). */

@@ -24,6 +24,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   suppressions: async () => (await import('./operate.ts')).suppressionsCommand(),
   endpoints: async () => (await import('./endpoints.ts')).endpointsCommand(),
   audit: async () => (await import('./audit.ts')).auditCommand(),
+  doctor: async () => (await import('./doctor.ts')).doctorCommand(),
   purge: async () => (await import('./operate.ts')).purgeCommand(),
 };
 

@@ -101,10 +101,12 @@ function authentication({ auth, onLogin }: SmtpServerOptions): SMTPServerOptions
   return {
     allowInsecureAuth: true,
     authMethods: auth.methods ?? ['PLAIN', 'LOGIN'],
-    onAuth: ({ username, password, validatePassword }, _session, answer) => {
+    onAuth: (login, _session, answer) => {
+      const { username, password } = login;
       onLogin?.();
       // CRAM-MD5 shows no password, it only proves it.
-      const proved = password === undefined ? validatePassword?.(auth.password) === true : password === auth.password;
+      const proved =
+        password === undefined ? login.validatePassword?.(auth.password) === true : password === auth.password;
       if (username === auth.user && proved) return answer(null, { user: username });
       return answer(refusal({ code: 535, text: '5.7.8 authentication failed' }));
     },

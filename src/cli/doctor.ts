@@ -1,0 +1,119 @@
+import { resolveTxt } from 'node:dns/promises';
+import type { Command } from 'commander';
+import type { Pool } from 'pg';
+import { type Config, readConfig } from '../config.ts';
+import { createEgress } from '../dispatch/egress/egress.ts';
+import { parseEgress } from '../dispatch/egress/options.ts';
+import type { SmtpOptions } from '../dispatch/smtp/options.ts';
+import { domainRecords, probeSmtp } from '../dispatch/smtp/probe.ts';
+import { listEndpoints, openEndpoint } from '../dispatch/webhook/endpoints/registry.ts';
+import { ConfigurationError } from '../errors.ts';
+import { examineDatabase, type Finding, ok, problem, warning } from '../operate/doctor.ts';
+import { createSecretBox } from '../secrets.ts';
+import { type CommonOptions, command, withPool } from './command.ts';
+import { color, print, printJson, Unsuccessful } from './output.ts';
+
+export function doctorCommand(): Command {
+  return command(
+    'doctor',
+    'Look for what keeps notifications from flowing; exit code 1 where there is a problem',
+    'doctor',
+  ).action(async (options: CommonOptions) => {
+    const config = readConfig(options.databaseUrl);
+    const findings = await withPool(options, async (pool) => [
+      ...(await examineDatabase(pool)),
+      ...(await examineSmtp(config.smtp)),
+      ...(await examineWebhook(config, pool)),
+    ]);
+    if (options.json) printJson(findings);
+    else findings.forEach(printFinding);
+    if (findings.some(({ level }) => level === 'problem')) throw new Unsuccessful();
+  });
+}
+
+const marks = { ok: color('green', '✓'), warning: color('yellow', '!'), problem: color('red', '✗') } as const;
+
+function printFinding({ check, level, text, remedy }: Finding): void {
+  print(`${marks[level]} ${check.padEnd(11)} ${text}`);
+  if (remedy !== null) print(`  ${' '.repeat(11)} ${color('dim', '→')} ${remedy}`);
+}
+
+async function examineSmtp(options: SmtpOptions | null): Promise<Finding[]> {
+  if (options === null)
+    return [warning('smtp', 'HERALD_SMTP_HOST is not set here', 'set it where mails shall be sent from')];
+  const found = await examineRelay(options);
+  const remedies = {
+    SPF: 'publish a TXT record "v=spf1 ..." that names the relay',
+    DMARC: 'publish a TXT record "v=DMARC1; p=none; rua=mailto:..." to begin with',
+    DKIM: 'publish the public key there as "v=DKIM1; k=rsa; p=..."',
+  } as const;
+  const records = await domainRecords(options, resolveTxt);
+  return [
+    found,
+    ...records.map(({ record, name, state }) =>
+      state === 'found'
+        ? ok(record, name)
+        : warning(
+            record,
+            state === 'missing' ? `no record at ${name}` : `${name} could not be asked for`,
+            state === 'missing' ? remedies[record] : 'try again where name servers are reachable',
+          ),
+    ),
+  ];
+}
+
+async function examineRelay(options: SmtpOptions): Promise<Finding> {
+  const place = `${options.host}:${options.port ?? 587}`;
+  try {
+    const fault = await probeSmtp(options);
+    if (fault === null) return ok('smtp', `${place} takes our connection${options.auth ? ' and login' : ''}`);
+    return problem(
+      'smtp',
+      `${place}: ${fault.reason}, ${fault.detail}`,
+      'check the HERALD_SMTP_ settings, the relay and what lies between',
+    );
+  } catch (error) {
+    if (error instanceof ConfigurationError) return problem('smtp', error.message, 'correct the setting');
+    throw error;
+  }
+}
+
+/** The default endpoint's URL, and whether the key opens the rows of the others. */
+async function examineWebhook({ webhook, secretKeys }: Config, pool: Pool): Promise<Finding[]> {
+  const egress = createEgress(parseEgress(webhook.egress ?? {}));
+  const refusal = webhook.endpoint?.url === undefined ? null : egress.refusal(webhook.endpoint.url);
+  egress.close();
+  const findings =
+    refusal === null
+      ? []
+      : [
+          problem(
+            'webhook',
+            `HERALD_WEBHOOK_URL may not be called: ${refusal}`,
+            'use a public https: URL, or allow it',
+          ),
+        ];
+  const endpoints = await listEndpoints(pool).catch(() => []);
+  if (endpoints.length === 0) return findings;
+  if (secretKeys.length === 0)
+    return [
+      ...findings,
+      problem('endpoints', 'HERALD_SECRET_KEY is not set here', 'set the key that the endpoints were added with'),
+    ];
+  const box = createSecretBox(secretKeys);
+  for (const { id } of endpoints)
+    try {
+      await openEndpoint(id, { pool, box });
+    } catch (error) {
+      if (!(error instanceof ConfigurationError)) throw error;
+      return [
+        ...findings,
+        problem(
+          'endpoints',
+          `${id}: ${error.message}`,
+          'add the missing key behind the current one, or replace the endpoint',
+        ),
+      ];
+    }
+  return [...findings, ok('endpoints', `${endpoints.length} can be opened with the key`)];
+}

@@ -1,0 +1,156 @@
+/** The doctor finds what is wrong, names the remedy, and shows no secret. */
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { domainRecords } from '../../src/dispatch/smtp/probe.ts';
+import { examineDatabase } from '../../src/operate/doctor.ts';
+import { greetingFile, putTemplates } from '../support/application.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { startSmtpServer, type TestSmtpServer } from '../support/smtp-server.ts';
+
+const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
+let database: TestDatabase;
+let relay: TestSmtpServer;
+beforeAll(async () => {
+  [database, relay] = await Promise.all([
+    createTestDatabase(),
+    startSmtpServer({ auth: { user: 'acme', password: 'right' } }),
+  ]);
+  await putTemplates(database.pool, { greeting: greetingFile });
+});
+beforeEach(() =>
+  database.pool.query('TRUNCATE herald.message; UPDATE herald.method SET paused_at = NULL, pause_kind = NULL'),
+);
+afterAll(async () => {
+  await relay.close();
+  await database.close();
+});
+
+function doctor(
+  env: Record<string, string> = {},
+): Promise<{ code: number; findings: { check: string; level: string; text: string }[]; out: string }> {
+  const settings = {
+    PATH: process.env.PATH,
+    DATABASE_URL: database.url,
+    HERALD_SMTP_HOST: '127.0.0.1',
+    HERALD_SMTP_PORT: String(relay.port),
+    HERALD_SMTP_TLS: 'none',
+    HERALD_SMTP_FROM: 'noreply@acme.invalid',
+    HERALD_SMTP_USER: 'acme',
+    HERALD_SMTP_PASSWORD: 'right',
+    ...env,
+  };
+  return new Promise((resolve) => {
+    execFile(process.execPath, [main, 'doctor', '--json'], { env: settings }, (error, out, err) =>
+      resolve({
+        code: error === null ? 0 : Number(error.code),
+        findings: out === '' ? [] : JSON.parse(out),
+        out: out + err,
+      }),
+    );
+  });
+}
+
+const problems = async () => (await examineDatabase(database.pool)).filter(({ level }) => level === 'problem');
+
+describe('the relay', () => {
+  test('that takes our login is fine', async () => {
+    const { code, findings } = await doctor();
+    expect(code).toBe(0);
+    expect(findings).toContainEqual(
+      expect.objectContaining({ check: 'smtp', level: 'ok', text: expect.stringMatching(/connection and login$/) }),
+    );
+    expect(relay.count()).toBe(0);
+  });
+
+  test('that refuses it is a problem, and the password is not shown', async () => {
+    const { code, findings, out } = await doctor({ HERALD_SMTP_PASSWORD: 'hunter2' });
+    expect(code).toBe(1);
+    expect(findings).toContainEqual(
+      expect.objectContaining({ check: 'smtp', level: 'problem', text: expect.stringContaining('authentication') }),
+    );
+    expect(out).not.toContain('hunter2');
+  });
+
+  test('that is not there is a problem', async () => {
+    const { code, findings } = await doctor({ HERALD_SMTP_PORT: '1' });
+    expect(code).toBe(1);
+    expect(findings).toContainEqual(
+      expect.objectContaining({ check: 'smtp', level: 'problem', text: expect.stringContaining('unreachable') }),
+    );
+  });
+});
+
+describe('the database', () => {
+  test('is fine when it is, and says that no worker is connected', async () => {
+    const findings = await examineDatabase(database.pool);
+    expect(findings.filter(({ level }) => level !== 'ok').map(({ check }) => check)).toEqual(['workers']);
+  });
+
+  test('whose clock is apart', async () => {
+    const findings = await examineDatabase(database.pool, () => Date.now() - 60_000);
+    expect(findings).toContainEqual(
+      expect.objectContaining({ check: 'clock', level: 'problem', text: expect.stringMatching(/60\.\d s apart/) }),
+    );
+  });
+
+  test('whose messages do not flow, whose method is paused, whose endpoint is off', async () => {
+    await database.pool.query(
+      `SELECT herald.enqueue('greeting', '{"id": "1", "email": "a@example.com"}', '{"who": "x"}')`,
+    );
+    await database.pool.query(`UPDATE herald.message SET next_attempt_at = now() - interval '1 hour'`);
+    await database.pool.query(
+      `UPDATE herald.method SET paused_at = now(), pause_kind = 'operator' WHERE name = 'smtp'`,
+    );
+    await database.pool.query(
+      `INSERT INTO herald.endpoint (name, url_host, sealed, disabled_at, disabled_reason) VALUES ('x', 'example.com', 'x', now(), 'gone')`,
+    );
+    const findings = await examineDatabase(database.pool);
+    expect(findings).toContainEqual(
+      expect.objectContaining({ check: 'backlog', level: 'problem', text: expect.stringContaining('60 min') }),
+    );
+    expect(findings).toContainEqual(expect.objectContaining({ check: 'pause', remedy: '"pg-herald resume smtp"' }));
+    expect(findings).toContainEqual(expect.objectContaining({ check: 'endpoints', level: 'warning' }));
+    const { findings: seen } = await doctor();
+    expect(seen).toContainEqual(
+      expect.objectContaining({ check: 'endpoints', text: expect.stringContaining('HERALD_SECRET_KEY is not set') }),
+    );
+    await database.pool.query('TRUNCATE herald.endpoint');
+  });
+
+  test('without its migrations', async () => {
+    const empty = await createTestDatabase({ empty: true });
+    const findings = await examineDatabase(empty.pool);
+    await empty.close();
+    expect(findings.at(-1)).toMatchObject({ check: 'migrations', level: 'problem', remedy: 'run "pg-herald migrate"' });
+  });
+
+  test('that lost a queue', async () => {
+    await database.pool.query(`INSERT INTO herald.method (name) VALUES ('pager')`);
+    expect(await problems()).toMatchObject([{ check: 'queue', remedy: 'run "pg-herald migrate --method pager"' }]);
+    await database.pool.query(`DELETE FROM herald.method WHERE name = 'pager'`);
+  });
+});
+
+test('the domain: what is published, what is missing, what cannot be asked', async () => {
+  const options = {
+    host: 'h',
+    from: { address: 'a@acme.example' },
+    dkim: { domain: 'acme.example', selector: 's1', keyFile: '/k' },
+  };
+  const answers: Record<string, string[][] | string> = {
+    'acme.example': [['v=spf1 ', 'include:x -all']],
+    '_dmarc.acme.example': 'ENODATA',
+    's1._domainkey.acme.example': 'ETIMEOUT',
+  };
+  const found = await domainRecords(options, async (name) => {
+    const answer = answers[name] ?? 'ENOTFOUND';
+    if (typeof answer === 'string') throw Object.assign(new Error(answer), { code: answer });
+    return answer;
+  });
+  expect(found.map(({ record, state }) => [record, state])).toEqual([
+    ['SPF', 'found'],
+    ['DMARC', 'missing'],
+    ['DKIM', 'unknown'],
+  ]);
+});
