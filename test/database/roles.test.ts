@@ -1,0 +1,159 @@
+/** Each role can do its part, and nothing else. */
+import { Pool } from 'pg';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { applyRoles } from '../../src/database/roles.ts';
+import { createHerald } from '../../src/enqueue/enqueue.ts';
+import { listMessages, showMessage } from '../../src/operate/messages.ts';
+import { readStatus } from '../../src/operate/status.ts';
+import {
+  greeting,
+  greetingFile,
+  keepingLogger,
+  putTemplates,
+  scriptedDispatcher,
+  testWorker,
+} from '../support/application.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { until } from '../support/wait.ts';
+
+let database: TestDatabase;
+const pools: Pool[] = [];
+
+/** The same database with the rights of a role. */
+function urlAs(role: string): string {
+  const url = new URL(database.url);
+  url.searchParams.set('options', `-c role=${role}`);
+  return url.href;
+}
+function poolAs(role: string): Pool {
+  const pool = new Pool({ connectionString: urlAs(role), max: 2 });
+  pools.push(pool);
+  return pool;
+}
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+  await putTemplates(database.pool, { greeting: greetingFile });
+  await applyRoles(database.url);
+  await applyRoles(database.url);
+});
+afterAll(async () => {
+  await Promise.all(pools.map((pool) => pool.end()));
+  await database.close();
+});
+
+const ada = { to: { id: 'ada', email: 'ada@example.com' }, labels: { who: 'Ada' } };
+const denied = { code: '42501' };
+
+describe('an enqueuer', () => {
+  test('enqueues, cancels, sets and reads preferences', async () => {
+    const herald = createHerald();
+    const app = poolAs('herald_enqueuer');
+    const [message] = await herald.enqueue(app, greeting, { ...ada, delaySeconds: 3600 });
+    expect(await herald.cancel(app, { ids: [message?.id ?? ''] })).toMatchObject([{ answer: 'cancelled' }]);
+    await herald.setPreference(app, { recipientId: 'ada', template: 'greeting', enabled: true });
+    expect(await herald.preferencesOf(app, 'ada')).toMatchObject([{ template: 'greeting', enabled: true }]);
+    await app.query(
+      `SELECT * FROM herald.enqueue('greeting', '{"id": "b", "email": "b@example.com"}', '{"who": "B"}', delay => '1 hour')`,
+    );
+  });
+
+  test.each([
+    'SELECT * FROM herald.message',
+    `INSERT INTO herald.message (id) VALUES (gen_random_uuid())`,
+    'SELECT * FROM herald_queue.job',
+    'SELECT * FROM herald.endpoint',
+    `SELECT herald.retry('{}')`,
+    `SELECT herald.wake('{}')`,
+    'DROP FUNCTION herald.cancel',
+  ])('cannot: %s', async (statement) => {
+    await expect(poolAs('herald_enqueuer').query(statement)).rejects.toMatchObject(denied);
+  });
+
+  test("cannot slip objects of its own into the owner's functions", async () => {
+    const app = poolAs('herald_enqueuer');
+    const client = await app.connect();
+    try {
+      // What a careless function would call instead of the real one, with the owner's rights.
+      await client.query(`CREATE TEMP TABLE template (name text); CREATE TEMP TABLE stolen (who text);
+        CREATE FUNCTION pg_temp.now() RETURNS timestamptz LANGUAGE sql AS $$ INSERT INTO stolen SELECT current_user RETURNING 'epoch'::timestamptz $$;
+        CREATE FUNCTION pg_temp.lower(text) RETURNS text LANGUAGE sql AS $$ INSERT INTO stolen SELECT current_user RETURNING 'x' $$;
+        CREATE FUNCTION pg_temp.jsonb_typeof(jsonb) RETURNS text LANGUAGE sql AS $$ INSERT INTO stolen SELECT current_user RETURNING 'x' $$;
+        SET search_path = pg_temp, pg_catalog, herald`);
+      const { rows } = await client.query(
+        `SELECT status FROM herald.enqueue('{"template": "greeting", "to": {"id": "c", "email": "c@example.com"}, "labels": {"who": "C"}, "delaySeconds": 3600}'::jsonb)`,
+      );
+      expect(rows).toEqual([{ status: 'pending' }]);
+      expect((await client.query('SELECT * FROM pg_temp.stolen')).rows).toEqual([]);
+    } finally {
+      client.release(true);
+    }
+  });
+});
+
+describe('a worker', () => {
+  test('delivers, retries and pauses', async () => {
+    let failures = 0;
+    const smtp = scriptedDispatcher(() =>
+      failures++ === 0
+        ? { outcome: 'retry', reason: 'deferred', detail: '451' }
+        : failures === 2
+          ? { outcome: 'retry', reason: 'unreachable', detail: 'away', fault: 'method' }
+          : { outcome: 'sent' },
+    );
+    const logger = keepingLogger();
+    const worker = testWorker(urlAs('herald_worker'), { dispatchers: { smtp }, logger });
+    await worker.start();
+    try {
+      const [message] = await createHerald().enqueue(database.pool, greeting, ada);
+      await until(
+        async () => {
+          await database.pool.query(`UPDATE herald.method SET probe_at = now() WHERE pause_kind = 'fault'`);
+          await database.pool.query(
+            `UPDATE herald.message SET next_attempt_at = now() WHERE status = 'pending' AND attempts > 0`,
+          );
+          await database.pool.query(
+            `SELECT herald.wake(ARRAY(SELECT id FROM herald.message WHERE status = 'pending' AND attempts > 0))`,
+          );
+          return (
+            (await database.pool.query(`SELECT FROM herald.message WHERE id = $1 AND status = 'sent'`, [message?.id]))
+              .rowCount === 1
+          );
+        },
+        { timeoutMs: 20_000, intervalMs: 200 },
+      );
+    } finally {
+      await worker.stop();
+    }
+    const errors = logger.lines.filter(
+      ({ level, message }) => level === 'error' && !message.startsWith('method paused'),
+    );
+    expect(errors).toEqual([]);
+  }, 40_000);
+
+  test.each(['DELETE FROM herald.message', `UPDATE herald.template SET enabled = false`, 'DROP TABLE herald.attempt'])(
+    'cannot: %s',
+    async (statement) => {
+      await expect(poolAs('herald_worker').query(statement)).rejects.toMatchObject(denied);
+    },
+  );
+});
+
+describe('a reader', () => {
+  test('sees messages and the state of things', async () => {
+    const reader = poolAs('herald_reader');
+    const [line] = await listMessages(reader, {}, { limit: 1 });
+    expect(await showMessage(reader, line?.id ?? '')).toMatchObject({ template: 'greeting' });
+    expect((await readStatus(reader)).methods.length).toBeGreaterThan(0);
+  });
+
+  test.each([
+    'SELECT secrets FROM herald.message',
+    'SELECT sealed FROM herald.endpoint',
+    'SELECT content FROM herald.attachment',
+    `UPDATE herald.message SET status = 'sent'`,
+    `SELECT herald.enqueue('{}'::jsonb)`,
+  ])('cannot: %s', async (statement) => {
+    await expect(poolAs('herald_reader').query(statement)).rejects.toMatchObject(denied);
+  });
+});
