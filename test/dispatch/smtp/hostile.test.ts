@@ -1,0 +1,142 @@
+/** Whatever people put into names, addresses and labels: no header gains a line, nothing crashes, nothing hangs. */
+import fc from 'fast-check';
+import nodemailer from 'nodemailer';
+import { describe, expect, test } from 'vitest';
+import { parseAddress } from '../../../src/address.ts';
+import { mailOf } from '../../../src/dispatch/smtp/mail.ts';
+import { parseSmtpOptions } from '../../../src/dispatch/smtp/options.ts';
+import { createRenderer } from '../../../src/templates/render.ts';
+import { delivery } from '../support.ts';
+
+const settings = parseSmtpOptions({ host: 'localhost', from: { name: 'Acme', address: 'noreply@acme.example' } });
+const transport = nodemailer.createTransport({ streamTransport: true, buffer: true, newline: 'windows' });
+const render = createRenderer();
+const template = {
+  name: 'greeting',
+  version: 1,
+  title: 'Hello {{labels.who}}',
+  body: 'Dear {{labels.who}}, {{recipient.name}}: **{{labels.what}}**',
+  actions: [{ label: 'Open {{labels.who}}', url: 'https://acme.example/{{labels.what}}' }],
+};
+
+/** Text that breaks mails: line ends of every kind, headers, quotes, encoded words, directions, halves of pairs, long runs. */
+const nasty = fc.oneof(
+  { weight: 3, arbitrary: fc.string({ unit: 'binary', maxLength: 300 }) },
+  { weight: 3, arbitrary: fc.string({ unit: 'grapheme', maxLength: 300 }) },
+  {
+    weight: 4,
+    arbitrary: fc
+      .array(
+        fc.constantFrom(
+          '\r\n',
+          '\n',
+          '\r',
+          '\u0000',
+          '\u2028',
+          '\u0085',
+          '\t',
+          '"',
+          '\\',
+          '<',
+          '>',
+          '@',
+          ',',
+          ';',
+          ':',
+          '=?utf-8?Q?=0D=0A?=',
+          'Bcc: evil@example.com',
+          'X-Injected: 1',
+          '\r\n\r\n<script>',
+          '.',
+          '\r\n.\r\n',
+          'é',
+          '🎈',
+          '\u202e',
+          '\ud800',
+          'a'.repeat(998),
+          ' '.repeat(80),
+          '{{labels.what}}',
+          '](javascript:alert(1))',
+        ),
+        { maxLength: 12 },
+      )
+      .map((parts) => parts.join('')),
+  },
+);
+
+const known =
+  /^(From|To|Subject|Message-ID|Date|Auto-Submitted|X-Auto-Response-Suppress|List-ID|List-Unsubscribe|List-Unsubscribe-Post|Feedback-ID|References|MIME-Version|Content-Type|Content-Transfer-Encoding|Reply-To): /;
+
+async function headersOf(who: string, what: string, name: string): Promise<string[]> {
+  const recipient = { id: 'r', email: 'ada@example.com', name };
+  const labels = { who, what };
+  const content = render({
+    template,
+    recipient,
+    labels,
+    data: null,
+    targets: [],
+    brand: { appName: 'Acme', baseUrl: 'https://acme.example' },
+    createdAt: new Date(0),
+  });
+  const parsed = parseAddress(recipient.email);
+  if ('problem' in parsed) throw new Error(parsed.problem);
+  const mail = mailOf(
+    delivery({
+      method: 'smtp',
+      recipient,
+      labels,
+      content,
+      groupKey: what,
+      template: { name: 'greeting', version: 1, group: who },
+      unsubscribeUrl: 'https://acme.example/u/1',
+    }),
+    parsed.address,
+    settings,
+  );
+  const { message, envelope } = await transport.sendMail(mail);
+  expect(envelope).toEqual({ from: 'noreply@acme.example', to: ['ada@example.com'] });
+  const raw = (message as Buffer).toString('latin1');
+  // A bare carriage return or line feed would be a line end to some servers.
+  expect(raw.replaceAll('\r\n', '')).not.toMatch(/[\r\n]/);
+  for (const line of raw.split('\r\n')) expect(line.length).toBeLessThanOrEqual(998);
+  const head = raw.slice(0, raw.indexOf('\r\n\r\n'));
+  return head.replace(/\r\n[ \t]+/g, ' ').split('\r\n');
+}
+
+describe('a mail of hostile values', () => {
+  test('has exactly the headers that it always has', async () => {
+    const usual = (await headersOf('Ada', 'x', 'Ada')).map((line) => line.split(':')[0]).toSorted();
+    await fc.assert(
+      fc.asyncProperty(nasty, nasty, nasty, async (who, what, name) => {
+        // Enqueue lets names have 200 characters.
+        const lines = await headersOf(who, what, name.slice(0, 200));
+        for (const line of lines) expect(line).toMatch(known);
+        expect(lines.map((line) => line.split(':')[0]).toSorted()).toEqual(usual);
+      }),
+      { numRuns: 400 },
+    );
+  });
+
+  test('an address is one plain mailbox or refused, and what is accepted survives its round trip', () => {
+    fc.assert(
+      fc.property(
+        fc.oneof(
+          nasty,
+          fc.emailAddress(),
+          fc.tuple(nasty, fc.domain()).map(([local, domain]) => `${local}@${domain}`),
+        ),
+        (text) => {
+          const parsed = parseAddress(text);
+          if ('problem' in parsed) {
+            if (text.length > 20) expect(parsed.problem).not.toContain(text);
+            return;
+          }
+          expect(text).not.toMatch(/[\s<>,;:"()\u0000-\u001f]/);
+          expect(parsed.address.domain).toMatch(/^[a-z0-9.-]+$/);
+        },
+      ),
+      { numRuns: 2000 },
+    );
+  });
+});
