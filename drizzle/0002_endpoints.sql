@@ -23,7 +23,7 @@ CREATE TABLE "herald"."endpoint" (
 	"method" text DEFAULT 'webhook' NOT NULL,
 	"tenant" text,
 	"recipient_id" text,
-	"groups" text[] DEFAULT '{}' NOT NULL,
+	"groups" text[] NOT NULL,
 	"url_host" text NOT NULL,
 	"sealed" text NOT NULL,
 	"format" text DEFAULT 'standard' NOT NULL,

@@ -4,10 +4,6 @@ DROP INDEX CONCURRENTLY IF EXISTS "herald"."message_recipients";
 --> statement-breakpoint
 CREATE INDEX CONCURRENTLY "message_recipients" ON "herald"."message" USING btree ("recipient_id","created_at","id");
 --> statement-breakpoint
-DROP INDEX CONCURRENTLY IF EXISTS "herald"."message_addresses";
---> statement-breakpoint
-CREATE INDEX CONCURRENTLY "message_addresses" ON "herald"."message" USING btree (lower("recipient" ->> 'email'),"created_at","id");
---> statement-breakpoint
 DROP INDEX CONCURRENTLY IF EXISTS "herald"."message_templates";
 --> statement-breakpoint
 CREATE INDEX CONCURRENTLY "message_templates" ON "herald"."message" USING btree ("template","created_at","id");

@@ -179,7 +179,6 @@ export const message = herald.table(
     // Read newest first, so backwards: an index in descending order would put nulls where ORDER BY does not expect them. None
     // depends on what opening an attempt writes (status, lease, counts), so that this update touches no index.
     index('message_recipients').on(t.recipientId, t.createdAt, t.id),
-    index('message_addresses').on(sql`lower(${t.recipient} ->> 'email')`, t.createdAt, t.id),
     index('message_templates').on(t.template, t.createdAt, t.id),
     index('message_times').on(t.createdAt, t.id),
     index('message_reasons').on(t.createdAt, t.id).where(sql`${t.reason} is not null`),
@@ -287,7 +286,7 @@ export const endpoint = herald.table(
     tenant: text(),
     recipientId: text('recipient_id'),
     /** Template groups that it wants; empty: all. */
-    groups: text().array().notNull().default([]),
+    groups: text().array().notNull(),
     /** For lists: where it leads, without path and query. */
     urlHost: text('url_host').notNull(),
     /** URL, secrets, headers and TLS material, encrypted and bound to the id. */

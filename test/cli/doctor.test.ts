@@ -103,7 +103,7 @@ describe('the database', () => {
       `UPDATE herald.method SET paused_at = now(), pause_kind = 'operator' WHERE name = 'smtp'`,
     );
     await database.pool.query(
-      `INSERT INTO herald.endpoint (name, url_host, sealed, disabled_at, disabled_reason) VALUES ('x', 'example.com', 'x', now(), 'gone')`,
+      `INSERT INTO herald.endpoint (name, url_host, groups, sealed, disabled_at, disabled_reason) VALUES ('x', 'example.com', '{}', 'x', now(), 'gone')`,
     );
     const findings = await examineDatabase(database.pool);
     expect(findings).toContainEqual(

@@ -144,11 +144,6 @@ describe('look-ups among 20,000 messages use an index', () => {
 
   test.each<[string, string, RegExp]>([
     ['recipient', `recipient_id = 'u777' ORDER BY created_at DESC LIMIT 50`, /message_recipients/],
-    [
-      'address',
-      `lower(recipient ->> 'email') = 'u777@example.com' ORDER BY created_at DESC, id DESC LIMIT 50`,
-      /message_addresses/,
-    ],
     ['template', `template = 'greeting' ORDER BY created_at DESC, id DESC LIMIT 50`, /message_templates/],
     [
       'reason',

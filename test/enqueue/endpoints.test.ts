@@ -11,7 +11,7 @@ afterAll(() => it.close());
 
 /** Writes an endpoint row; what it would call does not matter here. */
 async function endpoint(name: string, columns: Record<string, unknown> = {}): Promise<string> {
-  const row: Record<string, unknown> = { name, url_host: 'example.com', sealed: 'x', ...columns };
+  const row: Record<string, unknown> = { name, url_host: 'example.com', sealed: 'x', groups: [], ...columns };
   const names = Object.keys(row);
   const { rows } = await it.pool.query(
     `INSERT INTO herald.endpoint (${names.join(', ')}) VALUES (${names.map((_, i) => `$${i + 1}`).join(', ')}) RETURNING id`,

@@ -13,7 +13,14 @@ export async function addEndpoint(
   columns: Readonly<Record<string, unknown>> = {},
 ): Promise<string> {
   const id = randomUUID();
-  const row = { id, name: 'Test', url_host: '127.0.0.1', sealed: sealSettings(box, id, settings), ...columns };
+  const row = {
+    id,
+    name: 'Test',
+    url_host: '127.0.0.1',
+    groups: [],
+    sealed: sealSettings(box, id, settings),
+    ...columns,
+  };
   const names = Object.keys(row);
   await pool.query(
     `INSERT INTO herald.endpoint (${names.join(', ')}) VALUES (${names.map((_, index) => `$${index + 1}`).join(', ')})`,
