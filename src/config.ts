@@ -58,7 +58,7 @@ export function readConfig(databaseUrl?: string, environment: Environment = proc
     brand: readBrand(environment),
     smtp: readSmtp(environment),
     webhook: readWebhook(environment),
-    secretKeys: secretOf('HERALD_SECRET_KEY', environment)?.split(/[\s,]+/) ?? [],
+    secretKeys: secretKeysOf(environment) ?? [],
     logLevel: oneOf('HERALD_LOG_LEVEL', logLevels, environment) ?? 'info',
     stopTimeoutSeconds: number('HERALD_STOP_TIMEOUT_SECONDS', { least: 1, most: 900 }, environment) ?? 30,
   };
@@ -154,12 +154,16 @@ export function readEgress(environment: Environment = process.env): EgressOption
 
 /** The keys of HERALD_SECRET_KEY, the current one first. Throws ConfigurationError where there is none. */
 export function readSecretKeys(environment: Environment = process.env): readonly string[] {
-  const text = secretOf('HERALD_SECRET_KEY', environment);
-  if (text !== null) return text.split(/[\s,]+/).filter((key) => key !== '');
+  const keys = secretKeysOf(environment);
+  if (keys !== null) return keys;
   throw new ConfigurationError(
     'HERALD_SECRET_KEY',
     'is not set, and endpoints are stored encrypted; make a key with "openssl rand -base64 32" and give the workers the same one',
   );
+}
+
+function secretKeysOf(environment: Environment): readonly string[] | null {
+  return secretOf('HERALD_SECRET_KEY', environment)?.split(/[\s,]+/) ?? null;
 }
 
 function missing(variable: string): never {

@@ -142,7 +142,7 @@ export interface QueueOptions {
 /** What the delivery needs of the queue. */
 export interface Queue {
   /** Leases up to `limit` due jobs of a method. */
-  lease(method: string, limit: number): Promise<PrioritizedJob[]>;
+  lease(method: string, limit: number): Promise<LeasedJob[]>;
   /** Removes jobs whose message is settled. A lease that was lost meanwhile is left alone. */
   finish(method: string, jobs: readonly LeasedJob[]): Promise<void>;
   /** Moves jobs to a later time, all or none. */
@@ -157,11 +157,8 @@ export interface Queue {
   close(): Promise<void>;
 }
 
-export interface PrioritizedJob extends LeasedJob {
+export interface PostponedJob extends LeasedJob {
   readonly priority: number;
-}
-
-export interface PostponedJob extends PrioritizedJob {
   readonly startAfter: Date;
 }
 
@@ -197,8 +194,8 @@ function queueOf(boss: PgBoss, options: QueueOptions): Queue {
   pool.on('error', (error) => options.logger.error({ code: codeOf(error) }, 'queue connection lost'));
   return {
     async lease(method, limit) {
-      const jobs = await boss.fetch(method, { batchSize: limit, includeMetadata: true });
-      return jobs.map((job) => ({ ...leaseOf(job), priority: job.priority }));
+      const jobs = await boss.fetch(method, { batchSize: limit });
+      return jobs.map(leaseOf);
     },
     async finish(method, jobs) {
       if (jobs.length > 0) await boss.deleteJob(method, jobs.map(leaseOf));

@@ -1,13 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
-import { readEgress, readSecretKeys } from '../config.ts';
-import { createEgress } from '../dispatch/egress/egress.ts';
-import { parseEgress } from '../dispatch/egress/options.ts';
+import { readSecretKeys } from '../config.ts';
 import { addEndpoint, type NewEndpoint } from '../dispatch/webhook/endpoints/registry.ts';
 import { formatNames, type FormatName } from '../dispatch/webhook/formats/format.ts';
 import { createSecretBox } from '../secrets.ts';
 import { audit } from './audit.ts';
 import { collect, type CommonOptions, command, keyValue, positiveInteger, withPool } from './command.ts';
+import { withEgress } from './egress.ts';
 import { print, printAside, printJson, UsageError } from './output.ts';
 
 interface AddOptions extends CommonOptions {
@@ -60,20 +59,15 @@ export function addEndpointCommand(): Command {
     .option('--contact <address>', 'hears by mail when the endpoint is switched off')
     .action((url: string | undefined, options: AddOptions) =>
       withPool(options, async (pool) => {
-        const egress = createEgress(parseEgress(readEgress()));
-        try {
-          const endpoint = await newEndpoint(url, options);
-          const added = await addEndpoint(endpoint, { pool, box: createSecretBox(readSecretKeys()), egress });
-          await audit(pool, { action: 'endpoints add', subject: added.id });
-          if (options.json) return printJson(added);
-          print(added.id);
-          if (added.secret !== null) {
-            printAside('Signing secret, shown only now; the receiver verifies with it:');
-            print(added.secret);
-          }
-        } finally {
-          egress.close();
-        }
+        const endpoint = await newEndpoint(url, options);
+        const box = createSecretBox(readSecretKeys());
+        const added = await withEgress((egress) => addEndpoint(endpoint, { pool, box, egress }));
+        await audit(pool, { action: 'endpoints add', subject: added.id });
+        if (options.json) return printJson(added);
+        print(added.id);
+        if (added.secret === null) return;
+        printAside('Signing secret, shown only now; the receiver verifies with it:');
+        print(added.secret);
       }),
     );
 }

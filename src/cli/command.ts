@@ -40,8 +40,12 @@ export async function withPool<T>(options: CommonOptions, work: (pool: Pool, url
   }
 }
 
+export function isId(text: string): boolean {
+  return /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text);
+}
+
 export function messageId(text: string): string {
-  if (!/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text))
+  if (!isId(text))
     throw new UsageError(
       `"${text}" is no message id; it looks like 01890a5d-ac96-774b-bcce-b302099a8057 (see "pg-herald messages list")`,
     );

@@ -2,8 +2,6 @@ import { resolveTxt } from 'node:dns/promises';
 import type { Command } from 'commander';
 import type { Pool } from 'pg';
 import { type Config, readConfig } from '../config.ts';
-import { createEgress } from '../dispatch/egress/egress.ts';
-import { parseEgress } from '../dispatch/egress/options.ts';
 import type { SmtpOptions } from '../dispatch/smtp/options.ts';
 import { domainRecords, probeSmtp } from '../dispatch/smtp/probe.ts';
 import { listEndpoints, openEndpoint } from '../dispatch/webhook/endpoints/registry.ts';
@@ -11,6 +9,7 @@ import { ConfigurationError } from '../errors.ts';
 import { examineDatabase, type Finding, ok, problem, warning } from '../operate/doctor.ts';
 import { createSecretBox } from '../secrets.ts';
 import { type CommonOptions, command, withPool } from './command.ts';
+import { withEgress } from './egress.ts';
 import { color, print, printJson, Unsuccessful } from './output.ts';
 
 export function doctorCommand(): Command {
@@ -80,9 +79,8 @@ async function examineRelay(options: SmtpOptions): Promise<Finding> {
 
 /** The default endpoint's URL, and whether the key opens the rows of the others. */
 async function examineWebhook({ webhook, secretKeys }: Config, pool: Pool): Promise<Finding[]> {
-  const egress = createEgress(parseEgress(webhook.egress ?? {}));
-  const refusal = webhook.endpoint?.url === undefined ? null : egress.refusal(webhook.endpoint.url);
-  egress.close();
+  const url = webhook.endpoint?.url;
+  const refusal = url === undefined ? null : await withEgress((egress) => egress.refusal(url));
   const findings =
     refusal === null
       ? []

@@ -1,13 +1,12 @@
 import { Command } from 'commander';
 import type { Pool } from 'pg';
-import { readBrand, readEgress, readSecretKeys } from '../config.ts';
-import { createEgress } from '../dispatch/egress/egress.ts';
-import { parseEgress } from '../dispatch/egress/options.ts';
+import { readBrand, readSecretKeys } from '../config.ts';
 import { ping } from '../dispatch/webhook/endpoints/ping.ts';
 import {
   disableEndpoint,
   type EndpointLine,
   enableEndpoint,
+  endpointExists,
   listEndpoints,
   openEndpoint,
   replayEndpoint,
@@ -17,7 +16,8 @@ import {
 import { createSecretBox } from '../secrets.ts';
 import { addEndpointCommand } from './add-endpoint.ts';
 import { audit } from './audit.ts';
-import { type CommonOptions, command, confirm, duration, withPool } from './command.ts';
+import { type CommonOptions, command, confirm, duration, isId, withPool } from './command.ts';
+import { withEgress } from './egress.ts';
 import { color, print, printAside, printJson, printTable, timeText, Unsuccessful, UsageError } from './output.ts';
 
 export function endpointsCommand(): Command {
@@ -79,8 +79,7 @@ function testCommand(): Command {
       withPool(options, async (pool) => {
         const endpoint = await openEndpoint(endpointId(id), { pool, box: createSecretBox(readSecretKeys()) });
         if (endpoint === null) throw unknown(id);
-        const egress = createEgress(parseEgress(readEgress()));
-        const answer = await ping(endpoint, { egress, appName: readBrand().appName }).finally(() => egress.close());
+        const answer = await withEgress((egress) => ping(endpoint, { egress, appName: readBrand().appName }));
         if (options.json) printJson(answer);
         else
           print(
@@ -166,7 +165,7 @@ function replayCommand(): Command {
       withPool(options, async (pool) => {
         if (options.since === undefined) return replayOne(pool, id, options);
         const since = new Date(Date.now() - options.since);
-        if (!(await listEndpoints(pool)).some((endpoint) => endpoint.id === endpointId(id))) throw unknown(id);
+        if (!(await endpointExists(pool, endpointId(id)))) throw unknown(id);
         await confirm(`Send everything since ${timeText(since)} UTC again?`, options);
         const sent = await replayEndpoint(pool, id, since);
         await audit(pool, { action: 'endpoints replay', subject: id, detail: { sent, since: since.toISOString() } });
@@ -187,8 +186,7 @@ async function replayOne(pool: Pool, id: string, options: CommonOptions): Promis
 }
 
 function endpointId(text: string): string {
-  if (!/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text))
-    throw new UsageError(`"${text}" is no id; see "pg-herald endpoints list"`);
+  if (!isId(text)) throw new UsageError(`"${text}" is no id; see "pg-herald endpoints list"`);
   return text;
 }
 

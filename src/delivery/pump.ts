@@ -7,9 +7,10 @@ import { randomUUID } from 'node:crypto';
 import type { DispatchResult } from '../dispatch/dispatcher.ts';
 import { pauseForFault, resumeAfterProbe } from '../operate/pause.ts';
 import { countAddressFault } from '../operate/suppressions.ts';
-import { codeOf, type LeasedJob, type PostponedJob, type PrioritizedJob, type Queue } from '../queue.ts';
+import { codeOf, type LeasedJob, type PostponedJob, type Queue } from '../queue.ts';
 import { begin, type OpenMessage } from './begin.ts';
 import { type Attempt, type DeliveryServices, handOver, record } from './deliver.ts';
+import { prioritiesOf } from './priorities.ts';
 
 export interface Pump {
   /** Something may be due: look at once. */
@@ -78,16 +79,27 @@ export function createPump(services: PumpServices): Pump {
   }
 
   /** Gives back what its receiver cannot take now, before an attempt is opened for it. */
-  async function admitted(jobs: readonly PrioritizedJob[]): Promise<readonly LeasedJob[]> {
+  async function admitted(jobs: readonly LeasedJob[]): Promise<readonly LeasedJob[]> {
     const later = await dispatcher.admit?.(jobs.map((job) => job.id));
     if (later === undefined || (later.size === 0 && reach === 1)) return jobs;
     const free = concurrency - dispatching;
     const going = jobs.filter((job) => !later.has(job.id)).slice(0, free);
     const goes = new Set(going);
+    const waiting = jobs.filter((job) => !goes.has(job));
+    const priorities = await prioritiesOf(
+      services.database,
+      waiting.map((job) => job.id),
+    );
     // What was admitted and finds no slot comes again in a moment.
     const soon = new Date(Date.now() + 1000);
-    const waiting = jobs.flatMap((job) => (goes.has(job) ? [] : [{ ...job, startAfter: later.get(job.id) ?? soon }]));
-    await queue.postpone(method, waiting);
+    await queue.postpone(
+      method,
+      waiting.map((job) => ({
+        ...job,
+        priority: priorities.get(job.id) ?? 0,
+        startAfter: later.get(job.id) ?? soon,
+      })),
+    );
     // Where most are given back, the next lease is larger: a backlog of a dead receiver must not hold up those behind it.
     reach = going.length * 2 < jobs.length ? Math.min(reach * 2, furthestReach) : 1;
     return going;

@@ -1,10 +1,11 @@
 /** The texts of template versions, each read from the database once: a version never changes. */
 import type { Database } from '../database/statements.ts';
+import { RecentlyUsed } from '../templates/recently-used.ts';
 import type { TemplateTexts } from '../templates/render.ts';
 
 export interface TemplateVersions {
   /** Rejects when the database is away, or holds no such version; the next call tries again. */
-  textsOf(template: string, version: number): TemplateTexts | Promise<TemplateTexts>;
+  textsOf(template: string, version: number): Promise<TemplateTexts>;
 }
 
 const statement = {
@@ -12,11 +13,11 @@ const statement = {
   text: 'SELECT template AS name, version, title, body, actions FROM herald.template_version WHERE template = $1 AND version = $2',
 };
 
-/** Versions that are kept; messages in flight pin few. Beyond that the one that was read first is forgotten. */
+/** Versions that are kept; messages in flight pin few. */
 const limit = 500;
 
 export function createTemplateVersions(database: Database): TemplateVersions {
-  const known = new Map<string, TemplateTexts | Promise<TemplateTexts>>();
+  const known = new RecentlyUsed<Promise<TemplateTexts>>(limit);
 
   async function read(template: string, version: number): Promise<TemplateTexts> {
     const [texts] = await database.run<TemplateTexts>(statement, [template, version]);
@@ -27,19 +28,11 @@ export function createTemplateVersions(database: Database): TemplateVersions {
   return {
     textsOf(template, version) {
       const key = `${version} ${template}`;
-      const kept = known.get(key);
-      if (kept !== undefined) return kept;
-      const reading = read(template, version);
-      known.set(key, reading);
-      for (const oldest of known.keys()) {
-        if (known.size <= limit) break;
-        known.delete(oldest);
-      }
-      reading.then(
-        (texts) => known.set(key, texts),
-        () => known.delete(key),
-      );
-      return reading;
+      return known.get(key, () => {
+        const reading = read(template, version);
+        reading.catch(() => known.delete(key));
+        return reading;
+      });
     },
   };
 }

@@ -128,7 +128,7 @@ async function examineFlow(pool: Pool): Promise<Finding[]> {
         `${state.method === '*' ? 'everything' : state.method} is paused (${[state.kind, state.reason, state.detail].filter(Boolean).join(', ')})`,
         state.kind === 'fault'
           ? 'mend the cause; it is probed and resumes by itself'
-          : `"pg-herald resume ${state.method === '*' ? '' : state.method}"`.replace(' "', '"'),
+          : `"pg-herald resume${state.method === '*' ? '' : ` ${state.method}`}"`,
       ),
     ),
     ...status.methods

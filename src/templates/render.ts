@@ -9,6 +9,7 @@ import { createFormatters } from './formatters.ts';
 import { createMarkdownParser, type MarkdownParser, type MarkPlace, type Shape } from './markdown.ts';
 import { parseSyntax } from './parse.ts';
 import { layOutTable, type TextInline, type TextPart, type TextTable } from './plaintext.ts';
+import { RecentlyUsed } from './recently-used.ts';
 import { buildSkeleton, containsMark, type Segment, type Skeleton } from './skeleton.ts';
 import { type Part, recipientFields } from './syntax.ts';
 import { composeUrl, encodeUrlPart } from './url.ts';
@@ -228,25 +229,4 @@ function markdownPart(part: Segment, next: Segment | undefined, { values, lines,
   if (value?.as !== 'url') return encodeUrlPart(line);
   const whole = composeUrl([value]).replace(/[()]/g, (c) => (c === '(' ? '%28' : '%29'));
   return typeof next === 'string' && next.startsWith('/') && whole.endsWith('/') ? whole.slice(0, -1) : whole;
-}
-
-/** A map that forgets what was not asked for longest. */
-class RecentlyUsed<V> {
-  readonly #entries = new Map<string, V>();
-  readonly #limit: number;
-
-  constructor(limit: number) {
-    this.#limit = limit;
-  }
-
-  get(key: string, create: () => V): V {
-    const value = this.#entries.get(key) ?? create();
-    this.#entries.delete(key);
-    this.#entries.set(key, value);
-    for (const oldest of this.#entries.keys()) {
-      if (this.#entries.size <= this.#limit) break;
-      this.#entries.delete(oldest);
-    }
-    return value;
-  }
 }

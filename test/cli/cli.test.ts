@@ -1,9 +1,7 @@
 /** The command line as an operator uses it: a child process, its output, its exit code. */
-import { execFile } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { shippedTemplatesFolder } from '../../src/templates/files.ts';
 import { greetingFile, scriptedDispatcher, testWorker } from '../support/application.ts';
@@ -11,8 +9,8 @@ import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { startSmtpServer } from '../support/smtp-server.ts';
 import { startProgram } from '../support/processes.ts';
 import { until } from '../support/wait.ts';
+import { main, runCli } from './support.ts';
 
-const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 let database: TestDatabase;
 let empty: TestDatabase;
 let folder: string;
@@ -30,23 +28,8 @@ afterAll(async () => {
   await Promise.all([database.close(), empty.close(), rm(folder, { recursive: true })]);
 });
 
-interface Result {
-  readonly code: number;
-  readonly out: string;
-  readonly err: string;
-}
-
-function herald(args: readonly string[], env: Record<string, string> = {}): Promise<Result> {
-  return new Promise((resolve) => {
-    const child = execFile(
-      process.execPath,
-      [main, ...args],
-      { env: { PATH: process.env.PATH, DATABASE_URL: database.url, NO_COLOR: '1', ...env } },
-      (error, out, err) => resolve({ code: error === null ? 0 : Number(error.code), out, err }),
-    );
-    child.stdin?.end();
-  });
-}
+const herald = (args: readonly string[], env: Record<string, string> = {}) =>
+  runCli(args, { DATABASE_URL: database.url, ...env });
 
 async function json<T>(args: readonly string[]): Promise<T> {
   const { code, out, err } = await herald([...args, '--json']);

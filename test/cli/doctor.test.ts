@@ -1,14 +1,12 @@
 /** The doctor finds what is wrong, names the remedy, and shows no secret. */
-import { execFile } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { domainRecords } from '../../src/dispatch/smtp/probe.ts';
 import { examineDatabase } from '../../src/operate/doctor.ts';
 import { greetingFile, putTemplates } from '../support/application.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { startSmtpServer, type TestSmtpServer } from '../support/smtp-server.ts';
+import { runCli } from './support.ts';
 
-const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 let database: TestDatabase;
 let relay: TestSmtpServer;
 beforeAll(async () => {
@@ -26,11 +24,8 @@ afterAll(async () => {
   await database.close();
 });
 
-function doctor(
-  env: Record<string, string> = {},
-): Promise<{ code: number; findings: { check: string; level: string; text: string }[]; out: string }> {
-  const settings = {
-    PATH: process.env.PATH,
+async function doctor(env: Record<string, string> = {}) {
+  const { code, out, err } = await runCli(['doctor', '--json'], {
     DATABASE_URL: database.url,
     HERALD_SMTP_HOST: '127.0.0.1',
     HERALD_SMTP_PORT: String(relay.port),
@@ -39,16 +34,8 @@ function doctor(
     HERALD_SMTP_USER: 'acme',
     HERALD_SMTP_PASSWORD: 'right',
     ...env,
-  };
-  return new Promise((resolve) => {
-    execFile(process.execPath, [main, 'doctor', '--json'], { env: settings }, (error, out, err) =>
-      resolve({
-        code: error === null ? 0 : Number(error.code),
-        findings: out === '' ? [] : JSON.parse(out),
-        out: out + err,
-      }),
-    );
   });
+  return { code, findings: (out === '' ? [] : JSON.parse(out)) as object[], out: out + err };
 }
 
 const problems = async () => (await examineDatabase(database.pool)).filter(({ level }) => level === 'problem');

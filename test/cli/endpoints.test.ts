@@ -1,9 +1,7 @@
 /** Endpoints from the command line to the receiver, through a worker process. */
-import { execFile } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { Webhook } from 'standardwebhooks';
 import { Webhook as SvixWebhook } from 'svix';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
@@ -14,8 +12,8 @@ import { type Answer, type ReceivedRequest, startHttpServer, type TestHttpServer
 import { type Program, startProgram } from '../support/processes.ts';
 import { startSmtpServer, type TestSmtpServer } from '../support/smtp-server.ts';
 import { until } from '../support/wait.ts';
+import { main, runCli } from './support.ts';
 
-const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 const key = Buffer.alloc(32, 5).toString('base64');
 let database: TestDatabase;
 let mails: TestSmtpServer;
@@ -32,7 +30,6 @@ beforeAll(async () => {
   ]);
   env = {
     DATABASE_URL: database.url,
-    NO_COLOR: '1',
     HERALD_SECRET_KEY: key,
     HERALD_WEBHOOK_ALLOW_CIDRS: '127.0.0.0/8',
     HERALD_SMTP_HOST: '127.0.0.1',
@@ -43,7 +40,7 @@ beforeAll(async () => {
   };
   await putTemplates(database.pool, { greeting: greetingFile });
   expect((await herald('templates', 'sync', shippedTemplatesFolder)).code).toBe(0);
-  worker = startProgram(main, { args: ['worker'], env });
+  worker = startProgram(main, { args: ['worker'], env: { NO_COLOR: '1', ...env } });
   await until(async () => /delivers/.test(worker.stderr()), { timeoutMs: 20_000 });
 });
 afterAll(async () => {
@@ -59,17 +56,7 @@ afterEach(() =>
   database.pool.query('TRUNCATE herald.message, herald.attempt, herald.endpoint; DELETE FROM herald_queue.job'),
 );
 
-function herald(...args: string[]): Promise<{ code: number; out: string; err: string }> {
-  return new Promise((resolve) => {
-    const child = execFile(
-      process.execPath,
-      [main, ...args],
-      { env: { PATH: process.env.PATH, ...env } },
-      (error, out, err) => resolve({ code: error === null ? 0 : Number(error.code), out, err }),
-    );
-    child.stdin?.end();
-  });
-}
+const herald = (...args: string[]) => runCli(args, env);
 
 async function json<T>(...args: string[]): Promise<T> {
   const { code, out, err } = await herald(...args, '--json');

@@ -65,9 +65,9 @@ const drizzleQuery = sql`SELECT 'r' || i AS id, 'r' || i || '@example.com' AS em
 
 /** The adapters themselves; beneath them a client that answers as the library does. */
 const adapters: Record<string, (client: Client) => AdapterTransaction> = {
-  fromKysely: (client) =>
+  "pg-boss's fromKysely": (client) =>
     fromKysely({ executeQuery: ({ sql: text, parameters }) => client.query(text, [...parameters]) as never }),
-  fromKnex: (client) =>
+  "pg-boss's fromKnex": (client) =>
     fromKnex({
       raw: (text, bindings = []) => {
         let number = 0;
@@ -75,9 +75,9 @@ const adapters: Record<string, (client: Client) => AdapterTransaction> = {
         return client.query(numbered, [...bindings]) as never;
       },
     }),
-  fromPrisma: (client) =>
+  "pg-boss's fromPrisma": (client) =>
     fromPrisma({ $queryRawUnsafe: async (text, ...values) => (await client.query(text, values)).rows as never }),
-  fromDrizzle: (client) => fromDrizzle(drizzleNodePg(client), sql),
+  "pg-boss's fromDrizzle": (client) => fromDrizzle(drizzleNodePg(client), sql),
 };
 
 /** Passes everything on, and counts what is asked of the driver: one call is one statement. */
@@ -149,25 +149,9 @@ const drivers: Driver[] = [
       };
     },
   },
-  {
-    name: 'a pg client',
-    open: async () => {
-      const client = new Client({ connectionString: database.url });
-      await client.connect();
-      return {
-        inTransaction: async (work, end) => {
-          await client.query('BEGIN');
-          await work(client).finally(() => client.query(end === 'commit' ? 'COMMIT' : 'ROLLBACK'));
-        },
-        query: viaPool,
-        recipients: plainQuery,
-        close: () => client.end(),
-      };
-    },
-  },
-  ...Object.entries(adapters).map(
+  ...Object.entries({ 'a pg client': (client: Client) => client, ...adapters }).map(
     ([name, adapt]): Driver => ({
-      name: `pg-boss's ${name}`,
+      name,
       open: async () => {
         const client = new Client({ connectionString: database.url });
         await client.connect();

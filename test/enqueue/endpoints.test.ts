@@ -1,5 +1,6 @@
 /** A message by a method with endpoints goes to the recipient's, else the tenant's, else everybody's. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { addEndpoint } from '../dispatch/webhook/endpoints/table.ts';
 import { ada, type Enqueueing, named, openEnqueueing } from './support.ts';
 
 let it: Enqueueing;
@@ -9,16 +10,8 @@ beforeAll(async () => {
 beforeEach(() => it.reset().then(() => it.pool.query('TRUNCATE herald.endpoint')));
 afterAll(() => it.close());
 
-/** Writes an endpoint row; what it would call does not matter here. */
-async function endpoint(name: string, columns: Record<string, unknown> = {}): Promise<string> {
-  const row: Record<string, unknown> = { name, url_host: 'example.com', sealed: 'x', groups: [], ...columns };
-  const names = Object.keys(row);
-  const { rows } = await it.pool.query(
-    `INSERT INTO herald.endpoint (${names.join(', ')}) VALUES (${names.map((_, i) => `$${i + 1}`).join(', ')}) RETURNING id`,
-    Object.values(row),
-  );
-  return rows[0].id;
-}
+const endpoint = (name: string, columns: Record<string, unknown> = {}) =>
+  addEndpoint(it.pool, {}, { name, ...columns });
 
 /** What a webhook notification to Ada wrote: the names of the endpoints, and why a message was inhibited. */
 async function receivers(options: Record<string, unknown> = {}, template = named('greeting')): Promise<string[]> {

@@ -2,6 +2,7 @@
 import { isIP } from 'node:net';
 import * as v from 'valibot';
 import { ConfigurationError } from '../../errors.ts';
+import { requirementOf } from '../requirement.ts';
 import type { ProxySettings } from './proxy.ts';
 
 /** What the operator allows beyond public `https:` addresses; endpoints of tenants never widen it. */
@@ -90,7 +91,5 @@ export function parseEgress(options: EgressOptions): EgressSettings {
   const parsed = v.safeParse(egressSchema, options);
   if (parsed.success) return parsed.output;
   const [issue] = parsed.issues;
-  // Without what was received: a proxy's URL holds its password.
-  const wanted = issue.kind === 'schema' ? `must be ${issue.expected ?? 'something else'}` : issue.message;
-  throw new ConfigurationError(`egress.${v.getDotPath(issue) ?? ''}`, wanted);
+  throw new ConfigurationError(`egress.${v.getDotPath(issue) ?? ''}`, requirementOf(issue));
 }

@@ -4,6 +4,7 @@ import { hostname } from 'node:os';
 import * as v from 'valibot';
 import { formatAddress, parseAddress } from '../../address.ts';
 import { ConfigurationError } from '../../errors.ts';
+import { requirementOf } from '../requirement.ts';
 
 export interface Mailbox {
   readonly name?: string;
@@ -152,13 +153,7 @@ export function parseSmtpOptions(options: SmtpOptions): SmtpSettings {
   const parsed = v.safeParse(schema, options);
   if (!parsed.success) {
     const [issue] = parsed.issues;
-    throw new ConfigurationError(
-      `smtp.${v.getDotPath(issue) ?? ''}`.replace(/\.$/, ''),
-      // A proxy's URL may hold a password, so no value is repeated.
-      issue.kind === 'schema'
-        ? `must be ${issue.expected ?? 'something else'}`
-        : issue.message.replace(/: Received.*/s, ''),
-    );
+    throw new ConfigurationError(`smtp.${v.getDotPath(issue) ?? ''}`.replace(/\.$/, ''), requirementOf(issue));
   }
   const given = parsed.output;
   const tls = given.tls ?? (given.port === 465 ? 'implicit' : 'starttls');

@@ -3,6 +3,7 @@ import * as v from 'valibot';
 import { createSecureContext } from 'node:tls';
 import { X509Certificate } from 'node:crypto';
 import { ConfigurationError } from '../../errors.ts';
+import { requirementOf } from '../requirement.ts';
 import type { TlsMaterial } from '../egress/connector.ts';
 import { formatNames, type FormatName } from './formats/format.ts';
 import { secretProblem, signingKeyProblem } from './signature.ts';
@@ -124,9 +125,7 @@ export function parseEndpoint(setting: string, id: string | null, settings: Endp
 }
 
 function messageOf(issue: v.BaseIssue<unknown>): string {
-  if (issue.type === 'strict_object') return 'is no setting of an endpoint; check its spelling';
-  if (issue.kind === 'schema') return `must be ${issue.expected ?? 'something else'}`;
-  return issue.type === 'regex' || issue.type === 'check' ? issue.message : `must be ${issue.expected ?? 'valid'}`;
+  return issue.type === 'strict_object' ? 'is no setting of an endpoint; check its spelling' : requirementOf(issue);
 }
 
 function checkSecrets(setting: string, settings: v.InferOutput<typeof endpointSchema>): void {

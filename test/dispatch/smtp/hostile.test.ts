@@ -104,15 +104,19 @@ async function headersOf(who: string, what: string, name: string): Promise<strin
   return head.replace(/\r\n[ \t]+/g, ' ').split('\r\n');
 }
 
+/** Of each header as often as it is there. */
+const namesOf = (lines: readonly string[]) =>
+  lines.map((line) => line.split(':')[0] ?? '').toSorted((a, b) => a.localeCompare(b));
+
 describe('a mail of hostile values', () => {
   test('has exactly the headers that it always has', async () => {
-    const usual = (await headersOf('Ada', 'x', 'Ada')).map((line) => line.split(':')[0]).toSorted();
+    const usual = namesOf(await headersOf('Ada', 'x', 'Ada'));
     await fc.assert(
       fc.asyncProperty(nasty, nasty, nasty, async (who, what, name) => {
         // Enqueue lets names have 200 characters.
         const lines = await headersOf(who, what, name.slice(0, 200));
         for (const line of lines) expect(line).toMatch(known);
-        expect(lines.map((line) => line.split(':')[0]).toSorted()).toEqual(usual);
+        expect(namesOf(lines)).toEqual(usual);
       }),
       { numRuns: 400 },
     );

@@ -6,7 +6,7 @@ import type { Pool } from 'pg';
 import { formats } from '../formats/formats.ts';
 import type { Directory } from './directory.ts';
 import type { LaneRequest, Lanes } from './lanes.ts';
-import type { EndpointRow } from './row.ts';
+import { type EndpointRow, heldAssignments } from './row.ts';
 
 export interface AdmissionServices {
   readonly pool: Pool;
@@ -43,7 +43,7 @@ UPDATE herald.message m SET next_attempt_at = l.at, detail = l.detail
 FROM jsonb_to_recordset($1::jsonb) AS l (id uuid, at timestamptz, detail text)
 WHERE m.id = l.id AND m.status = 'pending'`;
 
-const holdStatement = `UPDATE herald.message SET status = 'held', next_attempt_at = 'infinity', reason = 'gone', detail = 'endpoint disabled'
+const holdStatement = `UPDATE herald.message SET ${heldAssignments}
 WHERE id = ANY ($1::uuid[]) AND status = 'pending'`;
 
 /** When each of the messages that cannot go now shall be looked at again. */

@@ -5,7 +5,7 @@
 import type { Pool, PoolClient } from 'pg';
 import type { Logger } from '../../../notification.ts';
 import { isPristine, observe, type Circuit, type DisabledReason, type Observation } from './circuit.ts';
-import { circuitColumns } from './row.ts';
+import { circuitColumns, heldAssignments } from './row.ts';
 
 /** What the owner of an endpoint should hear. */
 export interface EndpointNews {
@@ -62,7 +62,7 @@ WHERE e.id = c.id`;
 
 /** Nothing is deleted: what waits for a disabled endpoint is held until its owner or an operator acts. */
 const holdStatement = `
-UPDATE herald.message SET status = 'held', next_attempt_at = 'infinity', reason = 'gone', detail = 'endpoint disabled'
+UPDATE herald.message SET ${heldAssignments}
 WHERE endpoint_id = ANY ($1::uuid[]) AND status = 'pending'`;
 
 export function createLedger(services: {

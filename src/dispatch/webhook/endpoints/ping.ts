@@ -1,6 +1,6 @@
 /** A signed test call to an endpoint, and what its answer means in words. */
 import { randomUUID } from 'node:crypto';
-import { type Logger, silentLogger } from '../../../notification.ts';
+import { silentLogger } from '../../../notification.ts';
 import type { Delivery } from '../../dispatcher.ts';
 import type { Egress } from '../../egress/egress.ts';
 import { attempt } from '../attempt.ts';
@@ -34,11 +34,7 @@ const advice: Readonly<Record<string, string>> = {
 
 export async function ping(
   endpoint: Endpoint,
-  {
-    egress,
-    appName,
-    logger = silentLogger,
-  }: { readonly egress: Egress; readonly appName: string; readonly logger?: Logger },
+  { egress, appName }: { readonly egress: Egress; readonly appName: string },
 ): Promise<PingAnswer> {
   const messageId = randomUUID();
   const startedAt = performance.now();
@@ -49,7 +45,7 @@ export async function ping(
     egress,
     userAgent: 'pg-herald',
     delivery,
-    context: { signal: abort, logger },
+    context: { signal: abort, logger: silentLogger },
   });
   const milliseconds = Math.round(performance.now() - startedAt);
   const status = result.reply?.code ?? null;

@@ -6,6 +6,7 @@ import { parseAddress } from '../../../address.ts';
 import { ConfigurationError } from '../../../errors.ts';
 import type { SecretBox } from '../../../secrets.ts';
 import type { Egress } from '../../egress/egress.ts';
+import { requirementOf } from '../../requirement.ts';
 import { type EndpointSettings, parseEndpoint } from '../endpoint.ts';
 import { generateSecret } from '../signature.ts';
 import type { DisabledReason } from './circuit.ts';
@@ -52,7 +53,8 @@ export interface Keeping {
   readonly box: SecretBox;
 }
 
-const line = (most: number) => v.pipe(v.string(), v.trim(), v.minLength(1), v.maxLength(most), v.regex(/^\P{Cc}+$/u));
+const line = (most: number) =>
+  v.pipe(v.string(), v.trim(), v.minLength(1), v.maxLength(most), v.regex(/^\P{Cc}+$/u, 'must be one line'));
 const ownSchema = v.object({
   name: line(200),
   tenant: v.optional(line(200)),
@@ -122,11 +124,7 @@ function parseOwn(input: object): v.InferOutput<typeof ownSchema> {
   const parsed = v.safeParse(ownSchema, given);
   if (parsed.success) return parsed.output;
   const [issue] = parsed.issues;
-  const wanted = issue.kind === 'schema' ? `must be ${issue.expected ?? 'something else'}` : issue.message;
-  throw new ConfigurationError(
-    `endpoint.${v.getDotPath(issue) ?? ''}`,
-    wanted.replace(/: Received.*| but received.*/s, ''),
-  );
+  throw new ConfigurationError(`endpoint.${v.getDotPath(issue) ?? ''}`, requirementOf(issue));
 }
 
 const lineColumns = `e.id, e.name, e.tenant, e.recipient_id AS "recipientId", e.groups, e.url_host AS "urlHost", e.format,
@@ -141,6 +139,10 @@ export async function listEndpoints(pool: Client): Promise<EndpointLine[]> {
     `SELECT ${lineColumns} FROM herald.endpoint e ORDER BY e.created_at, e.id LIMIT 1000`,
   );
   return result.rows;
+}
+
+export async function endpointExists(pool: Client, id: string): Promise<boolean> {
+  return (await pool.query('SELECT FROM herald.endpoint WHERE id = $1', [id])).rowCount === 1;
 }
 
 /** The endpoint, opened, for a test call; null: there is none. @throws {ConfigurationError} without its key. */

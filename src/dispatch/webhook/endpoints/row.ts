@@ -44,6 +44,9 @@ export interface SealedSettings {
   readonly contact?: string;
 }
 
+/** What becomes of a pending message whose endpoint switched itself off; for `UPDATE herald.message SET`. */
+export const heldAssignments = `status = 'held', next_attempt_at = 'infinity', reason = 'gone', detail = 'endpoint disabled'`;
+
 /** How long receivers may go on verifying with the secret before, in seconds. */
 export const rotationOverlapSeconds = 86_400;
 const maxPreviousSecrets = 10;
