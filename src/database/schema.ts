@@ -130,6 +130,8 @@ export const message = herald.table(
     recipientId: text('recipient_id').notNull(),
     /** Snapshot at enqueue. */
     recipient: jsonb().notNull(),
+    /** The recipient's field that the method requires, in lower case, for look-ups; null for methods that require none. */
+    address: text(),
     labels: jsonb().notNull(),
     /** Declared secret labels, each encrypted when a key is set; null once settled. */
     secrets: jsonb(),
@@ -159,6 +161,8 @@ export const message = herald.table(
     /** Attempts that count against the limit: faults of the method itself do not. */
     charged: smallint().notNull().default(0),
     maxAttempts: smallint('max_attempts'),
+    /** Attempts whose worker died before it could record what came of them: such a message is tried apart from others. */
+    crashes: smallint().notNull().default(0),
     unknown: text().notNull().default('retry'),
     leaseToken: uuid('lease_token'),
     leasedBy: text('leased_by'),
@@ -179,6 +183,7 @@ export const message = herald.table(
     // Read newest first, so backwards: an index in descending order would put nulls where ORDER BY does not expect them. None
     // depends on what opening an attempt writes (status, lease, counts), so that this update touches no index.
     index('message_recipients').on(t.recipientId, t.createdAt, t.id),
+    index('message_addresses').on(t.address, t.createdAt, t.id).where(sql`${t.address} is not null`),
     index('message_templates').on(t.template, t.createdAt, t.id),
     index('message_times').on(t.createdAt, t.id),
     index('message_reasons').on(t.createdAt, t.id).where(sql`${t.reason} is not null`),
@@ -262,6 +267,41 @@ export const setting = herald.table('setting', {
   updatedBy: text('updated_by').notNull(),
   updatedAt: moment('updated_at').notNull().defaultNow(),
 });
+
+/**
+ * The state of one of a method's senders (a relay with its own address), for all replicas: a sender at fault rests and is probed
+ * while the others go on. A row appears with the first fault.
+ */
+export const sender = herald.table(
+  'sender',
+  {
+    method: text().notNull(),
+    name: text().notNull(),
+    pausedAt: moment('paused_at'),
+    pauseReason: text('pause_reason'),
+    pauseDetail: text('pause_detail'),
+    probeAt: moment('probe_at'),
+    probeFailures: integer('probe_failures').notNull().default(0),
+    /** Connections that the server lets us open, learned from its refusals; null: as configured. */
+    maxConnections: smallint('max_connections'),
+    updatedAt: moment('updated_at').notNull().defaultNow(),
+  },
+  (t) => [primaryKey({ columns: [t.method, t.name] })],
+);
+
+/** Refusals that may be about the sender rather than the message: the same reply to several messages pauses the sender. */
+export const refusal = herald.table(
+  'refusal',
+  {
+    method: text().notNull(),
+    sender: text().notNull(),
+    /** Phase, reply code and enhanced code: never the text. */
+    reply: text().notNull(),
+    messageId: uuid('message_id').notNull(),
+    at: moment('at').notNull().defaultNow(),
+  },
+  (t) => [primaryKey({ columns: [t.method, t.sender, t.reply, t.messageId] })],
+);
 
 /** Token buckets that all replicas share. */
 export const rateBucket = herald.table('rate_bucket', {
