@@ -4,6 +4,7 @@
  */
 import type { DispatchResult, Reply } from '../dispatcher.ts';
 import type { Reason } from '../../notification.ts';
+import type { StreamState } from './stream.ts';
 
 /** What nodemailer's error says, and how far the message's bytes had got. */
 export interface SmtpFailure {
@@ -14,17 +15,20 @@ export interface SmtpFailure {
   /** TLS and socket errors: what Node said. */
   readonly originalCode?: string;
   readonly timeoutType?: string;
-  /** `none`: not one byte of the message was read. `partly`: the final dot was not sent. `all`: it was. */
-  readonly stream: 'none' | 'partly' | 'all';
+  readonly stream: StreamState;
   /** Why we aborted, if we did. */
   readonly aborted?: 'shutdown' | 'deadline';
 }
 
 type Failure = Exclude<DispatchResult, { outcome: 'sent' }>;
 
-/** Answers that say "not you", "not this way" or "not now" to us rather than to the message. */
-const methodReplyToMail = /^(530\b|5\d\d[ -](5\.7\.57|5\.7\.60|5\.5\.1|5\.7\.8|5\.7\.9|5\.7\.139|5\.7\.0)\b)/;
-const certificateError = /^(CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO|ERR_TLS|ERR_SSL|HOSTNAME_MISMATCH|EPROTO)/;
+/** Answers in any phase that say "not you" to us rather than to the message: no login, or no right to use this sender. */
+const demandsLogin = /^(530\b|5\d\d[ -]5\.7\.(57|60|8|9|139)\b)|\bSendAsDenied\b/;
+/** To MAIL, two more: nothing but the sender was named so far. */
+const demandsLoginToMail = /^5\d\d[ -]5\.7\.0\b/;
+const outOfSequence = /^(503\b|5\d\d[ -]5\.5\.1\b)/;
+const certificateError =
+  /^(CERT_|CRL_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO|INVALID_|PATH_LENGTH|ERR_TLS|ERR_SSL|HOSTNAME_MISMATCH|EPROTO)|_TOO_(SMALL|WEAK)$/;
 /** A refused login is not repeated soon: servers lock accounts. */
 const authenticationProbeSeconds = 300;
 
@@ -36,28 +40,37 @@ export function classifySmtpFailure(failure: SmtpFailure): Failure {
   const { code, command = '', responseCode } = failure;
 
   if (failure.aborted !== undefined) return afterAbort(failure);
+  if (responseCode === 421) return method('throttled', `the server closes${said(failure)}`, { retryAfterSeconds: 10 });
   if (code === 'EAUTH' || command.startsWith('AUTH') || code === 'EOAUTH2' || code === 'ENOAUTH')
     return method('authentication', `the server did not accept the login${said(failure)}`, {
-      retryAfterSeconds: responseCode === 454 ? 30 : authenticationProbeSeconds,
+      retryAfterSeconds: isTransient(responseCode) ? 30 : authenticationProbeSeconds,
     });
-  if (code === 'ETLS' || command === 'STARTTLS')
+  if (code === 'ETLS' || command === 'STARTTLS' || failure.timeoutType === 'UPGRADE_TIMEOUT')
     return method('tls', `TLS is required but was not established${said(failure)}`);
-  if (code === 'EREQUIRETLS' || code === 'ECONFIG')
+  if (code === 'EREQUIRETLS' || code === 'ECONFIG' || code === 'ERR_ACCESS_DENIED')
     return method('misconfigured', `the settings do not fit the server (${code})`);
   if (code === 'EPROXY') return method('proxy', 'the proxy refused or could not be reached');
   if (code === 'EDNS') return method('dns', 'the name of the server could not be resolved');
   if (isOurs(failure))
     return { outcome: 'failed', reason: 'render_failed', detail: `the message could not be built (${code})` };
   if (responseCode === undefined) return withoutReply(failure, method);
-  if (responseCode === 421) return method('throttled', `the server closes${said(failure)}`, { retryAfterSeconds: 10 });
-  switch (phaseOf(command, code)) {
-    case 'connection':
-      return method('unreachable', `the server refuses us${said(failure)}`);
+  return withReplyIn(phaseOf(command, code), failure, method);
+}
+
+type MethodFault = (reason: Reason, detail: string, more?: Partial<Failure>) => Failure;
+
+function withReplyIn(phase: Phase, failure: SmtpFailure, method: MethodFault): Failure {
+  const { response = '', responseCode = 0 } = failure;
+  if (phase === 'connection') return method('unreachable', `the server refuses us${said(failure)}`);
+  // 354 to MAIL, 250 where nothing else could follow: whatever it speaks, it is not SMTP.
+  if (responseCode < 400 || responseCode > 599) return unreadable(failure, method);
+  if (demandsLogin.test(response) || (phase === 'mail' && demandsLoginToMail.test(response)))
+    return method('authentication', `the server demands a login or another sender${said(failure)}`, {
+      retryAfterSeconds: authenticationProbeSeconds,
+    });
+  switch (phase) {
     case 'mail':
-      if (methodReplyToMail.test(failure.response ?? ''))
-        return method('authentication', `the server demands a login or another sender${said(failure)}`, {
-          retryAfterSeconds: authenticationProbeSeconds,
-        });
+      if (outOfSequence.test(response)) return method('protocol', `the server lost the sequence${said(failure)}`);
       return verdict(failure, 'sender_refused');
     case 'recipient':
       return recipientVerdict(failure);
@@ -66,20 +79,27 @@ export function classifySmtpFailure(failure: SmtpFailure): Failure {
   }
 }
 
-function phaseOf(command: string, code: string | undefined): 'connection' | 'mail' | 'recipient' | 'data' {
+function isTransient(responseCode: number | undefined): boolean {
+  return responseCode !== undefined && responseCode >= 400 && responseCode < 500;
+}
+
+type Phase = 'connection' | 'mail' | 'recipient' | 'data';
+
+function phaseOf(command: string, code: string | undefined): Phase {
   if (command.startsWith('MAIL')) return 'mail';
   if (command.startsWith('RCPT')) return 'recipient';
   if (command.startsWith('DATA') || code === 'EMESSAGE') return 'data';
   return 'connection';
 }
 
-/** The server gave its verdict: 5yz is final for this message, 4yz is not (452 and a bare 552 mean "too many" or "full"). */
+/** The server gave its verdict: 5yz is final for this message, 4yz is not. */
 function verdict(failure: SmtpFailure, refused: Reason): Failure {
   const reply = replyOf(failure);
   const permanent = (failure.responseCode ?? 0) >= 500;
   const enhanced = reply?.enhanced ?? '';
-  const reason: Reason =
-    /^\d\.(3\.4|2\.3)$/.test(enhanced) || (failure.responseCode === 552 && enhanced === '')
+  const reason: Reason = /^\d\.2\.2$/.test(enhanced)
+    ? 'mailbox_full'
+    : /^\d\.(3\.4|2\.3)$/.test(enhanced) || (failure.responseCode === 552 && enhanced === '')
       ? 'too_large'
       : permanent
         ? refused
@@ -118,39 +138,59 @@ function recipientVerdict(failure: SmtpFailure): Failure {
   };
 }
 
-/** Nothing was said: what counts is whether the final dot had left (RFC 1047). */
-function withoutReply(failure: SmtpFailure, method: (reason: Reason, detail: string) => Failure): Failure {
-  const { code, command, originalCode = '', stream } = failure;
+/** Nothing that can be read was said: what counts is whether the final dot had left (RFC 1047), then whether there was a session. */
+function withoutReply(failure: SmtpFailure, method: MethodFault): Failure {
+  const { code, command, originalCode = '', stream, timeoutType } = failure;
   if (command === 'MAIL FROM' && code === 'EMESSAGE')
     return { outcome: 'failed', reason: 'too_large', detail: 'the message is larger than the server takes' };
-  if (code === 'EMESSAGE')
+  if (code === 'EMESSAGE' || code === 'EENVELOPE' || code === 'EPROTOCOL') return unreadable(failure, method);
+  if (stream === 'all') return afterTheEnd(code);
+  if (certificateError.test(originalCode)) return method('tls', `TLS certificate: ${originalCode}`);
+  if (timeoutType === 'GREETING_TIMEOUT') return method('connect_timeout', 'no greeting in time');
+  if (stream === 'unopened' || originalCode === 'ECONNREFUSED') return withoutSession(failure, method);
+  // A server that hangs up on this message would stop all others, too, if it were the method's fault.
+  if (code === 'ETIMEDOUT')
+    return { outcome: 'retry', reason: 'no_reply', detail: 'the server fell silent before the end of the message' };
+  return {
+    outcome: 'retry',
+    reason: 'connection_lost',
+    detail: `the connection was lost ${stream === 'none' ? 'before' : 'while'} the message was sent`,
+  };
+}
+
+function withoutSession({ code, originalCode = '' }: SmtpFailure, method: MethodFault): Failure {
+  if (code === 'ETIMEDOUT') return method('connect_timeout', 'no connection in time');
+  if (originalCode !== '') return method('unreachable', `no connection: ${originalCode}`);
+  if (code !== undefined) return method('unreachable', 'the server closed the connection before it greeted');
+  // nodemailer's only error without a code: the pool was closed, because a file changed, while the message waited.
+  return {
+    outcome: 'retry',
+    reason: 'connection_lost',
+    detail: 'the connections were renewed while the message waited for one',
+    fault: 'message-uncharged',
+  };
+}
+
+function afterTheEnd(code: string | undefined): Failure {
+  if (code === 'ETIMEDOUT')
+    return { outcome: 'unknown', reason: 'no_reply', detail: 'no reply to the end of the message' };
+  return {
+    outcome: 'unknown',
+    reason: 'connection_lost',
+    detail: 'accepted? the connection was lost after the end of the message',
+  };
+}
+
+/** A reply that is none. Once the message is on its way nobody knows; before that it is the server that is broken. */
+function unreadable({ code, command, response, stream }: SmtpFailure, method: MethodFault): Failure {
+  if (stream === 'all' || code === 'EMESSAGE')
     return {
       outcome: 'unknown',
       reason: 'unparsable_reply',
       detail: 'the reply to the end of the message could not be read',
     };
-  if (stream === 'all') {
-    if (code === 'ETIMEDOUT')
-      return { outcome: 'unknown', reason: 'no_reply', detail: 'no reply to the end of the message' };
-    return {
-      outcome: 'unknown',
-      reason: 'connection_lost',
-      detail: 'accepted? the connection was lost after the end of the message',
-    };
-  }
-  if (stream === 'partly')
-    return {
-      outcome: 'retry',
-      reason: 'connection_lost',
-      detail: 'the connection was lost while the message was sent',
-    };
-  if (certificateError.test(originalCode)) return method('tls', `TLS: ${originalCode}`);
-  if (code === 'ETIMEDOUT')
-    return method(
-      'connect_timeout',
-      failure.timeoutType === 'GREETING_TIMEOUT' ? 'no greeting in time' : 'no connection in time',
-    );
-  return method('unreachable', `no connection${originalCode ? `: ${originalCode}` : ''}`);
+  if (code === 'EPROTOCOL' && response === undefined) return method('protocol', 'the reply of the server is too large');
+  return method('protocol', `the reply to ${command ?? 'the connection'} could not be read`);
 }
 
 function afterAbort({ aborted, stream }: SmtpFailure): Failure {
@@ -159,6 +199,14 @@ function afterAbort({ aborted, stream }: SmtpFailure): Failure {
       outcome: 'unknown',
       reason: aborted === 'deadline' ? 'no_reply' : 'shutdown',
       detail: 'given up while waiting for the reply to the end of the message',
+    };
+  if (aborted === 'deadline' && stream === 'unopened')
+    return {
+      outcome: 'retry',
+      reason: 'deadline',
+      detail: 'no connection was free or ready in time',
+      fault: 'message-uncharged',
+      retryAfterSeconds: 30,
     };
   if (aborted === 'deadline')
     return { outcome: 'retry', reason: 'deadline', detail: 'the message could not be handed over in time' };
@@ -173,7 +221,7 @@ function afterAbort({ aborted, stream }: SmtpFailure): Failure {
 function isOurs({ code = '', command }: SmtpFailure): boolean {
   return (
     ['ESTREAM', 'EFILEACCESS', 'EURLACCESS', 'EMAXRECIPIENTS'].includes(code) ||
-    (code === 'EENVELOPE' && command === 'API')
+    ((code === 'EENVELOPE' || code === 'EMESSAGE') && command === 'API')
   );
 }
 

@@ -11,7 +11,7 @@ export async function probeSmtp(options: SmtpOptions): Promise<Exclude<DispatchR
     await relay.transport().verify();
     return null;
   } catch (error) {
-    return classifySmtpFailure(failureOf(error, 'none', undefined));
+    return classifySmtpFailure(failureOf(error, 'unopened', undefined));
   } finally {
     relay.close();
   }

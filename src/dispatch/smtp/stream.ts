@@ -6,9 +6,15 @@ export interface Progress {
   of: Readable | null;
 }
 
-/** `none`: not one byte was read. `partly`: the final dot was not sent. `all`: it was, or is about to be. */
-export function stateOf({ of }: Progress): 'none' | 'partly' | 'all' {
-  if (of === null || !of.readableDidRead) return 'none';
+/**
+ * `unopened`: no session was ready for the message (nodemailer asks for the stream right before MAIL FROM). `none`: not one
+ * byte was read. `partly`: the final dot was not sent. `all`: it was, or is about to be.
+ */
+export type StreamState = 'unopened' | 'none' | 'partly' | 'all';
+
+export function stateOf({ of }: Progress): StreamState {
+  if (of === null) return 'unopened';
+  if (!of.readableDidRead) return 'none';
   return of.readableEnded ? 'all' : 'partly';
 }
 

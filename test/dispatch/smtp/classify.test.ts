@@ -60,6 +60,7 @@ const rows: Row[] = [
     { ...at('DATA', '550 5.7.26 unauthenticated', 'EMESSAGE'), stream: 'all' },
     'failed content_refused alert',
   ],
+  ['end 552 5.2.2', { ...at('DATA', '552 5.2.2 full', 'EMESSAGE'), stream: 'all' }, 'failed mailbox_full'],
   ['end 552 5.3.4', { ...at('DATA', '552 5.3.4 too big', 'EMESSAGE'), stream: 'all' }, 'failed too_large'],
   ['end 421', { ...at('DATA', '421 4.3.0 closing', 'EMESSAGE'), stream: 'all' }, 'retry throttled free'],
   ['lost in the middle', { code: 'ECONNECTION', command: 'CONN', stream: 'partly' }, 'retry connection_lost'],
@@ -70,7 +71,50 @@ const rows: Row[] = [
     'unknown no_reply',
   ],
   ['garbage after the end', { code: 'EMESSAGE', command: 'DATA', stream: 'all' }, 'unknown unparsable_reply'],
-  ['no code at all', {}, 'retry unreachable free'],
+  [
+    'garbage after the end that begins like a reply',
+    { ...at('DATA', '354 what', 'EMESSAGE'), stream: 'all' },
+    'unknown unparsable_reply',
+  ],
+  [
+    'a reply after the end that is too large',
+    { code: 'EPROTOCOL', command: 'CONN', stream: 'all' },
+    'unknown unparsable_reply',
+  ],
+  ['a reply that is too large', { code: 'EPROTOCOL', command: 'CONN' }, 'retry protocol free'],
+  [
+    'garbage to MAIL',
+    { code: 'EENVELOPE', command: 'MAIL FROM', response: 'hello?', stream: 'none' },
+    'retry protocol free',
+  ],
+  ['354 to RCPT', { ...at('RCPT TO', '354 go'), stream: 'none' }, 'retry protocol free'],
+  ['MAIL 503', at('MAIL FROM', '503 bad sequence'), 'retry protocol free'],
+  ['MAIL 550 5.5.1', at('MAIL FROM', '550 5.5.1 what'), 'retry protocol free'],
+  ['MAIL 554 5.7.0', at('MAIL FROM', '554 5.7.0 log in first'), 'retry authentication free'],
+  ['RCPT 530', at('RCPT TO', '530 5.7.57 client was not authenticated'), 'retry authentication free'],
+  [
+    'end 554 SendAsDenied',
+    { ...at('DATA', '554 5.2.252 SendAsDenied; not yours', 'EMESSAGE'), stream: 'all' },
+    'retry authentication free',
+  ],
+  ['421 to AUTH', at('AUTH PLAIN', '421 4.7.0 too many logins', 'EAUTH'), 'retry throttled free'],
+  ['a handshake that stalls', { code: 'ETIMEDOUT', command: 'CONN', timeoutType: 'UPGRADE_TIMEOUT' }, 'retry tls free'],
+  ['an authority that may not sign', { code: 'ESOCKET', originalCode: 'INVALID_CA' }, 'retry tls free'],
+  ['a network that the process may not use', { code: 'ERR_ACCESS_DENIED' }, 'retry misconfigured free'],
+  ['a pool that was closed beneath the message', {}, 'retry connection_lost free'],
+  ['lost at MAIL', { code: 'ECONNECTION', command: 'CONN', stream: 'none' }, 'retry connection_lost'],
+  [
+    'lost at MAIL, then refused',
+    { code: 'ESOCKET', originalCode: 'ECONNREFUSED', stream: 'none' },
+    'retry unreachable free',
+  ],
+  [
+    'silence at RCPT',
+    { code: 'ETIMEDOUT', command: 'CONN', timeoutType: 'SOCKET_TIMEOUT', stream: 'none' },
+    'retry no_reply',
+  ],
+  ['a message that is empty', { code: 'EMESSAGE', command: 'API' }, 'failed render_failed'],
+  ['the deadline without a connection', { aborted: 'deadline' }, 'retry deadline free'],
   ['an address that nodemailer refuses', { code: 'EENVELOPE', command: 'API' }, 'failed render_failed'],
   ['a stop before the end', { aborted: 'shutdown', stream: 'partly' }, 'retry shutdown free'],
   ['the deadline before the end', { aborted: 'deadline', stream: 'partly' }, 'retry deadline'],
@@ -79,7 +123,7 @@ const rows: Row[] = [
 
 describe('an SMTP failure', () => {
   test.each(rows)('%s', (_, failure, expected) => {
-    const result = classifySmtpFailure({ stream: 'none', ...failure });
+    const result = classifySmtpFailure({ stream: 'unopened', ...failure });
     const words = [
       result.outcome,
       result.reason,
@@ -91,7 +135,7 @@ describe('an SMTP failure', () => {
   });
 
   test('a refused login is not tried again for five minutes', () => {
-    expect(classifySmtpFailure({ stream: 'none', ...at('AUTH LOGIN', '535 5.7.8 no', 'EAUTH') })).toMatchObject({
+    expect(classifySmtpFailure({ stream: 'unopened', ...at('AUTH LOGIN', '535 5.7.8 no', 'EAUTH') })).toMatchObject({
       fault: 'method',
       retryAfterSeconds: 300,
     });
@@ -111,7 +155,7 @@ describe('an SMTP failure', () => {
     expect(redact('550 5.1.1 <ada@example.com>: unknown\r\n550 user "bob@example.org" too')).toBe(
       '550 5.1.1 <address>: unknown 550 user "<address>" too',
     );
-    const result = classifySmtpFailure({ stream: 'none', ...at('RCPT TO', '550 5.1.1 <ada@example.com> unknown') });
+    const result = classifySmtpFailure({ stream: 'unopened', ...at('RCPT TO', '550 5.1.1 <ada@example.com> unknown') });
     expect(JSON.stringify(result)).not.toContain('ada@');
   });
 });
