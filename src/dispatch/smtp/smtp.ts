@@ -6,7 +6,7 @@ import type { Delivery, DispatchContext, Dispatcher, DispatchResult } from '../d
 import { classifySmtpFailure, parseReply, type SmtpFailure } from './classify.ts';
 import { mailOf } from './mail.ts';
 import { parseSmtpOptions, type SmtpOptions, type SmtpSettings } from './options.ts';
-import { type Progress, stateOf } from './stream.ts';
+import { overKeptConnection, type Progress, stateOf } from './stream.ts';
 import { createRelay, failureOf, type Transport } from './transport.ts';
 
 export type { SmtpOptions } from './options.ts';
@@ -82,7 +82,9 @@ async function send(transport: Transport, delivery: Delivery, { settings, contex
   context.signal.addEventListener('abort', onAbort);
   if (context.signal.aborted) onAbort();
   try {
-    const info = await transport.sendMail({ ...mail, signal: abort.signal, progress } as SendMailOptions);
+    const info = await overKeptConnection(progress, () =>
+      transport.sendMail({ ...mail, signal: abort.signal, progress } as SendMailOptions),
+    );
     return { outcome: 'sent', reply: { ...parseReply(info.response), receiverId: info.messageId } };
   } catch (error) {
     return classifySmtpFailure(failureOf(error, stateOf(progress), aborted));

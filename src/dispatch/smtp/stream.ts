@@ -24,9 +24,25 @@ interface StreamedMail {
 }
 
 /**
- * A `stream` plugin of nodemailer. A connection that turns out to be dead is tried again with a new stream, which
- * starts the progress anew.
+ * Sends, and once more if the server had closed the kept connection before a byte of the message was read. (nodemailer's own
+ * `maxRequeues` cannot tell that from a server that closes before it greets, and would knock there again, too.)
  */
+export async function overKeptConnection<T>(progress: Progress, send: () => Promise<T>): Promise<T> {
+  try {
+    return await send();
+  } catch (error) {
+    if (stateOf(progress) !== 'none' || !isKeptAndClosed(error)) throw error;
+    progress.of = null;
+    return send();
+  }
+}
+
+/** Only this error of nodemailer's pool has a code and no command. */
+function isKeptAndClosed(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ECONNECTION' && !('command' in error);
+}
+
+/** A `stream` plugin of nodemailer. */
 export function trackStream(mail: StreamedMail, next: (error?: Error | null) => void): void {
   const progress = 'progress' in mail.data ? (mail.data.progress as Progress) : null;
   if (progress !== null) {

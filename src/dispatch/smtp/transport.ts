@@ -65,8 +65,8 @@ function createTransport(settings: SmtpSettings, files: SmtpFiles) {
     ...(settings.proxy !== undefined && { proxy: settings.proxy }),
     maxConnections: settings.maxConnections,
     maxMessages: 100,
-    // One more try when a kept connection turns out to be closed before a byte of the message was sent; the default of 5 hammers a closing server.
-    maxRequeues: 1,
+    // See overKeptConnection.
+    maxRequeues: 0,
     // Half of the time for all, so that nodemailer's verdict, which names the phase, comes before ours. The first bounds the
     // others: it runs from the look-up of the name to the end of the TLS handshake, the greeting in between.
     connectionTimeout: Math.min(60, settings.sendTimeoutSeconds / 2) * 1000,
