@@ -1,0 +1,96 @@
+/** The whole pipeline without a receiver's time: what it costs by itself, beside queues that do the same work. */
+import { fillAndDrain } from '../backlog.ts';
+import { type Contender, compared, interleave, notRun } from '../measure.ts';
+import { peerProgram, peersMissing } from '../peers.ts';
+import { compiled, type Child } from '../programs.ts';
+import { startRedis } from '../redis.ts';
+import type { Metric } from '../rows.ts';
+import { type Setting, share } from '../setting.ts';
+import type { Group } from './group.ts';
+
+export const noopConcurrency = 1000;
+
+export const deliverGroup: Group = {
+  rows: ['deliver.noop', 'deliver.vs-graphile-worker', 'deliver.vs-bullmq'],
+  async run(setting, wanted) {
+    const contenders: Contender[] = [await herald(setting)];
+    const missing = new Map<string, string>();
+    if (wanted.has('deliver.noop')) contenders.push(await bareBoss(setting));
+    for (const name of ['graphile-worker', 'bullmq'] as const) {
+      if (!wanted.has(`deliver.vs-${name}`)) continue;
+      const peer = await (name === 'bullmq' ? bullmq(setting) : graphile(setting));
+      if (typeof peer === 'string') missing.set(`deliver.vs-${name}`, peer);
+      else contenders.push(peer);
+    }
+    const figures = await interleave(contenders, setting.size.rounds, setting.progress);
+    const metric = (row: string, baseline: string): Metric => {
+      const note = missing.get(row);
+      return note === undefined ? compared(row, figures, 'ours', baseline) : notRun(row, note);
+    };
+    return [...wanted].map((row) => metric(row, row.replace(/^deliver\.(vs-)?/, '')));
+  },
+};
+
+async function herald(setting: Setting): Promise<Contender> {
+  const { url, pool } = await setting.database();
+  const worker = await setting.start('worker', { url, noop: { concurrency: noopConcurrency } });
+  return {
+    name: 'ours',
+    measure: (round) =>
+      fillAndDrain({ pool, method: 'noop', workers: [worker] }, share(setting, round === 'warm-up' ? 10_000 : 40_000)),
+  };
+}
+
+async function bareBoss(setting: Setting): Promise<Contender> {
+  const { url, pool } = await setting.database();
+  const boss = await setting.start('boss', { url, batchSize: 500 });
+  return drained('noop', boss, {
+    count: (round) => share(setting, round === 'warm-up' ? 10_000 : 60_000),
+    before: () => pool.query('CHECKPOINT'),
+  });
+}
+
+async function graphile(setting: Setting): Promise<Contender | string> {
+  const missing = peersMissing();
+  if (missing !== null) return missing;
+  const { url, pool } = await setting.database();
+  const peer = await setting.start(peerProgram('graphile-worker'), { url, renderer: rendererPath });
+  return drained('graphile-worker', peer, {
+    count: (round) => share(setting, round === 'warm-up' ? 1000 : 8000),
+    before: () => pool.query('CHECKPOINT'),
+  });
+}
+
+async function bullmq(setting: Setting): Promise<Contender | string> {
+  const missing = peersMissing();
+  if (missing !== null) return missing;
+  const redis = await startRedis();
+  if (redis === null) return 'not run: no redis-server';
+  setting.ending(redis.stop);
+  const { url, pool } = await setting.database();
+  const input = { url, redisPort: redis.port, renderer: rendererPath };
+  const peer = await setting.start(peerProgram('bullmq'), input);
+  return drained('bullmq', peer, {
+    count: (round) => share(setting, round === 'warm-up' ? 1000 : 8000),
+    before: () => pool.query('CHECKPOINT'),
+  });
+}
+
+const rendererPath = compiled('src/templates/render.ts');
+
+export interface Filled {
+  readonly count: (round: 'warm-up' | 'counted') => number;
+  readonly before: () => Promise<unknown>;
+}
+
+/** A program that is filled and then says how fast it drained. */
+export function drained(name: string, program: Child, { count, before }: Filled): Contender {
+  return {
+    name,
+    async measure(round) {
+      await program.ask('fill', count(round));
+      await before();
+      return program.ask<number>('drain');
+    },
+  };
+}

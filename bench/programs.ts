@@ -1,0 +1,84 @@
+/** Programs in processes of their own, and how they are spoken to: one question, one answer, over Node's IPC. */
+import { type ChildProcess, execFileSync, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, symlinkSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+export interface Child {
+  readonly pid: number;
+  /** Sends a question and resolves with the answer; rejects with the program's error or when it ends. */
+  readonly ask: <Answer>(what: string, input?: unknown) => Promise<Answer>;
+  /** Asks it to end, and kills it if it does not. */
+  readonly end: () => Promise<void>;
+}
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+/** Below the project's node_modules, so that imports of libraries resolve as they do for users. */
+const built = `${root}node_modules/.cache/bench`;
+
+/**
+ * Compiles what runs in processes of its own: memory and start-up are then those of the published package, without
+ * Node's own compiler.
+ */
+export function compilePrograms(): void {
+  execFileSync(process.execPath, [`${root}node_modules/typescript/bin/tsc`, '-p', `${root}bench/tsconfig.json`], {
+    stdio: 'inherit',
+  });
+  // A worker compares the database with the migrations that it was shipped with.
+  if (!existsSync(`${built}/drizzle`)) symlinkSync(`${root}drizzle`, `${built}/drizzle`);
+}
+
+/** Path of a module of ours in compiled form, for peers that share it. */
+export function compiled(path: string): string {
+  return `${built}/${path.replace(/\.ts$/, '.js')}`;
+}
+
+export interface ChildOptions {
+  /** Directory for a CPU profile that is written when the program ends. */
+  readonly profile?: string | undefined;
+}
+
+/** Starts `bench/programs/<name>.ts`, or a peer's file by its whole path, and waits until it has started. */
+export async function startChild(program: string, input: unknown, { profile }: ChildOptions = {}): Promise<Child> {
+  const file = program.includes('/') ? program : compiled(`bench/programs/${program}.ts`);
+  const child = fork(file, [JSON.stringify(input)], {
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    // As an application in production; the memory is what Node takes by itself.
+    env: { ...process.env, NODE_ENV: 'production' },
+    execArgv: profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`],
+  });
+  const conversation = converse(child);
+  await conversation.ask('start');
+  return { pid: child.pid ?? 0, ...conversation };
+}
+
+function converse(child: ChildProcess): Pick<Child, 'ask' | 'end'> {
+  const open = new Map<number, { resolve(value: unknown): void; reject(error: Error): void }>();
+  let last = 0;
+  const exited = once(child, 'exit').then(([code]) => {
+    for (const { reject } of open.values()) reject(new Error(`a program of the benchmark ended with ${code}`));
+  });
+  const killNow = () => child.kill('SIGKILL');
+  process.once('exit', killNow);
+  child.on('message', (message: { id: number; answer?: unknown; error?: string }) => {
+    const waiting = open.get(message.id);
+    open.delete(message.id);
+    if (message.error === undefined) waiting?.resolve(message.answer);
+    else waiting?.reject(new Error(message.error));
+  });
+  return {
+    ask: <Answer>(what: string, input?: unknown) =>
+      new Promise<Answer>((resolve, reject) => {
+        const id = ++last;
+        open.set(id, { resolve: (value) => resolve(value as Answer), reject });
+        child.send({ id, what, input });
+      }),
+    async end() {
+      const timer = setTimeout(killNow, 10_000);
+      if (child.connected) child.disconnect();
+      await exited;
+      clearTimeout(timer);
+      process.off('exit', killNow);
+    },
+  };
+}
