@@ -108,37 +108,42 @@ describe('migrating', () => {
 });
 
 describe('upgrading a database with rows in it', () => {
-  const earlier = names.slice(0, 2);
+  /** How many migrations each earlier release had. */
+  const releases = [2, 5];
 
-  test('keeps what was enqueued and delivers it, from the first release on', async () => {
-    const { pool } = database;
-    await pool.query(createJournal);
-    for (const migration of shippedMigrations().filter(({ name }) => earlier.includes(name)))
-      await pool.query(`${migration.sql};${recordOf(migration)}`);
-    await pool.query(queueInstallScript(['smtp', 'webhook', 'inbox']));
-    await putTemplates(pool, { greeting: greetingFile });
-    const before = await pool.query(
-      `SELECT message_id FROM herald.enqueue('greeting', '[{"id": "1", "email": "a@example.com"}, {"id": "2", "email": "b@example.com"}]', '{"who": "Ada"}', dedupe_key => 'k')`,
-    );
-    await pool.query(`UPDATE herald.message SET status = 'held' WHERE recipient_id = '2'`);
+  test.each(releases)(
+    'keeps what was enqueued and delivers it, from the release with %i migrations on',
+    async (count) => {
+      const { pool } = database;
+      const earlier = names.slice(0, count);
+      await pool.query(createJournal);
+      for (const migration of shippedMigrations().filter(({ name }) => earlier.includes(name)))
+        await pool.query(`${migration.sql};${recordOf(migration)}`);
+      await pool.query(queueInstallScript(['smtp', 'webhook', 'inbox']));
+      await putTemplates(pool, { greeting: greetingFile });
+      const before = await pool.query(
+        `SELECT message_id FROM herald.enqueue('greeting', '[{"id": "1", "email": "a@example.com"}, {"id": "2", "email": "b@example.com"}]', '{"who": "Ada"}', dedupe_key => 'k')`,
+      );
+      await pool.query(`UPDATE herald.message SET status = 'held' WHERE recipient_id = '2'`);
 
-    expect((await migrate(database.url)).applied).toEqual(names.slice(2));
+      expect((await migrate(database.url)).applied).toEqual(names.slice(count));
 
-    const again = await pool.query(
-      `SELECT message_id, deduplicated FROM herald.enqueue('greeting', '{"id": "1", "email": "a@example.com"}', '{"who": "Ada"}', dedupe_key => 'k')`,
-    );
-    expect(again.rows).toEqual([{ message_id: before.rows[0].message_id, deduplicated: true }]);
-    const smtp = scriptedDispatcher();
-    const worker = testWorker(database.url, { dispatchers: { smtp } });
-    await worker.start();
-    try {
-      await until(async () => (await pool.query(`SELECT FROM herald.message WHERE status = 'sent'`)).rowCount === 1);
-      await pool.query(`SELECT herald.retry(ARRAY(SELECT id FROM herald.message WHERE status = 'held'))`);
-      await until(async () => (await pool.query(`SELECT FROM herald.message WHERE status = 'sent'`)).rowCount === 2);
-    } finally {
-      await worker.stop();
-    }
-  });
+      const again = await pool.query(
+        `SELECT message_id, deduplicated FROM herald.enqueue('greeting', '{"id": "1", "email": "a@example.com"}', '{"who": "Ada"}', dedupe_key => 'k')`,
+      );
+      expect(again.rows).toEqual([{ message_id: before.rows[0].message_id, deduplicated: true }]);
+      const smtp = scriptedDispatcher();
+      const worker = testWorker(database.url, { dispatchers: { smtp } });
+      await worker.start();
+      try {
+        await until(async () => (await pool.query(`SELECT FROM herald.message WHERE status = 'sent'`)).rowCount === 1);
+        await pool.query(`SELECT herald.retry(ARRAY(SELECT id FROM herald.message WHERE status = 'held'))`);
+        await until(async () => (await pool.query(`SELECT FROM herald.message WHERE status = 'sent'`)).rowCount === 2);
+      } finally {
+        await worker.stop();
+      }
+    },
+  );
 
   test('an index that an interrupted build left behind is built again', async () => {
     await migrate(database.url);
