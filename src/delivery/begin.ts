@@ -37,12 +37,14 @@ export interface OpenMessage {
 }
 
 /**
- * `go`: the attempt is open. `later`: not yet due. `settled`: nothing to do, the job can go; this includes messages that
- * expired, were inhibited, ran out of attempts or wait for an operator, which the statement has just recorded.
+ * `go`: the attempt is open. `later`: not yet due. `apart`: may only be begun alone, because it has outlived two workers.
+ * `settled`: nothing to do, the job can go; this includes messages that expired, were inhibited, ran out of attempts or wait
+ * for an operator, which the statement has just recorded.
  */
 export type Begun =
   | { readonly verdict: 'go'; readonly message: OpenMessage }
   | { readonly verdict: 'later'; readonly id: string; readonly priority: number; readonly nextAttemptAt: Date }
+  | { readonly verdict: 'apart'; readonly id: string; readonly priority: number }
   | { readonly verdict: 'settled'; readonly id: string; readonly status: string };
 
 export interface BeginOptions {
@@ -52,32 +54,43 @@ export interface BeginOptions {
   readonly token: string;
   /** Limit of charged attempts for messages whose template names none. */
   readonly maxAttempts: number;
+  /** Nothing else is in flight in this worker: a single message that outlived two workers may be begun. */
+  readonly alone: boolean;
 }
 
+/** Deaths of workers after which a message is tried alone, and after which it is given up. */
+const deathsInCompany = 2;
+const deathsInAll = 5;
+
 // A row that is still `sending` belonged to a worker whose lease ran out: its attempt ended nobody knows how.
+// That costs it no attempt as long as others were in flight beside it, since any of them may be what killed the worker; alone it was
+// the one, or had very bad luck.
 // A job that comes back more than a second early (its move to a later time was lost) is moved again.
 const text = `
 WITH locked AS MATERIALIZED (
   SELECT m.id, m.status, m.template, m.method, m.recipient_id, m.unknown, m.priority, m.attempts, m.charged, m.max_attempts, m.send_at,
-    m.expires_at, m.next_attempt_at, m.leased_by, m.attempt_started_at
+    m.expires_at, m.next_attempt_at, m.leased_by, m.attempt_started_at, m.crashes
   FROM herald.message m WHERE m.id = ANY ($1::uuid[]) ORDER BY m.id FOR UPDATE
 ), judged AS MATERIALIZED (
-  SELECT l.id, l.status, l.priority, l.next_attempt_at, t."group", t.sender, l.charged + (l.status = 'sending')::int AS charged, CASE
+  SELECT l.id, l.status, l.priority, l.next_attempt_at, t."group", t.sender, l.charged + (l.status = 'sending' AND l.crashes >= ${deathsInCompany})::int AS charged,
+    l.crashes + (l.status = 'sending')::int AS crashes, CASE
       WHEN l.status NOT IN ('pending', 'sending') THEN 'settled'
       WHEN l.status = 'sending' AND l.unknown = 'hold' THEN 'held'
       WHEN l.expires_at <= now() THEN 'expired'
-      WHEN l.charged + (l.status = 'sending')::int >= coalesce(l.max_attempts, $4) THEN 'failed'
+      WHEN l.charged + (l.status = 'sending' AND l.crashes >= ${deathsInCompany})::int >= coalesce(l.max_attempts, $4) THEN 'failed'
+      WHEN l.status = 'sending' AND l.crashes + 1 >= ${deathsInAll} THEN 'failed'
       WHEN l.status = 'pending' AND l.next_attempt_at > now() + interval '1 second' THEN 'later'
       WHEN NOT t.enabled THEN 'template_disabled'
       WHEN NOT d.enabled THEN 'method_disabled'
       WHEN (l.send_at IS NOT NULL OR l.attempts > 0) AND NOT t.mandatory
         AND herald.preference_of(l.recipient_id, l.template, t."group", l.method) IS FALSE THEN 'preference'
+      WHEN l.crashes + (l.status = 'sending')::int >= ${deathsInCompany} AND NOT $5 THEN 'apart'
       ELSE 'go' END AS verdict
   FROM locked l JOIN herald.template t ON t.name = l.template JOIN herald.method d ON d.name = l.method
 ), broken AS (
   INSERT INTO herald.attempt (message_id, number, worker, started_at, finished_at, outcome, reason, detail, charged)
   SELECT l.id, l.attempts, l.leased_by, l.attempt_started_at, now(), 'unknown', 'worker_lost',
-    'the worker stopped before it could record what came of this attempt', true
+    'the worker stopped before it could record what came of this attempt', l.crashes >= ${deathsInCompany}
   FROM locked l WHERE l.status = 'sending'
   ON CONFLICT DO NOTHING
 ), stopped AS (
@@ -85,15 +98,18 @@ WITH locked AS MATERIALIZED (
   SET status = CASE j.verdict WHEN 'held' THEN 'held' WHEN 'expired' THEN 'expired' WHEN 'failed' THEN 'failed' ELSE 'inhibited' END,
     reason = CASE j.verdict WHEN 'held' THEN 'worker_lost' WHEN 'failed' THEN coalesce(CASE WHEN m.status = 'sending' THEN 'worker_lost' END, m.reason, 'attempts_spent')
       ELSE j.verdict END,
-    charged = j.charged, lease_token = NULL, next_attempt_at = CASE WHEN j.verdict = 'held' THEN 'infinity' ELSE m.next_attempt_at END,
+    charged = j.charged, crashes = j.crashes, lease_token = NULL, next_attempt_at = CASE WHEN j.verdict = 'held' THEN 'infinity' ELSE m.next_attempt_at END,
     settled_at = CASE WHEN j.verdict <> 'held' THEN now() END,
     secrets = CASE WHEN j.verdict = 'held' THEN m.secrets END
   FROM judged j
   WHERE m.id = j.id AND j.verdict IN ('held', 'expired', 'failed', 'template_disabled', 'method_disabled', 'preference')
   RETURNING m.id, m.status
+), parted AS (
+  UPDATE herald.message m SET status = 'pending', reason = 'worker_lost', charged = j.charged, crashes = j.crashes, lease_token = NULL
+  FROM judged j WHERE m.id = j.id AND j.verdict = 'apart' AND m.status = 'sending'
 ), opened AS (
   UPDATE herald.message m
-  SET status = 'sending', attempts = m.attempts + 1, charged = j.charged, lease_token = $2, leased_by = $3,
+  SET status = 'sending', attempts = m.attempts + 1, charged = j.charged, crashes = j.crashes, lease_token = $2, leased_by = $3,
     attempt_started_at = clock_timestamp()
   FROM judged j
   WHERE m.id = j.id AND j.verdict = 'go'
@@ -108,7 +124,7 @@ SELECT 'go' AS verdict, id, NULL AS status, NULL AS priority, NULL AS "nextAttem
   notification_id AS "notificationId", attachments
 FROM opened
 UNION ALL
-SELECT CASE j.verdict WHEN 'later' THEN 'later' ELSE 'settled' END, j.id, coalesce(s.status, j.status), j.priority, j.next_attempt_at,
+SELECT CASE WHEN j.verdict IN ('later', 'apart') THEN j.verdict ELSE 'settled' END, j.id, coalesce(s.status, j.status), j.priority, j.next_attempt_at,
   NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
 FROM judged j LEFT JOIN stopped s USING (id)
 WHERE j.verdict <> 'go'`;
@@ -117,7 +133,7 @@ type Row = OpenMessage & { verdict: Begun['verdict']; status: string; priority: 
 
 /** Opens an attempt for every message that may go, and settles those that must not. Ids without a row are left out. */
 export async function begin(ids: readonly string[], options: BeginOptions): Promise<Begun[]> {
-  const values = [ids, options.token, options.worker, options.maxAttempts];
+  const values = [ids, options.token, options.worker, options.maxAttempts, options.alone];
   const rows = await options.database.run<Row>({ name: 'herald.begin', text }, values);
   return rows.map((row) => {
     switch (row.verdict) {
@@ -125,6 +141,8 @@ export async function begin(ids: readonly string[], options: BeginOptions): Prom
         return { verdict: 'go', message: row };
       case 'later':
         return { verdict: 'later', id: row.id, priority: row.priority, nextAttemptAt: row.nextAttemptAt };
+      case 'apart':
+        return { verdict: 'apart', id: row.id, priority: row.priority };
       case 'settled':
         return { verdict: 'settled', id: row.id, status: row.status };
       default:

@@ -19,6 +19,11 @@ export interface WorkerOptions {
   readonly pollSeconds?: number;
   /** How often to look for workers that died, in seconds; 1 to 60, default 5. */
   readonly superviseSeconds?: number;
+  /**
+   * After how many seconds of a blocked event loop the process is killed, so that it can be started again: nothing in it can deliver,
+   * answer or end by itself any more; 1 to 600, 0 for never, default 30. A process with a debugger attached is left alone.
+   */
+  readonly watchdogSeconds?: number;
   /** Whether statements are planned once per connection. False behind PgBouncer's transaction pooling; default true. */
   readonly prepareStatements?: boolean;
   /** Decrypts secret labels; needed when the enqueuing side encrypts them. */
@@ -27,7 +32,12 @@ export interface WorkerOptions {
 
 /** @throws {ConfigurationError} for the first option that is out of bounds. */
 export function checkOptions(options: WorkerOptions): void {
-  const bounds = { stopTimeoutSeconds: [1, 900], pollSeconds: [0.1, 60], superviseSeconds: [1, 60] } as const;
+  const bounds = {
+    stopTimeoutSeconds: [1, 900],
+    pollSeconds: [0.1, 60],
+    superviseSeconds: [1, 60],
+    watchdogSeconds: [0, 600],
+  } as const;
   for (const [name, [least, most]] of Object.entries(bounds)) {
     const value = options[name as keyof typeof bounds];
     if (value !== undefined && !(value >= least && value <= most))

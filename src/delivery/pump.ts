@@ -8,9 +8,10 @@ import type { DispatchResult } from '../dispatch/dispatcher.ts';
 import { pauseForFault, resumeAfterProbe } from '../operate/pause.ts';
 import { countAddressFault } from '../operate/suppressions.ts';
 import { codeOf, type LeasedJob, type PostponedJob, type Queue } from '../queue.ts';
+import { createAdmission } from './admission.ts';
 import { begin, type OpenMessage } from './begin.ts';
 import { type Attempt, type DeliveryServices, handOver, record } from './deliver.ts';
-import { prioritiesOf } from './priorities.ts';
+import type { Solitude } from './solitude.ts';
 
 export interface Pump {
   /** Something may be due: look at once. */
@@ -40,18 +41,24 @@ interface Flight {
 
 export interface PumpServices extends DeliveryServices {
   readonly queue: Queue;
+  readonly solitude: Solitude;
 }
 
 /** Messages leased at once: while one half of a large worker's slots is being filled, the other half works. */
 const largestLease = 500;
-const furthestReach = 16;
+/** A lease this old is not used any more: this process stood still meanwhile, and others may have it. */
+const staleLeaseMs = 10_000;
+/** When a message that has to be tried alone, and cannot be now, is looked at again. */
+const suspectDelayMs = 2000;
 /** How long a dispatcher may go on after its signal was aborted. */
 const abortGraceMs = 20_000;
 
 export function createPump(services: PumpServices): Pump {
-  const { method, dispatcher, queue, logger } = services;
+  const { method, dispatcher, queue, logger, solitude } = services;
   /** Everything that is leased and not settled. */
   const flights = new Map<string, Flight>();
+  /** Leased as well, until it may be tried alone. */
+  let suspect: { readonly job: LeasedJob; lost: boolean } | null = null;
   /** How many of them are still being dispatched. */
   let dispatching = 0;
   const { concurrency } = dispatcher;
@@ -65,48 +72,50 @@ export function createPump(services: PumpServices): Pump {
   /** There may be due jobs: something woke us, or the last lease came back full. */
   let more = false;
   let drained: (() => void) | null = null;
-  /** Jobs leased for each free slot. */
-  let reach = 1;
+  const admission = createAdmission(services);
 
   // A slot is free when its dispatch has ended, so that the next messages are leased while results are being recorded; but
   // no more results may wait than there are slots, because a crash makes every one of them a possible second mail.
   const hasRoom = () => concurrency - dispatching >= worthLeasing && flights.size - dispatching < concurrency;
 
-  async function lease(limit: number): Promise<number> {
-    const jobs = await queue.lease(method, limit);
-    if (jobs.length > 0) await beginAndFly(await admitted(jobs));
-    return jobs.length;
+  async function lease(limit: number, isProbe = false): Promise<number> {
+    solitude.enter();
+    try {
+      const leasedAt = performance.now();
+      const jobs = await queue.lease(method, limit);
+      const going = jobs.length > 0 ? await admission.admitted(jobs, concurrency - dispatching) : [];
+      if (going.length > 0 && performance.now() - leasedAt < staleLeaseMs) {
+        const { apart } = await beginAndFly(going);
+        if (apart.length > 0) await tryAlone(apart, isProbe);
+      }
+      return jobs.length;
+    } finally {
+      solitude.leave();
+    }
   }
 
-  /** Gives back what its receiver cannot take now, before an attempt is opened for it. */
-  async function admitted(jobs: readonly LeasedJob[]): Promise<readonly LeasedJob[]> {
-    const later = await dispatcher.admit?.(jobs.map((job) => job.id));
-    if (later === undefined || (later.size === 0 && reach === 1)) return jobs;
-    const free = concurrency - dispatching;
-    const going = jobs.filter((job) => !later.has(job.id)).slice(0, free);
-    const goes = new Set(going);
-    const waiting = jobs.filter((job) => !goes.has(job));
-    const priorities = await prioritiesOf(
-      services.database,
-      waiting.map((job) => job.id),
-    );
-    // What was admitted and finds no slot comes again in a moment.
-    const soon = new Date(Date.now() + 1000);
-    await queue.postpone(
-      method,
-      waiting.map((job) => ({
-        ...job,
-        priority: priorities.get(job.id) ?? 0,
-        startAfter: later.get(job.id) ?? soon,
-      })),
-    );
-    // Where most are given back, the next lease is larger: a backlog of a dead receiver must not hold up those behind it.
-    reach = going.length * 2 < jobs.length ? Math.min(reach * 2, furthestReach) : 1;
-    return going;
+  /** One of them as soon as nothing else is in flight; the others are looked at again soon, here or by another worker. */
+  async function tryAlone([first, ...others]: readonly PostponedJob[], isProbe: boolean): Promise<void> {
+    if (first === undefined) return;
+    await queue.postpone(method, suspect === null ? others : [first, ...others]);
+    if (suspect !== null) return;
+    const entry = { job: first, lost: false };
+    suspect = entry;
+    void solitude
+      .alone(async () => {
+        const mayGo = !stopped && (pausedAt === null || isProbe) && !entry.lost;
+        if (mayGo) await Promise.all((await beginAndFly([first], true)).flying);
+        else if (!entry.lost) await queue.postpone(method, [first]);
+      })
+      .then((had) => (had ? undefined : queue.postpone(method, [first])))
+      .catch((error: unknown) => logger.error({ method, code: codeOf(error) }, 'cannot try a message alone'))
+      .finally(() => {
+        suspect = null;
+        drainedIfEmpty();
+      });
   }
 
-  async function beginAndFly(jobs: readonly LeasedJob[]): Promise<void> {
-    if (jobs.length === 0) return;
+  async function beginAndFly(jobs: readonly LeasedJob[], alone = false) {
     const token = randomUUID();
     const byId = new Map(jobs.map((job) => [job.id, job]));
     const maxAttempts = dispatcher.retryDelaysSeconds.length + 1;
@@ -115,8 +124,12 @@ export function createPump(services: PumpServices): Pump {
       worker: services.worker,
       token,
       maxAttempts,
+      alone,
     });
     const late: PostponedJob[] = [];
+    const apart: PostponedJob[] = [];
+    const flying: Promise<void>[] = [];
+    const soon = new Date(Date.now() + suspectDelayMs);
     for (const entry of begun) {
       if (entry.verdict === 'settled') continue;
       const id = entry.verdict === 'go' ? entry.message.id : entry.id;
@@ -124,10 +137,12 @@ export function createPump(services: PumpServices): Pump {
       if (job === undefined) continue;
       byId.delete(id);
       if (entry.verdict === 'later') late.push({ ...job, priority: entry.priority, startAfter: entry.nextAttemptAt });
-      else void fly(job, token, entry.message);
+      else if (entry.verdict === 'apart') apart.push({ ...job, priority: entry.priority, startAfter: soon });
+      else flying.push(fly(job, token, entry.message));
     }
     // What is left is settled, or has no message at all.
     await Promise.all([queue.finish(method, [...byId.values()]), queue.postpone(method, late)]);
+    return { flying, apart };
   }
 
   async function fly(job: LeasedJob, token: string, message: OpenMessage): Promise<void> {
@@ -137,6 +152,7 @@ export function createPump(services: PumpServices): Pump {
       flights.set(job.id, { job, startedAt, expiresAt: message.expiresAt, abort, giveUp });
     });
     const attempt: Attempt = { message, job, token, signal: abort.signal, gaveUp };
+    solitude.enter();
     dispatching += 1;
     const ended = await handOver(attempt, services);
     dispatching -= 1;
@@ -146,8 +162,13 @@ export function createPump(services: PumpServices): Pump {
     await record(attempt, ended, services);
     flights.delete(job.id);
     await reactTo(ended.result, message, startedAt);
-    if (flights.size === 0) drained?.();
+    solitude.leave();
+    drainedIfEmpty();
     if (more) turn();
+  }
+
+  function drainedIfEmpty(): void {
+    if (flights.size === 0 && suspect === null) drained?.();
   }
 
   async function reactTo(result: DispatchResult, message: OpenMessage, startedAt: number): Promise<void> {
@@ -194,7 +215,7 @@ export function createPump(services: PumpServices): Pump {
 
   /** Leases until nothing is due or no slot is free. */
   function turn(): void {
-    if (leasing !== null || stopped || pausedAt !== null || !hasRoom()) return;
+    if (leasing !== null || stopped || pausedAt !== null || solitude.closed || !hasRoom()) return;
     leasing = loop().finally(() => {
       leasing = null;
       if (more) turn();
@@ -202,9 +223,9 @@ export function createPump(services: PumpServices): Pump {
   }
 
   async function loop(): Promise<void> {
-    while (more && hasRoom() && !stopped && pausedAt === null) {
+    while (more && hasRoom() && !stopped && pausedAt === null && !solitude.closed) {
       more = false;
-      const wanted = Math.min((concurrency - dispatching) * reach, largestLease);
+      const wanted = Math.min((concurrency - dispatching) * admission.reach, largestLease);
       try {
         if ((await lease(wanted)) === wanted) more = true;
       } catch (error) {
@@ -217,7 +238,7 @@ export function createPump(services: PumpServices): Pump {
   async function probe(): Promise<void> {
     try {
       // Nothing to probe with: the next message is the probe.
-      if ((await lease(1)) === 0 && (await resumeAfterProbe(services.database.pool, method))) resume();
+      if ((await lease(1, true)) === 0 && (await resumeAfterProbe(services.database.pool, method))) resume();
     } catch (error) {
       logger.error({ method, code: codeOf(error) }, 'cannot lease a probe');
     }
@@ -233,15 +254,15 @@ export function createPump(services: PumpServices): Pump {
       else if (pausedAt !== null) resume();
     },
     probe() {
-      if (leasing === null && !stopped) leasing = probe().finally(() => (leasing = null));
+      if (leasing === null && !stopped && !solitude.closed) leasing = probe().finally(() => (leasing = null));
     },
     async keep() {
       endOverdue(flights.values(), dispatcher.timeoutSeconds * 1000);
-      const lost = await queue.keep(
-        method,
-        [...flights.values()].map((flight) => flight.job),
-      );
+      const jobs = [...flights.values()].map((flight) => flight.job);
+      const waiting = suspect !== null && !flights.has(suspect.job.id) ? suspect : null;
+      const lost = await queue.keep(method, waiting === null ? jobs : [...jobs, waiting.job]);
       for (const id of lost) flights.get(id)?.abort.abort(new Error('lease lost'));
+      if (waiting !== null && lost.includes(waiting.job.id)) waiting.lost = true;
     },
     get inFlight() {
       return flights.size;
@@ -249,7 +270,7 @@ export function createPump(services: PumpServices): Pump {
     async drain() {
       stopped = true;
       await leasing;
-      if (flights.size > 0) await new Promise<void>((resolve) => (drained = resolve));
+      if (flights.size > 0 || suspect !== null) await new Promise<void>((resolve) => (drained = resolve));
     },
     abort(reason) {
       for (const flight of flights.values()) flight.abort.abort(new Error(reason));

@@ -30,7 +30,7 @@ WITH input AS MATERIALIZED (
     code text, enhanced text, reply text, receiver text, status text, delay double precision, charged boolean, ms double precision)
 ), moved AS (
   UPDATE herald.message m
-  SET status = i.status, reason = i.reason, detail = i.detail, charged = m.charged + i.charged::int, lease_token = NULL,
+  SET status = i.status, reason = i.reason, detail = i.detail, charged = m.charged + i.charged::int, crashes = 0, lease_token = NULL,
     next_attempt_at = CASE WHEN i.status = 'pending' THEN least(now() + i.delay * interval '1 second', CASE WHEN m.expires_at IS NOT NULL THEN greatest(m.expires_at, now()) END) WHEN i.status = 'held' THEN 'infinity' ELSE m.next_attempt_at END,
     settled_at = CASE WHEN i.status IN ('sent', 'failed') THEN now() END,
     secrets = CASE WHEN i.status IN ('pending', 'held') THEN m.secrets END

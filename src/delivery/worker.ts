@@ -14,7 +14,9 @@ import { checkOptions, type WorkerOptions } from './options.ts';
 import { createPump, type Pump } from './pump.ts';
 import { bury, rescue, takePulse } from './pulse.ts';
 import { createSettler, type Settler } from './settler.ts';
+import { createSolitude } from './solitude.ts';
 import { createTemplateVersions } from './versions.ts';
+import { startWatchdog } from './watchdog.ts';
 
 export interface Worker {
   readonly name: string;
@@ -84,6 +86,7 @@ async function run(name: string, options: WorkerOptions): Promise<RunningWorker>
       closing.unshift(async () => dispatcher.close?.());
     }
     const parts = assemble(name, options, { database, queue });
+    closing.push(startWatchdog(options.watchdogSeconds ?? 30));
     const timers = await beat(options, parts, logger);
     logger.info({ worker: name, methods: Object.keys(options.dispatchers) }, 'worker started');
     return { stop: () => stop(parts, { options, timers, closing, logger }) };
@@ -103,6 +106,9 @@ function assemble(
   const versions = createTemplateVersions(database);
   const pumps = new Map<string, Pump>();
   const settlers: Settler[] = [];
+  const solitude = createSolitude(() => {
+    for (const pump of pumps.values()) pump.wake();
+  });
   for (const [method, dispatcher] of Object.entries(options.dispatchers)) {
     const settler = createSettler({ method, worker, database, queue, logger });
     settlers.push(settler);
@@ -120,6 +126,7 @@ function assemble(
         logger,
         database,
         queue,
+        solitude,
         reveal: (message) =>
           reveal === undefined ? (message.secrets ?? {}) : reveal(message.secrets ?? {}, message.template),
       }),

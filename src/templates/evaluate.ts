@@ -37,9 +37,13 @@ export class RenderError extends Error {
   }
 }
 
-/** Longest output of one text, and most rounds that all loops of one text may take. */
+/**
+ * What bounds one text: its output, the rounds of all its loops, and its steps. A step is a part that is evaluated or an element that a
+ * helper copies, so that neither an endless loop of nothing nor a list that is copied in every round can block a worker.
+ */
 export const maximumOutput = 256 * 1024;
 const maximumRounds = 100_000;
+const maximumSteps = 1_000_000;
 
 /**
  * Evaluates the parts of one text.
@@ -66,12 +70,14 @@ class Evaluation {
   readonly #environment: Environment;
   #length = 0;
   #rounds = 0;
+  #steps = 0;
 
   constructor(environment: Environment) {
     this.#environment = environment;
   }
 
   run(parts: readonly Part[], frames: readonly Frame[]): void {
+    this.#count(parts.length);
     for (const part of parts) {
       if (part.kind === 'text') this.#append(part.text, part.text.length);
       else if (part.kind === 'value') this.#insert(part, frames);
@@ -84,8 +90,14 @@ class Evaluation {
     this.#append({ text, as }, text.length);
   }
 
+  #count(steps: number): void {
+    this.#steps += steps;
+    if (this.#steps > maximumSteps) throw new RenderError('the text takes too many steps to make');
+  }
+
   #append(piece: Piece, length: number): void {
-    this.#length += length;
+    // An empty value leaves a mark behind as well, until the text is put together.
+    this.#length += Math.max(length, 1);
     if (this.#length > maximumOutput) throw new RenderError(`the text grows beyond ${maximumOutput / 1024} KB`);
     this.pieces.push(piece);
   }
@@ -136,7 +148,10 @@ class Evaluation {
     const options = new Map<string, JsonValue>();
     for (const [name, option] of call.options) options.set(name, this.#value(option, frames));
     try {
-      return this.#environment.formatters.apply(call.name, args, { options, locality: this.#environment.locality });
+      const { formatters, locality } = this.#environment;
+      const result = formatters.apply(call.name, args, { options, locality });
+      if (Array.isArray(result)) this.#count(result.length);
+      return result;
     } catch (error) {
       if (error instanceof TypeError) throw new RenderError(`"${call.name}": ${error.message}`, call.place);
       throw error;

@@ -1,5 +1,7 @@
 /** A worker in a process of its own, for tests that kill it. Options come as JSON in HERALD_TEST_WORKER. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { createWorker } from '../../src/delivery/worker.ts';
+import type { Dispatcher } from '../../src/dispatch/dispatcher.ts';
 import { smtp } from '../../src/dispatch/smtp/smtp.ts';
 import { webhook } from '../../src/dispatch/webhook/webhook.ts';
 
@@ -10,7 +12,26 @@ interface ProgramOptions {
   readonly concurrency?: number;
   /** Retries webhooks within a second, too. */
   readonly impatient?: boolean;
+  /** A dispatcher for smtp that the label `who` tells how to end this process. */
+  readonly poisonable?: boolean;
+  readonly watchdogSeconds?: number;
 }
+
+const hoard: string[][] = [];
+
+/** Most messages take 20 ms and are accepted. */
+const poisonable: Dispatcher = {
+  concurrency: 20,
+  timeoutSeconds: 30,
+  retryDelaysSeconds: [0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1],
+  async dispatch({ labels }) {
+    if (labels.who === 'throws') setImmediate(() => JSON.parse('{'));
+    if (labels.who === 'hangs') for (;;);
+    if (labels.who === 'eats memory') for (;;) hoard.push(Array.from({ length: 10_000 }, (_, i) => `${i}`));
+    await sleep(20);
+    return { outcome: 'sent' };
+  },
+};
 
 const options = JSON.parse(process.env.HERALD_TEST_WORKER ?? '{}') as ProgramOptions;
 const { smtpPort, webhookUrl, concurrency = 20 } = options;
@@ -19,7 +40,9 @@ const worker = createWorker({
   connectionString: options.url,
   brand: { appName: 'Acme', baseUrl: 'https://acme.example' },
   superviseSeconds: options.impatient ? 5 : 1,
+  ...(options.watchdogSeconds !== undefined && { watchdogSeconds: options.watchdogSeconds }),
   dispatchers: {
+    ...(options.poisonable && { smtp: poisonable }),
     ...(smtpPort !== undefined && {
       smtp: {
         ...smtp({

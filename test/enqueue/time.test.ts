@@ -21,7 +21,7 @@ const beginOptions = (client: ClientBase | Pool = it.pool) => {
     (await client.query(statement.text, [...values])).rows as Row[];
   // Only `query` is used of the pool, which a client has as well.
   const pool = client as Pool;
-  return { pool, database: { pool, run }, worker: 'w', token: crypto.randomUUID(), maxAttempts: 3 };
+  return { pool, database: { pool, run }, worker: 'w', token: crypto.randomUUID(), maxAttempts: 3, alone: false };
 };
 
 describe('when', () => {

@@ -116,6 +116,20 @@ describe('evaluate', () => {
     expect(() => evaluate(parts, environment)).toThrow('too many rounds');
   });
 
+  it.each([
+    [
+      'a list that is copied in every round',
+      '{{#each data}}{{#if (first @root.data 5000)}}{{/if}}{{/each}}',
+      'too many steps',
+    ],
+    ['conditions in every round', `{{#each data}}${'{{#if (eq 1 2)}}{{/if}}'.repeat(500)}{{/each}}`, 'too many steps'],
+    ['empty values in every round', `{{#each data}}${'{{@root.none}}'.repeat(100)}{{/each}}`, '256 KB'],
+  ])('stops %s', (_name, source, message) => {
+    const { parts } = parseSyntax(source);
+    const environment = { root: { data: Array(5000).fill(1), none: '' }, formatters: createFormatters(), locality: {} };
+    expect(() => evaluate(parts, environment)).toThrow(message);
+  });
+
   it('stops output that grows without end', () => {
     const { parts } = parseSyntax(`{{#each data}}${'x'.repeat(1000)}{{/each}}`);
     const environment = { root: { data: Array(1000).fill(1) }, formatters: createFormatters(), locality: {} };

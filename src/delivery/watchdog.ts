@@ -1,0 +1,47 @@
+/**
+ * Ends a process whose event loop is blocked for good: an endless loop in a dispatcher stops heartbeats, so others take over its
+ * messages, but nobody would start it again as long as it lives.
+ */
+import { url as debuggerUrl } from 'node:inspector';
+import { Worker } from 'node:worker_threads';
+
+// A text, because a file would have to be found again from within an application's bundle. It counts its own ticks: a machine that
+// slept does not look like a blocked loop.
+const thread = `
+const { workerData: { beats, seconds } } = require('node:worker_threads');
+let seen = -1;
+let silent = 0;
+setInterval(() => {
+  const [beat, debugged] = [Atomics.load(beats, 0), Atomics.load(beats, 1)];
+  silent = beat === seen && debugged === 0 ? silent + 1 : 0;
+  seen = beat;
+  if (silent < seconds * 2) return;
+  require('node:fs').writeSync(2, 'pg-herald: the event loop has been blocked for ' + seconds + ' s; ending the process, its messages go to other workers\\n');
+  process.kill(process.pid, 'SIGKILL');
+}, 500);
+`;
+
+/** Watches this process from a thread of its own until the answer is called. Zero seconds: not at all. */
+export function startWatchdog(seconds: number): () => Promise<void> {
+  if (seconds === 0) return async () => undefined;
+  const beats = new Int32Array(new SharedArrayBuffer(8));
+  const watcher = new Worker(thread, {
+    eval: true,
+    workerData: { beats, seconds },
+    execArgv: [],
+    env: {},
+    resourceLimits: { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 4 },
+  });
+  watcher.unref();
+  // Without a watcher the worker delivers all the same.
+  watcher.on('error', () => undefined);
+  const beat = setInterval(() => {
+    Atomics.add(beats, 0, 1);
+    Atomics.store(beats, 1, debuggerUrl() === undefined ? 0 : 1);
+  }, 250);
+  beat.unref();
+  return async () => {
+    clearInterval(beat);
+    await watcher.terminate();
+  };
+}
