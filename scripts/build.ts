@@ -1,4 +1,4 @@
-/** Emits `dist/`: JavaScript and declarations, with the command line executable. */
+/** Emits `dist/`: JavaScript and declarations, with the command line executable, and its manual page. */
 import { execFileSync } from 'node:child_process';
 import { chmodSync, rmSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -10,3 +10,4 @@ execFileSync(process.execPath, [`${root}/node_modules/typescript/bin/tsc`, '-p',
   stdio: 'inherit',
 });
 chmodSync(`${root}/dist/cli/main.js`, 0o755);
+execFileSync(process.execPath, [`${root}/scripts/man.ts`], { stdio: 'inherit' });

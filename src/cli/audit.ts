@@ -28,6 +28,7 @@ export function auditCommand(): Command {
             r.why ?? '',
           ]),
           'nothing yet',
+          { whole: ['when (UTC)'] },
         );
       }),
     );

@@ -5,8 +5,7 @@ import { Pool } from 'pg';
 import { readDatabaseUrl } from '../config.ts';
 import { messageStatuses } from '../notification.ts';
 import type { MessageFilter } from '../operate/messages.ts';
-import { findMessageIds } from '../operate/messages.ts';
-import { printAside, UsageError } from './output.ts';
+import { printAside, Unsuccessful, UsageError } from './output.ts';
 
 /** Options that every command understands. */
 export interface CommonOptions {
@@ -52,6 +51,11 @@ export function messageId(text: string): string {
   return text;
 }
 
+export function noSuchMessage(id: string): never {
+  printAside(`no message ${id}; it may have been purged, or its transaction was rolled back`);
+  throw new Unsuccessful();
+}
+
 /** `30s`, `15m`, `2h`, `7d` as milliseconds. */
 export function duration(text: string): number {
   const parts = /^(\d+(?:\.\d+)?)(s|m|h|d)$/.exec(text);
@@ -86,6 +90,7 @@ const filterKeys = {
   reason: 'reason',
   'dedupe-key': 'dedupeKey',
 } as const;
+/** For help and errors. */
 export const filterHelp =
   'status=, method=, template=, recipient=, target=, reason=, dedupe-key=, since=2h, until=1h; several must all match';
 
@@ -101,26 +106,6 @@ export function parseWhere(words: readonly string[], now: Date): MessageFilter {
   if (typeof filter.status === 'string' && !messageStatuses.some((status) => status === filter.status))
     throw new UsageError(`"${filter.status}" is no status; known are ${messageStatuses.join(', ')}`);
   return filter as MessageFilter;
-}
-
-export interface SelectionOptions extends CommonOptions {
-  readonly where?: readonly string[];
-  readonly yes?: boolean;
-}
-
-/** Ids given one by one, or all that match, after asking. At most 100,000. */
-export async function selectIds(
-  pool: Pool,
-  given: { ids: readonly string[]; options: SelectionOptions; verb: string },
-): Promise<string[]> {
-  const { ids, options, verb } = given;
-  if (ids.length > 0 && options.where) throw new UsageError('give ids or --where, not both');
-  if (ids.length > 0) return ids.map(messageId);
-  if (!options.where) throw new UsageError(`give message ids, or --where with ${filterHelp}`);
-  const found = await findMessageIds(pool, parseWhere(options.where, new Date()), 100_000);
-  if (found.length > 0)
-    await confirm(`${verb} ${found.length} ${found.length === 1 ? 'message' : 'messages'}?`, options);
-  return found;
 }
 
 /** Asks in a terminal; elsewhere demands `--yes`. */

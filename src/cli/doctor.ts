@@ -10,7 +10,7 @@ import { examineDatabase, type Finding, ok, problem, warning } from '../operate/
 import { createSecretBox } from '../secrets.ts';
 import { type CommonOptions, command, withPool } from './command.ts';
 import { withEgress } from './egress.ts';
-import { color, print, printJson, Unsuccessful } from './output.ts';
+import { color, printJson, printWrapped, Unsuccessful } from './output.ts';
 
 export function doctorCommand(): Command {
   return command(
@@ -33,8 +33,8 @@ export function doctorCommand(): Command {
 const marks = { ok: color('green', '✓'), warning: color('yellow', '!'), problem: color('red', '✗') } as const;
 
 function printFinding({ check, level, text, remedy }: Finding): void {
-  print(`${marks[level]} ${check.padEnd(11)} ${text}`);
-  if (remedy !== null) print(`  ${' '.repeat(11)} ${color('dim', '→')} ${remedy}`);
+  printWrapped(`${marks[level]} ${check.padEnd(11)} ${text}`, 14);
+  if (remedy !== null) printWrapped(`  ${' '.repeat(11)} ${color('dim', '→')} ${remedy}`, 16);
 }
 
 async function examineSmtp(options: SmtpOptions | null): Promise<Finding[]> {

@@ -63,6 +63,7 @@ function listCommand(): Command {
             e.waiting >= 10_000 ? '10000+' : String(e.waiting),
           ]),
           'no endpoints; add one with "pg-herald endpoints add"',
+          { whole: ['id'], spare: ['format', 'groups', 'host', 'for'] },
         );
       }),
   );

@@ -7,7 +7,18 @@ import { readStatus } from '../operate/status.ts';
 import { listSuppressions, suppress, unsuppress } from '../operate/suppressions.ts';
 import { audit } from './audit.ts';
 import { type CommonOptions, command, confirm, duration, withPool } from './command.ts';
-import { color, print, printAside, printJson, printTable, timeText, Unsuccessful, UsageError } from './output.ts';
+import {
+  color,
+  print,
+  printAside,
+  printJson,
+  printTable,
+  printWrapped,
+  timeText,
+  Unsuccessful,
+  UsageError,
+} from './output.ts';
+import { startProgress } from './progress.ts';
 
 export function statusCommand(): Command {
   return command('status', 'Whether mail flows: backlog, age, failures and pauses by method', 'status').action(
@@ -30,7 +41,7 @@ export function statusCommand(): Command {
         );
         print(`\n${status.workers} ${status.workers === 1 ? 'worker' : 'workers'} connected`);
         for (const state of status.pauses)
-          print(
+          printWrapped(
             color(
               'yellow',
               `${state.method === '*' ? 'everything' : state.method} is paused since ${timeText(state.since)} UTC by ${state.by ?? '?'}: ${[state.kind === 'fault' ? 'the method is at fault' : '', state.reason, state.detail].filter(Boolean).join(', ')}${state.probeAt ? `; next probe ${timeText(state.probeAt)}` : ''}`,
@@ -203,13 +214,11 @@ export function purgeCommand(): Command {
         if (options.dryRun || count === 0)
           return options.json ? printJson({ deleted: 0, matching: count }) : print(`${count} would be deleted`);
         await confirm(`Delete ${count} messages that were settled before ${timeText(before)} UTC?`, options);
-        const deleted = await purge(pool, {
-          before,
-          onProgress: (so) => process.stderr.isTTY && process.stderr.write(`\r${so} of ${count}`),
-        });
+        const progress = startProgress('deleted', count);
+        const deleted = await purge(pool, { before, onProgress: progress.at }).finally(progress.end);
         await audit(pool, { action: 'purge', subject: null, detail: { before: before.toISOString(), deleted } });
         if (options.json) return printJson({ deleted, matching: count });
-        print(`${process.stderr.isTTY ? '\n' : ''}${deleted} deleted`);
+        print(`${deleted} deleted`);
       }),
     );
 }

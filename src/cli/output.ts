@@ -1,7 +1,7 @@
 /** How the command line prints: tables for people, JSON for programs, one clear line for an error. */
 import { styleText } from 'node:util';
-import Table from 'cli-table3';
 import { ConfigurationError, InvalidNotificationError } from '../errors.ts';
+import { type TableFit, tableText, wrapped } from './table.ts';
 
 /** The input was wrong, or the surroundings are: exit code 2. */
 export class UsageError extends Error {
@@ -28,41 +28,38 @@ export function printAside(text: string): void {
   console.error(text);
 }
 
+/** Colours for `printAside`: standard error may be a terminal where standard output is none, and the other way round. */
+export function colorAside(style: Color, text: string): string {
+  return styleText(style, text, { stream: process.stderr });
+}
+
 export function printJson(value: unknown): void {
   console.log(JSON.stringify(value, null, process.stdout.isTTY ? 2 : undefined));
 }
 
 /** Columns by heading. Says so when there is nothing. */
-export function printTable(headings: readonly string[], rows: readonly (readonly string[])[], empty: string): void {
+export function printTable(
+  headings: readonly string[],
+  rows: readonly (readonly string[])[],
+  empty: string,
+  fit: TableFit = {},
+): void {
   if (rows.length === 0) {
     print(color('dim', empty));
     return;
   }
-  const plain = Object.fromEntries(
-    [
-      'top',
-      'top-mid',
-      'top-left',
-      'top-right',
-      'bottom',
-      'bottom-mid',
-      'bottom-left',
-      'bottom-right',
-      'left',
-      'left-mid',
-      'mid',
-      'mid-mid',
-      'right',
-      'right-mid',
-    ].map((edge) => [edge, '']),
-  );
-  const table = new Table({
-    head: headings.map((heading) => color('bold', heading)),
-    chars: { ...plain, middle: '  ' },
-    style: { 'padding-left': 0, 'padding-right': 0, head: [], border: [] },
-  });
-  table.push(...rows.map((row) => [...row]));
-  print(table.toString());
+  const styleHeading = (heading: string) => color('bold', heading);
+  print(tableText({ headings, rows, width: terminalWidth(), styleHeading, ...fit }));
+}
+
+/** Prints a text so that lines break between words in a terminal, the further ones indented. */
+export function printWrapped(text: string, indent = 0): void {
+  print(wrapped(text, { width: terminalWidth(), indent }));
+}
+
+/** Undefined where standard output is no terminal. */
+export function terminalWidth(): number | undefined {
+  return process.stdout.isTTY ? process.stdout.columns : undefined;
 }
 
 const statusColors: Readonly<Record<string, Color>> = {
@@ -78,7 +75,7 @@ export function statusText(status: string): string {
   return color(statusColors[status] ?? 'dim', status);
 }
 
-/** Local to the second, in a form that sorts. */
+/** UTC to the second, in a form that sorts. */
 export function timeText(date: Date | null): string {
   return date === null ? '' : date.toISOString().replace('T', ' ').slice(0, 19);
 }

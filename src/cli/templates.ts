@@ -6,7 +6,7 @@ import { checkTemplate, renderExample } from '../templates/check.ts';
 import { readTemplates } from '../templates/files.ts';
 import type { TemplateIssue, TemplateSource } from '../templates/source.ts';
 import { type CommonOptions, command, withPool } from './command.ts';
-import { color, print, printAside, printJson, printTable, Unsuccessful, UsageError } from './output.ts';
+import { color, colorAside, print, printAside, printJson, printTable, Unsuccessful, UsageError } from './output.ts';
 import { templateSetCommand } from './switches.ts';
 
 const defaultFolder = 'templates';
@@ -87,6 +87,7 @@ function listCommand(): Command {
           entry.labels.join(' '),
         ]),
         'no templates yet; run "pg-herald templates sync"',
+        { whole: ['template'], spare: ['switches', 'group'] },
       );
     }),
   );
@@ -127,7 +128,7 @@ async function checked(folder: string): Promise<{ sources: TemplateSource[]; iss
 function printIssues(issues: readonly TemplateIssue[]): void {
   for (const issue of issues)
     printAside(
-      `${issue.path}: ${issue.severity === 'error' ? color('red', 'error') : color('yellow', 'warning')}: ${issue.message}`,
+      `${issue.path}: ${issue.severity === 'error' ? colorAside('red', 'error') : colorAside('yellow', 'warning')}: ${issue.message}`,
     );
 }
 

@@ -1,5 +1,5 @@
 /** The command line as a child process: its output and its exit code. */
-import { execFile } from 'node:child_process';
+import { execFile, spawn, spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
 export const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
@@ -21,4 +21,30 @@ export function runCli(args: readonly string[], env: Readonly<Record<string, str
     );
     child.stdin?.end();
   });
+}
+
+/** The same in a terminal of 80 columns, typing the answer as soon as the question is there. Everything it showed. */
+export function runInTerminal(
+  args: readonly string[],
+  { env, answer, columns = 80 }: { env: Readonly<Record<string, string>>; answer?: string; columns?: number },
+): Promise<{ code: number | null; shown: string }> {
+  const words = [process.execPath, main, ...args].map((word) => `'${word.replaceAll("'", `'\\''`)}'`);
+  const child = spawn('script', ['-qec', `stty cols ${columns}; exec ${words.join(' ')}`, '/dev/null'], {
+    env: { PATH: process.env.PATH, TERM: 'xterm-256color', ...env },
+  });
+  return new Promise((resolve) => {
+    let shown = '';
+    let answered = false;
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      shown += text;
+      if (answered || answer === undefined || !/\[y\/N\] /.test(shown)) return;
+      answered = true;
+      child.stdin.write(`${answer}\r`);
+    });
+    child.once('close', (code) => resolve({ code, shown: shown.replaceAll('\r\n', '\n') }));
+  });
+}
+
+export function hasProgram(name: string): boolean {
+  return spawnSync('sh', ['-c', `command -v ${name}`]).status === 0;
 }

@@ -1,0 +1,68 @@
+/** The tree of commands. */
+import { readFileSync } from 'node:fs';
+import { Command } from 'commander';
+import { helpCommand } from './help.ts';
+import { addManual } from './manual.ts';
+
+/** Each command's module, loaded when it is asked for: `pg-herald why` need not wait for the mail libraries. */
+const commands: Readonly<Record<string, () => Promise<Command>>> = {
+  migrate: async () => (await import('./migrate.ts')).migrateCommand(),
+  templates: async () => (await import('./templates.ts')).templatesCommand(),
+  worker: async () => (await import('./worker.ts')).workerCommand(),
+  send: async () => (await import('./send.ts')).sendCommand(),
+  messages: async () => (await import('./messages.ts')).messagesCommand(),
+  why: async () => (await import('./why.ts')).whyCommand(),
+  retry: async () => (await import('./actions.ts')).retryCommand(),
+  cancel: async () => (await import('./actions.ts')).cancelCommand(),
+  hold: async () => (await import('./actions.ts')).holdCommand(),
+  release: async () => (await import('./actions.ts')).releaseCommand(),
+  status: async () => (await import('./operate.ts')).statusCommand(),
+  pause: async () => (await import('./operate.ts')).pauseCommand(),
+  resume: async () => (await import('./operate.ts')).resumeCommand(),
+  methods: async () => (await import('./switches.ts')).methodsCommand(),
+  preferences: async () => (await import('./operate.ts')).preferencesCommand(),
+  suppressions: async () => (await import('./operate.ts')).suppressionsCommand(),
+  endpoints: async () => (await import('./endpoints.ts')).endpointsCommand(),
+  audit: async () => (await import('./audit.ts')).auditCommand(),
+  doctor: async () => (await import('./doctor.ts')).doctorCommand(),
+  purge: async () => (await import('./operate.ts')).purgeCommand(),
+  completion: async () => (await import('./completion.ts')).completionCommand(createProgram),
+};
+
+/** The headings under which `pg-herald --help` lists them; what is not named here stands under the last. */
+const groups: readonly (readonly [heading: string, ...names: string[]])[] = [
+  ['Set up:', 'migrate', 'templates', 'worker', 'send', 'completion'],
+  ['Look:', 'status', 'messages', 'why', 'audit', 'doctor'],
+  ['Act:', 'retry', 'cancel', 'hold', 'release', 'pause', 'resume', 'purge'],
+  ['Rules and receivers:', 'methods', 'preferences', 'suppressions', 'endpoints'],
+  ['More:'],
+];
+
+/** With all commands, or, to start quickly, with the one that is wanted alone. */
+export async function createProgram(wanted?: string): Promise<Command> {
+  const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+    version: string;
+  };
+  const root = new Command('pg-herald')
+    .description('Notifications in your own Postgres: if your transaction commits, it will be delivered')
+    .version(version)
+    .helpCommand(false)
+    .showHelpAfterError('(--help shows what there is)');
+  const one = wanted === undefined || !Object.hasOwn(commands, wanted) ? undefined : commands[wanted];
+  for (const load of one ? [one] : Object.values(commands)) root.addCommand(inGroup(await load()));
+  if (one === undefined) root.addCommand(inGroup(helpCommand(root)));
+  addManual(root);
+  return exitByThrowing(root);
+}
+
+function inGroup(command: Command): Command {
+  const group = groups.find(([, ...names]) => names.includes(command.name())) ?? groups.at(-1);
+  return command.helpGroup(group?.[0] ?? '');
+}
+
+/** commander exits with 1 for wrong usage; ours is 2. */
+function exitByThrowing(at: Command): Command {
+  at.exitOverride();
+  at.commands.forEach(exitByThrowing);
+  return at;
+}

@@ -1,0 +1,55 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Command } from 'commander';
+import type { Pool } from 'pg';
+import { listMessages, type MessageFilter, type MessageLine } from '../operate/messages.ts';
+import { type CommonOptions, command, filterHelp, parseWhere, withPool } from './command.ts';
+import { print, printJson, statusText, terminalWidth, timeText } from './output.ts';
+import { shortened } from './table.ts';
+
+const everyMs = 500;
+/** Only messages this young are followed: older ones would make each look longer. */
+const followedMs = 600_000;
+const mostLines = 500;
+
+export function tailCommand(): Command {
+  return command('tail', 'Messages as they change, until Ctrl-C', 'messages tail --where template=password-reset')
+    .option('--where <condition...>', filterHelp)
+    .action((options: CommonOptions & { where?: readonly string[] }) =>
+      withPool(options, async (pool) => {
+        const stop = new AbortController();
+        for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
+        for await (const line of changes(pool, parseWhere(options.where ?? [], new Date()), stop.signal)) {
+          if (options.json) printJson(line);
+          else print(lineText(line, new Date()));
+        }
+      }),
+    );
+}
+
+/** Each message anew whenever its status or number of attempts is another than at the look before. */
+async function* changes(pool: Pool, filter: MessageFilter, stop: AbortSignal): AsyncGenerator<MessageLine> {
+  let before: ReadonlyMap<string, string> | null = null;
+  while (!stop.aborted) {
+    const since = new Date(Date.now() - followedMs);
+    const lines = await listMessages(pool, { since, ...filter }, { limit: mostLines });
+    const now = new Map(lines.map((line) => [line.id, `${line.status} ${line.attempts}`]));
+    if (before !== null)
+      for (const line of lines.toReversed()) if (before.get(line.id) !== now.get(line.id)) yield line;
+    before = now;
+    await sleep(everyMs, undefined, { signal: stop }).catch(() => undefined);
+  }
+}
+
+/** In a terminal one line, cut where it is too narrow; elsewhere nothing is cut. */
+function lineText(line: MessageLine, now: Date): string {
+  const { id, createdAt, template, version, method, recipientId, status, reason, attempts } = line;
+  const state = `${statusText(status)}${reason ? ` ${reason}` : ''}`;
+  const width = terminalWidth();
+  if (width === undefined)
+    return [id, timeText(createdAt), `${template} v${version}`, method, recipientId, state, String(attempts)].join(
+      '  ',
+    );
+  const time = timeText(now).slice(11);
+  const text = shortened(`${state} ${template} ${method} ${recipientId}`, width - time.length - id.length - 4);
+  return `${time}  ${text}  ${id}`;
+}

@@ -1,0 +1,62 @@
+import type { Command } from 'commander';
+import type { Pool } from 'pg';
+import { listMessages, type MessageLine, showMessage } from '../operate/messages.ts';
+import { explain } from '../operate/why.ts';
+import { type CommonOptions, command, isId, noSuchMessage, withPool } from './command.ts';
+import { color, print, printJson, printTable, printWrapped, statusText, timeText, UsageError } from './output.ts';
+
+export function whyCommand(): Command {
+  return command(
+    'why',
+    'What happened to a message, and what to do about it',
+    'why 01890a5d-ac96-774b-bcce-b302099a8057',
+  )
+    .argument('<message>', 'id of the message, or a recipient (id or address): the newest message to them')
+    .action((given: string, options: CommonOptions) =>
+      withPool(options, async (pool) => {
+        if (isId(given)) return tell(pool, given, options);
+        const [newest, ...before] = await messagesTo(pool, given);
+        if (newest === undefined)
+          throw new UsageError(
+            `"${given}" is no message id, and no message went to such a recipient; see "pg-herald messages list"`,
+          );
+        await tell(pool, newest.id, options);
+        if (!options.json && before.length > 0) printBefore(before);
+      }),
+    );
+}
+
+/** The newest ones to a recipient, by the application's id for them or by address. */
+async function messagesTo(pool: Pool, recipient: string): Promise<MessageLine[]> {
+  return listMessages(pool, { recipientId: recipient }, { limit: 6 });
+}
+
+async function tell(pool: Pool, id: string, options: CommonOptions): Promise<void> {
+  const message = await showMessage(pool, id);
+  if (message === null) return noSuchMessage(id);
+  const { verdict, remedy, timeline } = explain(message, new Date());
+  if (options.json) return printJson({ id, status: message.status, reason: message.reason, verdict, remedy, timeline });
+  printWrapped(`${statusText(message.status)}  ${verdict}`, 6);
+  const about = message.targets.length > 0 ? `, about ${message.targets.join(', ')}` : '';
+  const key = message.dedupeKey ? `, dedupe key ${message.dedupeKey}` : '';
+  printWrapped(`${color('dim', `      message ${id}${about}${key}`)}\n`, 6);
+  for (const event of timeline)
+    printWrapped(`${color('dim', event.at.toISOString().replace('T', ' ').slice(0, 23))}  ${event.what}`, 25);
+  if (remedy !== null) printWrapped(`\n${color('bold', 'What to do:')} ${remedy}`, 12);
+}
+
+function printBefore(lines: readonly MessageLine[]): void {
+  print(`\n${color('bold', 'Before it:')}`);
+  printTable(
+    ['message', 'created (UTC)', 'template', 'method', 'status'],
+    lines.map((line) => [
+      line.id,
+      timeText(line.createdAt),
+      line.template,
+      line.method,
+      `${statusText(line.status)}${line.reason ? ` ${line.reason}` : ''}`,
+    ]),
+    '',
+    { whole: ['message'], spare: ['created (UTC)', 'method'] },
+  );
+}

@@ -1,0 +1,99 @@
+/** What an operator sees and is asked in a terminal, and what happens where nobody can be asked. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { greetingFile, putTemplates } from '../support/application.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { runCli, runInTerminal } from './support.ts';
+
+let database: TestDatabase;
+let env: Record<string, string>;
+const total = 2500;
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+  env = { DATABASE_URL: database.url, USER: 'grace' };
+  await putTemplates(database.pool, { greeting: greetingFile });
+  await database.pool.query(
+    `SELECT count(*) FROM herald.enqueue('greeting', (SELECT jsonb_agg(jsonb_build_object('id', 'user-' || n, 'email', n || '@example.com')) FROM generate_series(1, $1) n),
+       labels => '{"who": "you"}')`,
+    [total],
+  );
+});
+afterAll(() => database.close());
+
+const statuses = async () => {
+  const { rows } = await database.pool.query<{ status: string; n: number }>(
+    'SELECT status, count(*)::int AS n FROM herald.message GROUP BY status',
+  );
+  return Object.fromEntries(rows.map(({ status, n }) => [status, n]));
+};
+
+describe('an action on many', () => {
+  test('shows the count, asks, and changes nothing after a no', async () => {
+    const { code, shown } = await runInTerminal(['hold', '--where', 'template=greeting'], { env, answer: 'n' });
+    expect(shown).toContain('Hold 2,500 messages? [y/N] ');
+    expect(shown).toContain('nothing changed');
+    expect(code).toBe(2);
+    expect(await statuses()).toEqual({ pending: total });
+  });
+
+  test('shows a bar while it goes on after a yes, and takes it away', async () => {
+    const { code, shown } = await runInTerminal(['hold', '--where', 'template=greeting'], { env, answer: 'y' });
+    expect(shown).toContain('1,000 of 2,500 asked to wait');
+    expect(shown).toMatch(/\r\u001b\[K2500 held\n$/);
+    expect(code).toBe(0);
+    expect(await statuses()).toEqual({ held: total });
+  });
+
+  test('changes nothing where nobody can be asked, unless it is told to', async () => {
+    const where = ['--where', 'status=held', 'recipient=user-7'];
+    expect(await runCli(['release', ...where], env)).toMatchObject({
+      code: 2,
+      err: 'pg-herald: Release 1 message? Nobody can be asked here; add --yes to go on\n',
+    });
+    expect(await runCli(['release', ...where, '--yes', '--json'], env)).toMatchObject({
+      code: 0,
+      out: '{"released":1}\n',
+    });
+    expect(await statuses()).toEqual({ held: total - 1, pending: 1 });
+  });
+
+  test('asks in batches, and every message answers once', async () => {
+    const { out, err } = await runCli(['cancel', '--where', 'template=greeting', '--yes', '--json'], env);
+    const answers = JSON.parse(out) as { messageId: string; answer: string }[];
+    expect(new Set(answers.map(({ messageId }) => messageId)).size).toBe(total);
+    expect(err).toBe('');
+    expect(await statuses()).toEqual({ cancelled: total });
+  });
+});
+
+describe('a terminal', () => {
+  test('gets tables that fit it, with colours unless NO_COLOR is set', async () => {
+    const list = ['messages', 'list', '--limit', '5'];
+    const { shown } = await runInTerminal(list, { env });
+    expect(shown).toContain('\u001b[');
+    const { shown: plain } = await runInTerminal(list, { env: { ...env, NO_COLOR: '1' } });
+    const lines = plain.trimEnd().split('\n');
+    expect(lines).toHaveLength(5 + 2);
+    expect(lines[0]).toMatch(/^message +template +recipient +status/);
+    expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(80);
+    expect((await runCli(list, env)).out.split('\n')[0]).toMatch(
+      /^message +created \(UTC\) +template +method +recipient +status +attempts/,
+    );
+  });
+});
+
+test('why answers for a recipient: the newest message, and those before it', async () => {
+  const enqueue = () =>
+    database.pool.query(
+      `SELECT message_id AS id FROM herald.enqueue('greeting', '{"id": "ada", "email": "Ada@Example.com"}', labels => '{"who": "Ada"}')`,
+    );
+  const [first, second] = [(await enqueue()).rows[0], (await enqueue()).rows[0]] as { id: string }[];
+  const { out } = await runCli(['why', 'ada'], env);
+  expect(out.split('Before it:')[0]).toContain(second?.id);
+  expect(out.split('Before it:')[1]).toContain(first?.id);
+  expect(JSON.parse((await runCli(['why', 'ada', '--json'], env)).out)).toMatchObject({ id: second?.id });
+  expect(await runCli(['why', 'nobody'], env)).toMatchObject({
+    code: 2,
+    err: expect.stringContaining('no message went to such a recipient'),
+  });
+});
