@@ -23,7 +23,9 @@ export {
   migrationPlan,
   migrationScript,
 } from './database/migrate.ts';
+export type { HealthCheck, WorkerHealth } from './delivery/health.ts';
 export type { WorkerOptions } from './delivery/options.ts';
+export type { TelemetryOptions } from './delivery/telemetry.ts';
 export { createWorker, type Worker } from './delivery/worker.ts';
 export type {
   Delivery,

@@ -177,6 +177,8 @@ export async function openQueue(options: QueueOptions): Promise<Queue> {
     maintenanceIntervalSeconds: 600,
     max: 4,
     application_name: 'pg-herald queue',
+    // pg-herald tells about its messages itself; pg-boss's spans would be traces of their own, one per lease.
+    openTelemetry: { enabled: false },
   });
   boss.on('error', (error) => options.logger.error({ code: codeOf(error) }, 'queue error'));
   boss.on('warning', (warning) => options.logger.debug({ warning: warning.message }, 'queue warning'));

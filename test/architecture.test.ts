@@ -59,13 +59,14 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   errors: [],
   address: [],
   secrets: ['errors'],
+  telemetry: [],
   queue: ['notification', 'errors'],
   database: ['errors', 'queue'],
   templates: ['notification', 'errors'],
   dispatch: ['notification', 'errors', 'address', 'secrets', 'templates'],
-  enqueue: ['notification', 'errors', 'address', 'database', 'templates'],
+  enqueue: ['notification', 'errors', 'address', 'telemetry', 'database', 'templates'],
   operate: ['notification', 'errors', 'address', 'secrets', 'queue', 'database', 'templates', 'enqueue'],
-  delivery: ['notification', 'errors', 'queue', 'database', 'templates', 'dispatch', 'operate'],
+  delivery: ['notification', 'errors', 'telemetry', 'queue', 'database', 'templates', 'dispatch', 'operate'],
   testing: ['notification', 'errors', 'database', 'templates', 'dispatch'],
   config: ['notification', 'errors', 'secrets', 'dispatch', 'delivery'],
   console: [
@@ -121,6 +122,8 @@ const homes: Readonly<Record<string, RegExp>> = {
   commander: /^cli\//,
   'cli-table3': /^cli\//,
   hono: /^console\//,
+  '@opentelemetry/sdk-metrics': /^cli\//,
+  '@opentelemetry/exporter-prometheus': /^cli\//,
 };
 
 describe('the architecture', () => {

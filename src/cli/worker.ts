@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { type Config, readConfig } from '../config.ts';
-import { createWorker } from '../delivery/worker.ts';
+import { createWorker, type Worker } from '../delivery/worker.ts';
 import type { Dispatcher } from '../dispatch/dispatcher.ts';
 import { smtp } from '../dispatch/smtp/smtp.ts';
 import { announceByMail } from '../dispatch/webhook/endpoints/announce.ts';
@@ -11,39 +11,68 @@ import { ConfigurationError } from '../errors.ts';
 import { createSecretBox, labelSecrets } from '../secrets.ts';
 import { type CommonOptions, command } from './command.ts';
 import { createLogger } from './logger.ts';
-import { printAside } from './output.ts';
+import { createMetricsServer, type MetricsServer } from './metrics-server.ts';
+import { printAside, UsageError } from './output.ts';
 
 export function workerCommand(): Command {
   return command(
     'worker',
     'Deliver until SIGTERM. Methods and settings come from HERALD_* variables (see the README)',
-    'worker',
-  ).action(async (options: CommonOptions) => {
-    const config = readConfig(options.databaseUrl);
-    const logger = createLogger(config.logLevel);
-    const webhooks = webhookOptions(config, logger);
-    const dispatchers: Record<string, Dispatcher> = {
-      ...(config.smtp && { smtp: smtp(config.smtp) }),
-      ...(webhooks && { webhook: webhook(webhooks) }),
-    };
-    if (Object.keys(dispatchers).length === 0)
-      throw new ConfigurationError(
-        'HERALD_SMTP_HOST',
-        'is not set, and neither is HERALD_WEBHOOK_URL nor HERALD_SECRET_KEY (for endpoints); a worker needs at least one method',
-      );
-    const worker = createWorker({
-      connectionString: config.databaseUrl,
-      dispatchers,
-      brand: config.brand,
-      ...(config.secretKeys.length > 0 && { reveal: labelSecrets(createSecretBox(config.secretKeys)).reveal }),
-      logger,
-      stopTimeoutSeconds: config.stopTimeoutSeconds,
-    });
-    const stopped = untilStopped(worker);
-    await worker.start();
-    printAside(`worker ${worker.name} delivers ${Object.keys(dispatchers).join(' and ')}; SIGTERM or Ctrl-C stops it`);
-    await stopped;
+    'worker --metrics-port 9464',
+  )
+    .option('--metrics-port <port>', 'serve /metrics, /healthz and /readyz there; 0 takes any that is free', portNumber)
+    .option('--metrics-host <host>', 'address to serve them on; anybody who reaches it may read them', '127.0.0.1')
+    .action(work);
+}
+
+interface WorkerCommandOptions extends CommonOptions {
+  readonly metricsPort?: number;
+  readonly metricsHost: string;
+}
+
+function portNumber(text: string): number {
+  if (/^\d{1,5}$/.test(text) && Number(text) <= 65_535) return Number(text);
+  throw new UsageError(`--metrics-port: "${text}" is no port; use 0 to 65535`);
+}
+
+async function work(options: WorkerCommandOptions): Promise<void> {
+  const config = readConfig(options.databaseUrl);
+  const logger = createLogger(config.logLevel);
+  const webhooks = webhookOptions(config, logger);
+  const dispatchers: Record<string, Dispatcher> = {
+    ...(config.smtp && { smtp: smtp(config.smtp) }),
+    ...(webhooks && { webhook: webhook(webhooks) }),
+  };
+  if (Object.keys(dispatchers).length === 0)
+    throw new ConfigurationError(
+      'HERALD_SMTP_HOST',
+      'is not set, and neither is HERALD_WEBHOOK_URL nor HERALD_SECRET_KEY (for endpoints); a worker needs at least one method',
+    );
+  const { metricsPort: port, metricsHost: host } = options;
+  const metrics = port === undefined ? null : await createMetricsServer({ host, port });
+  const worker = createWorker({
+    connectionString: config.databaseUrl,
+    dispatchers,
+    brand: config.brand,
+    ...(config.secretKeys.length > 0 && { reveal: labelSecrets(createSecretBox(config.secretKeys)).reveal }),
+    logger,
+    stopTimeoutSeconds: config.stopTimeoutSeconds,
+    ...(metrics !== null && { telemetry: { meterProvider: metrics.meterProvider } }),
   });
+  try {
+    await deliver(worker, metrics, Object.keys(dispatchers));
+  } finally {
+    await metrics?.close();
+  }
+}
+
+/** Metrics and probes are there before the worker is: an orchestrator sees it start, and why it does not. */
+async function deliver(worker: Worker, metrics: MetricsServer | null, methods: readonly string[]): Promise<void> {
+  const stopped = untilStopped(worker);
+  if (metrics !== null) printAside(`metrics on ${await metrics.listen(worker)}/metrics`);
+  await worker.start();
+  printAside(`worker ${worker.name} delivers ${methods.join(' and ')}; SIGTERM or Ctrl-C stops it`);
+  await stopped;
 }
 
 /** The default endpoint, the rows of endpoints (their key is the one of secret labels), or both. */

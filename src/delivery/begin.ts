@@ -34,6 +34,8 @@ export interface OpenMessage {
   /** How many files travel along. */
   readonly attachments: number;
   readonly traceContext: Record<string, string> | null;
+  /** From when it was due to this attempt, in milliseconds of the database's clock. */
+  readonly queuedMs: number;
 }
 
 /**
@@ -45,7 +47,13 @@ export type Begun =
   | { readonly verdict: 'go'; readonly message: OpenMessage }
   | { readonly verdict: 'later'; readonly id: string; readonly priority: number; readonly nextAttemptAt: Date }
   | { readonly verdict: 'apart'; readonly id: string; readonly priority: number }
-  | { readonly verdict: 'settled'; readonly id: string; readonly status: string };
+  | {
+      readonly verdict: 'settled';
+      readonly id: string;
+      readonly status: string;
+      /** Why it was settled just now; null: it had been before. */
+      readonly reason: string | null;
+    };
 
 export interface BeginOptions {
   readonly database: Database;
@@ -103,7 +111,7 @@ WITH locked AS MATERIALIZED (
     secrets = CASE WHEN j.verdict = 'held' THEN m.secrets END
   FROM judged j
   WHERE m.id = j.id AND j.verdict IN ('held', 'expired', 'failed', 'template_disabled', 'method_disabled', 'preference')
-  RETURNING m.id, m.status
+  RETURNING m.id, m.status, m.reason
 ), parted AS (
   UPDATE herald.message m SET status = 'pending', reason = 'worker_lost', charged = j.charged, crashes = j.crashes, lease_token = NULL
   FROM judged j WHERE m.id = j.id AND j.verdict = 'apart' AND m.status = 'sending'
@@ -115,21 +123,27 @@ WITH locked AS MATERIALIZED (
   WHERE m.id = j.id AND j.verdict = 'go'
   RETURNING m.id, m.attempts, m.charged, m.max_attempts, m.unknown, m.template, m.template_version, j."group", j.sender, m.recipient, m.labels,
     m.secrets, m.data, m.actions, m.targets, m.endpoint_id, m.tenant, m.group_key, m.unsubscribe_url, m.dedupe_key, m.created_at, m.expires_at,
-    m.trace_context, m.notification_id, m.attachments
+    m.trace_context, m.notification_id, m.attachments, greatest(extract(epoch FROM m.attempt_started_at - m.next_attempt_at), 0) AS queued
 )
 SELECT 'go' AS verdict, id, NULL AS status, NULL AS priority, NULL AS "nextAttemptAt", attempts AS attempt, charged, max_attempts AS "maxAttempts",
   unknown, template, template_version AS "templateVersion", "group", sender, recipient, labels, secrets, data, actions, targets,
   endpoint_id AS "endpointId", tenant, group_key AS "groupKey", unsubscribe_url AS "unsubscribeUrl", dedupe_key AS "dedupeKey",
   created_at AS "createdAt", expires_at AS "expiresAt", trace_context AS "traceContext",
-  notification_id AS "notificationId", attachments
+  notification_id AS "notificationId", attachments, (queued * 1000)::float8 AS "queuedMs", NULL AS reason
 FROM opened
 UNION ALL
 SELECT CASE WHEN j.verdict IN ('later', 'apart') THEN j.verdict ELSE 'settled' END, j.id, coalesce(s.status, j.status), j.priority, j.next_attempt_at,
-  NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+  NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, s.reason
 FROM judged j LEFT JOIN stopped s USING (id)
 WHERE j.verdict <> 'go'`;
 
-type Row = OpenMessage & { verdict: Begun['verdict']; status: string; priority: number; nextAttemptAt: Date };
+type Row = OpenMessage & {
+  verdict: Begun['verdict'];
+  status: string;
+  priority: number;
+  nextAttemptAt: Date;
+  reason: string | null;
+};
 
 /** Opens an attempt for every message that may go, and settles those that must not. Ids without a row are left out. */
 export async function begin(ids: readonly string[], options: BeginOptions): Promise<Begun[]> {
@@ -144,7 +158,7 @@ export async function begin(ids: readonly string[], options: BeginOptions): Prom
       case 'apart':
         return { verdict: 'apart', id: row.id, priority: row.priority };
       case 'settled':
-        return { verdict: 'settled', id: row.id, status: row.status };
+        return { verdict: 'settled', id: row.id, status: row.status, reason: row.reason };
       default:
         return row.verdict satisfies never;
     }

@@ -8,7 +8,8 @@ import { RenderError, type Renderer, type TemplateTexts } from '../templates/ren
 import { attachmentsOf } from './attachments.ts';
 import type { OpenMessage } from './begin.ts';
 import type { Settler } from './settler.ts';
-import { verdictOf } from './verdict.ts';
+import type { AttemptTelemetry, DeliveryTelemetry } from './telemetry.ts';
+import { type Verdict, verdictOf } from './verdict.ts';
 import type { TemplateVersions } from './versions.ts';
 
 export interface DeliveryServices {
@@ -21,6 +22,7 @@ export interface DeliveryServices {
   readonly settler: Settler;
   readonly brand: Brand;
   readonly logger: Logger;
+  readonly telemetry: DeliveryTelemetry;
   /** Turns stored secret labels into plain ones. */
   readonly reveal: (message: OpenMessage) => Record<string, string>;
 }
@@ -39,13 +41,15 @@ export interface Attempt {
 export interface Ended {
   readonly result: DispatchResult;
   readonly durationMs: number;
+  readonly telemetry: AttemptTelemetry;
 }
 
 /** Renders a message and hands it over. Never throws: failure is a value. */
 export async function handOver(attempt: Attempt, services: DeliveryServices): Promise<Ended> {
   const startedAt = performance.now();
-  const result = await renderAndDispatch(attempt, services);
-  return { result, durationMs: performance.now() - startedAt };
+  const telemetry = services.telemetry.begin(attempt.message);
+  const result = await renderAndDispatch(attempt, services, telemetry);
+  return { result, durationMs: performance.now() - startedAt, telemetry };
 }
 
 /** Decides what the outcome means for the message, and resolves when that is in the database. Never throws. */
@@ -62,10 +66,15 @@ export async function record(attempt: Attempt, ended: Ended, services: DeliveryS
   const { id: messageId, attempt: number } = message;
   const settlement = { messageId, attempt: number, token: attempt.token, result, verdict, durationMs };
   await services.settler.add(settlement, attempt.job);
-  logAttempt(services, attempt, { result, status: verdict.status, durationMs });
+  ended.telemetry.end(result, verdict);
+  logAttempt(services, message, { ...ended, verdict });
 }
 
-async function renderAndDispatch(attempt: Attempt, services: DeliveryServices): Promise<DispatchResult> {
+async function renderAndDispatch(
+  attempt: Attempt,
+  services: DeliveryServices,
+  telemetry: AttemptTelemetry,
+): Promise<DispatchResult> {
   const { message, signal } = attempt;
   let template: TemplateTexts;
   let attachments: readonly Attachment[] = [];
@@ -82,10 +91,12 @@ async function renderAndDispatch(attempt: Attempt, services: DeliveryServices): 
     const delivery = { ...deliveryOf(message, template, services), attachments };
     if (services.dispatcher.takesAttachments && attachments.length < message.attachments)
       return { outcome: 'failed', reason: 'internal', detail: 'an attachment is gone' };
-    return await Promise.race([
-      services.dispatcher.dispatch(delivery, { signal, logger: services.logger }),
-      attempt.gaveUp,
-    ]);
+    return await telemetry.dispatch((traceContext) =>
+      Promise.race([
+        services.dispatcher.dispatch(delivery, { signal, logger: services.logger, traceContext }),
+        attempt.gaveUp,
+      ]),
+    );
   } catch (error) {
     if (error instanceof RenderError) return { outcome: 'failed', reason: 'render_failed', detail: error.message };
     // The key is missing here, perhaps not in another replica: the message is given back, uncharged.
@@ -153,13 +164,12 @@ function secretsFor(message: OpenMessage, services: DeliveryServices): Record<st
   return Object.fromEntries(Object.keys(message.secrets ?? {}).map((name) => [name, blackedOut]));
 }
 
-/** One wide line per attempt. Ids and counts only: no address, label or body. */
+/** One wide line per attempt. Ids, names and numbers only: no address, label or body. */
 function logAttempt(
   { logger, method, worker }: DeliveryServices,
-  { message }: Attempt,
-  ended: { result: DispatchResult; status: string; durationMs: number },
+  message: OpenMessage,
+  { result, verdict, durationMs, telemetry }: Ended & { readonly verdict: Verdict },
 ): void {
-  const { result } = ended;
   const fields = {
     messageId: message.id,
     method,
@@ -169,9 +179,16 @@ function logAttempt(
     outcome: result.outcome,
     reason: result.outcome === 'sent' ? undefined : result.reason,
     replyCode: result.reply?.code,
-    status: ended.status,
-    durationMs: Math.round(ended.durationMs),
-    queuedMs: Date.now() - message.createdAt.getTime(),
+    status: verdict.status,
+    retryInSeconds: verdict.status === 'pending' ? Math.round(verdict.delaySeconds) : undefined,
+    /** From when it was due to this attempt; then render and dispatch; the dispatch alone; all since it was enqueued. */
+    queuedMs: Math.round(message.queuedMs),
+    durationMs: Math.round(durationMs),
+    dispatchMs: telemetry.dispatchMs === undefined ? undefined : Math.round(telemetry.dispatchMs),
+    ageMs: Date.now() - message.createdAt.getTime(),
+    tenant: message.tenant ?? undefined,
+    endpointId: message.endpointId ?? undefined,
+    trace_id: telemetry.traceId,
     worker,
   };
   if (result.outcome === 'sent') logger.info(fields, 'attempt');

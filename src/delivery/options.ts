@@ -2,6 +2,7 @@
 import type { Dispatcher } from '../dispatch/dispatcher.ts';
 import { ConfigurationError } from '../errors.ts';
 import type { Brand, Logger } from '../notification.ts';
+import type { TelemetryOptions } from './telemetry.ts';
 
 export interface WorkerOptions {
   /** Where the messages are. The worker opens up to 14 connections of its own. */
@@ -26,6 +27,8 @@ export interface WorkerOptions {
   readonly watchdogSeconds?: number;
   /** Whether statements are planned once per connection. False behind PgBouncer's transaction pooling; default true. */
   readonly prepareStatements?: boolean;
+  /** Where spans and metrics go. Default: OpenTelemetry's global providers, as they are registered at `start`. */
+  readonly telemetry?: TelemetryOptions;
   /** Decrypts secret labels; needed when the enqueuing side encrypts them. */
   readonly reveal?: (secrets: Readonly<Record<string, string>>, template: string) => Record<string, string>;
 }

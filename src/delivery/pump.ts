@@ -131,7 +131,10 @@ export function createPump(services: PumpServices): Pump {
     const flying: Promise<void>[] = [];
     const soon = new Date(Date.now() + suspectDelayMs);
     for (const entry of begun) {
-      if (entry.verdict === 'settled') continue;
+      if (entry.verdict === 'settled') {
+        if (entry.reason !== null) services.telemetry.stopped(entry.status, entry.reason);
+        continue;
+      }
       const id = entry.verdict === 'go' ? entry.message.id : entry.id;
       const job = byId.get(id);
       if (job === undefined) continue;

@@ -10,11 +10,14 @@ import { claimProbe } from '../operate/pause.ts';
 import { codeOf, openQueue, type Queue } from '../queue.ts';
 import { createRenderer, type Renderer } from '../templates/render.ts';
 import { every, within } from './clock.ts';
+import { observeGauges } from './gauges.ts';
+import { examine, notRunning, sharedForASecond, type WorkerHealth } from './health.ts';
 import { checkOptions, type WorkerOptions } from './options.ts';
 import { createPump, type Pump } from './pump.ts';
 import { bury, rescue, takePulse } from './pulse.ts';
 import { createSettler, type Settler } from './settler.ts';
 import { createSolitude } from './solitude.ts';
+import { createTelemetry } from './telemetry.ts';
 import { createTemplateVersions } from './versions.ts';
 import { startWatchdog } from './watchdog.ts';
 
@@ -24,6 +27,8 @@ export interface Worker {
   start(): Promise<void>;
   /** Leases nothing more, finishes or hands back what is in flight, closes every connection. Safe to repeat. */
   stop(): Promise<void>;
+  /** Whether it can deliver at this moment: running, not stopping, the database reachable and migrated. Never rejects. */
+  health(): Promise<WorkerHealth>;
 }
 
 /** Creates a worker; nothing happens before `start`. Any number of them may run side by side. */
@@ -32,11 +37,12 @@ export function createWorker(options: WorkerOptions): Worker {
   const name = options.name ?? `${hostname()}:${process.pid}:${randomBytes(3).toString('hex')}`;
   let running: Promise<RunningWorker> | null = null;
   let stopped: Promise<void> | null = null;
+  let up: RunningWorker | null = null;
   return {
     name,
     async start() {
       running ??= run(name, options);
-      await running;
+      up = await running;
     },
     stop() {
       stopped ??= (async () => {
@@ -45,18 +51,22 @@ export function createWorker(options: WorkerOptions): Worker {
       })();
       return stopped;
     },
+    async health() {
+      if (stopped !== null) return notRunning('is stopping, or has stopped');
+      return up === null ? notRunning('has not started') : up.health();
+    },
   };
 }
 
-interface RunningWorker {
-  stop(): Promise<void>;
-}
+type RunningWorker = Pick<Worker, 'stop' | 'health'>;
 
 interface Parts {
   readonly database: Database;
   readonly queue: Queue;
   readonly pumps: ReadonlyMap<string, Pump>;
   readonly settlers: readonly Settler[];
+  /** When the last pulse was taken, by `performance.now()`. */
+  pulsedAt: number;
 }
 
 async function run(name: string, options: WorkerOptions): Promise<RunningWorker> {
@@ -85,11 +95,19 @@ async function run(name: string, options: WorkerOptions): Promise<RunningWorker>
       await dispatcher.start?.({ method, pool, logger });
       closing.unshift(async () => dispatcher.close?.());
     }
-    const parts = assemble(name, options, { database, queue });
+    const telemetry = createTelemetry(options.telemetry);
+    const parts = assemble(name, options, { database, queue, telemetry });
+    const inFlight = () => new Map([...parts.pumps].map(([method, pump]) => [method, pump.inFlight]));
+    const gauges = observeGauges(telemetry.instruments, { database, inFlight });
+    closing.unshift(async () => gauges.stop());
     closing.push(startWatchdog(options.watchdogSeconds ?? 30));
     const timers = await beat(options, parts, logger);
     logger.info({ worker: name, methods: Object.keys(options.dispatchers) }, 'worker started');
-    return { stop: () => stop(parts, { options, timers, closing, logger }) };
+    const lateMs = 30_000 + 3000 * (options.pollSeconds ?? 1);
+    return {
+      stop: () => stop(parts, { options, timers, closing, logger }),
+      health: sharedForASecond(() => examine({ pool, lastPulseAt: () => parts.pulsedAt, lateMs })),
+    };
   } catch (error) {
     await closeAll(closing);
     throw error;
@@ -99,7 +117,7 @@ async function run(name: string, options: WorkerOptions): Promise<RunningWorker>
 function assemble(
   worker: string,
   options: WorkerOptions,
-  { database, queue }: { database: Database; queue: Queue },
+  { database, queue, telemetry }: { database: Database; queue: Queue; telemetry: ReturnType<typeof createTelemetry> },
 ): Parts {
   const logger = options.logger ?? silentLogger;
   const renderer: Renderer = createRenderer();
@@ -124,6 +142,7 @@ function assemble(
         settler,
         brand: options.brand,
         logger,
+        telemetry: telemetry.of(method),
         database,
         queue,
         solitude,
@@ -132,7 +151,7 @@ function assemble(
       }),
     );
   }
-  return { database, queue, pumps, settlers };
+  return { database, queue, pumps, settlers, pulsedAt: performance.now() };
 }
 
 /** Starts everything that happens by the clock. Answers with what ends it. */
@@ -172,6 +191,7 @@ async function pulse(parts: Parts): Promise<void> {
     if (state.probeDue && (await claimProbe(parts.database.pool, state.method))) pump.probe();
     else if (state.due && !state.paused) pump.wake();
   }
+  parts.pulsedAt = performance.now();
 }
 
 async function settleDead({ database, queue }: Parts): Promise<void> {

@@ -92,6 +92,8 @@ export interface DispatchContext {
   /** Aborted when the deadline passes, the lease is lost or the worker must stop. */
   readonly signal: AbortSignal;
   readonly logger: Logger;
+  /** W3C trace context (`traceparent`, `tracestate`) that a receiver may go on with; null where nobody traces. */
+  readonly traceContext?: Readonly<Record<string, string>> | null;
 }
 
 export interface Dispatcher {
