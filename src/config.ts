@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import * as v from 'valibot';
-import type { SmtpOptions } from './dispatch/smtp/options.ts';
+import { type SmtpOptions, tlsModes } from './dispatch/smtp/options.ts';
 import type { EgressOptions } from './dispatch/egress/options.ts';
 import type { WebhookOptions } from './dispatch/webhook/options.ts';
 import { ConfigurationError } from './errors.ts';
@@ -85,22 +85,18 @@ function readSmtp(environment: Environment): SmtpOptions | null {
       'is not set; it is the sender of the mails, for example noreply@example.com',
     );
   const port = number('HERALD_SMTP_PORT', { least: 1, most: 65_535 }, environment);
-  const tls = oneOf('HERALD_SMTP_TLS', ['starttls', 'implicit', 'none'] as const, environment);
-  const user = environment.HERALD_SMTP_USER;
-  const passwordFile = environment.HERALD_SMTP_PASSWORD_FILE;
-  const password = environment.HERALD_SMTP_PASSWORD;
+  const tls = oneOf('HERALD_SMTP_TLS', tlsModes, environment);
   const minTlsVersion = oneOf('HERALD_SMTP_MIN_TLS', ['TLSv1.2', 'TLSv1.3'] as const, environment);
   const proxy = secretOf('HERALD_SMTP_PROXY', environment);
   const maxConnections = number('HERALD_SMTP_MAX_CONNECTIONS', { least: 1, most: 100 }, environment);
+  const messagesPerSecond = number('HERALD_SMTP_MESSAGES_PER_SECOND', { least: 0.001, most: 10_000 }, environment);
   return {
     host,
     from: { address, ...(environment.HERALD_SMTP_FROM_NAME && { name: environment.HERALD_SMTP_FROM_NAME }) },
     ...(port !== null && { port }),
     ...(tls !== null && { tls }),
     ...(environment.HERALD_SMTP_ALLOW_PLAINTEXT === 'true' && { allowPlaintext: true }),
-    ...(user && {
-      auth: { user, ...(passwordFile ? { passwordFile } : { password: password ?? missing('HERALD_SMTP_PASSWORD') }) },
-    }),
+    ...(environment.HERALD_SMTP_USER && { auth: readLogin(environment.HERALD_SMTP_USER, environment) }),
     ...(environment.HERALD_SMTP_CA_FILE && { caFile: environment.HERALD_SMTP_CA_FILE }),
     ...(environment.HERALD_SMTP_CERT_FILE && { certFile: environment.HERALD_SMTP_CERT_FILE }),
     ...(environment.HERALD_SMTP_KEY_FILE && { keyFile: environment.HERALD_SMTP_KEY_FILE }),
@@ -111,6 +107,30 @@ function readSmtp(environment: Environment): SmtpOptions | null {
     ...(environment.HERALD_SMTP_REPLY_TO && { replyTo: { address: environment.HERALD_SMTP_REPLY_TO } }),
     ...(environment.HERALD_SMTP_EHLO_NAME && { ehloName: environment.HERALD_SMTP_EHLO_NAME }),
     ...(maxConnections !== null && { maxConnections }),
+    ...(messagesPerSecond !== null && { messagesPerSecond }),
+  };
+}
+
+/** By access token where there is a token endpoint. Files are named rather than read: they are read again when they change. */
+function readLogin(user: string, environment: Environment): NonNullable<SmtpOptions['auth']> {
+  const from = (variable: string, name: string) => {
+    const file = environment[`${variable}_FILE`];
+    return file ? { [`${name}File`]: file } : environment[variable] ? { [name]: environment[variable] } : {};
+  };
+  const tokenUrl = url('HERALD_SMTP_OAUTH2_TOKEN_URL', ['https:', 'http:'], environment);
+  if (tokenUrl === null) {
+    const password = from('HERALD_SMTP_PASSWORD', 'password');
+    return Object.keys(password).length > 0 ? { user, ...password } : missing('HERALD_SMTP_PASSWORD');
+  }
+  return {
+    user,
+    oauth2: {
+      tokenUrl,
+      clientId: environment.HERALD_SMTP_OAUTH2_CLIENT_ID || missing('HERALD_SMTP_OAUTH2_CLIENT_ID'),
+      ...from('HERALD_SMTP_OAUTH2_CLIENT_SECRET', 'clientSecret'),
+      ...from('HERALD_SMTP_OAUTH2_REFRESH_TOKEN', 'refreshToken'),
+      ...(environment.HERALD_SMTP_OAUTH2_SCOPE && { scope: environment.HERALD_SMTP_OAUTH2_SCOPE }),
+    },
   };
 }
 

@@ -38,9 +38,14 @@ export interface SmtpServerOptions {
   readonly tls?: 'none' | 'starttls' | 'required' | 'implicit';
   readonly certificate?: CertificateName;
   /** Log-in that is then required; over plain connections too. */
-  readonly auth?: { readonly user: string; readonly password: string; readonly methods?: string[] };
-  /** Called for each attempt to log in. */
-  readonly onLogin?: () => void;
+  readonly auth?: {
+    readonly user: string;
+    /** Or the access token; the function form is asked at each login. */
+    readonly password: string | (() => string);
+    readonly methods?: string[];
+  };
+  /** Called for each attempt to log in, with the password or token that was shown. */
+  readonly onLogin?: (shown?: string) => void;
   /** Largest message in bytes, announced to the client. */
   readonly maxBytes?: number;
   /** Judges a recipient; `seen` is how often this address was tried before. May take its time. */
@@ -102,11 +107,13 @@ function authentication({ auth, onLogin }: SmtpServerOptions): SMTPServerOptions
     allowInsecureAuth: true,
     authMethods: auth.methods ?? ['PLAIN', 'LOGIN'],
     onAuth: (login, _session, answer) => {
-      const { username, password } = login;
-      onLogin?.();
+      const { username } = login;
+      // XOAUTH2 shows an access token in place of a password.
+      const password = login.password ?? login.accessToken;
+      onLogin?.(password);
       // CRAM-MD5 shows no password, it only proves it.
-      const proved =
-        password === undefined ? login.validatePassword?.(auth.password) === true : password === auth.password;
+      const wanted = typeof auth.password === 'string' ? auth.password : auth.password();
+      const proved = password === undefined ? login.validatePassword?.(wanted) === true : password === wanted;
       if (username === auth.user && proved) return answer(null, { user: username });
       return answer(refusal({ code: 535, text: '5.7.8 authentication failed' }));
     },

@@ -16,6 +16,9 @@ export interface SmtpFailure {
   readonly originalCode?: string;
   readonly timeoutType?: string;
   readonly stream: StreamState;
+  /** Of the message, and what the server said it takes at most. */
+  readonly bytes?: number;
+  readonly limit?: number;
   /** Why we aborted, if we did. */
   readonly aborted?: 'shutdown' | 'deadline';
 }
@@ -142,7 +145,11 @@ function recipientVerdict(failure: SmtpFailure): Failure {
 function withoutReply(failure: SmtpFailure, method: MethodFault): Failure {
   const { code, command, originalCode = '', stream, timeoutType } = failure;
   if (command === 'MAIL FROM' && code === 'EMESSAGE')
-    return { outcome: 'failed', reason: 'too_large', detail: 'the message is larger than the server takes' };
+    return {
+      outcome: 'failed',
+      reason: 'too_large',
+      detail: `message too large: ${failure.bytes} > ${failure.limit} bytes`,
+    };
   if (code === 'EMESSAGE' || code === 'EENVELOPE' || code === 'EPROTOCOL') return unreadable(failure, method);
   if (stream === 'all') return afterTheEnd(code);
   if (certificateError.test(originalCode)) return method('tls', `TLS certificate: ${originalCode}`);

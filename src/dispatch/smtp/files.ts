@@ -15,14 +15,14 @@ export interface SmtpFiles {
 }
 
 /** @throws {ConfigurationError} for a file that cannot be read or holds something else; never with its content. */
-export function readSmtpFiles({ auth, caFile, certFile, keyFile, dkim }: SmtpSettings): SmtpFiles {
+export function readSmtpFiles({ place, auth, caFile, certFile, keyFile, dkim }: SmtpSettings): SmtpFiles {
   const files = {
     ...(auth?.passwordFile !== undefined && {
-      password: read('smtp.auth.passwordFile', auth.passwordFile).replace(/\r?\n$/, ''),
+      password: read(`${place}.auth.passwordFile`, auth.passwordFile).replace(/\r?\n$/, ''),
     }),
-    ...(caFile !== undefined && { ca: read('smtp.caFile', caFile) }),
-    ...(certFile !== undefined && { cert: read('smtp.certFile', certFile) }),
-    ...(keyFile !== undefined && { key: read('smtp.keyFile', keyFile) }),
+    ...(caFile !== undefined && { ca: read(`${place}.caFile`, caFile) }),
+    ...(certFile !== undefined && { cert: read(`${place}.certFile`, certFile) }),
+    ...(keyFile !== undefined && { key: read(`${place}.keyFile`, keyFile) }),
   };
   const { ca, cert, key } = files;
   try {
@@ -32,9 +32,12 @@ export function readSmtpFiles({ auth, caFile, certFile, keyFile, dkim }: SmtpSet
       ...(key !== undefined && { key }),
     });
   } catch {
-    throw new ConfigurationError('smtp.certFile', 'holds no valid PEM, or a certificate and a key that are no pair');
+    throw new ConfigurationError(
+      `${place}.certFile`,
+      'holds no valid PEM, or a certificate and a key that are no pair',
+    );
   }
-  return { ...files, ...(dkim !== undefined && { dkimKey: dkimKeyOf(dkim.keyFile) }) };
+  return { ...files, ...(dkim !== undefined && { dkimKey: dkimKeyOf(`${place}.dkim.keyFile`, dkim.keyFile) }) };
 }
 
 /** Changes whenever one of the files does. */
@@ -49,8 +52,8 @@ export function stampOf({ auth, caFile, certFile, keyFile, dkim }: SmtpSettings)
 }
 
 /** nodemailer sends a mail unsigned when it cannot sign it, so the key is proved before there is a mail. */
-function dkimKeyOf(path: string): string {
-  const pem = read('smtp.dkim.keyFile', path);
+function dkimKeyOf(setting: string, path: string): string {
+  const pem = read(setting, path);
   try {
     const key = createPrivateKey(pem);
     if (key.asymmetricKeyType !== 'rsa' || (key.asymmetricKeyDetails?.modulusLength ?? 0) < 1024)
@@ -58,7 +61,7 @@ function dkimKeyOf(path: string): string {
     return pem;
   } catch {
     throw new ConfigurationError(
-      'smtp.dkim.keyFile',
+      setting,
       `${path} holds no RSA private key of 1024 bits or more in PEM, without a passphrase`,
     );
   }

@@ -1,31 +1,86 @@
-/** A delivery as nodemailer's message: the same bytes on every attempt. Pure. */
+/** A delivery as a mail: the same bytes on every attempt. */
 import { createHash } from 'node:crypto';
+import { buffer } from 'node:stream/consumers';
 import type { SendMailOptions } from 'nodemailer';
+import DKIM from 'nodemailer/lib/dkim';
+import MailComposer from 'nodemailer/lib/mail-composer';
 import type { Address } from '../../address.ts';
 import { formatAddress } from '../../address.ts';
+import { ConfigurationError } from '../../errors.ts';
 import { renderEmail } from '../../templates/email.ts';
 import type { Delivery } from '../dispatcher.ts';
 import type { SmtpSettings } from './options.ts';
 
-/** Headers as in RFC 3834, RFC 2919, RFC 8058; Message-ID, Date and boundary depend on the message alone. */
-export function mailOf(delivery: Delivery, to: Address, settings: SmtpSettings): SendMailOptions {
-  const domain = settings.from.address.split('@').at(-1) ?? 'localhost';
+export interface MailInput {
+  readonly delivery: Delivery;
+  readonly to: Address;
+  readonly settings: SmtpSettings;
+  /** The domain of Message-ID and thread; the same whichever sender takes the message over. */
+  readonly idDomain: string;
+}
+
+/**
+ * What the signature covers, as far as a mail has it: RFC 6376, 5.4.1, with List-Unsubscribe-Post (RFC 8058, 4) and Feedback-ID, which
+ * count for nothing when they are not signed.
+ */
+const signedFields = [
+  'From',
+  'Reply-To',
+  'Subject',
+  'Date',
+  'Message-ID',
+  'To',
+  'MIME-Version',
+  'Content-Type',
+  'Content-Transfer-Encoding',
+  'In-Reply-To',
+  'References',
+  'List-Id',
+  'List-Unsubscribe',
+  'List-Unsubscribe-Post',
+  'Auto-Submitted',
+  'X-Auto-Response-Suppress',
+  'Feedback-ID',
+].join(':');
+
+/** The whole mail, signed where a key is given. @throws {ConfigurationError} when the signature is missing: it never goes without. */
+export async function writeMail(input: MailInput, dkimKey: string | undefined): Promise<Buffer> {
+  const mail = await new MailComposer(mailOf(input)).compile().build();
+  const { dkim } = input.settings;
+  if (dkim === undefined) return mail;
+  const signer = new DKIM({
+    domainName: dkim.domain,
+    keySelector: dkim.selector,
+    privateKey: dkimKey ?? '',
+    headerFieldNames: signedFields,
+  });
+  const signed = await buffer(signer.sign(mail));
+  // nodemailer passes a mail on as it is when its key does not work.
+  if (!signed.subarray(0, 15).equals(Buffer.from('DKIM-Signature:')))
+    throw new ConfigurationError(`${input.settings.place}.dkim.keyFile`, 'did not sign the mail');
+  return signed;
+}
+
+/** Headers as in RFC 3834, RFC 2919, RFC 8058; Message-ID, Date and boundary depend on the message alone. Pure. */
+function mailOf({ delivery, to, settings, idDomain }: MailInput): SendMailOptions {
   const { content, brand, createdAt, unsubscribeUrl, groupKey, recipient } = delivery;
   const email = renderEmail({ content, brand, unsubscribeUrl, createdAt });
+  const thread =
+    groupKey === null
+      ? null
+      : `<thread-${createHash('sha256').update(groupKey).digest('hex').slice(0, 16)}@${idDomain}>`;
   return {
-    envelope: { from: settings.envelopeFrom, to: [formatAddress(to)] },
     from: { name: settings.from.name ?? brand.appName, address: settings.from.address },
     to: { name: recipient.name ?? '', address: formatAddress(to) },
     ...(settings.replyTo && { replyTo: { name: settings.replyTo.name ?? '', address: settings.replyTo.address } }),
     subject: email.subject,
     text: email.text,
     html: email.html,
-    messageId: `<${delivery.messageId}@${domain}>`,
+    messageId: messageIdOf(delivery, idDomain),
     date: createdAt,
     baseBoundary: createHash('sha256').update(delivery.messageId).digest('hex').slice(0, 24),
-    ...(groupKey !== null && {
-      references: `<thread-${createHash('sha256').update(groupKey).digest('hex').slice(0, 16)}@${domain}>`,
-    }),
+    // A root that nobody ever sent: every mail of a thread refers to it, whichever of them arrives.
+    ...(thread !== null && { inReplyTo: thread, references: thread }),
     ...(delivery.attachments !== undefined &&
       delivery.attachments.length > 0 && {
         attachments: delivery.attachments.map(({ name, contentType, content }) => ({
@@ -38,16 +93,28 @@ export function mailOf(delivery: Delivery, to: Address, settings: SmtpSettings):
     headers: {
       'Auto-Submitted': 'auto-generated',
       'X-Auto-Response-Suppress': 'All',
-      'List-Id': `<${slug(delivery.template.group)}.${domain}>`,
-      'Feedback-ID': `${delivery.template.name}:${slug(delivery.template.group)}:${slug(brand.appName)}`,
+      'List-Id': `<${slug(delivery.template.group)}.${idDomain}>`,
+      'Feedback-ID': feedbackIdOf(delivery, idDomain),
       ...(unsubscribeUrl !== null && {
         'List-Unsubscribe': `<${unsubscribeUrl}>`,
         'List-Unsubscribe-Post': 'List-Unsubscribe=One-Click',
       }),
     },
+    // As on the wire: signed and measured are the bytes that travel.
+    newline: 'windows',
     disableFileAccess: true,
     disableUrlAccess: true,
   };
+}
+
+export function messageIdOf({ messageId }: Pick<Delivery, 'messageId'>, idDomain: string): string {
+  return `<${messageId}@${idDomain}>`;
+}
+
+/** `category:tenant:template:sender`; Gmail wants a sender of 5 to 15 characters that never changes. */
+function feedbackIdOf({ template, tenant }: Delivery, idDomain: string): string {
+  const sender = slug(idDomain).slice(0, 15).padEnd(5, '0');
+  return [slug(template.group), tenant === null ? 'all' : slug(tenant), slug(template.name), sender].join(':');
 }
 
 function slug(text: string): string {

@@ -1,6 +1,7 @@
 /** What `smtp` can be told, checked before anything is sent. */
 import { isIP } from 'node:net';
 import { hostname } from 'node:os';
+import { domainToASCII } from 'node:url';
 import * as v from 'valibot';
 import { formatAddress, parseAddress } from '../../address.ts';
 import { ConfigurationError } from '../../errors.ts';
@@ -11,23 +12,41 @@ export interface Mailbox {
   readonly address: string;
 }
 
+/** Where access tokens come from: a refresh token's grant if there is one, client credentials (RFC 6749, 4.4) otherwise. */
+export interface OAuth2Options {
+  /** Token endpoint: https, or http to loopback. */
+  readonly tokenUrl: string;
+  readonly clientId: string;
+  readonly clientSecret?: string;
+  readonly clientSecretFile?: string;
+  readonly refreshToken?: string;
+  readonly refreshTokenFile?: string;
+  /** For example `https://outlook.office365.com/.default`. */
+  readonly scope?: string;
+}
+
+export const tlsModes = ['starttls', 'implicit', 'opportunistic', 'none'] as const;
+
 export interface SmtpOptions {
   readonly host: string;
   /** Default 587; 465 implies `implicit`. */
   readonly port?: number;
   /**
    * `starttls` (default): required, a server that does not offer it pauses the method. `implicit`: TLS from the first byte
-   * (default on port 465). `none`: refused unless the host is loopback or `allowPlaintext` is set.
+   * (default on port 465). `opportunistic`: TLS where the server offers it, plain text elsewhere; never together with `auth`. `none`:
+   * refused unless the host is loopback or `allowPlaintext` is set.
    */
-  readonly tls?: 'starttls' | 'implicit' | 'none';
+  readonly tls?: (typeof tlsModes)[number];
   readonly allowPlaintext?: boolean;
   /** Login; never sent without TLS except to loopback. */
   readonly auth?: {
     readonly user: string;
     readonly password?: string;
     readonly passwordFile?: string;
+    /** Login by access token (XOAUTH2), in place of a password. */
+    readonly oauth2?: OAuth2Options;
     /** Default: what the server offers, PLAIN first. */
-    readonly method?: 'PLAIN' | 'LOGIN' | 'CRAM-MD5';
+    readonly method?: 'PLAIN' | 'LOGIN' | 'CRAM-MD5' | 'XOAUTH2';
   };
   /** PEM file of the authority that signed the server's certificate, instead of the well-known ones. */
   readonly caFile?: string;
@@ -55,8 +74,14 @@ export interface SmtpOptions {
   readonly replyTo?: Mailbox;
   /** Name for EHLO; default this host's name. */
   readonly ehloName?: string;
-  /** Connections at once, 1 to 100; default 5. */
+  /** Connections at once in one process, 1 to 100; default 5. Fewer for a while where the server says that they are too many. */
   readonly maxConnections?: number;
+  /** Messages a second through this relay, over all replicas; 0.001 to 10,000. Default: no limit. */
+  readonly messagesPerSecond?: number;
+  /** The same by domain of the recipient; `*` for each domain that is not named. */
+  readonly messagesPerSecondToDomain?: Readonly<Record<string, number>>;
+  /** Larger mails fail before anything is sent, in bytes with attachments and their encoding; 10,000 to 100,000,000, default 25,000,000. */
+  readonly maxMessageBytes?: number;
   /** From pick-up until the last byte of the message has left, in seconds; 1 to 600, default 120. */
   readonly sendTimeoutSeconds?: number;
   /** Then until the server's verdict, in seconds; 1 to 600, default 600 (RFC 5321, 4.5.3.2.6). */
@@ -68,9 +93,18 @@ export interface SmtpSettings
   extends Required<
     Pick<
       SmtpOptions,
-      'host' | 'port' | 'tls' | 'ehloName' | 'maxConnections' | 'sendTimeoutSeconds' | 'replyTimeoutSeconds'
+      | 'host'
+      | 'port'
+      | 'tls'
+      | 'ehloName'
+      | 'maxConnections'
+      | 'maxMessageBytes'
+      | 'sendTimeoutSeconds'
+      | 'replyTimeoutSeconds'
     >
   > {
+  /** How errors name these settings: `smtp`, or one of its senders. */
+  readonly place: string;
   readonly auth?: SmtpOptions['auth'];
   readonly caFile?: string;
   readonly certFile?: string;
@@ -82,6 +116,9 @@ export interface SmtpSettings
   readonly from: Mailbox;
   readonly envelopeFrom: string;
   readonly replyTo?: Mailbox;
+  readonly messagesPerSecond: number | null;
+  /** Keys in lower case, as A-labels. */
+  readonly messagesPerSecondToDomain: Readonly<Record<string, number>>;
 }
 
 const line = (most: number) =>
@@ -101,19 +138,40 @@ const mailbox = v.strictObject({
 const seconds = (most: number, standard: number) =>
   v.optional(v.pipe(v.number(), v.minValue(1), v.maxValue(most)), standard);
 
+const rate = v.pipe(v.number(), v.minValue(0.001), v.maxValue(10_000));
+/** Without TLS a token request would show the secret to whoever listens. */
+const tokenUrl = v.pipe(
+  line(2048),
+  v.check((text) => {
+    const url = URL.parse(text);
+    return url !== null && (url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url.hostname)));
+  }, 'must be an https: URL'),
+);
+
 const proxySchemes = ['http:', 'https:', 'socks:', 'socks4:', 'socks4a:', 'socks5:'];
 
 const schema = v.strictObject({
   host: line(255),
   port: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65_535)), 587),
-  tls: v.optional(v.picklist(['starttls', 'implicit', 'none'])),
+  tls: v.optional(v.picklist(tlsModes)),
   allowPlaintext: v.optional(v.boolean(), false),
   auth: v.optional(
     v.strictObject({
       user: line(320),
       password: v.optional(v.string()),
       passwordFile: v.optional(line(4096)),
-      method: v.optional(v.picklist(['PLAIN', 'LOGIN', 'CRAM-MD5'])),
+      oauth2: v.optional(
+        v.strictObject({
+          tokenUrl,
+          clientId: line(500),
+          clientSecret: v.optional(v.string()),
+          clientSecretFile: v.optional(line(4096)),
+          refreshToken: v.optional(v.string()),
+          refreshTokenFile: v.optional(line(4096)),
+          scope: v.optional(line(2000)),
+        }),
+      ),
+      method: v.optional(v.picklist(['PLAIN', 'LOGIN', 'CRAM-MD5', 'XOAUTH2'])),
     }),
   ),
   caFile: v.optional(line(4096)),
@@ -144,35 +202,81 @@ const schema = v.strictObject({
   replyTo: v.optional(mailbox),
   ehloName: v.optional(v.pipe(line(255), v.regex(/^[A-Za-z0-9.[\]:_-]+$/, 'is no host name')), hostname()),
   maxConnections: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(100)), 5),
+  messagesPerSecond: v.optional(rate),
+  messagesPerSecondToDomain: v.optional(
+    v.record(
+      v.pipe(
+        line(253),
+        v.check((text) => text === '*' || domainToASCII(text) !== '', 'is no domain'),
+      ),
+      rate,
+    ),
+    {},
+  ),
+  maxMessageBytes: v.optional(v.pipe(v.number(), v.integer(), v.minValue(10_000), v.maxValue(100_000_000)), 25_000_000),
   sendTimeoutSeconds: seconds(600, 120),
   replyTimeoutSeconds: seconds(600, 600),
 });
 
 /** Throws ConfigurationError, named `smtp.<path>`, without the value. */
-export function parseSmtpOptions(options: SmtpOptions): SmtpSettings {
+export function parseSmtpOptions(options: SmtpOptions, place = 'smtp'): SmtpSettings {
   const parsed = v.safeParse(schema, options);
   if (!parsed.success) {
     const [issue] = parsed.issues;
-    throw new ConfigurationError(`smtp.${v.getDotPath(issue) ?? ''}`.replace(/\.$/, ''), requirementOf(issue));
+    throw new ConfigurationError(`${place}.${v.getDotPath(issue) ?? ''}`.replace(/\.$/, ''), requirementOf(issue));
   }
   const given = parsed.output;
   const tls = given.tls ?? (given.port === 465 ? 'implicit' : 'starttls');
-  if (tls === 'none' && !isLoopback(given.host) && !given.allowPlaintext)
-    throw new ConfigurationError(
-      'smtp.tls',
-      '"none" would send mail and logins in clear text; use "starttls", or set allowPlaintext on a network you trust',
-    );
-  if (given.auth && (given.auth.password === undefined) === (given.auth.passwordFile === undefined))
-    throw new ConfigurationError('smtp.auth', 'needs either password or passwordFile');
-  if ((given.certFile === undefined) !== (given.keyFile === undefined))
-    throw new ConfigurationError('smtp.certFile', 'needs certFile and keyFile together');
+  requireSense({ ...given, tls }, place);
   const { allowPlaintext: _, ...rest } = given;
   return {
     ...rest,
+    place,
     tls,
     servername: given.servername ?? (isIP(given.host) ? null : given.host),
     envelopeFrom: given.envelopeFrom ?? plain(given.from.address),
+    messagesPerSecond: given.messagesPerSecond ?? null,
+    messagesPerSecondToDomain: Object.fromEntries(
+      Object.entries(given.messagesPerSecondToDomain).map(([domain, most]) => [
+        domain === '*' ? domain : domainToASCII(domain).toLowerCase(),
+        most,
+      ]),
+    ),
   } as SmtpSettings;
+}
+
+/** What the parts must be to each other. */
+function requireSense(given: v.InferOutput<typeof schema> & Pick<SmtpSettings, 'tls'>, place: string): void {
+  const wrong = (setting: string, why: string) => {
+    throw new ConfigurationError(`${place}.${setting}`, why);
+  };
+  const { tls, auth } = given;
+  if (tls === 'none' && !isLoopback(given.host) && !given.allowPlaintext)
+    wrong(
+      'tls',
+      '"none" would send mail and logins in clear text; use "starttls", or set allowPlaintext on a network you trust',
+    );
+  if (tls === 'opportunistic' && auth)
+    wrong('tls', '"opportunistic" may end in clear text, where a login must not go; use "starttls" with auth');
+  if (auth && [auth.password, auth.passwordFile, auth.oauth2].filter((way) => way !== undefined).length !== 1)
+    wrong('auth', 'needs either password or passwordFile, or oauth2');
+  if (auth && (auth.method === 'XOAUTH2') !== (auth.oauth2 !== undefined) && auth.method !== undefined)
+    wrong('auth.method', 'is XOAUTH2 with oauth2, and another one with a password');
+  const { clientSecret, clientSecretFile, refreshToken, refreshTokenFile } = auth?.oauth2 ?? {};
+  if (clientSecret !== undefined && clientSecretFile !== undefined)
+    wrong('auth.oauth2', 'takes either clientSecret or clientSecretFile');
+  if (refreshToken !== undefined && refreshTokenFile !== undefined)
+    wrong('auth.oauth2', 'takes either refreshToken or refreshTokenFile');
+  if (auth?.oauth2 && (clientSecret ?? clientSecretFile ?? refreshToken ?? refreshTokenFile) === undefined)
+    wrong('auth.oauth2', 'needs clientSecret or clientSecretFile, or a refresh token');
+  if ((given.certFile === undefined) !== (given.keyFile === undefined))
+    wrong('certFile', 'needs certFile and keyFile together');
+}
+
+/** The domain of an address of the settings, as A-label. */
+export function domainOf(address: string): string {
+  const parsed = parseAddress(address);
+  return 'address' in parsed ? parsed.address.domain : 'localhost';
 }
 
 function plain(text: string): string {
@@ -181,5 +285,5 @@ function plain(text: string): string {
 }
 
 function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
+  return host === 'localhost' || host === '::1' || host === '[::1]' || /^127(\.\d{1,3}){3}$/.test(host);
 }

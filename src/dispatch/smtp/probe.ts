@@ -2,13 +2,15 @@
 import type { DispatchResult } from '../dispatcher.ts';
 import { classifySmtpFailure } from './classify.ts';
 import { parseSmtpOptions, type SmtpOptions } from './options.ts';
+import { createTokenSource } from './login.ts';
 import { createRelay, failureOf } from './transport.ts';
 
 /** Connects, negotiates TLS and logs in. Null: it works. @throws {ConfigurationError} for files that cannot be used. */
 export async function probeSmtp(options: SmtpOptions): Promise<Exclude<DispatchResult, { outcome: 'sent' }> | null> {
-  const relay = createRelay(parseSmtpOptions(options));
+  const settings = parseSmtpOptions(options);
+  const relay = createRelay(settings, settings.auth?.oauth2 ? createTokenSource(settings.auth.oauth2) : null);
   try {
-    await relay.transport().verify();
+    await relay.connect().transport.verify();
     return null;
   } catch (error) {
     return classifySmtpFailure(failureOf(error, 'unopened', undefined));

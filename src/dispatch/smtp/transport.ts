@@ -3,78 +3,122 @@ import nodemailer from 'nodemailer';
 import * as socks from 'socks';
 import type { SmtpFailure } from './classify.ts';
 import { readSmtpFiles, type SmtpFiles, stampOf } from './files.ts';
+import { accessTokenLogin, type TokenSource } from './login.ts';
 import type { SmtpSettings } from './options.ts';
 import { trackStream } from './stream.ts';
 
 export type Transport = ReturnType<typeof createTransport>;
 
+/** What a server says about itself after EHLO. */
+export interface Capabilities {
+  /** Names of extensions, for example `SMTPUTF8`. */
+  readonly extensions: readonly string[];
+  /** Largest message in bytes; null: it names none. */
+  readonly maxBytes: number | null;
+}
+
+export interface Connected {
+  readonly transport: Transport;
+  readonly files: SmtpFiles;
+}
+
+export interface Relay {
+  /** @throws {ConfigurationError} */
+  connect(): Connected;
+  /** After a refused login: looks at the files at once. True: they have changed since the login was made with them. */
+  refresh(): boolean;
+  /** What the server offers, from its last words or from a connection of its own. Rejects with nodemailer's error. */
+  look(): Promise<Capabilities>;
+  /** Tells what a server offered when it took a message. */
+  learn(ehlo: readonly string[]): void;
+  close(): void;
+}
+
 /** How often the files are looked at. */
 const lookMs = 1000;
+/** How long what a server offers is believed. */
+const believeMs = 600_000;
 
 /** The pool of connections; a new one when a file has changed. What is under way ends on the old one. */
-export function createRelay(settings: SmtpSettings) {
-  let current: { readonly transport: Transport; readonly stamp: string } | null = null;
+export function createRelay(settings: SmtpSettings, tokens: TokenSource | null): Relay {
+  let current: (Connected & { readonly stamp: string }) | null = null;
   let lookedAt = 0;
+  let known: { readonly capabilities: Capabilities; readonly at: number } | null = null;
+  const believe = (capabilities: Capabilities) => {
+    known = { capabilities, at: performance.now() };
+    return capabilities;
+  };
+
+  function connect(): Connected {
+    const now = performance.now();
+    if (current !== null && now - lookedAt < lookMs) return current;
+    lookedAt = now;
+    const stamp = stampOf(settings);
+    if (current?.stamp === stamp) return current;
+    const before = current;
+    current = null;
+    before?.transport.close();
+    const files = readSmtpFiles(settings);
+    current = { transport: createTransport(settings, files, tokens), files, stamp };
+    return current;
+  }
+
   return {
-    /** @throws {ConfigurationError} */
-    transport(): Transport {
-      const now = performance.now();
-      if (current !== null && now - lookedAt < lookMs) return current.transport;
-      lookedAt = now;
-      const stamp = stampOf(settings);
-      if (current?.stamp === stamp) return current.transport;
-      const before = current;
-      current = null;
-      before?.transport.close();
-      current = { transport: createTransport(settings, readSmtpFiles(settings)), stamp };
-      return current.transport;
+    connect,
+    refresh() {
+      const changed = current !== null && current.stamp !== stampOf(settings);
+      if (changed) lookedAt = Number.NEGATIVE_INFINITY;
+      return changed;
+    },
+    async look() {
+      if (known !== null && performance.now() - known.at < believeMs) return known.capabilities;
+      return believe(await ask(settings, connect().files));
+    },
+    learn(ehlo) {
+      const sizes = ehlo.map((line) => /^SIZE +([0-9]+)$/i.exec(line)?.[1]).filter((size) => size !== undefined);
+      believe({
+        extensions: ehlo.map((line) => line.split(' ')[0]?.toUpperCase() ?? ''),
+        maxBytes: sizes[0] === undefined ? null : Number(sizes[0]) || null,
+      });
     },
     close: () => current?.transport.close(),
   };
 }
 
-function createTransport(settings: SmtpSettings, files: SmtpFiles) {
-  const { tls, auth, servername, dkim } = settings;
-  const { ca, cert, key, dkimKey } = files;
+/** Connects, reads what the server offers and hangs up. nodemailer shows that to those who log in their own way: this one says nothing. */
+async function ask(settings: SmtpSettings, files: SmtpFiles): Promise<Capabilities> {
+  let seen: Capabilities = { extensions: [], maxBytes: null };
   const transport = nodemailer.createTransport({
+    ...connectionOptions(settings, files),
     pool: true,
-    host: settings.host,
-    port: settings.port,
-    name: settings.ehloName,
-    secure: tls === 'implicit',
-    requireTLS: tls === 'starttls',
-    ignoreTLS: tls === 'none',
-    tls: {
-      minVersion: settings.minTlsVersion,
-      ...(servername !== null && { servername }),
-      ...(ca !== undefined && { ca }),
-      ...(cert !== undefined && { cert }),
-      ...(key !== undefined && { key }),
-    },
-    ...(auth && {
-      auth: {
-        user: auth.user,
-        pass: auth.password ?? files.password ?? '',
-        ...(auth.method && { method: auth.method }),
+    forceAuth: true,
+    auth: { user: 'nobody', method: 'LOOK' },
+    customAuth: {
+      LOOK({ extensions, maxAllowedSize, resolve }) {
+        seen = { extensions, maxBytes: maxAllowedSize || null };
+        resolve();
       },
-      ...(auth.method && { authMethod: auth.method }),
-      forceAuth: true,
-    }),
-    ...(dkim !== undefined &&
-      dkimKey !== undefined && { dkim: { domainName: dkim.domain, keySelector: dkim.selector, privateKey: dkimKey } }),
-    ...(settings.proxy !== undefined && { proxy: settings.proxy }),
+    },
+  });
+  transport.set('proxy_socks_module', socks);
+  try {
+    await transport.verify();
+    return seen;
+  } finally {
+    transport.close();
+  }
+}
+
+function createTransport(settings: SmtpSettings, files: SmtpFiles, tokens: TokenSource | null) {
+  const transport = nodemailer.createTransport({
+    ...connectionOptions(settings, files),
+    ...loginOptions(settings, files, tokens),
+    pool: true,
     maxConnections: settings.maxConnections,
     maxMessages: 100,
     // See overKeptConnection.
     maxRequeues: 0,
-    // Half of the time for all, so that nodemailer's verdict, which names the phase, comes before ours. The first bounds the
-    // others: it runs from the look-up of the name to the end of the TLS handshake, the greeting in between.
-    connectionTimeout: Math.min(60, settings.sendTimeoutSeconds / 2) * 1000,
-    greetingTimeout: Math.min(60, settings.sendTimeoutSeconds / 2) * 1000,
-    dnsTimeout: Math.min(10, settings.sendTimeoutSeconds / 4) * 1000,
-    socketTimeout: settings.replyTimeoutSeconds * 1000,
-    socketCloseTimeout: 2000,
-    maxResponseSize: 65_536,
+    idleTimeout: 60_000,
     maxRecipients: 1,
     disableFileAccess: true,
     disableUrlAccess: true,
@@ -85,17 +129,66 @@ function createTransport(settings: SmtpSettings, files: SmtpFiles) {
   return transport;
 }
 
+function loginOptions({ auth }: SmtpSettings, files: SmtpFiles, tokens: TokenSource | null) {
+  if (auth === undefined) return {};
+  if (tokens !== null)
+    return {
+      auth: { user: auth.user, method: accessTokenLogin },
+      customAuth: { [accessTokenLogin]: tokens.login },
+      forceAuth: true,
+    };
+  const { user, method } = auth;
+  return {
+    auth: { user, pass: auth.password ?? files.password ?? '', ...(method && { method }) },
+    ...(method && { authMethod: method }),
+    forceAuth: true,
+  };
+}
+
+function connectionOptions(settings: SmtpSettings, { ca, cert, key }: SmtpFiles) {
+  const { tls, servername } = settings;
+  // Half of the time for all, so that nodemailer's verdict, which names the phase, comes before ours. The first bounds the
+  // others: it runs from the look-up of the name to the end of the TLS handshake, the greeting in between.
+  return {
+    host: settings.host,
+    port: settings.port,
+    name: settings.ehloName,
+    secure: tls === 'implicit',
+    requireTLS: tls === 'starttls',
+    opportunisticTLS: tls === 'opportunistic',
+    ignoreTLS: tls === 'none',
+    tls: {
+      minVersion: settings.minTlsVersion,
+      ...(servername !== null && { servername }),
+      ...(ca !== undefined && { ca }),
+      ...(cert !== undefined && { cert }),
+      ...(key !== undefined && { key }),
+    },
+    ...(settings.proxy !== undefined && { proxy: settings.proxy }),
+    connectionTimeout: Math.min(60, settings.sendTimeoutSeconds / 2) * 1000,
+    greetingTimeout: Math.min(60, settings.sendTimeoutSeconds / 2) * 1000,
+    dnsTimeout: Math.min(10, settings.sendTimeoutSeconds / 4) * 1000,
+    socketTimeout: settings.replyTimeoutSeconds * 1000,
+    socketCloseTimeout: 2000,
+    maxResponseSize: 65_536,
+  };
+}
+
 /** The fields of nodemailer's error that classification may see; its message may quote addresses. */
 export function failureOf(error: unknown, stream: SmtpFailure['stream'], aborted: SmtpFailure['aborted']): SmtpFailure {
   const fields = (typeof error === 'object' && error !== null ? error : {}) as Readonly<Record<string, unknown>>;
   const text = (name: string) => (typeof fields[name] === 'string' ? { [name]: fields[name] } : {});
+  const limit = /larger than allowed ([0-9]+)$/.exec(typeof fields.message === 'string' ? fields.message : '')?.[1];
   return {
     ...text('code'),
+    // The only errors of a connection that come without a code.
+    ...(error instanceof socks.SocksClientError && { code: 'EPROXY' }),
     ...text('response'),
     ...text('command'),
     ...text('originalCode'),
     ...text('timeoutType'),
     ...(typeof fields.responseCode === 'number' && { responseCode: fields.responseCode }),
+    ...(limit !== undefined && { limit: Number(limit) }),
     stream,
     ...(aborted !== undefined && { aborted }),
   };

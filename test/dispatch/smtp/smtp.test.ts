@@ -5,6 +5,7 @@ import { type SmtpOptions, smtp } from '../../../src/dispatch/smtp/smtp.ts';
 import { ConfigurationError } from '../../../src/errors.ts';
 import { certificateFiles } from '../../support/certificates.ts';
 import { type SmtpServerOptions, startSmtpServer, type TestSmtpServer } from '../../support/smtp-server.ts';
+import { conversation, startSmtpScript } from '../../support/smtp-script.ts';
 import { context, delivery } from '../support.ts';
 
 const closing: (() => Promise<unknown> | undefined)[] = [];
@@ -56,7 +57,11 @@ describe('a mail', () => {
       subject: 'Workspace "dev-box" was deleted',
       text: expect.stringContaining('Your workspace dev-box'),
     });
-    expect(raw).toMatch(/^References: <thread-[0-9a-f]{16}@acme\.example>/m);
+    const [thread] = /<thread-[0-9a-f]{16}@acme\.example>/.exec(raw) ?? [];
+    expect(raw.split('\r\n')).toContain(`In-Reply-To: ${thread}`);
+    expect(raw.split('\r\n')).toContain(`References: ${thread}`);
+    expect(raw).toContain('\r\nFeedback-ID: workspace-events:all:workspace-deleted:acme-example\r\n');
+    expect(raw).not.toMatch(/^(X-Mailer|Precedence|Sender):/m);
     expect(raw.indexOf('Content-Type: text/plain')).toBeGreaterThan(0);
     expect(raw.indexOf('Content-Type: text/html')).toBeGreaterThan(raw.indexOf('Content-Type: text/plain'));
     expect(Math.max(...raw.split('\r\n').map((line) => line.length))).toBeLessThanOrEqual(998);
@@ -88,7 +93,6 @@ describe('a mail', () => {
     ['two addresses', 'a@example.com, b@example.com', 'invalid_address'],
     ['a line break', 'a@example.com\r\nRCPT TO:<b@example.com>', 'invalid_address'],
     ['a quoted local part', '"a b"@example.com', 'invalid_address'],
-    ['a local part beyond ASCII', 'jörg@example.com', 'invalid_address'],
   ])('is not sent to %s, and nothing connects', async (_, email, reason) => {
     const { relay, send } = await setUp();
     const { email: _email, ...recipient } = delivery().recipient;
@@ -104,6 +108,76 @@ describe('a mail', () => {
     expect(await send({ recipient: { id: 'x', email: 'ada@bücher.example' } })).toMatchObject({ outcome: 'sent' });
     // The server reads the envelope back as Unicode; the header shows what was written.
     expect(String(relay.received()[0]?.raw)).toContain('ada@xn--bcher-kva.example');
+  });
+});
+
+describe('a local part beyond ASCII', () => {
+  const jörg = { recipient: { id: 'x', email: 'jörg@bücher.example' } };
+
+  test('goes where the relay offers SMTPUTF8', async () => {
+    const { relay, send } = await setUp();
+    expect(await send(jörg)).toMatchObject({ outcome: 'sent' });
+    const [mail] = relay.received();
+    expect(mail?.to).toEqual(['jörg@bücher.example']);
+    expect(String(mail?.raw)).toContain('\r\nTo: jörg@bücher.example\r\n');
+    // What it offers is known from then on: the next one costs no look.
+    const before = relay.connections().total;
+    expect(await send(jörg)).toMatchObject({ outcome: 'sent' });
+    expect(relay.connections().total).toBe(before);
+  });
+
+  test('is refused elsewhere, before a byte of it has left', async () => {
+    const relay = await startSmtpScript(() => conversation());
+    const dispatcher = smtp({ host: '127.0.0.1', port: relay.port, tls: 'none', from });
+    closing.push(
+      () => relay.close(),
+      () => dispatcher.close?.(),
+    );
+    expect(await dispatcher.dispatch(delivery(jörg), context())).toEqual({
+      outcome: 'failed',
+      reason: 'invalid_address',
+      detail: 'the relay cannot take an internationalised address (5.6.7)',
+    });
+    expect(relay.lines().join()).not.toMatch(/MAIL|RCPT|rg@/);
+  });
+
+  test('waits where the relay cannot be asked', async () => {
+    const { relay, send } = await setUp();
+    await relay.close();
+    expect(await send(jörg)).toMatchObject({ outcome: 'retry', fault: 'method', reason: 'unreachable' });
+  });
+});
+
+describe('a mail that is too large', () => {
+  const attachments = [{ name: 'a.bin', contentType: 'application/octet-stream', content: Buffer.alloc(30_000, 1) }];
+
+  test('for the server fails before DATA, and the reason names both sizes', async () => {
+    const { relay, send } = await setUp({ maxBytes: 20_000 });
+    expect(await send({ attachments })).toMatchObject({
+      outcome: 'failed',
+      reason: 'too_large',
+      detail: expect.stringMatching(/^message too large: \d{5} > 20000 bytes$/),
+    });
+    expect(relay.count()).toBe(0);
+    expect(await send()).toMatchObject({ outcome: 'sent' });
+  });
+
+  test('for the settings fails before anything connects', async () => {
+    const { relay, send } = await setUp({}, { maxMessageBytes: 20_000 });
+    expect(await send({ attachments })).toMatchObject({ outcome: 'failed', reason: 'too_large' });
+    expect(relay.connections().total).toBe(0);
+  });
+});
+
+describe('TLS where it is offered', () => {
+  test('is used, and its absence is not a fault', async () => {
+    const tls = { tls: 'opportunistic', caFile: certificateFiles.ca, servername: 'localhost' } as const;
+    const offering = await setUp({ tls: 'starttls' }, tls);
+    expect(await offering.send()).toMatchObject({ outcome: 'sent' });
+    expect(offering.relay.received()[0]?.secure).toBe(true);
+    const plain = await setUp({}, tls);
+    expect(await plain.send()).toMatchObject({ outcome: 'sent' });
+    expect(plain.relay.received()[0]?.secure).toBe(false);
   });
 });
 
@@ -197,6 +271,12 @@ describe('options', () => {
     ['plain text to a stranger', { host: 'mail.example', tls: 'none' }, /^smtp\.tls: "none" would send/],
     ['a sender that is no address', { from: { address: 'nobody' } }, /^smtp\.from\.address: is not one plain address/],
     ['no password', { auth: { user: 'x' } }, /^smtp\.auth: needs either/],
+    [
+      'a login that may end in clear text',
+      { tls: 'opportunistic', auth: { user: 'x', password: 'y' } },
+      /^smtp\.tls: "opportunistic" may end in clear text/,
+    ],
+    ['a rate of nothing', { messagesPerSecond: 0 }, /^smtp\.messagesPerSecond: /],
     ['a port out of range', { port: 70_000 }, /^smtp\.port: /],
     ['an unknown option', { hots: 'x' } as never, /^smtp/],
   ])('refuse %s', (_, options, message) => {

@@ -1,7 +1,8 @@
 /** What stands between us and the relay: signatures, logins, files that change, proxies. */
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -14,7 +15,7 @@ import { certificateFiles } from '../../support/certificates.ts';
 import { createTestDatabase } from '../../support/database.ts';
 import { type SmtpServerOptions, startSmtpServer } from '../../support/smtp-server.ts';
 import { until } from '../../support/wait.ts';
-import { context, delivery } from '../support.ts';
+import { closedPort, context, delivery } from '../support.ts';
 
 const closing: (() => Promise<unknown> | undefined)[] = [];
 let folder: string;
@@ -74,14 +75,32 @@ describe('DKIM', () => {
     ).trim();
 
   test.skipIf(!verifier)('signatures are verified by an independent verifier, and a changed body is not', async () => {
-    const { relay, send } = await setUp(
+    const { relay, dispatcher } = await setUp(
       {},
       { dkim: { domain: 'acme.example', selector: 'h1', keyFile: file('key', privateKey) } },
     );
-    expect(await send()).toMatchObject({ outcome: 'sent' });
+    const mail = delivery({
+      method: 'smtp',
+      groupKey: 'g',
+      unsubscribeUrl: `https://acme.example/u/${'x'.repeat(90)}`,
+    });
+    expect(await dispatcher.dispatch(mail, context())).toMatchObject({ outcome: 'sent' });
     const raw = Buffer.from(relay.received()[0]?.raw ?? '');
     expect(raw.toString()).toMatch(/^DKIM-Signature: v=1;[^]*d=acme\.example;[^]*s=h1;/m);
     expect(verify(raw)).toBe('True');
+    const signed = /[ ;]h=([^;]+);/
+      .exec(raw.toString().replace(/\r\n\s+/g, ''))?.[1]
+      ?.toLowerCase()
+      .split(':');
+    for (const field of [
+      'from',
+      'list-unsubscribe',
+      'list-unsubscribe-post',
+      'feedback-id',
+      'auto-submitted',
+      'in-reply-to',
+    ])
+      expect(signed).toContain(field);
     expect(verify(Buffer.from(raw.toString('latin1').replace('dev-box', 'dev-bax'), 'latin1'))).toBe('False');
   });
 
@@ -236,4 +255,46 @@ describe('a proxy', () => {
     expect(result).toMatchObject({ outcome: 'retry', fault: 'method' });
     expect(JSON.stringify(result)).not.toContain('secret');
   });
+});
+
+describe('a SOCKS proxy', () => {
+  const program = '/usr/bin/microsocks';
+
+  async function startProxy(): Promise<{ port: number; log: () => string; stop: () => Promise<void> }> {
+    const port = await closedPort();
+    const child = spawn(program, ['-i', '127.0.0.1', '-p', String(port), '-u', 'herald', '-P', 'secret']);
+    let log = '';
+    child.stderr.on('data', (text) => (log += text));
+    const stop = async () => {
+      if (child.exitCode === null && child.kill()) await once(child, 'exit');
+    };
+    closing.push(stop);
+    await until(() => reachable(port), { what: 'microsocks' });
+    return { port, log: () => log, stop };
+  }
+
+  const reachable = (port: number) =>
+    new Promise<boolean>((resolve) => {
+      const socket = connect(port, '127.0.0.1', () => resolve(true)).on('error', () => resolve(false));
+      socket.on('connect', () => socket.destroy());
+    });
+
+  test.skipIf(!existsSync(program))(
+    'carries the connection, by name and with its own login; without it nothing goes',
+    async () => {
+      const proxy = await startProxy();
+      const url = (login: string) => `socks5://${login}@127.0.0.1:${proxy.port}`;
+      const { relay, send } = await setUp({}, { host: 'localhost', proxy: url('herald:secret') });
+      expect(await send()).toMatchObject({ outcome: 'sent' });
+      await until(() => proxy.log().includes(`connected to localhost:${relay.port}`));
+      const stranger = await setUp({}, { proxy: url('herald:guess') });
+      const refused = await stranger.send();
+      expect(refused).toMatchObject({ outcome: 'retry', fault: 'method' });
+      expect(stranger.relay.connections().total).toBe(0);
+      await proxy.stop();
+      const down = await stranger.send();
+      expect(down).toMatchObject({ outcome: 'retry', fault: 'method' });
+      expect(JSON.stringify([refused, down])).not.toMatch(/secret|guess/);
+    },
+  );
 });

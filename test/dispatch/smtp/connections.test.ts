@@ -1,0 +1,131 @@
+/** How many connections a server gets: what waits, what makes them fewer and more. */
+import { afterEach, describe, expect, test } from 'vitest';
+import type { DispatchResult } from '../../../src/dispatch/dispatcher.ts';
+import { createConnections, type Failure } from '../../../src/dispatch/smtp/connections.ts';
+import { parseSmtpOptions } from '../../../src/dispatch/smtp/options.ts';
+import { createSender } from '../../../src/dispatch/smtp/sender.ts';
+import { conversation, startSmtpScript } from '../../support/smtp-script.ts';
+import { context, delivery, until } from '../support.ts';
+
+const closing: (() => Promise<unknown> | void)[] = [];
+afterEach(async () => {
+  for (const close of closing.splice(0).reverse()) await close();
+});
+
+const never = new AbortController().signal;
+const minutes = 60_000;
+
+describe('connections', () => {
+  test('are as many as configured; what comes later waits for one to be free, in order', async () => {
+    const connections = createConnections(2);
+    const order: number[] = [];
+    const enter = (n: number) => connections.enter(never).then(() => order.push(n));
+    await Promise.all([enter(1), enter(2)]);
+    const third = enter(3);
+    const fourth = enter(4);
+    connections.leave();
+    await third;
+    connections.leave();
+    await fourth;
+    expect(order).toEqual([1, 2, 3, 4]);
+  });
+
+  test('become fewer when the server refuses more, never none, and one more after ten minutes without that', async () => {
+    const connections = createConnections(5);
+    for (let i = 0; i < 4; i++) await connections.enter(never);
+    expect(connections.crowded(0)).toBe(true);
+    expect(connections.allowed).toBe(3);
+    expect(connections.worked(9 * minutes)).toBe(false);
+    expect(connections.worked(10 * minutes)).toBe(true);
+    expect(connections.worked(11 * minutes)).toBe(false);
+    expect(connections.allowed).toBe(4);
+    expect(connections.worked(20 * minutes)).toBe(true);
+    expect(connections.worked(90 * minutes)).toBe(false);
+    expect(connections.allowed).toBe(5);
+  });
+
+  test('are not made fewer by the refusal of the only one', async () => {
+    const connections = createConnections(5);
+    await connections.enter(never);
+    expect(connections.crowded(0)).toBe(false);
+    expect(connections.allowed).toBe(5);
+  });
+
+  test('what waits is told when it cannot go, and lets go when it is aborted', async () => {
+    const connections = createConnections(1);
+    await connections.enter(never);
+    const why: Failure = { outcome: 'retry', reason: 'authentication', detail: 'no', fault: 'method' };
+    const stop = new AbortController();
+    const aborted = connections.enter(stop.signal);
+    stop.abort();
+    expect(await aborted).toMatchObject({ reason: 'shutdown', fault: 'message-uncharged' });
+    const stopped = connections.enter(never);
+    connections.stop(why);
+    expect(await stopped).toBe(why);
+    connections.leave();
+    expect(await connections.enter(never)).toBeNull();
+  });
+});
+
+describe('a server that takes two connections only', () => {
+  test.each([
+    ['421 at the greeting', '421 4.7.0 mx.test Error: too many connections from 127.0.0.1', 'greeting'],
+    ['432 at MAIL', '432 4.3.2 Concurrent connections limit exceeded', 'mail'],
+  ] as const)(
+    'gets two of ours by %s: the others are given back without blame, and nothing is paused',
+    async (_, reply, phase) => {
+      let open = 0;
+      const relay = await startSmtpScript(() => {
+        open += 1;
+        if (open > 2) return conversation({ [phase]: { reply, then: 'end' } });
+        return conversation({ message: { delayMs: 400, reply: '250 2.0.0 ok' } });
+      });
+      closing.push(() => relay.close());
+      const allowed: number[] = [];
+      const settings = parseSmtpOptions({
+        host: '127.0.0.1',
+        port: relay.port,
+        tls: 'none',
+        from: { address: 'noreply@acme.example' },
+      });
+      const sender = createSender('default', settings, (now) => allowed.push(now));
+      closing.push(() => sender.close());
+      const to = { local: 'ada', domain: 'example.com', internationalised: false };
+      const send = () => sender.send(delivery(), to, { context: context(), idDomain: 'acme.example' });
+      const first = [send(), send()];
+      await until(() => relay.lines().filter((line) => line.startsWith('MAIL')).length === 2);
+      const others = [send(), send(), send()];
+      const words = (result: DispatchResult) => [result.outcome, 'fault' in result ? result.fault : undefined];
+      expect((await Promise.all(others)).map(words)).toEqual(
+        Array.from({ length: 3 }, () => ['retry', 'message-uncharged']),
+      );
+      expect((await Promise.all(first)).map(words)).toEqual([
+        ['sent', undefined],
+        ['sent', undefined],
+      ]);
+      expect(allowed.at(-1)).toBe(2);
+    },
+  );
+});
+
+test('a refusal of the only connection costs the message no attempt', async () => {
+  const reply = '432 4.3.2 Concurrent connections limit exceeded';
+  const relay = await startSmtpScript(() => conversation({ mail: { reply } }));
+  const from = { address: 'noreply@acme.example' };
+  const sender = createSender(
+    'default',
+    parseSmtpOptions({ host: '127.0.0.1', port: relay.port, tls: 'none', from }),
+    () => undefined,
+  );
+  closing.push(
+    () => relay.close(),
+    () => sender.close(),
+  );
+  const to = { local: 'ada', domain: 'example.com', internationalised: false };
+  expect(await sender.send(delivery(), to, { context: context(), idDomain: 'acme.example' })).toMatchObject({
+    outcome: 'retry',
+    reason: 'throttled',
+    fault: 'message-uncharged',
+    retryAfterSeconds: 30,
+  });
+});
