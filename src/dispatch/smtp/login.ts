@@ -79,11 +79,11 @@ export function createTokenSource(options: OAuth2Options): TokenSource {
 }
 
 /** False where a new token may help. */
-async function offer(token: string, { auth, sendCommand }: CustomAuthenticationContext): Promise<boolean> {
-  const words = Buffer.from(`user=${auth.user}\u0001auth=Bearer ${token}\u0001\u0001`).toString('base64');
-  let reply = await sendCommand(`AUTH XOAUTH2 ${words}`);
+async function offer(token: string, context: CustomAuthenticationContext): Promise<boolean> {
+  const words = Buffer.from(`user=${context.auth.user}\u0001auth=Bearer ${token}\u0001\u0001`).toString('base64');
+  let reply = await context.sendCommand(`AUTH XOAUTH2 ${words}`);
   // The reason, as JSON in base64; the verdict follows an empty line.
-  if (reply.status === 334) reply = await sendCommand('');
+  if (reply.status === 334) reply = await context.sendCommand('');
   if (reply.status < 300) return true;
   if (reply.status < 500) throw new TokenError('the server does not take the access token now');
   return false;

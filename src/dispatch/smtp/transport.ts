@@ -94,9 +94,9 @@ async function ask(settings: SmtpSettings, files: SmtpFiles): Promise<Capabiliti
     forceAuth: true,
     auth: { user: 'nobody', method: 'LOOK' },
     customAuth: {
-      LOOK({ extensions, maxAllowedSize, resolve }) {
-        seen = { extensions, maxBytes: maxAllowedSize || null };
-        resolve();
+      LOOK(context) {
+        seen = { extensions: context.extensions, maxBytes: context.maxAllowedSize || null };
+        context.resolve();
       },
     },
   });
