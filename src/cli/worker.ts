@@ -25,6 +25,9 @@ export function workerCommand(): Command {
     .action(work);
 }
 
+/** The process is nothing but a worker: one that hangs is better started again. */
+const watchdogSeconds = 30;
+
 interface WorkerCommandOptions extends CommonOptions {
   readonly metricsPort?: number;
   readonly metricsHost: string;
@@ -57,6 +60,7 @@ async function work(options: WorkerCommandOptions): Promise<void> {
     ...(config.secretKeys.length > 0 && { reveal: labelSecrets(createSecretBox(config.secretKeys)).reveal }),
     logger,
     stopTimeoutSeconds: config.stopTimeoutSeconds,
+    watchdogSeconds,
     ...(metrics !== null && { telemetry: { meterProvider: metrics.meterProvider } }),
   });
   try {

@@ -100,7 +100,7 @@ async function run(name: string, options: WorkerOptions): Promise<RunningWorker>
     const inFlight = () => new Map([...parts.pumps].map(([method, pump]) => [method, pump.inFlight]));
     const gauges = observeGauges(telemetry.instruments, { database, inFlight });
     closing.unshift(async () => gauges.stop());
-    closing.push(startWatchdog(options.watchdogSeconds ?? 30));
+    closing.push(startWatchdog(options.watchdogSeconds ?? 0));
     const timers = await beat(options, parts, logger);
     logger.info({ worker: name, methods: Object.keys(options.dispatchers) }, 'worker started');
     const lateMs = 30_000 + 3000 * (options.pollSeconds ?? 1);
