@@ -64,6 +64,18 @@ export function readConfig(databaseUrl?: string, environment: Environment = proc
   };
 }
 
+/** What the console needs beside the database: nothing of it is demanded. Throws ConfigurationError. */
+export function readConsole(environment: Environment = process.env) {
+  return {
+    brand: readBrand(environment),
+    secretKeys: secretKeysOf(environment) ?? [],
+    egress: readEgress(environment),
+    token: secretOf('HERALD_CONSOLE_TOKEN', environment),
+    from: environment.HERALD_SMTP_FROM || null,
+    logLevel: oneOf('HERALD_LOG_LEVEL', logLevels, environment) ?? 'warn',
+  };
+}
+
 /** `HERALD_APP_NAME`, `HERALD_BASE_URL`, `HERALD_LOGO_URL`. */
 export function readBrand(environment: Environment = process.env): Brand {
   const baseUrl = url('HERALD_BASE_URL', ['https:', 'http:'], environment) ?? 'http://localhost';

@@ -124,6 +124,7 @@ const homes: Readonly<Record<string, RegExp>> = {
   hono: /^console\//,
   '@opentelemetry/sdk-metrics': /^cli\//,
   '@opentelemetry/exporter-prometheus': /^cli\//,
+  '@hono/node-server': /^console\//,
 };
 
 describe('the architecture', () => {

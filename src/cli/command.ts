@@ -70,6 +70,11 @@ export function positiveInteger(text: string): number {
   return Number(text);
 }
 
+export function portNumber(text: string): number {
+  if (!/^\d{1,5}$/.test(text) || Number(text) > 65_535) throw new UsageError(`"${text}" is no port; it is 0 to 65535`);
+  return Number(text);
+}
+
 /** Repeatable `key=value`. */
 export function keyValue(text: string, before: Record<string, string> = {}): Record<string, string> {
   const at = text.indexOf('=');
@@ -86,13 +91,14 @@ const filterKeys = {
   method: 'method',
   template: 'template',
   recipient: 'recipientId',
+  address: 'address',
   target: 'target',
   reason: 'reason',
   'dedupe-key': 'dedupeKey',
 } as const;
 /** For help and errors. */
 export const filterHelp =
-  'status=, method=, template=, recipient=, target=, reason=, dedupe-key=, since=2h, until=1h; several must all match';
+  'status=, method=, template=, recipient=, address=, target=, reason=, dedupe-key=, since=2h, until=1h; several must all match';
 
 /** `status=failed since=2h` as a filter; never SQL. */
 export function parseWhere(words: readonly string[], now: Date): MessageFilter {

@@ -28,6 +28,7 @@ interface ListOptions extends CommonOptions {
   readonly where?: readonly string[];
   readonly limit: number;
   readonly after?: string;
+  readonly address?: readonly string[];
 }
 
 export function messagesCommand(): Command {
@@ -41,15 +42,14 @@ export function messagesCommand(): Command {
 function listCommand(): Command {
   return command('list', 'Messages, newest first', 'messages list --where status=failed since=2h')
     .option('--where <condition...>', filterHelp)
+    .option('--address <address>', 'to this address, for example ada@example.com', (text) => [`address=${text}`])
     .option('--limit <n>', 'lines, 1000 at most', positiveInteger, 50)
     .option('--after <id>', 'the page after this message')
     .action((options: ListOptions) =>
       withPool(options, async (pool) => {
         const after = options.after === undefined ? undefined : await cursorOf(pool, messageId(options.after));
-        const lines = await listMessages(pool, parseWhere(options.where ?? [], new Date()), {
-          limit: options.limit,
-          after,
-        });
+        const { where = [], address = [], limit } = options;
+        const lines = await listMessages(pool, parseWhere([...where, ...address], new Date()), { limit, after });
         if (options.json) return printJson(lines);
         printTable(
           ['message', 'created (UTC)', 'template', 'method', 'recipient', 'status', 'attempts'],

@@ -23,6 +23,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   preferences: async () => (await import('./operate.ts')).preferencesCommand(),
   suppressions: async () => (await import('./operate.ts')).suppressionsCommand(),
   endpoints: async () => (await import('./endpoints.ts')).endpointsCommand(),
+  console: async () => (await import('./console.ts')).consoleCommand(),
   audit: async () => (await import('./audit.ts')).auditCommand(),
   doctor: async () => (await import('./doctor.ts')).doctorCommand(),
   purge: async () => (await import('./operate.ts')).purgeCommand(),
@@ -32,7 +33,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
 /** The headings under which `pg-herald --help` lists them; what is not named here stands under the last. */
 const groups: readonly (readonly [heading: string, ...names: string[]])[] = [
   ['Set up:', 'migrate', 'templates', 'worker', 'send', 'completion'],
-  ['Look:', 'status', 'messages', 'why', 'audit', 'doctor'],
+  ['Look:', 'status', 'messages', 'why', 'console', 'audit', 'doctor'],
   ['Act:', 'retry', 'cancel', 'hold', 'release', 'pause', 'resume', 'purge'],
   ['Rules and receivers:', 'methods', 'preferences', 'suppressions', 'endpoints'],
   ['More:'],

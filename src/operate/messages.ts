@@ -23,6 +23,8 @@ export interface MessageFilter {
   readonly method?: string;
   readonly template?: string;
   readonly recipientId?: string;
+  /** Where it went or was to go, for example a mail address; compared in lower case. */
+  readonly address?: string;
   readonly target?: string;
   readonly reason?: string;
   readonly dedupeKey?: string;
@@ -81,23 +83,32 @@ export interface MessageDetails extends MessageLine {
   } | null;
 }
 
-const lineColumns = `m.id, m.template, m.template_version AS version, m.method, m.recipient_id AS "recipientId", m.status, m.reason, m.attempts,
+/** Columns of a MessageLine, from herald.message as `m`. */
+export const lineColumns = `m.id, m.template, m.template_version AS version, m.method, m.recipient_id AS "recipientId", m.status, m.reason, m.attempts,
   m.created_at AS "createdAt", CASE WHEN m.status = 'pending' THEN m.next_attempt_at END AS "nextAttemptAt", m.settled_at AS "settledAt"`;
 
 const conditions = `($1::text IS NULL OR m.status = $1) AND ($2::text IS NULL OR m.method = $2) AND ($3::text IS NULL OR m.template = $3)
   AND ($4::text IS NULL OR m.recipient_id = $4) AND ($5::text IS NULL OR (m.targets @> ARRAY[$5] AND m.targets <> '{}'))
   AND ($6::text IS NULL OR m.reason = $6) AND ($7::text IS NULL OR m.dedupe_key = $7)
-  AND ($8::timestamptz IS NULL OR m.created_at >= $8) AND ($9::timestamptz IS NULL OR m.created_at < $9)`;
+  AND ($8::timestamptz IS NULL OR m.created_at >= $8) AND ($9::timestamptz IS NULL OR m.created_at < $9)
+  AND ($10::text IS NULL OR m.address = lower($10))`;
 
 function valuesOf(filter: MessageFilter): (string | Date | null)[] {
-  const { status, method, template, recipientId, target, reason, dedupeKey, since, until } = filter;
-  return [status, method, template, recipientId, target, reason, dedupeKey, since, until].map((value) => value ?? null);
+  const { status, method, template, recipientId, target, reason, dedupeKey, since, until, address } = filter;
+  return [status, method, template, recipientId, target, reason, dedupeKey, since, until, address].map(
+    (value) => value ?? null,
+  );
 }
 
 /** Where the next page begins: the last line of this one. */
 export interface Cursor {
   readonly createdAt: Date;
   readonly id: string;
+}
+
+/** Beyond a cursor. Its time has lost its microseconds on the way through JavaScript, so that of its row counts, while there is one. */
+export function olderThan(at: string, id: string): string {
+  return `(m.created_at, m.id) < (coalesce((SELECT c.created_at FROM herald.message c WHERE c.id = ${id}::uuid), ${at}::timestamptz), ${id}::uuid)`;
 }
 
 /** One page, newest first; at most 1,000 lines. */
@@ -108,8 +119,8 @@ export async function listMessages(
 ): Promise<MessageLine[]> {
   const result = await pool.query<MessageLine>(
     `SELECT ${lineColumns} FROM herald.message m
-     WHERE ${conditions} AND ($10::timestamptz IS NULL OR (m.created_at, m.id) < ($10, $11::uuid))
-     ORDER BY m.created_at DESC, m.id DESC LIMIT $12`,
+     WHERE ${conditions} AND ($11::timestamptz IS NULL OR ${olderThan('$11', '$12')})
+     ORDER BY m.created_at DESC, m.id DESC LIMIT $13`,
     [...valuesOf(filter), page.after?.createdAt ?? null, page.after?.id ?? null, Math.min(page.limit, 1000)],
   );
   return result.rows;
@@ -118,7 +129,7 @@ export async function listMessages(
 /** Ids of what matches, oldest first, at most `limit`. */
 export async function findMessageIds(pool: Pool, filter: MessageFilter, limit: number): Promise<string[]> {
   const result = await pool.query<{ id: string }>(
-    `SELECT m.id FROM herald.message m WHERE ${conditions} ORDER BY m.created_at, m.id LIMIT $10`,
+    `SELECT m.id FROM herald.message m WHERE ${conditions} ORDER BY m.created_at, m.id LIMIT $11`,
     [...valuesOf(filter), limit],
   );
   return result.rows.map((row) => row.id);

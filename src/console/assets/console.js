@@ -1,0 +1,138 @@
+// What the pages do beyond links and forms. Without this script everything still works, but for bringing itself up to date.
+'use strict';
+
+const pad = (n) => String(n).padStart(2, '0');
+
+/** Times in the reader's own zone; the title keeps UTC. */
+function localize(root) {
+  for (const element of root.querySelectorAll('time[datetime]')) {
+    const at = new Date(element.dateTime);
+    const day = `${at.getFullYear()}-${pad(at.getMonth() + 1)}-${pad(at.getDate())}`;
+    element.textContent = `${day} ${pad(at.getHours())}:${pad(at.getMinutes())}:${pad(at.getSeconds())}`;
+  }
+}
+
+/** Whether somebody is in the middle of something there. */
+function isBusy(element) {
+  const active = document.activeElement;
+  const typing = active instanceof HTMLInputElement || active instanceof HTMLTextAreaElement;
+  return (typing && element.contains(active)) || element.querySelector('details[open]') !== null;
+}
+
+/** The HTML of each live part as it was last taken over, before times were made local. */
+const taken = new WeakMap();
+
+/** Puts in what has changed, keeps what has not, and keeps the focus where it was. */
+function swap(old, fresh) {
+  if (taken.get(old) === fresh.innerHTML) return;
+  if (isBusy(old)) return;
+  const focused = old.contains(document.activeElement) ? pathTo(old, document.activeElement) : null;
+  const before = rowsOf(old);
+  taken.set(old, fresh.innerHTML);
+  old.replaceChildren(...fresh.childNodes);
+  localize(old);
+  for (const [key, row] of rowsOf(old)) if (before.size > 0 && before.get(key)?.textContent !== row.textContent) row.classList.add('changed');
+  if (focused !== null) follow(old, focused)?.focus({ preventScroll: true });
+}
+
+/** Rows by what they link to. */
+function rowsOf(root) {
+  return new Map([...root.querySelectorAll('tbody tr')].map((row) => [row.querySelector('a')?.href ?? row.textContent, row]));
+}
+
+function pathTo(root, element) {
+  const path = [];
+  for (let at = element; at !== root; at = at.parentElement) path.unshift([...at.parentElement.children].indexOf(at));
+  return path;
+}
+
+function follow(root, path) {
+  return path.reduce((at, index) => at?.children[index], root);
+}
+
+let fetching = null;
+let again = new Set();
+
+/** Fetches this page anew and swaps the parts that wait for one of the topics. One request at a time. */
+async function refresh(topics) {
+  for (const topic of topics) if (document.querySelector(`[data-live~="${topic}"]`) !== null) again.add(topic);
+  if (again.size === 0) return;
+  if (fetching !== null) return;
+  const wanted = again;
+  again = new Set();
+  fetching = (async () => {
+    const answer = await fetch(location.href, { headers: { 'x-live': '1', accept: 'text/html' }, redirect: 'error' });
+    if (!answer.ok) return;
+    const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
+    for (const part of document.querySelectorAll('[data-live]')) {
+      const fresh = document.contains(part) ? page.getElementById(part.id) : null;
+      if (fresh !== null && part.dataset.live.split(' ').some((topic) => wanted.has(topic))) swap(part, fresh);
+    }
+  })().catch(() => undefined);
+  await fetching;
+  fetching = null;
+  if (again.size > 0) setTimeout(() => refresh([]), 500);
+}
+
+/** Live only while somebody looks: a browser opens few connections to one host. */
+function follower(url) {
+  let source = null;
+  let lost = false;
+  const topics = ['overview', 'messages', 'message', 'caught'];
+  const open = () => {
+    if (source !== null || document.hidden) return;
+    source = new EventSource(url);
+    for (const topic of topics) source.addEventListener(topic, () => void refresh([topic]));
+    source.addEventListener('error', () => { lost = true; });
+    source.addEventListener('open', () => {
+      if (lost) void refresh(topics);
+      lost = false;
+    });
+  };
+  const close = () => {
+    source?.close();
+    source = null;
+    lost = true;
+  };
+  document.addEventListener('visibilitychange', () => (document.hidden ? close() : open()));
+  addEventListener('pagehide', close);
+  addEventListener('pageshow', open);
+  open();
+}
+
+/** "/" goes to the search field, "g" and a letter to a page. */
+function shortcuts() {
+  let waiting = false;
+  document.addEventListener('keydown', (event) => {
+    const typing = event.target instanceof Element && event.target.matches('input, textarea, select');
+    if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.key === '/') {
+      const field = document.querySelector('[data-shortcut="/"]');
+      if (field === null) return;
+      event.preventDefault();
+      field.focus();
+      field.select();
+      return;
+    }
+    if (waiting) {
+      const links = [...document.querySelectorAll('.top nav a')];
+      links.find((link) => link.textContent.toLowerCase().startsWith(event.key.toLowerCase()))?.click();
+    }
+    waiting = event.key === 'g' && !waiting;
+  });
+}
+
+/** Fields that are left empty need not stand in the address. */
+function shortAddresses() {
+  for (const form of document.querySelectorAll('form[method="get"]'))
+    form.addEventListener('formdata', (event) => {
+      for (const [name, value] of [...event.formData]) if (value === '') event.formData.delete(name);
+    });
+}
+
+for (const part of document.querySelectorAll('[data-live]')) taken.set(part, part.innerHTML);
+localize(document);
+shortcuts();
+shortAddresses();
+for (const field of document.querySelectorAll('form[data-auto]')) field.addEventListener('change', () => field.requestSubmit());
+if (document.body.dataset.liveUrl !== undefined) follower(document.body.dataset.liveUrl);

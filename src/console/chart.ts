@@ -1,0 +1,88 @@
+/** A bar chart as inline SVG, drawn here: no script, no style attribute. Colours come from the style sheet by class. */
+import { html } from 'hono/html';
+import type { ActivitySpan, Period } from '../operate/activity.ts';
+import { count, type Html } from './view.ts';
+
+/** From the ground up. */
+const parts = ['sent', 'other', 'waiting', 'failed'] as const;
+type Part = (typeof parts)[number];
+type Bar = Readonly<Record<Part, number>>;
+
+const width = 600;
+const height = 132;
+const ground = height - 18;
+
+export interface ChartOptions {
+  readonly title: string;
+  readonly span: ActivitySpan;
+  readonly now: Date;
+}
+
+export function chart(periods: readonly Period[] | null, { title, span, now }: ChartOptions): Html {
+  if (periods === null)
+    return html`<figure class="chart"><figcaption>${title}</figcaption><p class="empty">Counting…</p></figure>`;
+  const bars = barsOf(periods, span, now);
+  const totals = sum(bars.map(({ bar }) => bar));
+  const all = total(totals);
+  const most = Math.max(...bars.map(({ bar }) => total(bar)), 1);
+  const words = `${count(all)} enqueued: ${parts.map((part) => `${count(totals[part])} ${part}`).join(', ')}`;
+  const step = width / span.periods;
+  return html`<figure class="chart">
+<figcaption>${title} <span class="total">${count(all)}</span></figcaption>
+<svg viewBox="0 0 ${width} ${height}" role="img" aria-label="${title}. ${words}" preserveAspectRatio="none">
+<line class="axis" x1="0" x2="${width}" y1="${ground + 0.5}" y2="${ground + 0.5}"/>
+${bars.map(({ at, bar }, index) => (total(bar) === 0 ? '' : drawBar(bar, { x: index * step, step, most, title: `${clock(at)} UTC: ${describe(bar)}` })))}
+</svg>
+<p class="scale"><span>${ago(span)} ago</span><span class="legend">${parts.map((part) => html`<span class="key ${part}">${part === 'other' ? 'not sent on purpose' : part} ${count(totals[part])}</span>`)}</span><span>now</span></p>
+</figure>`;
+}
+
+interface Place {
+  readonly x: number;
+  readonly step: number;
+  readonly most: number;
+  readonly title: string;
+}
+
+function drawBar(bar: Bar, { x, step, most, title }: Place): Html {
+  let top = ground;
+  const boxes = parts.map((part) => {
+    // A single failure among thousands must be seen.
+    const tall = bar[part] === 0 ? 0 : Math.max((bar[part] / most) * (ground - 6), 1.5);
+    top -= tall;
+    return tall === 0
+      ? ''
+      : html`<rect class="${part}" x="${round(x + step * 0.12)}" y="${round(top)}" width="${round(step * 0.76)}" height="${round(tall)}"/>`;
+  });
+  return html`<g><title>${title}</title>${boxes}</g>`;
+}
+
+function barsOf(periods: readonly Period[], { periods: wanted, periodSeconds }: ActivitySpan, now: Date) {
+  const slot = (at: Date) => Math.floor(at.getTime() / 1000 / periodSeconds);
+  const bySlot = Map.groupBy(periods, (period) => slot(period.at));
+  return Array.from({ length: wanted }, (_, index) => {
+    const number = slot(now) - wanted + 1 + index;
+    return { at: new Date(number * periodSeconds * 1000), bar: sum(bySlot.get(number) ?? []) };
+  });
+}
+
+function sum(bars: readonly Bar[]): Bar {
+  const of = (part: Part) => bars.reduce((so, bar) => so + bar[part], 0);
+  return { sent: of('sent'), other: of('other'), waiting: of('waiting'), failed: of('failed') };
+}
+
+const total = (bar: Bar) => parts.reduce((so, part) => so + bar[part], 0);
+const round = (n: number) => Math.round(n * 100) / 100;
+const clock = (at: Date) => at.toISOString().slice(11, 16);
+
+function describe(bar: Bar): string {
+  return parts
+    .filter((part) => bar[part] > 0)
+    .map((part) => `${count(bar[part])} ${part}`)
+    .join(', ');
+}
+
+function ago({ periods, periodSeconds }: ActivitySpan): string {
+  const hours = (periods * periodSeconds) / 3600;
+  return hours === 1 ? '1 hour' : `${hours} hours`;
+}

@@ -1,0 +1,108 @@
+/** The same action on many messages: what it would do is shown and counted first. */
+import type { Hono } from 'hono';
+import { html } from 'hono/html';
+import type { Pool } from 'pg';
+import { cancel } from '../../enqueue/cancel.ts';
+import type { MessageStatus } from '../../notification.ts';
+import { recordAudit } from '../../operate/audit.ts';
+import { retryMessages } from '../../operate/messages.ts';
+import { countMatches, findMatches, type Search, searchMessages } from '../../operate/search.ts';
+import { leaveNote } from '../cookies.ts';
+import { formOf, queryOf, readSearch, type SearchInput, searchOf } from '../input.ts';
+import type { ConsoleEnv, Services } from '../services.ts';
+import { count, empty, formToken, type Html, page, plural } from '../view.ts';
+import { messageRow, messageTable } from './message-table.ts';
+
+interface BulkAction {
+  readonly label: string;
+  /** What it applies to; everything else that matches is left alone. */
+  readonly statuses: readonly MessageStatus[];
+  readonly done: string;
+  /** Answers how many it was done to. */
+  readonly run: (pool: Pool, ids: readonly string[]) => Promise<number>;
+}
+
+const again = async (pool: Pool, ids: readonly string[]) =>
+  (await retryMessages(pool, ids)).filter((answer) => answer.retried).length;
+
+export const bulkActions: Readonly<Record<string, BulkAction>> = {
+  retry: {
+    label: 'Retry',
+    statuses: ['failed', 'expired', 'inhibited', 'held'],
+    done: 'will be delivered again',
+    run: again,
+  },
+  release: { label: 'Release', statuses: ['held'], done: 'released', run: again },
+  cancel: {
+    label: 'Cancel',
+    statuses: ['pending', 'held'],
+    done: 'cancelled',
+    run: async (pool, ids) => (await cancel(pool, { ids })).filter(({ answer }) => answer === 'cancelled').length,
+  },
+};
+
+/** At most so many at once; in one statement so many. */
+const most = 100_000;
+const batch = 5000;
+
+export function addBulk(app: Hono<ConsoleEnv>, services: Services): void {
+  const { pool, settings } = services;
+  app.get('/messages/all/:action', async (c) => {
+    const action = bulkActions[c.req.param('action')];
+    if (action === undefined) return c.notFound();
+    const input = readSearch((name) => c.req.query(name));
+    const search = narrowed(input, action);
+    const [n, sample] = await Promise.all([
+      countMatches(pool, search, most + 1),
+      searchMessages(pool, search, { limit: 10 }),
+    ]);
+    const fields = Object.entries(input).map(
+      ([name, value]) => html`<input type="hidden" name="${name}" value="${value}">`,
+    );
+    const main = html`<h1>${action.label} all that match</h1>
+<p class="lead">${action.label} applies to <strong>${n > most ? `more than ${count(most)} messages` : plural(n, 'message')}</strong> (${described(input)}; ${action.statuses.join(', ')}).${n > most ? ` The oldest ${count(most)} are done now.` : ''}</p>
+${
+  n === 0
+    ? empty('There is nothing to do.')
+    : html`<form method="post" action="${settings.basePath}/messages/all/${c.req.param('action')}" class="stack">${formToken(c)}${fields}
+<label for="why">Why</label><input id="why" name="why" required maxlength="300" autocomplete="off" placeholder="The relay is back">
+<p><button class="primary">${action.label} ${plural(Math.min(n, most), 'message')}</button> <a class="button" href="${settings.basePath}/messages${queryOf(input)}">Back</a></p></form>
+<h2>The newest of them</h2>${messageTable(
+        'The newest of them',
+        sample.lines.map((line) => messageRow(services, line)),
+      )}`
+}`;
+    return page(c, services, { title: `${action.label} all`, section: 'messages', main });
+  });
+
+  app.post('/messages/all/:action', async (c) => {
+    const name = c.req.param('action');
+    const action = bulkActions[name];
+    if (action === undefined) return c.notFound();
+    const form = await formOf(c);
+    const input = readSearch(form);
+    const ids = await findMatches(pool, narrowed(input, action), most);
+    let done = 0;
+    for (let at = 0; at < ids.length; at += batch) done += await action.run(pool, ids.slice(at, at + batch));
+    await recordAudit(pool, {
+      actor: c.get('operator').name,
+      action: name,
+      subject: null,
+      why: form('why') ?? null,
+      // A recipient or target may name a person: only which fields were given.
+      detail: { count: done, where: Object.keys(input) },
+    });
+    leaveNote(c, services, `${plural(done, 'message')} ${action.done}.`);
+    return c.redirect(`${settings.basePath}/messages${queryOf(input)}`, 303);
+  });
+}
+
+function narrowed(input: SearchInput, action: BulkAction): Search {
+  return { ...searchOf(input, new Date()), anyStatus: action.statuses };
+}
+
+function described(input: SearchInput): Html {
+  const entries = Object.entries(input);
+  if (entries.length === 0) return html`of all`;
+  return html`${entries.map(([field, value], index) => html`${index === 0 ? '' : ', '}${field} <strong>${value}</strong>`)}`;
+}

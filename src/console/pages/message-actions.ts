@@ -1,0 +1,63 @@
+/** What an operator may do with one message. */
+import type { Hono } from 'hono';
+import { cancel } from '../../enqueue/cancel.ts';
+import { recordAudit } from '../../operate/audit.ts';
+import { readContentSource } from '../../operate/content.ts';
+import { holdMessages, retryMessages, showMessage } from '../../operate/messages.ts';
+import { suppress } from '../../operate/suppressions.ts';
+import { leaveNote } from '../cookies.ts';
+import { formOf, isId } from '../input.ts';
+import type { ConsoleEnv, Services } from '../services.ts';
+import { refusal } from './failure.ts';
+
+export function addMessageActions(app: Hono<ConsoleEnv>, services: Services): void {
+  const { pool, settings } = services;
+  const one = async (id: string, action: string): Promise<boolean> => {
+    switch (action) {
+      case 'retry':
+      case 'release':
+        return (await retryMessages(pool, [id]))[0]?.retried === true;
+      case 'hold':
+        return (await holdMessages(pool, [id])) === 1;
+      default:
+        return (await cancel(pool, { ids: [id] }))[0]?.answer === 'cancelled';
+    }
+  };
+
+  app.post('/messages/:id/suppress', async (c) => {
+    const id = c.req.param('id');
+    const why = (await formOf(c))('why');
+    if (why === undefined)
+      return refusal(c, services, 'Say why, for those who wonder why nothing is sent to this address.');
+    const [message, source] = isId(id)
+      ? await Promise.all([showMessage(pool, id), readContentSource(pool, id)])
+      : [null, null];
+    if (message === null || source === null || source.address === null) return c.notFound();
+    await suppress(pool, { method: message.method, address: source.address, reason: why });
+    const actor = c.get('operator').name;
+    await recordAudit(pool, { actor, action: 'suppressions add', subject: message.method, why });
+    leaveNote(c, services, `Nothing more is sent to ${source.address} by ${message.method}.`);
+    return c.redirect(`${settings.basePath}/messages/${id}`, 303);
+  });
+
+  app.post('/messages/:id/:action', async (c) => {
+    const { id, action } = c.req.param();
+    const words = done[action];
+    if (!isId(id) || words === undefined) return c.notFound();
+    const why = (await formOf(c))('why') ?? null;
+    const acted = await one(id, action);
+    if (acted) await recordAudit(pool, { actor: c.get('operator').name, action, subject: id, why });
+    leaveNote(c, services, acted ? words.done : words.refused);
+    return c.redirect(`${settings.basePath}/messages/${id}`, 303);
+  });
+}
+
+const done: Readonly<Record<string, { readonly done: string; readonly refused: string }>> = {
+  retry: {
+    done: 'It will be delivered again.',
+    refused: 'There is nothing to retry: it is waiting or sent already, or its secret labels were wiped.',
+  },
+  release: { done: 'Released.', refused: 'It is not held any more.' },
+  hold: { done: 'Held until somebody releases it.', refused: 'It does not wait any more.' },
+  cancel: { done: 'Cancelled.', refused: 'Too late: it is on its way, or settled already.' },
+};

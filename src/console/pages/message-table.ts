@@ -1,0 +1,30 @@
+/** Messages as lines of a table. */
+import { html } from 'hono/html';
+import type { MessageLine } from '../../operate/messages.ts';
+import type { Services } from '../services.ts';
+import { type Html, statusBadge, table, time } from '../view.ts';
+
+const headings = [
+  html`<th scope="col">Created</th>`,
+  html`<th scope="col">Recipient</th>`,
+  html`<th scope="col" class="wide">Template</th>`,
+  html`<th scope="col" class="wide">Method</th>`,
+  html`<th scope="col">Status</th>`,
+  html`<th scope="col" class="num wide">Attempts</th>`,
+];
+
+export function messageTable(label: string, rows: readonly Html[]): Html {
+  return table(label, headings, rows);
+}
+
+export function messageRow({ settings }: Services, line: MessageLine): Html {
+  const path = `${settings.basePath}/messages/${line.id}`;
+  return html`<tr>
+<td><a href="${path}">${time(line.createdAt)}<span class="hide"> for ${line.recipientId}</span></a></td>
+<td class="cut">${line.recipientId}<span class="narrow">${line.template} · ${line.method}</span></td>
+<td class="wide">${line.template} <span class="none">v${line.version}</span></td>
+<td class="wide">${line.method}</td>
+<td>${statusBadge(line.status, line.reason)}</td>
+<td class="num wide">${line.attempts}</td>
+</tr>`;
+}

@@ -1,0 +1,151 @@
+/** One message: what happened, what it looks like, and what can be done about it. */
+import type { Hono } from 'hono';
+import { html } from 'hono/html';
+import { readContentSource, type ContentSource } from '../../operate/content.ts';
+import { type MessageDetails, showMessage } from '../../operate/messages.ts';
+import { explain } from '../../operate/why.ts';
+import { isId } from '../input.ts';
+import { framePolicy } from '../security.ts';
+import { inScheme, renderMessage } from '../rendering.ts';
+import type { ConsoleEnv, PageContext, Services } from '../services.ts';
+import { empty, formToken, type Html, page, plural, statusBadge, table, time } from '../view.ts';
+import { addMessageActions } from './message-actions.ts';
+import { contentOf } from './message-content.ts';
+
+export function addMessage(app: Hono<ConsoleEnv>, services: Services): void {
+  const { pool } = services;
+  app.get('/messages/:id', async (c) => {
+    const id = c.req.param('id');
+    const [message, source] = isId(id)
+      ? await Promise.all([showMessage(pool, id), readContentSource(pool, id)])
+      : [null, null];
+    if (message === null || source === null) return c.notFound();
+    const rendered = renderMessage(services, message, source);
+    const title = 'problem' in rendered ? message.template : rendered.delivery.content.title;
+    const main = html`<p class="crumbs"><a href="${services.settings.basePath}/messages">Messages</a></p>
+<h1>${title}</h1>
+<section id="state" data-live="message overview">${state(message)}</section>
+<section id="actions" data-live="message" aria-label="Actions">${actions(c, services, { message, source })}</section>
+<div class="columns">
+<section id="story" data-live="message"><h2>Timeline</h2>${timeline(message)}${attempts(message)}</section>
+<section><h2>Facts</h2>${facts(services, { message, source })}</section>
+</div>
+<section id="content"><h2>Content</h2>${await contentOf(c, services, { message, source, rendered })}</section>`;
+    return page(c, services, { title, section: 'messages', main, watch: [id] });
+  });
+
+  app.get('/messages/:id/frame', async (c) => {
+    const id = c.req.param('id');
+    const [message, source] = isId(id)
+      ? await Promise.all([showMessage(pool, id), readContentSource(pool, id)])
+      : [null, null];
+    if (message === null || source === null) return c.notFound();
+    const rendered = renderMessage(services, message, source);
+    const scheme = c.req.query('scheme') === 'dark' ? 'dark' : 'light';
+    const document = 'problem' in rendered ? '' : inScheme(rendered.email.html, scheme);
+    return c.html(document, 200, { 'Content-Security-Policy': framePolicy });
+  });
+  addMessageActions(app, services);
+}
+
+export interface Shown {
+  readonly message: MessageDetails;
+  readonly source: ContentSource;
+}
+
+function state(message: MessageDetails): Html {
+  const { verdict, remedy } = explain(message, new Date());
+  return html`<p class="lead">${statusBadge(message.status)} ${verdict}</p>
+${remedy === null ? '' : html`<p class="remedy"><strong>What to do</strong> ${remedy}</p>`}`;
+}
+
+function actions(c: PageContext, { settings }: Services, { message, source }: Shown): Html {
+  if (c.get('operator').readOnly) return html``;
+  const { status, id, method } = message;
+  const buttons = [
+    ...(['failed', 'expired', 'inhibited'].includes(status) ? [['retry', 'Retry', 'primary']] : []),
+    ...(status === 'held' ? [['release', 'Release', 'primary']] : []),
+    ...(status === 'pending' ? [['hold', 'Hold', '']] : []),
+    ...(['pending', 'held'].includes(status) ? [['cancel', 'Cancel', '']] : []),
+    ...(source.address === null ? [] : [['suppress', `Suppress ${method} to ${source.address}`, 'danger']]),
+  ] as const;
+  if (buttons.length === 0) return html``;
+  return html`<form method="post" class="inline">${formToken(c)}
+<label for="why">Why</label><input id="why" name="why" maxlength="300" autocomplete="off" placeholder="kept in the audit">
+${buttons.map(([action, label, kind]) => html`<button class="${kind}" formaction="${settings.basePath}/messages/${id}/${action}">${label}</button>`)}
+</form>`;
+}
+
+function timeline(message: MessageDetails): Html {
+  const { timeline: events } = explain(message, new Date());
+  return html`<ol class="timeline">${events.map((event) => html`<li>${time(event.at)} <span>${event.what}</span></li>`)}</ol>`;
+}
+
+function attempts({ attemptRecords }: MessageDetails): Html {
+  if (attemptRecords.length === 0) return html`<h2>Attempts</h2>${empty('Not tried yet.')}`;
+  const rows = attemptRecords.map(
+    (one) => html`<tr>
+<td class="num">${one.number}</td><td>${time(one.startedAt)}</td>
+<td>${statusBadge(one.outcome, one.reason)}${one.charged ? '' : html` <span class="none">not charged</span>`}</td>
+<td class="reply">${[one.replyCode, one.replyEnhanced].filter(Boolean).join(' ')} ${one.replyText ?? one.detail ?? ''}</td>
+<td class="num">${one.finishedAt.getTime() - one.startedAt.getTime()} ms</td><td class="cut">${one.worker}</td></tr>`,
+  );
+  const headings = ['No.', 'Started', 'Outcome', 'Reply', 'Took', 'Worker'];
+  return html`<h2>Attempts</h2>${table('Attempts', headings, rows)}`;
+}
+
+function facts({ settings }: Services, { message, source }: Shown): Html {
+  const base = settings.basePath;
+  const { recipient } = message;
+  const link = (path: string, text: string) => html`<a href="${base}${path}">${text}</a>`;
+  const rows: readonly (readonly [string, Html | string | null])[] = [
+    ['Recipient', link(`/recipients?id=${encodeURIComponent(message.recipientId)}`, message.recipientId)],
+    ['Name', recipient.name ?? null],
+    ['Address', source.address ?? recipient.email ?? null],
+    ['Locale', [recipient.locale, recipient.timeZone].filter(Boolean).join(', ') || null],
+    [
+      'Template',
+      html`${link(`/templates/${encodeURIComponent(message.template)}`, message.template)} version ${message.version}, ${message.group}`,
+    ],
+    ['Method', message.method],
+    [
+      'Endpoint',
+      source.endpointId === null
+        ? null
+        : html`<a href="${base}/endpoints#e-${source.endpointId}"><code>${source.endpointId}</code></a>`,
+    ],
+    [
+      'About',
+      message.targets.length === 0
+        ? null
+        : html`${message.targets.map((target) => html`${link(`/messages?target=${encodeURIComponent(target)}`, target)} `)}`,
+    ],
+    ['Dedupe key', message.dedupeKey],
+    ['Tenant', message.tenant],
+    ['Group key', message.groupKey],
+    ['Enqueued by', message.createdBy],
+    ['Created', time(message.createdAt)],
+    ['Not before', message.sendAt === null ? null : time(message.sendAt)],
+    ['Expires', message.expiresAt === null ? null : time(message.expiresAt)],
+    ['Settled', message.settledAt === null ? null : time(message.settledAt)],
+    [
+      'Attempts',
+      `${message.attempts}, ${message.charged} charged${message.maxAttempts === null ? '' : ` of ${message.maxAttempts}`}`,
+    ],
+    ['When unknown', message.unknown === 'hold' ? 'hold for an operator' : 'try again'],
+    ['Job', message.job === null ? 'none' : html`${message.job.state}, start after ${time(message.job.startAfter)}`],
+    [
+      'Files',
+      source.attachments.length === 0
+        ? null
+        : source.attachments
+            .map((file) => `${file.name} (${file.contentType}, ${plural(file.bytes, 'byte')})`)
+            .join(', '),
+    ],
+    ['Message', html`<code>${message.id}</code>`],
+    ['Notification', html`<code>${message.notificationId}</code>`],
+  ];
+  return html`<dl class="facts">${rows
+    .filter(([, value]) => value !== null)
+    .map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>`;
+}

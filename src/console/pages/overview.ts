@@ -1,0 +1,130 @@
+/** Whether mail flows, and if not, why. */
+import type { Hono } from 'hono';
+import { html } from 'hono/html';
+import type { PauseState } from '../../operate/pause.ts';
+import { searchMessages } from '../../operate/search.ts';
+import type { MethodStatus, Status } from '../../operate/status.ts';
+import { chart } from '../chart.ts';
+import type { ConsoleEnv, PageContext, Services } from '../services.ts';
+import { age, count, empty, formToken, type Html, page, plural, table, time } from '../view.ts';
+import { messageRow, messageTable } from './message-table.ts';
+
+export function addOverview(app: Hono<ConsoleEnv>, services: Services): void {
+  app.get('/', async (c) => {
+    const [status, hour, day, failures] = await Promise.all([
+      services.status.get(),
+      services.lastHour.get(),
+      services.lastDay.get(),
+      searchMessages(services.pool, { status: 'failed' }, { limit: 8 }),
+    ]);
+    const now = new Date();
+    const main = html`<h1>Overview</h1>
+<section id="flow" data-live="overview messages">${flow(c, services, status)}</section>
+<section id="charts" class="charts" data-live="overview messages" aria-label="Activity">
+${chart(hour, { title: 'Last hour, by minute', span: { periods: 60, periodSeconds: 60 }, now })}
+${chart(day, { title: 'Last day, by half hour', span: { periods: 48, periodSeconds: 1800 }, now })}
+</section>
+<section id="failures" data-live="overview messages"><h2>Latest failures</h2>
+${
+  failures.lines.length === 0
+    ? empty('No message has failed.')
+    : html`${messageTable(
+        'Latest failures',
+        failures.lines.map((line) => messageRow(services, line)),
+      )}<p><a href="${services.settings.basePath}/messages?status=failed">All failed messages</a></p>`
+}
+</section>`;
+    return page(c, services, { title: 'Overview', section: 'overview', main });
+  });
+}
+
+function flow(c: PageContext, services: Services, status: Status | null): Html {
+  if (status === null) return html`<p class="verdict wait">Counting what waits…</p>`;
+  const whole = status.pauses.find((state) => state.method === '*');
+  return html`${verdict(status)}
+${whole ? html`<div class="paused"><p>${pauseText(whole)}</p>${resumeForm(c, services, '*')}</div>` : ''}
+${table(
+  'Delivery methods',
+  [
+    'Method',
+    'State',
+    num('Sent, 1 h'),
+    num('Failed, 1 h'),
+    num('Pending'),
+    num('Under way'),
+    num('Held'),
+    num('Oldest due'),
+    hidden('Actions'),
+  ],
+  status.methods.map((method) =>
+    methodRow(c, services, { method, pause: status.pauses.find((s) => s.method === method.method) }),
+  ),
+)}
+${status.methods.length === 0 ? empty('No delivery methods; run "pg-herald migrate".') : ''}
+${whole || c.get('operator').readOnly || status.methods.length < 2 ? '' : html`<details class="act"><summary>Pause everything…</summary>${pauseForm(c, services, '*')}</details>`}`;
+}
+
+/** A due message older than this does not flow, in seconds. */
+const lateSeconds = 300;
+
+function verdict({ methods, pauses, workers }: Status): Html {
+  const late = methods.filter((method) => method.oldestDueSeconds > lateSeconds);
+  const connected = `${plural(workers, 'worker')} connected`;
+  if (pauses.length > 0)
+    return html`<p class="verdict warn">${pauses.map((state) => (state.method === '*' ? 'Everything' : state.method)).join(', ')} paused. ${connected}.</p>`;
+  if (workers === 0)
+    return html`<p class="verdict bad">No worker is connected: nothing is delivered. Start one with <code>pg-herald worker</code>.</p>`;
+  if (late.length > 0)
+    return html`<p class="verdict warn">${late.map((method) => `${method.method} is ${age(method.oldestDueSeconds)} behind`).join(', ')}. ${connected}.</p>`;
+  return html`<p class="verdict good">Messages flow. ${connected}.</p>`;
+}
+
+function methodRow(
+  c: PageContext,
+  services: Services,
+  { method, pause }: { readonly method: MethodStatus; readonly pause: PauseState | undefined },
+): Html {
+  const link = (status: string, n: number) =>
+    n === 0
+      ? html`<span class="none">0</span>`
+      : html`<a href="${services.settings.basePath}/messages?method=${method.method}&amp;status=${status}">${count(n)}</a>`;
+  const late = method.oldestDueSeconds > lateSeconds;
+  return html`<tr>
+<th scope="row">${method.method}</th>
+<td>${stateOf(method, pause)}</td>
+<td class="num">${count(method.sentLastHour)}</td>
+<td class="num${method.failedLastHour > 0 ? ' bad' : ''}">${link('failed', method.failedLastHour)}</td>
+<td class="num">${link('pending', method.pending)}</td>
+<td class="num">${link('sending', method.sending)}</td>
+<td class="num">${link('held', method.held)}</td>
+<td class="num${late ? ' bad' : ''}">${age(method.oldestDueSeconds)}</td>
+<td>${c.get('operator').readOnly ? '' : pause ? resumeForm(c, services, method.method) : html`<details class="act"><summary aria-label="Pause ${method.method}">Pause…</summary>${pauseForm(c, services, method.method)}</details>`}</td>
+</tr>`;
+}
+
+function stateOf(method: MethodStatus, pause: PauseState | undefined): Html {
+  if (pause) return html`<span class="status held">paused</span> <span class="reason">${pauseText(pause)}</span>`;
+  if (!method.enabled) return html`<span class="status cancelled">switched off</span>`;
+  return html`<span class="status sent">in use</span>`;
+}
+
+function pauseText({ kind, by, since, reason, detail, probeAt }: PauseState): Html {
+  const words = [reason?.replaceAll('_', ' '), detail].filter(Boolean).join(': ');
+  return kind === 'operator'
+    ? html`since ${time(since)} by ${by ?? 'an operator'}${words ? `: ${words}` : ''}`
+    : html`since ${time(since)}, at fault itself (${words})${probeAt ? html`; next probe ${time(probeAt)}` : ''}`;
+}
+
+function pauseForm(c: PageContext, services: Services, method: string): Html {
+  const id = `why-${method === '*' ? 'all' : method}`;
+  return html`<form method="post" action="${services.settings.basePath}/methods/${method}/pause" class="inline">${formToken(c)}
+<label for="${id}">Why</label><input id="${id}" name="why" required maxlength="300" placeholder="The relay is being moved"><button>Pause ${method === '*' ? 'everything' : method}</button></form>`;
+}
+
+function resumeForm(c: PageContext, services: Services, method: string): Html {
+  if (c.get('operator').readOnly) return html``;
+  return html`<form method="post" action="${services.settings.basePath}/methods/${method}/resume">${formToken(c)}<button class="primary">Resume${method === '*' ? ' everything' : html`<span class="hide"> ${method}</span>`}</button></form>`;
+}
+
+const num = (label: string) => html`<th scope="col" class="num">${label}</th>`;
+const hidden = (label: string) => html`<th scope="col"><span class="hide">${label}</span></th>`;

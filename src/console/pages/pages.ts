@@ -1,0 +1,20 @@
+/** All pages behind the door. */
+import type { Hono } from 'hono';
+import type { ConsoleEnv, Services } from '../services.ts';
+import { addCaught } from './caught.ts';
+import { addLive } from './live.ts';
+import { addMessage } from './message.ts';
+import { addBulk } from './bulk.ts';
+import { addMessages } from './messages.ts';
+import { addMethodActions } from './method-actions.ts';
+import { addOverview } from './overview.ts';
+
+export function addPages(app: Hono<ConsoleEnv>, services: Services): void {
+  addOverview(app, services);
+  addMethodActions(app, services);
+  addMessages(app, services);
+  addBulk(app, services);
+  addMessage(app, services);
+  addCaught(app, services);
+  addLive(app, services);
+}

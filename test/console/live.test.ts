@@ -1,0 +1,157 @@
+/** Pages that bring themselves up to date: one look at the database feeds them all. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createKept } from '../../src/console/kept.ts';
+import { createLive } from '../../src/console/live.ts';
+import type { Catch } from '../../src/console/index.ts';
+import { createHerald } from '../../src/enqueue/enqueue.ts';
+import { pause, resume } from '../../src/operate/pause.ts';
+import { readStatus } from '../../src/operate/status.ts';
+import { greeting, greetingFile, putTemplates } from '../support/application.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { until } from '../support/wait.ts';
+import { createVisitor } from './support.ts';
+
+let database: TestDatabase;
+beforeAll(async () => {
+  database = await createTestDatabase();
+  await putTemplates(database.pool, { greeting: greetingFile });
+});
+afterAll(() => database.close());
+
+const enqueue = async () => {
+  const to = { id: 'ada', email: 'ada@example.com' };
+  const [message] = await createHerald().enqueue(database.pool, greeting, { to, labels: { who: 'Ada' } });
+  return message?.id ?? '';
+};
+
+/** Reads a stream as it comes. */
+function listen(response: Response | null) {
+  const heard = { text: '', ended: false };
+  const reader = response?.body?.getReader();
+  const read = async (): Promise<void> => {
+    for (;;) {
+      const part = await reader?.read();
+      if (part === undefined || part.done) break;
+      heard.text += Buffer.from(part.value).toString();
+    }
+    heard.ended = true;
+  };
+  void read();
+  return Object.assign(heard, { leave: () => reader?.cancel() });
+}
+
+const start = (catches: readonly Catch[] | null = null, pingMs = 15_000) =>
+  createLive({
+    pool: database.pool,
+    status: createKept(() => readStatus(database.pool), { freshMs: 0, waitMs: 1000, onError: () => undefined }),
+    catches: catches && { list: () => catches, forMessage: () => [] },
+    onError: () => undefined,
+    lookMs: 20,
+    pingMs,
+  });
+
+describe('a live page', () => {
+  test('hears of its own messages, of new ones and of pauses, and of nothing else', async () => {
+    const [mine, other] = [await enqueue(), await enqueue()];
+    const live = start();
+    const [one, two] = [listen(live.open([mine])), listen(live.open([other]))];
+    try {
+      await until(() => one.text.includes('here'));
+      // The first look only learns how things are.
+      await until(async () => {
+        await database.pool.query('UPDATE herald.message SET attempts = attempts + 1 WHERE id = $1', [mine]);
+        return one.text.includes('event: message\n');
+      });
+      expect(two.text).not.toContain('event: message\n');
+      await enqueue();
+      await until(() => two.text.includes('event: messages\n') && one.text.includes('event: messages\n'));
+      await pause(database.pool, { method: 'smtp', by: 'ada', why: 'test' });
+      const told = one.text.length;
+      await until(() => one.text.slice(told).includes('event: overview\n'));
+    } finally {
+      await resume(database.pool, '*');
+      live.close();
+    }
+    await until(() => one.ended && two.ended);
+    expect(live.open([])).toBeNull();
+  });
+
+  test('hears of what was caught, and is pinged so that proxies keep the stream', async () => {
+    const catches: Catch[] = [];
+    const live = start(catches, 0);
+    const page = listen(live.open([]));
+    await until(() => page.text.includes(': ping\n'));
+    catches.push({
+      id: '1',
+      at: new Date(),
+      kind: 'mail',
+      messageId: null,
+      to: 'a@example.com',
+      title: 'Hi',
+      source: '',
+    });
+    await until(() => page.text.includes('event: caught\n'));
+    live.close();
+  });
+
+  test('that is closed is forgotten, and without one the database is left alone', async () => {
+    let looks = 0;
+    const status = createKept(
+      async () => {
+        looks += 1;
+        return readStatus(database.pool);
+      },
+      { freshMs: 0, waitMs: 1000, onError: () => undefined },
+    );
+    const live = createLive({ pool: database.pool, status, catches: null, onError: () => undefined, lookMs: 5 });
+    const page = listen(live.open([]));
+    await until(() => looks > 2);
+    await page.leave();
+    const settled = looks;
+    const again = listen(live.open([]));
+    await until(() => looks > settled);
+    await again.leave();
+    live.close();
+    await until(() => again.ended);
+  });
+
+  test('gets a stream through the console, which ends it when it closes', async () => {
+    const visitor = createVisitor(database);
+    const response = await visitor.visit('/live?watch=x,0199f3a0-7b1c-4000-8000-00000000002a');
+    expect(response.headers.get('content-type')).toBe('text/event-stream');
+    const page = listen(response);
+    await visitor.close();
+    await until(() => page.ended);
+  });
+});
+
+describe('what is kept', () => {
+  test('is shown at once while it is read anew, and after a change only the new reading counts', async () => {
+    const answers: ((value: string) => void)[] = [];
+    const kept = createKept(() => new Promise<string>((resolve) => answers.push(resolve)), {
+      freshMs: 0,
+      waitMs: 5,
+      onError: () => undefined,
+    });
+    expect(await kept.get()).toBeNull();
+    answers[0]?.('old');
+    await until(async () => (await kept.get()) === 'old');
+    const before = answers.length;
+    kept.expire();
+    void kept.get();
+    await until(() => answers.length > before);
+    answers[before - 1]?.('too late');
+    answers.at(-1)?.('new');
+    await until(async () => (await kept.get()) === 'new');
+  });
+
+  test('survives a reading that fails', async () => {
+    const failures: unknown[] = [];
+    let down = false;
+    const read = async () => (down ? Promise.reject(new Error('down')) : 'up');
+    const kept = createKept(read, { freshMs: 0, waitMs: 100, onError: (error) => failures.push(error) });
+    expect(await kept.get()).toBe('up');
+    down = true;
+    await until(async () => (await kept.get()) === 'up' && failures.length > 0);
+  });
+});

@@ -1,0 +1,303 @@
+/** Finding messages, telling what became of them, and acting on one or all that match. */
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import * as v from 'valibot';
+import { createHerald } from '../../src/enqueue/enqueue.ts';
+import { defineTemplate } from '../../src/templates/define.ts';
+import type { Cursor } from '../../src/operate/messages.ts';
+import { searchMessages } from '../../src/operate/search.ts';
+import { createSecretBox, labelSecrets } from '../../src/secrets.ts';
+import { greeting, greetingFile, putTemplates } from '../support/application.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { audits, createVisitor, type Visitor } from './support.ts';
+
+let database: TestDatabase;
+let visitor: Visitor;
+const herald = createHerald();
+const brand = { appName: 'Acme', baseUrl: 'https://acme.example' };
+beforeAll(async () => {
+  database = await createTestDatabase();
+  await putTemplates(database.pool, {
+    greeting: greetingFile,
+    farewell: greetingFile.replace('Hello', 'Goodbye'),
+    code: greetingFile.replace('group:', 'secrets: [code]\ngroup:').replace('welcome', 'code {{labels.code}}'),
+  });
+  visitor = createVisitor(database, { brand });
+  await visitor.see('/');
+});
+afterAll(() => database.close());
+afterEach(async () => {
+  await database.pool.query('TRUNCATE herald.message, herald.attempt, herald.audit, herald.suppression');
+  await database.pool.query('DELETE FROM herald_queue.job');
+});
+
+const farewell = defineTemplate({ name: 'farewell', labels: v.object({ who: v.string() }) });
+
+async function enqueue(id: string, more: object = {}, template: 'greeting' | 'farewell' = 'greeting'): Promise<string> {
+  const [message] = await herald.enqueue(database.pool, template === 'greeting' ? greeting : farewell, {
+    to: { id, email: `${id}@example.com` },
+    labels: { who: 'Ada' },
+    ...more,
+  });
+  return message?.id ?? '';
+}
+
+async function fail(id: string, reason = 'no_such_recipient'): Promise<void> {
+  await database.pool.query(
+    `UPDATE herald.message SET status = 'failed', reason = $2, detail = '550 5.1.1 no such user', attempts = 1, charged = 1, settled_at = now() WHERE id = $1`,
+    [id, reason],
+  );
+  await database.pool.query(
+    `INSERT INTO herald.attempt VALUES ($1, 1, 'web-1', now() - interval '1 s', now(), 'failed', $2, NULL, '550', '5.1.1', 'no such user <here>', NULL, true)`,
+    [id, reason],
+  );
+}
+
+const idsOn = (page: string) => [
+  ...new Set([...page.matchAll(/href="\/messages\/([0-9a-f-]{36})"/g)].map((m) => m[1])),
+];
+
+describe('the search', () => {
+  test('finds by recipient id or address, target, template, status, reason, method and time', async () => {
+    const ada = await enqueue('ada', { targets: ['workspace-42'] });
+    const bob = await enqueue('bob', {}, 'farewell');
+    await fail(bob);
+    const find = async (query: string) => idsOn(await visitor.see(`/messages?${query}`));
+    for (const query of [
+      'recipient=ada',
+      'recipient=ADA%40example.com',
+      'target=workspace-42',
+      'template=greeting',
+      'status=pending',
+    ])
+      expect(await find(query), query).toEqual([ada]);
+    for (const query of [
+      'recipient=bob%40example.com&status=failed',
+      'reason=no_such_recipient',
+      'template=farewell',
+      'status=failed&method=smtp&since=1h',
+    ])
+      expect(await find(query), query).toEqual([bob]);
+    expect(await find('')).toEqual([bob, ada]);
+    for (const query of [
+      'recipient=carol',
+      'method=webhook',
+      'recipient=ada&status=failed',
+      'until=2020-01-01T00:00',
+      "recipient=';DROP%20TABLE--",
+      'recipient=%00',
+    ])
+      expect(await find(query), query).toEqual(query === 'recipient=%00' ? [bob, ada] : []);
+    expect(await visitor.see('/messages?recipient=carol')).toContain('No message matches');
+  });
+
+  test('pages through all of them, newest first, none twice and none left out', async () => {
+    // Within one millisecond, where a time that went through JavaScript does not tell them apart.
+    const id = await enqueue('many');
+    await database.pool.query(
+      `INSERT INTO herald.message SELECT (jsonb_populate_record(NULL::herald.message, to_jsonb(m) || jsonb_build_object('id', herald.uuid_v7(),
+         'created_at', m.created_at - n * interval '3 microseconds'))).* FROM herald.message m, generate_series(1, 119) n WHERE m.id = $1`,
+      [id],
+    );
+    const seen: (string | undefined)[] = [];
+    let path: string | undefined = '/messages?recipient=many';
+    for (let pages = 0; path !== undefined && pages < 10; pages += 1) {
+      const page = await visitor.see(path);
+      seen.push(...idsOn(page));
+      path = /href="([^"]+)" rel="next"/.exec(page)?.[1]?.replaceAll('&amp;', '&');
+    }
+    const all = await database.pool.query('SELECT id FROM herald.message ORDER BY created_at DESC, id DESC');
+    expect(seen).toEqual(all.rows.map((row) => row.id));
+  });
+
+  test('looks at a bounded number of rows, says how far it got, and goes on from there', async () => {
+    const rare = await enqueue('rare');
+    await database.pool.query(
+      `UPDATE herald.message SET created_at = now() - interval '1 day', status = 'sent', settled_at = now()`,
+    );
+    await database.pool.query(
+      `INSERT INTO herald.message SELECT (jsonb_populate_record(NULL::herald.message, to_jsonb(m) || jsonb_build_object('id', herald.uuid_v7(),
+         'method', 'other', 'created_at', now() - n * interval '1 second'))).* FROM herald.message m, generate_series(1, 100) n`,
+    );
+    const look = (after?: Cursor) =>
+      searchMessages(database.pool, { method: 'smtp', status: 'sent' }, { limit: 10, mostRows: 60, after });
+    const first = await look();
+    expect(first.lines).toEqual([]);
+    expect(first.searchedBackTo?.getTime()).toBeCloseTo(Date.now() - 60_000, -4);
+    const second = await look(first.next ?? undefined);
+    expect(second.lines.map((line) => line.id)).toEqual([rare]);
+    expect([second.next, second.searchedBackTo]).toEqual([null, null]);
+  });
+});
+
+describe('a message', () => {
+  test('tells what happened, with replies, and what can be done', async () => {
+    const id = await enqueue('ada', { targets: ['workspace-42'] });
+    await fail(id);
+    const page = await visitor.see(`/messages/${id}`);
+    for (const text of [
+      '<h1>Hello Ada</h1>',
+      'Failed after 1 attempt: there is no such mailbox',
+      'When the cause is mended',
+      'no such user &lt;here&gt;',
+      'ada@example.com',
+      'workspace-42',
+      '>Retry<',
+    ])
+      expect(page).toContain(text);
+    expect((await visitor.visit('/messages/0199f3a0-7b1c-4000-8000-00000000002a')).status).toBe(404);
+    expect((await visitor.visit('/messages/1')).status).toBe(404);
+  });
+
+  test('shows its mail in a frame that can do nothing, as text, and as raw source', async () => {
+    const id = await enqueue('ada');
+    expect(await visitor.see(`/messages/${id}`)).toMatch(
+      /<iframe [^>]*src="\/messages\/[^"]+\/frame\?scheme=light" sandbox=""/,
+    );
+    const frame = await visitor.visit(`/messages/${id}/frame?scheme=dark`);
+    expect(frame.headers.get('content-security-policy')).toMatch(
+      /^sandbox; default-src 'none'; .*frame-ancestors 'self'$/,
+    );
+    const html = await frame.text();
+    expect(html).toContain('Dear <strong');
+    expect(html).not.toContain('prefers-color-scheme');
+    expect(await visitor.see(`/messages/${id}?view=text`)).toContain('Dear Ada, welcome.');
+    const source = await visitor.see(`/messages/${id}?view=source`);
+    for (const line of [
+      'From: Acme &lt;noreply@acme.example&gt;',
+      'To: ada@example.com',
+      'Subject: Hello Ada',
+      `Message-ID: &lt;${id}@acme.example&gt;`,
+    ])
+      expect(source).toContain(line);
+  });
+
+  test('shows hostile labels as text, wherever they stand', async () => {
+    const hostile = `<img src=x onerror="alert(1)"><script>alert(2)</script>'"&lt;`;
+    const id = await enqueue('<b>eve</b>', {
+      labels: { who: hostile },
+      targets: [hostile],
+      to: { id: '<b>eve</b>', email: 'eve@example.com', name: hostile },
+    });
+    await fail(id, 'refused');
+    await database.pool.query('UPDATE herald.attempt SET reply_text = $1, worker = $1', [hostile]);
+    const pages = await Promise.all(
+      [
+        '/',
+        '/messages',
+        `/messages/${id}`,
+        ...['text', 'source', 'labels'].map((view) => `/messages/${id}?view=${view}`),
+        `/messages?target=${encodeURIComponent(hostile)}`,
+        '/messages/all/retry?recipient=%3Cscript%3E',
+      ].map((path) => visitor.see(path)),
+    );
+    for (const page of [...pages, await visitor.see(`/messages/${id}/frame`)]) {
+      expect(page).not.toMatch(/<img src=x|<script>|<b>eve/);
+      expect(page).not.toMatch(/onerror=["']/);
+    }
+    expect(pages[2]).toContain('&lt;script&gt;');
+  });
+
+  test('never shows a secret label, stored in clear or encrypted, in any view', async () => {
+    const template = defineTemplate({
+      name: 'code',
+      labels: v.object({ who: v.string(), code: v.string() }),
+      secrets: ['code'],
+    });
+    const box = createSecretBox([Buffer.alloc(32, 3).toString('base64')]);
+    for (const source of [herald, createHerald({ conceal: labelSecrets(box).conceal })]) {
+      const [message] = await source.enqueue(database.pool, template, {
+        to: { id: 'ada', email: 'ada@example.com' },
+        labels: { who: 'Ada', code: '4F9K-27QX' },
+      });
+      const path = `/messages/${message?.id}`;
+      const views = ['', '?view=text', '?view=source', '?view=labels', '/frame'].map((view) =>
+        visitor.see(path + view),
+      );
+      const text = (await Promise.all(views)).join('');
+      expect(text).toContain('code ••••••');
+      expect(text).toContain('secret, not shown');
+      expect(text).not.toMatch(/4F9K|herald1\./);
+    }
+  });
+});
+
+describe('an action on one message', () => {
+  const status = async (id: string) =>
+    (await database.pool.query('SELECT status FROM herald.message WHERE id = $1', [id])).rows[0]?.status;
+
+  test('retries, holds, releases and cancels, each with who and why in the audit', async () => {
+    const id = await enqueue('ada');
+    await fail(id);
+    await visitor.submit(`/messages/${id}/retry`, { why: 'mailbox is back' });
+    expect(await status(id)).toBe('pending');
+    expect(await visitor.see(`/messages/${id}`)).toContain('It will be delivered again.');
+    await visitor.submit(`/messages/${id}/hold`);
+    expect(await status(id)).toBe('held');
+    await visitor.submit(`/messages/${id}/release`);
+    expect(await status(id)).toBe('pending');
+    await visitor.submit(`/messages/${id}/cancel`);
+    expect(await status(id)).toBe('cancelled');
+    expect((await audits(database)).map((row) => [row.actor, row.action, row.subject, row.why])).toEqual([
+      ['Grace', 'retry', id, 'mailbox is back'],
+      ['Grace', 'hold', id, null],
+      ['Grace', 'release', id, null],
+      ['Grace', 'cancel', id, null],
+    ]);
+  });
+
+  test('that comes too late changes nothing, says so, and is not recorded', async () => {
+    const id = await enqueue('ada');
+    await database.pool.query(`UPDATE herald.message SET status = 'sent', settled_at = now()`);
+    await visitor.submit(`/messages/${id}/cancel`);
+    expect(await visitor.see(`/messages/${id}`)).toContain('Too late');
+    expect(await status(id)).toBe('sent');
+    expect(await audits(database)).toEqual([]);
+    expect((await visitor.submit(`/messages/${id}/explode`)).status).toBe(404);
+  });
+
+  test('suppresses the address, which the audit does not name', async () => {
+    const id = await enqueue('ada');
+    expect((await visitor.submit(`/messages/${id}/suppress`, { why: '' })).status).toBe(403);
+    await visitor.submit(`/messages/${id}/suppress`, { why: 'left the company' });
+    const { rows } = await database.pool.query('SELECT method, address, reason FROM herald.suppression');
+    expect(rows).toEqual([{ method: 'smtp', address: 'ada@example.com', reason: 'left the company' }]);
+    expect(await audits(database)).toMatchObject([
+      { action: 'suppressions add', subject: 'smtp', why: 'left the company' },
+    ]);
+    expect(JSON.stringify(await audits(database))).not.toContain('ada@');
+  });
+});
+
+describe('an action on all that match', () => {
+  test('shows the count first, then does it to those and no others, and records count and fields', async () => {
+    const failed = [await enqueue('ada', { targets: ['w1'] }), await enqueue('ada', { targets: ['w1'] })];
+    for (const id of failed) await fail(id, 'refused');
+    const [other, waiting] = [await enqueue('bob'), await enqueue('ada', { targets: ['w1'] })];
+    await fail(other, 'refused');
+    const page = await visitor.see('/messages/all/retry?target=w1&reason=refused');
+    expect(page).toContain('<strong>2 messages</strong>');
+    expect(idsOn(page)).toEqual(failed.toReversed());
+    const answer = await visitor.submit('/messages/all/retry', {
+      target: 'w1',
+      reason: 'refused',
+      why: 'relay mended',
+    });
+    expect(answer.headers.get('location')).toBe('/messages?target=w1&reason=refused');
+    expect(await visitor.see('/messages')).toContain('2 messages will be delivered again.');
+    const { rows } = await database.pool.query('SELECT id, status FROM herald.message ORDER BY created_at, id');
+    expect(rows.map((row) => [row.id, row.status])).toEqual([
+      [failed[0], 'pending'],
+      [failed[1], 'pending'],
+      [other, 'failed'],
+      [waiting, 'pending'],
+    ]);
+    expect(await audits(database)).toMatchObject([
+      { action: 'retry', subject: null, why: 'relay mended', detail: { count: 2, where: ['target', 'reason'] } },
+    ]);
+  });
+
+  test('says so when there is nothing to do, and knows its actions', async () => {
+    expect(await visitor.see('/messages/all/release?recipient=nobody')).toContain('There is nothing to do.');
+    expect((await visitor.visit('/messages/all/explode')).status).toBe(404);
+  });
+});
