@@ -9,6 +9,7 @@
  *   database/         tables, migrations, and what a transaction may be
  *   queue.ts          the only user of pg-boss
  *   delivery/         the worker: begin -> render -> dispatch -> settle
+ *   telemetry/        what both ends of that way tell: spans, metrics, and the trace context in between
  *   dispatch/         one folder per delivery method
  *   operate/          what an operator asks and does
  *   cli/              the same from a terminal
@@ -25,7 +26,6 @@ export {
 } from './database/migrate.ts';
 export type { HealthCheck, WorkerHealth } from './delivery/health.ts';
 export type { WorkerOptions } from './delivery/options.ts';
-export type { TelemetryOptions } from './delivery/telemetry.ts';
 export { createWorker, type Worker } from './delivery/worker.ts';
 export type {
   Delivery,
@@ -67,6 +67,7 @@ export {
 } from './notification.ts';
 export { type PauseState, pause, pauses, resume } from './operate/pause.ts';
 export { createSecretBox, labelSecrets, type SecretBox } from './secrets.ts';
+export type { TelemetryOptions } from './telemetry/options.ts';
 export { type CatalogEntry, listTemplates, syncTemplates, type TemplateChange } from './templates/catalog.ts';
 export { type DataOf, defineTemplate, type LabelsOf, type Template } from './templates/define.ts';
 export { readTemplates, shippedTemplatesFolder } from './templates/files.ts';

@@ -100,6 +100,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'notification',
     'errors',
     'secrets',
+    'telemetry',
     'database',
     'queue',
     'templates',

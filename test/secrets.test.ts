@@ -1,4 +1,6 @@
 import { randomBytes } from 'node:crypto';
+import { PrometheusExporter, PrometheusSerializer } from '@opentelemetry/exporter-prometheus';
+import { MeterProvider } from '@opentelemetry/sdk-metrics';
 import * as v from 'valibot';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createHerald } from '../src/enqueue/enqueue.ts';
@@ -9,6 +11,7 @@ import { createSecretBox, isSealed, labelSecrets } from '../src/secrets.ts';
 import { defineTemplate } from '../src/templates/define.ts';
 import { greetingFile, keepingLogger, putTemplates, scriptedDispatcher, testWorker } from './support/application.ts';
 import { createTestDatabase, type TestDatabase } from './support/database.ts';
+import { keepSpans } from './support/tracing.ts';
 import { until } from './support/wait.ts';
 
 const newKey = () => randomBytes(32).toString('base64');
@@ -126,5 +129,58 @@ describe('secret labels', () => {
           .rowCount,
     );
     await worker.stop();
+  });
+
+  test('are in no span and no metric, and neither are addresses, bodies and what receivers say', async () => {
+    await database.pool.query('TRUNCATE herald.message, herald.attempt');
+    const kept = keepSpans();
+    const reader = new PrometheusExporter({ preventServerStart: true });
+    const telemetry = { tracerProvider: kept.provider, meterProvider: new MeterProvider({ readers: [reader] }) };
+    const told = 'ada@example.com: 4F9K-27QX refused, Countess';
+    const answers = {
+      accepted: () =>
+        ({ outcome: 'sent', detail: told, reply: { code: '250', text: told, receiverId: told } }) as const,
+      refused: () =>
+        ({
+          outcome: 'failed',
+          reason: 'refused',
+          detail: told,
+          reply: { code: '550', text: told },
+          alert: true,
+        }) as const,
+      broken: () => {
+        throw new Error(told);
+      },
+    };
+    const smtp = scriptedDispatcher(({ recipient }) => answers[recipient.id as keyof typeof answers]());
+    const logger = keepingLogger();
+    const herald = createHerald({ telemetry });
+    await herald.enqueue(database.pool, template, {
+      to: Object.keys(answers).map((id) => ({ id, email: 'ada@example.com', name: 'Countess Ada' })),
+      labels: { who: 'Ada', code: '4F9K-27QX' },
+      dedupeKey: 'dedupe-4F9K',
+      targets: ['target-4F9K'],
+    });
+    await expect(
+      herald.enqueue(database.pool, template, {
+        to: { id: 'x', email: 'ada@example.com 4F9K' },
+        labels: { who: '', code: '' },
+      }),
+    ).rejects.toThrow();
+    const worker = testWorker(database.url, { dispatchers: { smtp }, telemetry, logger });
+    await worker.start();
+    await until(async () => (await database.pool.query('SELECT FROM herald.attempt')).rowCount === 5);
+    const metrics = new PrometheusSerializer().serialize((await reader.collect()).resourceMetrics);
+    await worker.stop();
+    const spans = kept.spans().map((span) => {
+      const { name, attributes, events, status, links } = span;
+      return [name, attributes, events, status, links, span.spanContext()];
+    });
+    expect(spans.length).toBeGreaterThanOrEqual(2 + 5 * 2);
+    expect(metrics).toContain('herald_attempts_total');
+    expect(metrics).toContain('herald_alerts_total');
+    expect(JSON.stringify([spans, logger.lines]) + metrics).not.toMatch(
+      /4F9K|@example|Countess|your code|dedupe-|target-/,
+    );
   });
 });

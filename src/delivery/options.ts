@@ -2,7 +2,7 @@
 import type { Dispatcher } from '../dispatch/dispatcher.ts';
 import { ConfigurationError } from '../errors.ts';
 import type { Brand, Logger } from '../notification.ts';
-import type { TelemetryOptions } from './telemetry.ts';
+import type { TelemetryOptions } from '../telemetry/options.ts';
 
 export interface WorkerOptions {
   /** Where the messages are. The worker opens up to 14 connections of its own. */

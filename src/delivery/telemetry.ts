@@ -4,26 +4,20 @@
  */
 import {
   context,
-  type MeterProvider,
+  isSpanContextValid,
   ROOT_CONTEXT,
   type Span,
   SpanKind,
   SpanStatusCode,
   type Tracer,
-  type TracerProvider,
   trace,
 } from '@opentelemetry/api';
 import type { DispatchResult } from '../dispatch/dispatcher.ts';
 import { createInstruments, type Instruments, instrumentationScope } from '../telemetry/metrics.ts';
+import type { TelemetryOptions } from '../telemetry/options.ts';
 import { fromTraceContext, toTraceContext, type TraceContext } from '../telemetry/trace-context.ts';
 import type { OpenMessage } from './begin.ts';
 import type { Verdict } from './verdict.ts';
-
-/** Where spans and metrics go. Default: the providers that are registered globally when the worker starts. */
-export interface TelemetryOptions {
-  readonly tracerProvider?: TracerProvider;
-  readonly meterProvider?: MeterProvider;
-}
 
 /** One attempt, from its beginning to when its outcome is recorded. */
 export interface AttemptTelemetry {
@@ -78,41 +72,47 @@ function beginAttempt(message: OpenMessage, { method, tracer, instruments }: Mea
     { kind: SpanKind.CONSUMER, ...(creator !== null && { links: [{ context: creator }] }) },
     parent,
   );
-  if (span.isRecording()) span.setAttributes(attributesOf(message, method));
+  const recording = span.isRecording();
+  if (recording) span.setAttributes(attributesOf(message, method));
+  // Without an SDK this is the context of whoever enqueued, or none.
+  const known = isSpanContextValid(span.spanContext());
   let dispatchMs: number | undefined;
+
+  async function inSpan(work: (traceContext: TraceContext | null) => Promise<DispatchResult>): Promise<DispatchResult> {
+    const inside = trace.setSpan(parent, span);
+    const child = recording ? tracer.startSpan(`dispatch ${method}`, { kind: SpanKind.CLIENT }, inside) : span;
+    try {
+      const onward = toTraceContext(child.spanContext());
+      const result = await context.with(trace.setSpan(parent, child), () => work(onward));
+      if (recording) describe(child, result);
+      return result;
+    } finally {
+      if (recording) child.end();
+    }
+  }
+
   return {
-    traceId: span.spanContext().traceId === invalidTraceId ? creator?.traceId : span.spanContext().traceId,
+    traceId: known ? span.spanContext().traceId : undefined,
     get dispatchMs() {
       return dispatchMs;
     },
     async dispatch(work) {
       const startedAt = performance.now();
-      const inside = trace.setSpan(parent, span);
-      const child = span.isRecording()
-        ? tracer.startSpan(`dispatch ${method}`, { kind: SpanKind.CLIENT }, inside)
-        : null;
       try {
-        const active = child === null ? inside : trace.setSpan(parent, child);
-        const onward = toTraceContext((child ?? span).spanContext()) ?? message.traceContext;
-        const result = await context.with(active, () => work(onward));
-        if (child !== null) describe(child, result);
-        return result;
+        return await (known ? inSpan(work) : work(null));
       } finally {
         dispatchMs = performance.now() - startedAt;
-        child?.end();
       }
     },
     end(result, verdict) {
       count(message, { method, instruments, result, verdict, dispatchMs });
-      if (!span.isRecording()) return;
+      if (!recording) return;
       describe(span, result);
       span.setAttribute('herald.status', verdict.status);
       span.end();
     },
   };
 }
-
-const invalidTraceId = '0'.repeat(32);
 
 /** After OpenTelemetry's conventions for messaging: the template is the topic, the method a subscription of it. */
 function attributesOf(message: OpenMessage, method: string) {

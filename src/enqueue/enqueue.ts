@@ -3,6 +3,7 @@ import { type SQLWrapper, sql } from 'drizzle-orm';
 import { run, runDrizzle, type Transaction } from '../database/connection.ts';
 import { InvalidNotificationError } from '../errors.ts';
 import type { MessageStatus, Reason, Recipient } from '../notification.ts';
+import type { TelemetryOptions } from '../telemetry/options.ts';
 import type { DataOf, LabelsOf, Template } from '../templates/define.ts';
 import { type CancelAnswer, type CancelBy, cancel } from './cancel.ts';
 import { storableJson } from './json.ts';
@@ -16,6 +17,7 @@ import {
 } from './notification.ts';
 import { type EffectivePreference, type Preference, preferencesOf, setPreference } from './preferences.ts';
 import { checkRecipients } from './recipients.ts';
+import { createTracedEnqueue } from './telemetry.ts';
 
 /** A message as it was just written, or as it stood already under this dedupe key. */
 export interface EnqueuedMessage {
@@ -45,6 +47,8 @@ export interface HeraldOptions {
   readonly recipients?: (tx: Transaction, ids: readonly string[]) => Promise<readonly Recipient[]>;
   /** Encrypts the labels that a template declares secret (see `secretBox`). Default: they are stored as they are, apart. */
   readonly conceal?: (secrets: Readonly<Record<string, string>>, template: string) => Record<string, string>;
+  /** Where the span of each enqueue goes. Default: OpenTelemetry's global provider, whenever it is registered. */
+  readonly telemetry?: Pick<TelemetryOptions, 'tracerProvider'>;
 }
 
 export interface Herald {
@@ -88,26 +92,33 @@ interface Row {
 
 /** Creates the enqueuing side. It holds no connection: everything happens in the transactions it is given. */
 export function createHerald(options: HeraldOptions = {}): Herald {
+  const traced = createTracedEnqueue(options.telemetry);
   return {
     async enqueue(tx, template, notification) {
-      const { to, labels, data, ...rest } = notification;
-      const json = await optionsJson(template, { labels, data }, rest);
-      const recipients = storableJson(await resolve(tx, to, options));
-      const rows = await call<Row>(tx, `${json.slice(0, -1)},"to":${recipients}}`);
-      return rows.map((row) => ({
-        id: row.message_id,
-        recipientId: row.recipient_id,
-        method: row.method,
-        status: row.status,
-        reason: row.reason,
-        deduplicated: row.deduplicated,
+      const { to, labels, data, traceContext: given, ...rest } = notification;
+      const write = async (traceContext: Pick<NotificationOptions, 'traceContext'>) => {
+        const json = await optionsJson(template, { labels, data }, { ...rest, ...traceContext });
+        const recipients = storableJson(await resolve(tx, to, options));
+        const rows = await call<Row>(tx, `${json.slice(0, -1)},"to":${recipients}}`);
+        return rows.map(messageOf);
+      };
+      return traced({ template: template.name, given }, write, (messages) => ({
+        count: messages.length,
+        messageId: messages.length === 1 ? (messages[0]?.id ?? null) : null,
       }));
     },
     async enqueueFrom(tx, template, notification) {
-      const { recipients, labels, data, ...rest } = notification;
-      const json = await optionsJson(template, { labels, data }, rest, { invalidAddress: 'inhibit' });
-      const rows = await fromQuery(tx, recipients, json);
-      return rows.map((row) => ({ ...row, count: Number(row.count) }));
+      const { recipients, labels, data, traceContext: given, ...rest } = notification;
+      const write = async (traceContext: Pick<NotificationOptions, 'traceContext'>) => {
+        const all = { ...rest, ...traceContext };
+        const json = await optionsJson(template, { labels, data }, all, { invalidAddress: 'inhibit' });
+        const rows = await fromQuery(tx, recipients, json);
+        return rows.map((row) => ({ ...row, count: Number(row.count) }));
+      };
+      return traced({ template: template.name, given }, write, (counts) => ({
+        count: counts.reduce((sum, { count }) => sum + count, 0),
+        messageId: null,
+      }));
     },
     cancel: (tx, by) => withClearErrors(() => cancel(tx, by)),
     setPreference: (tx, preference) => withClearErrors(() => setPreference(tx, preference)),
@@ -125,6 +136,15 @@ export function createHerald(options: HeraldOptions = {}): Herald {
     return withAttachments(json, rest.attachments);
   }
 }
+
+const messageOf = (row: Row): EnqueuedMessage => ({
+  id: row.message_id,
+  recipientId: row.recipient_id,
+  method: row.method,
+  status: row.status,
+  reason: row.reason,
+  deduplicated: row.deduplicated,
+});
 
 /** Takes the secret labels out of the others and puts them beside them, encrypted where that is wanted. */
 function withSecrets(

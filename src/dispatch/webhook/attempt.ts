@@ -29,6 +29,7 @@ export async function attempt({ endpoint, egress, userAgent, delivery, context }
     headers: {
       ...endpoint.headers,
       ...request.headers,
+      ...context.traceContext,
       'content-type': 'application/json',
       'user-agent': userAgent,
     },

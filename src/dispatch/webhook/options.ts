@@ -17,6 +17,8 @@ export interface WebhookOptions {
   readonly concurrency?: number;
   /** Whether receivers see labels that templates declare secret (one-time codes, reset links). Default false: blacked out. */
   readonly includeSecrets?: boolean;
+  /** Whether receivers get `traceparent` and `tracestate`, to go on with the trace of whoever enqueued. Default false: they are outsiders. */
+  readonly sendTraceContext?: boolean;
   /** Name of the application in `user-agent`, for example `acme/1.0`. Default `pg-herald`. */
   readonly userAgent?: string;
 }
@@ -35,6 +37,7 @@ export interface WebhookSettings {
   readonly egress: EgressSettings;
   readonly concurrency: number;
   readonly includeSecrets: boolean;
+  readonly sendTraceContext: boolean;
   readonly userAgent: string;
 }
 
@@ -44,6 +47,7 @@ const optionsSchema = v.strictObject({
   egress: v.optional(egressSchema, {}),
   concurrency: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(1_000)), 50),
   includeSecrets: v.optional(v.boolean(), false),
+  sendTraceContext: v.optional(v.boolean(), false),
   userAgent: v.optional(v.pipe(v.string(), v.regex(/^[\x21-\x7e][\x20-\x7e]{0,199}$/)), 'pg-herald'),
 });
 

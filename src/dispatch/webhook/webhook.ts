@@ -37,10 +37,12 @@ export function webhook(options: WebhookOptions): Dispatcher {
       endpoints = createEndpoints({ pool, logger, box, announce, concurrency: settings.concurrency });
     },
     admit: async (messageIds) => (await endpoints?.admit(messageIds)) ?? new Map(),
-    dispatch: (delivery, context) =>
-      delivery.endpointId === null
+    dispatch(delivery, given) {
+      const context = settings.sendTraceContext ? given : { ...given, traceContext: null };
+      return delivery.endpointId === null
         ? toDefault({ settings, egress, delivery, context })
-        : toRow(delivery.endpointId, endpoints, { settings, egress, delivery, context }),
+        : toRow(delivery.endpointId, endpoints, { settings, egress, delivery, context });
+    },
     async close() {
       await endpoints?.close();
       egress.close();

@@ -1,0 +1,52 @@
+/** The producer's span of an enqueue, and the trace context that its messages carry to their deliveries. */
+import { context, type Span, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api';
+import { instrumentationScope } from '../telemetry/metrics.ts';
+import type { TelemetryOptions } from '../telemetry/options.ts';
+import { toTraceContext, type TraceContext } from '../telemetry/trace-context.ts';
+
+/** What an enqueue wrote, or found under its dedupe key. */
+export interface Enqueued {
+  readonly count: number;
+  /** Of the only message; null where there are none or several. */
+  readonly messageId: string | null;
+}
+
+/** Runs an enqueue in a span of its own. `given`: the caller's own trace context, which wins. */
+export type TracedEnqueue = <Answer>(
+  what: { readonly template: string; readonly given: TraceContext | undefined },
+  work: (carried: { readonly traceContext?: TraceContext }) => Promise<Answer>,
+  enqueuedBy: (answer: Answer) => Enqueued,
+) => Promise<Answer>;
+
+export function createTracedEnqueue({ tracerProvider }: Pick<TelemetryOptions, 'tracerProvider'> = {}): TracedEnqueue {
+  const tracer = (tracerProvider ?? trace.getTracerProvider()).getTracer(instrumentationScope);
+  return async ({ template, given }, work, enqueuedBy) => {
+    const span = tracer.startSpan(`enqueue ${template}`, { kind: SpanKind.PRODUCER });
+    const traceContext = given ?? toTraceContext(span.spanContext());
+    const carried = traceContext === null ? {} : { traceContext };
+    if (!span.isRecording()) return work(carried);
+    try {
+      const answer = await context.with(trace.setSpan(context.active(), span), () => work(carried));
+      describe(span, template, enqueuedBy(answer));
+      return answer;
+    } catch (error) {
+      // The name alone: a message of Postgres or of ours may quote what was enqueued.
+      span.setAttribute('error.type', error instanceof Error ? error.name : 'unknown');
+      span.setStatus({ code: SpanStatusCode.ERROR });
+      throw error;
+    } finally {
+      span.end();
+    }
+  };
+}
+
+function describe(span: Span, template: string, { count, messageId }: Enqueued): void {
+  span.setAttributes({
+    'messaging.system': 'pg-herald',
+    'messaging.operation.name': 'enqueue',
+    'messaging.operation.type': 'send',
+    'messaging.destination.name': template,
+    'messaging.batch.message_count': count,
+  });
+  if (messageId !== null) span.setAttribute('messaging.message.id', messageId);
+}
