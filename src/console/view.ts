@@ -20,6 +20,11 @@ export interface Page {
 const sections = {
   overview: ['Overview', '/'],
   messages: ['Messages', '/messages'],
+  templates: ['Templates', '/templates'],
+  endpoints: ['Endpoints', '/endpoints'],
+  recipients: ['Recipients', '/recipients'],
+  suppressions: ['Suppressions', '/suppressions'],
+  audit: ['Audit', '/audit'],
   caught: ['Caught', '/caught'],
 } as const;
 export type Section = keyof typeof sections;

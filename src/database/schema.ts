@@ -53,6 +53,8 @@ export const template = herald.table(
     maxAttempts: smallint('max_attempts'),
     /** Name of the sender (see `smtp`'s `senders`); null: the first. */
     sender: text(),
+    /** Recipient, labels and data that the template's file is previewed with; null: the file has none. */
+    example: jsonb(),
     createdAt: moment('created_at').notNull().defaultNow(),
     updatedAt: moment('updated_at').notNull().defaultNow(),
   },

@@ -10,10 +10,15 @@ export interface Suppression {
   readonly suppressedAt: Date | null;
 }
 
-/** The newest 1,000. */
-export async function listSuppressions(pool: Pool): Promise<Suppression[]> {
+/** The newest 1,000; of one address if it is given. */
+export async function listSuppressions(
+  pool: Pool,
+  { address }: { readonly address?: string } = {},
+): Promise<Suppression[]> {
   const result = await pool.query<Suppression>(
-    `SELECT method, address, reason, hits, first_at AS "firstAt", suppressed_at AS "suppressedAt" FROM herald.suppression ORDER BY last_at DESC LIMIT 1000`,
+    `SELECT method, address, reason, hits, first_at AS "firstAt", suppressed_at AS "suppressedAt" FROM herald.suppression
+     WHERE $1::text IS NULL OR address = lower($1) ORDER BY last_at DESC LIMIT 1000`,
+    [address ?? null],
   );
   return result.rows;
 }

@@ -73,12 +73,12 @@ async function syncOne(client: PoolClient, source: TemplateSource): Promise<Temp
 
 async function writeOptions(client: PoolClient, source: TemplateSource, version: number): Promise<boolean> {
   const result = await client.query(
-    `INSERT INTO herald.template AS t (name, "group", kind, current_version, methods, fallback, enabled_by_default, mandatory, ttl_seconds, unknown, max_attempts, sender)
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+    `INSERT INTO herald.template AS t (name, "group", kind, current_version, methods, fallback, enabled_by_default, mandatory, ttl_seconds, unknown, max_attempts, sender, example)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
      ON CONFLICT (name) DO UPDATE SET "group" = $2, kind = $3, current_version = $4, methods = $5, fallback = $6, enabled_by_default = $7, mandatory = $8,
-       ttl_seconds = $9, unknown = $10, max_attempts = $11, sender = $12, updated_at = now()
-     WHERE (t."group", t.kind, t.current_version, t.methods, t.fallback, t.enabled_by_default, t.mandatory, t.ttl_seconds, t.unknown, t.max_attempts, t.sender)
-       IS DISTINCT FROM ($2, $3, $4::int, $5::text[], $6, $7::boolean, $8::boolean, $9::int, $10, $11::smallint, $12)`,
+       ttl_seconds = $9, unknown = $10, max_attempts = $11, sender = $12, example = $13, updated_at = now()
+     WHERE (t."group", t.kind, t.current_version, t.methods, t.fallback, t.enabled_by_default, t.mandatory, t.ttl_seconds, t.unknown, t.max_attempts, t.sender, t.example)
+       IS DISTINCT FROM ($2, $3, $4::int, $5::text[], $6, $7::boolean, $8::boolean, $9::int, $10, $11::smallint, $12, $13::jsonb)`,
     [
       source.name,
       source.group,
@@ -92,6 +92,7 @@ async function writeOptions(client: PoolClient, source: TemplateSource, version:
       source.unknown,
       source.maxAttempts,
       source.sender,
+      source.example === null ? null : JSON.stringify(source.example),
     ],
   );
   return result.rowCount === 1;

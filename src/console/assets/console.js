@@ -130,9 +130,32 @@ function shortAddresses() {
     });
 }
 
+/** Shows the preview anew while one types, and keeps what was typed in the address. */
+function previews(form) {
+  let timer = 0;
+  let asked = 0;
+  const show = async () => {
+    const mine = (asked += 1);
+    const address = `${form.action}?${new URLSearchParams(new FormData(form))}`;
+    const answer = await fetch(address, { headers: { 'x-live': '1', accept: 'text/html' }, redirect: 'error' });
+    if (!answer.ok || mine !== asked) return;
+    const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
+    const [old, fresh] = [document, page].map((root) => root.getElementById(form.dataset.preview));
+    if (old === null || fresh === null) return;
+    old.replaceChildren(...fresh.childNodes);
+    history.replaceState(null, '', address);
+  };
+  form.addEventListener('input', () => {
+    clearTimeout(timer);
+    timer = setTimeout(() => show().catch(() => undefined), 300);
+  });
+}
+
+for (const form of document.querySelectorAll('form[data-preview]')) previews(form);
 for (const part of document.querySelectorAll('[data-live]')) taken.set(part, part.innerHTML);
 localize(document);
+// On a phone the navigation is wider than the page.
+document.querySelector('.top nav [aria-current]')?.scrollIntoView({ inline: 'center', block: 'nearest' });
 shortcuts();
 shortAddresses();
-for (const field of document.querySelectorAll('form[data-auto]')) field.addEventListener('change', () => field.requestSubmit());
 if (document.body.dataset.liveUrl !== undefined) follower(document.body.dataset.liveUrl);

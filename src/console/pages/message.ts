@@ -90,7 +90,14 @@ function attempts({ attemptRecords }: MessageDetails): Html {
 <td class="reply">${[one.replyCode, one.replyEnhanced].filter(Boolean).join(' ')} ${one.replyText ?? one.detail ?? ''}</td>
 <td class="num">${one.finishedAt.getTime() - one.startedAt.getTime()} ms</td><td class="cut">${one.worker}</td></tr>`,
   );
-  const headings = ['No.', 'Started', 'Outcome', 'Reply', 'Took', 'Worker'];
+  const headings = [
+    html`<th scope="col" class="num">No.</th>`,
+    'Started',
+    'Outcome',
+    'Reply',
+    html`<th scope="col" class="num">Took</th>`,
+    'Worker',
+  ];
   return html`<h2>Attempts</h2>${table('Attempts', headings, rows)}`;
 }
 

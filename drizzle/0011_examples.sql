@@ -1,0 +1,1 @@
+ALTER TABLE "herald"."template" ADD COLUMN "example" jsonb;

@@ -1,0 +1,141 @@
+/** Receivers of webhooks and chat posts: how they do, a test call, and their switch. */
+import type { Hono } from 'hono';
+import { html } from 'hono/html';
+import { createEgress } from '../../dispatch/egress/egress.ts';
+import { parseEgress } from '../../dispatch/egress/options.ts';
+import { ping } from '../../dispatch/webhook/endpoints/ping.ts';
+import {
+  disableEndpoint,
+  type EndpointLine,
+  enableEndpoint,
+  listEndpoints,
+  openEndpoint,
+} from '../../dispatch/webhook/endpoints/registry.ts';
+import { ConfigurationError } from '../../errors.ts';
+import { recordAudit } from '../../operate/audit.ts';
+import { createSecretBox } from '../../secrets.ts';
+import { leaveNote } from '../cookies.ts';
+import { formOf, isId } from '../input.ts';
+import type { ConsoleEnv, PageContext, Services } from '../services.ts';
+import { count, empty, formToken, type Html, page, plural, table, time } from '../view.ts';
+import { refusal } from './failure.ts';
+
+export function addEndpoints(app: Hono<ConsoleEnv>, services: Services): void {
+  const { pool, settings } = services;
+  const back = `${settings.basePath}/endpoints`;
+  app.get('/endpoints', async (c) => {
+    const all = await listEndpoints(pool);
+    const headings = [
+      'Endpoint',
+      'For',
+      'Groups',
+      'Format',
+      'State',
+      html`<th scope="col" class="num">Waiting</th>`,
+      'Actions',
+    ];
+    const main = html`<h1>Endpoints</h1><section id="endpoints" data-live="overview">${
+      all.length === 0
+        ? empty(html`No endpoints yet; add one with <code>pg-herald endpoints add</code>.`)
+        : table(
+            'Endpoints',
+            headings,
+            all.map((endpoint) => endpointRow(c, services, endpoint)),
+          )
+    }</section>`;
+    return page(c, services, { title: 'Endpoints', section: 'endpoints', main });
+  });
+
+  app.post('/endpoints/:id/test', async (c) => {
+    if (settings.secretKeys.length === 0)
+      return refusal(
+        c,
+        services,
+        'Endpoints are stored encrypted, and this console has no key: set HERALD_SECRET_KEY, or secretKeys.',
+      );
+    const note = await testCall(services, c.req.param('id'));
+    if (note === null) return c.notFound();
+    await recordAudit(pool, { actor: c.get('operator').name, action: 'endpoints test', subject: c.req.param('id') });
+    leaveNote(c, services, note);
+    return c.redirect(back, 303);
+  });
+
+  app.post('/endpoints/:id/:turn{enable|disable}', async (c) => {
+    const { id, turn } = c.req.param();
+    const why = (await formOf(c))('why') ?? null;
+    const n = !isId(id) ? null : turn === 'enable' ? await enableEndpoint(pool, id) : await disableEndpoint(pool, id);
+    if (n === null) return c.notFound();
+    const detail = turn === 'enable' ? { sent: n } : { held: n };
+    await recordAudit(pool, { actor: c.get('operator').name, action: `endpoints ${turn}`, subject: id, why, detail });
+    leaveNote(
+      c,
+      services,
+      turn === 'enable'
+        ? `Switched on; ${plural(n, 'message')} go out.`
+        : `Switched off; ${plural(n, 'message')} held.`,
+    );
+    return c.redirect(back, 303);
+  });
+}
+
+/** What the receiver answered, in words; null: there is no such endpoint. */
+async function testCall({ pool, settings }: Services, id: string): Promise<string | null> {
+  if (!isId(id)) return null;
+  try {
+    const endpoint = await openEndpoint(id, { pool, box: createSecretBox(settings.secretKeys) });
+    if (endpoint === null) return null;
+    const egress = createEgress(parseEgress(settings.egress));
+    try {
+      const answer = await ping(endpoint, { egress, appName: settings.brand.appName });
+      const status = answer.status === null ? 'No answer' : `HTTP ${answer.status}`;
+      return `${status} after ${answer.milliseconds} ms: ${answer.explanation}.`;
+    } finally {
+      egress.close();
+    }
+  } catch (error) {
+    // Of a key that is not ours; names it by its fingerprint.
+    if (error instanceof ConfigurationError) return error.message;
+    throw error;
+  }
+}
+
+function endpointRow(c: PageContext, { settings }: Services, endpoint: EndpointLine): Html {
+  const { id, name, urlHost, recipientId, tenant, groups, format, waiting } = endpoint;
+  return html`<tr id="e-${id}">
+<th scope="row">${name}<br><span class="reason">${urlHost}</span></th>
+<td class="cut">${recipientId ?? (tenant === null ? 'everybody' : `tenant ${tenant}`)}</td>
+<td>${groups.join(', ') || 'all'}</td><td>${format}</td>
+<td>${stateOf(endpoint)}</td>
+<td class="num">${waiting >= 10_000 ? 'over 10,000' : count(waiting)}</td>
+<td>${c.get('operator').readOnly ? '' : actions(c, `${settings.basePath}/endpoints/${id}`, endpoint)}</td></tr>`;
+}
+
+function stateOf({ state, disabledReason, failingSince, probeAt }: EndpointLine): Html {
+  switch (state) {
+    case 'healthy':
+      return html`<span class="status sent">healthy</span>`;
+    case 'failing':
+      return html`<span class="status held">failing</span> <span class="reason">since ${time(failingSince)}</span>`;
+    case 'open':
+      return html`<span class="status held">circuit open</span> <span class="reason">${failingSince === null ? '' : html`since ${time(failingSince)}, `}next probe ${time(probeAt)}</span>`;
+    case 'disabled':
+      return html`<span class="status failed">disabled</span> <span class="reason">${reasons[disabledReason ?? ''] ?? ''}</span>`;
+    default:
+      return state satisfies never;
+  }
+}
+
+const reasons: Readonly<Record<string, string>> = {
+  operator: 'by an operator',
+  gone: 'it answered 410: gone',
+  unusable: 'URL, key or permission is not valid',
+  failing: 'it failed for 5 days',
+};
+
+function actions(c: PageContext, path: string, { name, state }: EndpointLine): Html {
+  const turn = state === 'disabled' ? 'enable' : 'disable';
+  const label = turn === 'enable' ? 'Enable' : 'Disable';
+  const of = html`<span class="hide"> ${name}</span>`;
+  return html`<div class="row"><form method="post" action="${path}/test">${formToken(c)}<button class="small">Test${of}</button></form>
+<details class="act"><summary>${label}…${of}</summary><form method="post" action="${path}/${turn}" class="inline">${formToken(c)}<input name="why" maxlength="300" aria-label="Why" placeholder="why"${turn === 'disable' ? html` required` : ''}><button class="small">${label}${of}</button></form></details></div>`;
+}

@@ -1,0 +1,221 @@
+/** A template with its example or labels of one's own, as each kind of receiver gets it, while one types. */
+import type { Hono } from 'hono';
+import { html } from 'hono/html';
+import type { Delivery } from '../../dispatch/dispatcher.ts';
+import type { FormatName } from '../../dispatch/webhook/formats/format.ts';
+import type { JsonValue, Recipient } from '../../notification.ts';
+import { renderEmail } from '../../templates/email.ts';
+import { readTemplateHistory, type TemplateHistory, type TemplateVersion } from '../../templates/history.ts';
+import { caught, inScheme, rawMail, type Rendering, webhookBody } from '../rendering.ts';
+import { framePolicy } from '../security.ts';
+import type { ConsoleEnv, PageContext, Services } from '../services.ts';
+import { empty, type Html, page } from '../view.ts';
+import { frame } from './frame.ts';
+import { tabs } from './tabs.ts';
+
+const views = {
+  html: 'HTML',
+  text: 'Text',
+  source: 'Raw mail',
+  standard: 'Webhook',
+  slack: 'Slack',
+  teams: 'Teams',
+  discord: 'Discord',
+  pagerduty: 'PagerDuty',
+  ntfy: 'ntfy',
+} as const;
+type View = keyof typeof views;
+
+/** When the example was enqueued: a preview does not change from one look to the next. */
+const exampleTime = new Date('2026-01-15T09:30:00Z');
+const longestValue = 2000;
+
+interface Sample {
+  readonly version: TemplateVersion;
+  readonly recipient: Recipient;
+  readonly labels: Readonly<Record<string, string>>;
+  /** As typed. */
+  readonly data: string;
+}
+
+export function addPreview(app: Hono<ConsoleEnv>, services: Services): void {
+  const { pool, settings } = services;
+  app.get('/templates/:name/preview', async (c) => {
+    const template = await readTemplateHistory(pool, c.req.param('name'));
+    const sample = template && sampleOf(c, template);
+    if (template === null || !sample) return c.notFound();
+    const path = `${settings.basePath}/templates/${template.name}`;
+    const main = html`<p class="crumbs"><a href="${settings.basePath}/templates">Templates</a> / <a href="${path}">${template.name}</a></p>
+<h1>Preview of ${template.name}</h1>
+<div class="preview">${sampleForm(c, { path, template, sample })}
+<section id="preview" aria-label="Preview">${await preview(c, services, { path, template, sample })}</section></div>`;
+    return page(c, services, { title: `Preview of ${template.name}`, section: 'templates', main });
+  });
+
+  app.get('/templates/:name/frame', async (c) => {
+    const template = await readTemplateHistory(pool, c.req.param('name'));
+    const sample = template && sampleOf(c, template);
+    if (template === null || !sample) return c.notFound();
+    const rendered = renderSample(services, template, sample);
+    const scheme = c.req.query('scheme') === 'dark' ? 'dark' : 'light';
+    const document = 'problem' in rendered ? '' : inScheme(rendered.email.html, scheme);
+    return c.html(document, 200, { 'Content-Security-Policy': framePolicy });
+  });
+}
+
+/** What is typed counts, then the example, then the label's own name. */
+function sampleOf(c: PageContext, { versions, example, currentVersion }: TemplateHistory): Sample | null {
+  const wanted = Number(c.req.query('version') ?? currentVersion);
+  const version = versions.find((one) => one.version === wanted) ?? versions[0];
+  if (version === undefined) return null;
+  const typed = (name: string) => c.req.query(name)?.replaceAll('\u0000', '').slice(0, longestValue);
+  const names = [...new Set([...version.labels, ...Object.keys(example?.labels ?? {})])];
+  const labels = names.map((name) => [name, typed(`label.${name}`) ?? example?.labels[name] ?? `[${name}]`] as const);
+  return {
+    version,
+    recipient: {
+      ...(example?.recipient ?? { id: 'example', email: 'kim@example.com', name: 'Kim Lee' }),
+      ...optional('name', typed('name')),
+      ...optional('locale', typed('locale')),
+      ...optional('timeZone', typed('timeZone')),
+    },
+    labels: Object.fromEntries(labels),
+    data: typed('data') ?? (example === null || example.data === null ? '' : JSON.stringify(example.data, null, 2)),
+  };
+}
+
+function optional<Name extends string>(name: Name, value: string | undefined) {
+  return value === undefined || value === '' ? {} : ({ [name]: value } as Record<Name, string>);
+}
+
+function parsed(text: string): { readonly data: JsonValue } | { readonly problem: string } {
+  if (text.trim() === '') return { data: null };
+  try {
+    return { data: JSON.parse(text) as JsonValue };
+  } catch {
+    return { problem: 'The data is no JSON.' };
+  }
+}
+
+function renderSample(
+  { render, settings }: Services,
+  template: TemplateHistory,
+  sample: Sample,
+): Rendering | { readonly problem: string } {
+  const { version, recipient, labels } = sample;
+  const { brand } = settings;
+  const read = parsed(sample.data);
+  if ('problem' in read) return read;
+  return caught(() => {
+    const targets = ['example'];
+    const content = render({
+      template: version,
+      recipient,
+      labels,
+      data: read.data,
+      targets,
+      brand,
+      createdAt: exampleTime,
+    });
+    const delivery: Delivery = {
+      messageId: '0199f3a0-7b1c-7000-8000-000000000000',
+      attempt: 1,
+      method: 'preview',
+      template: { name: template.name, version: version.version, group: template.group },
+      labels: Object.fromEntries(Object.entries(labels).filter(([name]) => !version.secrets.includes(name))),
+      data: read.data,
+      createdAt: exampleTime,
+      expiresAt: null,
+      sender: null,
+      tenant: null,
+      groupKey: null,
+      dedupeKey: null,
+      unsubscribeUrl: null,
+      endpointId: null,
+      ...{ recipient, targets, content, brand },
+    };
+    return { delivery, email: renderEmail({ content, brand, createdAt: exampleTime }) };
+  });
+}
+
+interface Previewed {
+  readonly path: string;
+  readonly template: TemplateHistory;
+  readonly sample: Sample;
+}
+
+function sampleForm(c: PageContext, { path, template, sample }: Previewed): Html {
+  const { recipient, labels, version } = sample;
+  const kept = ['view', 'width', 'scheme'].map((name) => {
+    const value = c.req.query(name);
+    return value === undefined ? '' : html`<input type="hidden" name="${name}" value="${value}">`;
+  });
+  const field = (name: string, label: string, value: string) =>
+    value.length > 60 || value.includes('\n')
+      ? html`<label>${label} <textarea name="${name}" rows="3" maxlength="${longestValue}">${value}</textarea></label>`
+      : html`<label>${label} <input name="${name}" value="${value}" maxlength="${longestValue}" autocomplete="off" spellcheck="false"></label>`;
+  return html`<form method="get" action="${path}/preview" data-preview="preview">${kept}
+<label>Version <select name="version">${template.versions.map(
+    (one) =>
+      html`<option value="${one.version}"${one.version === version.version ? html` selected` : ''}>${one.version}${one.version === template.currentVersion ? ' (current)' : ''}</option>`,
+  )}</select></label>
+${Object.entries(labels).map(([name, value]) => field(`label.${name}`, name, value))}
+<label>Data (JSON) <textarea name="data" rows="4" maxlength="${longestValue}" spellcheck="false">${sample.data}</textarea></label>
+${field('name', 'Recipient', recipient.name ?? '')}
+${field('locale', 'Locale', recipient.locale ?? '')}
+${field('timeZone', 'Time zone', recipient.timeZone ?? '')}
+<button>Show</button>
+${template.example === null ? html`<p class="hint">The file of this template has no example; labels stand under their names.</p>` : ''}
+</form>`;
+}
+
+async function preview(c: PageContext, services: Services, previewed: Previewed): Promise<Html> {
+  const { path, template, sample } = previewed;
+  const query = new URLSearchParams(c.req.query());
+  query.delete('view');
+  const rest = query.toString();
+  const view = (Object.keys(views) as View[]).find((name) => name === c.req.query('view')) ?? 'html';
+  const links = (Object.keys(views) as View[]).map((name) => ({
+    label: views[name],
+    href: `${path}/preview?view=${name}${rest === '' ? '' : `&${rest}`}`,
+    current: name === view,
+  }));
+  const rendered = renderSample(services, template, sample);
+  const content =
+    'problem' in rendered ? empty(rendered.problem) : await shownAs(view, { c, services, rendered, path, rest });
+  return html`${tabs('As', links)}${content}`;
+}
+
+interface Showing {
+  readonly c: PageContext;
+  readonly services: Services;
+  readonly rendered: Rendering;
+  readonly path: string;
+  readonly rest: string;
+}
+
+async function shownAs(view: View, { c, services, rendered, path, rest }: Showing): Promise<Html> {
+  const { delivery, email } = rendered;
+  const subject = html`<p class="lead"><span class="hint">Title</span> <strong>${delivery.content.title}</strong></p>`;
+  if (view === 'html') {
+    const query = new URLSearchParams(rest);
+    query.delete('width');
+    query.delete('scheme');
+    const samples = query.toString();
+    const more = samples === '' ? '' : `&${samples}`;
+    const source = `${path}/frame?${samples}`;
+    return html`${subject}${frame(c, { source, page: `${path}/preview?view=html${more}`, anchor: 'preview', title: 'The template as a mail' })}`;
+  }
+  if (view === 'text') return html`${subject}<pre class="source" tabindex="0">${email.text}</pre>`;
+  if (view === 'source')
+    return html`<pre class="source" tabindex="0">${(await rawMail(services, delivery)) ?? ''}</pre>`;
+  return asCall(view, delivery);
+}
+
+function asCall(format: FormatName, delivery: Delivery): Html {
+  const { title, text, actions } = delivery.content;
+  const post = html`<div class="chat"><strong>${title}</strong>
+${text}
+${actions.map(({ label, url }) => html`<br><a href="${url}" rel="noreferrer">${label}</a>`)}</div>`;
+  return html`${format === 'standard' ? '' : post}<pre class="source" tabindex="0">${webhookBody(delivery, format)}</pre>`;
+}

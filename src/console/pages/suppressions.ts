@@ -1,0 +1,89 @@
+/** Addresses that a method must not use. */
+import type { Hono } from 'hono';
+import { html } from 'hono/html';
+import { recordAudit } from '../../operate/audit.ts';
+import { listSuppressions, type Suppression, suppress, unsuppress } from '../../operate/suppressions.ts';
+import { leaveNote } from '../cookies.ts';
+import { cleaned, formOf } from '../input.ts';
+import type { ConsoleEnv, PageContext, Services } from '../services.ts';
+import { empty, formToken, type Html, page, plural, table, time } from '../view.ts';
+import { refusal } from './failure.ts';
+
+const longestAddress = 320;
+
+export function addSuppressions(app: Hono<ConsoleEnv>, services: Services): void {
+  const { pool, settings } = services;
+  const back = `${settings.basePath}/suppressions`;
+  app.get('/suppressions', async (c) => {
+    const address = cleaned(c.req.query('address'), longestAddress);
+    const [all, methods] = await Promise.all([
+      listSuppressions(pool, address === undefined ? {} : { address }),
+      pool.query<{ name: string }>(`SELECT name FROM herald.method WHERE name <> '*' ORDER BY name`),
+    ]);
+    const rows = all.map((one) => suppressionRow(c, back, one));
+    const main = html`<h1>Suppressions</h1><p class="lead">Addresses that are not used any more: refused for good by their receivers, or by an operator.</p>
+<form class="search" method="get" action="${back}" role="search"><div class="field grow"><label for="address">Address</label><input id="address" name="address" type="search" value="${address ?? ''}" maxlength="${longestAddress}" autocomplete="off" autocapitalize="none" spellcheck="false" data-shortcut="/"></div><button class="primary">Search</button></form>
+${rows.length === 0 ? empty(address === undefined ? 'No address is suppressed.' : 'This address is not suppressed.') : table('Suppressions', ['Address', 'Method', 'Why', 'Since', 'Action'], rows)}
+${rows.length === 1000 ? html`<p class="hint">The newest 1,000; search for an address to see whether it is among the others.</p>` : ''}
+${
+  c.get('operator').readOnly
+    ? ''
+    : addForm(
+        c,
+        back,
+        methods.rows.map((row) => row.name),
+      )
+}`;
+    return page(c, services, { title: 'Suppressions', section: 'suppressions', main });
+  });
+
+  app.post('/suppressions/:turn{add|remove}', async (c) => {
+    const form = await formOf(c);
+    const [method, address, why] = [form('method'), form('address'), form('why')];
+    const adding = c.req.param('turn') === 'add';
+    if (
+      method === undefined ||
+      address === undefined ||
+      address.length > longestAddress ||
+      (adding && why === undefined)
+    )
+      return refusal(c, services, 'Give method, address and why.');
+    if (adding) await suppress(pool, { method, address, reason: why ?? '' });
+    const done = adding || (await unsuppress(pool, { method, address }));
+    const actor = c.get('operator').name;
+    if (done)
+      await recordAudit(pool, {
+        actor,
+        action: `suppressions ${c.req.param('turn')}`,
+        subject: method,
+        why: why ?? null,
+      });
+    leaveNote(
+      c,
+      services,
+      adding ? 'Suppressed.' : done ? 'The address is used again.' : 'It was not suppressed any more.',
+    );
+    return c.redirect(back, 303);
+  });
+}
+
+function suppressionRow(
+  c: PageContext,
+  path: string,
+  { address, method, reason, hits, suppressedAt }: Suppression,
+): Html {
+  const state = suppressedAt
+    ? time(suppressedAt)
+    : html`<span class="none">not yet, after ${plural(hits, 'verdict')}</span>`;
+  const remove = html`<form method="post" action="${path}/remove">${formToken(c)}<input type="hidden" name="method" value="${method}"><input type="hidden" name="address" value="${address}"><button class="small">Use again<span class="hide"> ${address}</span></button></form>`;
+  return html`<tr><th scope="row" class="cut">${address}</th><td>${method}</td><td class="cut">${reason}</td><td>${state}</td><td>${c.get('operator').readOnly ? '' : remove}</td></tr>`;
+}
+
+function addForm(c: PageContext, path: string, methods: readonly string[]): Html {
+  const options = methods.map((name) => html`<option${name === 'smtp' ? html` selected` : ''}>${name}</option>`);
+  return html`<h2>Suppress an address</h2><form method="post" action="${path}/add" class="stack">${formToken(c)}
+<label for="new-method">Method</label><select id="new-method" name="method">${options}</select>
+<label for="new-address">Address</label><input id="new-address" name="address" required maxlength="${longestAddress}" autocomplete="off" autocapitalize="none" spellcheck="false">
+<label for="new-why">Why</label><input id="new-why" name="why" required maxlength="300" placeholder="left the company">
+<p><button class="danger">Suppress</button></p></form>`;
+}

@@ -1,0 +1,139 @@
+/** Templates: the list, one with its versions, and what changed between two of them. */
+import type { Hono } from 'hono';
+import { html } from 'hono/html';
+import { recordAudit } from '../../operate/audit.ts';
+import { switchTemplate } from '../../operate/switches.ts';
+import { type CatalogEntry, listTemplates } from '../../templates/catalog.ts';
+import { readTemplateHistory, type TemplateHistory, type TemplateVersion } from '../../templates/history.ts';
+import { leaveNote } from '../cookies.ts';
+import { type DiffLine, diffLines } from '../diff.ts';
+import { cleaned, formOf } from '../input.ts';
+import type { ConsoleEnv, PageContext, Services } from '../services.ts';
+import { age, empty, formToken, type Html, page, table, time } from '../view.ts';
+
+export function addTemplates(app: Hono<ConsoleEnv>, services: Services): void {
+  const { pool, settings } = services;
+  app.get('/templates', async (c) => {
+    const all = await listTemplates(pool);
+    const headings = ['Template', num('Version'), 'Group', 'Methods', 'State', 'Labels', 'Changed'];
+    const main = html`<h1>Templates</h1>${
+      all.length === 0
+        ? empty(html`No templates yet; <code>pg-herald templates sync</code> puts the files of a folder here.`)
+        : table(
+            'Templates',
+            headings,
+            all.map((entry) => templateRow(settings.basePath, entry)),
+          )
+    }`;
+    return page(c, services, { title: 'Templates', section: 'templates', main });
+  });
+
+  app.get('/templates/:name', async (c) => {
+    const template = await readTemplateHistory(pool, c.req.param('name'));
+    if (template === null) return c.notFound();
+    const main = html`<p class="crumbs"><a href="${settings.basePath}/templates">Templates</a></p><h1>${template.name}</h1>
+${facts(template)}${actions(c, services, template)}
+<h2>Versions</h2>${versionTable(settings.basePath, template)}
+${comparison(template, { from: Number(cleaned(c.req.query('from'))), to: Number(cleaned(c.req.query('to'))) })}`;
+    return page(c, services, { title: template.name, section: 'templates', main });
+  });
+
+  app.post('/templates/:name/:turn{enable|disable}', async (c) => {
+    const { name, turn } = c.req.param();
+    const why = (await formOf(c))('why') ?? null;
+    const enabled = turn === 'enable';
+    if (!(await switchTemplate(pool, name, enabled))) return c.notFound();
+    await recordAudit(pool, {
+      actor: c.get('operator').name,
+      action: 'templates set',
+      subject: name,
+      why,
+      detail: { enabled },
+    });
+    leaveNote(c, services, enabled ? `${name} is in use again.` : `${name} is disabled: its messages are inhibited.`);
+    return c.redirect(`${settings.basePath}/templates/${name}`, 303);
+  });
+}
+
+const num = (label: string) => html`<th scope="col" class="num">${label}</th>`;
+
+function templateRow(base: string, entry: CatalogEntry): Html {
+  const methods = entry.methodsOverride ?? entry.methods;
+  return html`<tr>
+<th scope="row"><a href="${base}/templates/${entry.name}">${entry.name}</a></th>
+<td class="num">${entry.version}</td><td>${entry.group}</td><td>${methods?.join(', ') ?? 'default'}</td>
+<td>${stateOf(entry)}</td>
+<td class="cut">${entry.labels.map((label) => html`<code>${label}</code>${entry.secrets.includes(label) ? ' (secret)' : ''} `)}</td>
+<td>${time(entry.updatedAt)}</td></tr>`;
+}
+
+function stateOf(entry: Pick<CatalogEntry, 'enabled' | 'mandatory' | 'enabledByDefault'>): Html {
+  const words = [entry.mandatory ? 'mandatory' : '', entry.enabledByDefault ? '' : 'off by default'].filter(Boolean);
+  const badge = entry.enabled
+    ? html`<span class="status sent">in use</span>`
+    : html`<span class="status failed">disabled</span>`;
+  return html`${badge} <span class="reason">${words.join(', ')}</span>`;
+}
+
+function facts(template: TemplateHistory): Html {
+  const { group, kind, currentVersion, methods, methodsOverride, ttlSeconds, unknown, sender } = template;
+  const rows = [
+    ['State', stateOf(template)],
+    ['Group', group],
+    ['Kind', kind],
+    ['Version', String(currentVersion)],
+    [
+      'Methods',
+      methodsOverride ? `${methodsOverride.join(', ')} (an operator's choice)` : (methods?.join(', ') ?? 'default'),
+    ],
+    ['Expires', ttlSeconds === null ? 'never' : `after ${age(ttlSeconds)}`],
+    ['When unknown', unknown === 'hold' ? 'hold for an operator' : 'try again'],
+    ...(sender === null ? [] : [['Sender', sender] as const]),
+  ] as const;
+  return html`<dl class="facts narrow-facts">${rows.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>`;
+}
+
+function actions(c: PageContext, { settings }: Services, { name, enabled }: TemplateHistory): Html {
+  const path = `${settings.basePath}/templates/${name}`;
+  const turn = enabled ? 'disable' : 'enable';
+  const form = html`<details class="act left"><summary>${enabled ? 'Disable…' : 'Enable…'}</summary><form method="post" action="${path}/${turn}" class="inline">${formToken(c)}
+<label for="why">Why</label><input id="why" name="why" maxlength="300"${enabled ? html` required` : ''}><button class="${enabled ? 'danger' : 'primary'}">${enabled ? 'Disable' : 'Enable'}</button></form></details>`;
+  return html`<p class="bulk"><a class="button" href="${path}/preview">Preview</a> <a class="button" href="${settings.basePath}/messages?template=${name}">Its messages</a></p>
+${c.get('operator').readOnly ? '' : form}`;
+}
+
+function versionTable(base: string, { name, versions, currentVersion }: TemplateHistory): Html {
+  const rows = versions.map(({ version, createdAt, title }) => {
+    const before = versions.find((other) => other.version < version);
+    return html`<tr><td class="num">${version}</td><td>${time(createdAt)}</td><td class="cut">${title}${version === currentVersion ? html` <span class="status sent">current</span>` : ''}</td>
+<td>${before ? html`<a href="${base}/templates/${name}?from=${before.version}&amp;to=${version}#changes">Changes<span class="hide"> from ${before.version} to ${version}</span></a>` : html`<span class="none">first</span>`}</td>
+<td><a href="${base}/templates/${name}/preview?version=${version}">Preview<span class="hide"> of version ${version}</span></a></td></tr>`;
+  });
+  return table('Versions', [num('Version'), 'Since', 'Title', 'Changes', 'Look'], rows);
+}
+
+function comparison({ versions }: TemplateHistory, { from, to }: { readonly from: number; readonly to: number }): Html {
+  const [newest] = versions;
+  const after = versions.find(({ version }) => version === to) ?? newest;
+  if (after === undefined) return html``;
+  const before = versions.find(({ version }) => version === from);
+  if (before === undefined)
+    return html`<h2 id="changes">Text of version ${after.version}</h2>${shown(diffLines(textOf(after), textOf(after)))}`;
+  return html`<h2 id="changes">Changes from version ${before.version} to ${after.version}</h2>${shown(diffLines(textOf(before), textOf(after)))}`;
+}
+
+/** As its file has it, but for the options, which have no versions. */
+function textOf({ title, actions: buttons, body }: TemplateVersion): string {
+  return [`title: ${title}`, ...buttons.map(({ label, url }) => `action: ${label} -> ${url}`), '---', body].join('\n');
+}
+
+function shown(lines: readonly DiffLine[]): Html {
+  const elements = lines.map(({ kind, text }) =>
+    kind === 'same'
+      ? html`<span>${text}</span>`
+      : kind === 'added'
+        ? html`<ins>${text}</ins>`
+        : html`<del>${text}</del>`,
+  );
+  return html`<pre class="diff" tabindex="0">${elements}</pre>`;
+}

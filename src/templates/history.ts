@@ -1,0 +1,54 @@
+/** A template's versions in the database, for those who look at them. */
+import type { Pool } from 'pg';
+import type { Action, JsonValue, Recipient } from '../notification.ts';
+import type { TemplateTexts } from './render.ts';
+
+/** The texts of one version. */
+export interface TemplateVersion extends TemplateTexts {
+  readonly version: number;
+  readonly labels: readonly string[];
+  readonly secrets: readonly string[];
+  readonly createdAt: Date;
+}
+
+export interface StoredExample {
+  readonly recipient: Recipient;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly data: JsonValue;
+}
+
+export interface TemplateHistory {
+  readonly name: string;
+  readonly group: string;
+  readonly kind: string;
+  readonly currentVersion: number;
+  readonly enabled: boolean;
+  readonly enabledByDefault: boolean;
+  readonly mandatory: boolean;
+  readonly methods: readonly string[] | null;
+  readonly methodsOverride: readonly string[] | null;
+  readonly ttlSeconds: number | null;
+  readonly unknown: 'retry' | 'hold';
+  readonly sender: string | null;
+  readonly example: StoredExample | null;
+  /** Newest first, at most 500. */
+  readonly versions: readonly TemplateVersion[];
+}
+
+/** Null if there is no such template. */
+export async function readTemplateHistory(pool: Pick<Pool, 'query'>, name: string): Promise<TemplateHistory | null> {
+  const [template, versions] = await Promise.all([
+    pool.query<Omit<TemplateHistory, 'versions'>>(
+      `SELECT name, "group", kind, current_version AS "currentVersion", enabled, enabled_by_default AS "enabledByDefault", mandatory, methods,
+         methods_override AS "methodsOverride", ttl_seconds AS "ttlSeconds", unknown, sender, example FROM herald.template WHERE name = $1`,
+      [name],
+    ),
+    pool.query<TemplateVersion & { actions: Action[] }>(
+      `SELECT template AS name, version, title, body, actions, labels, secrets, created_at AS "createdAt"
+       FROM herald.template_version WHERE template = $1 ORDER BY version DESC LIMIT 500`,
+      [name],
+    ),
+  ]);
+  const [row] = template.rows;
+  return row === undefined ? null : { ...row, versions: versions.rows };
+}

@@ -1,0 +1,255 @@
+/** Templates, endpoints, recipients, suppressions and audit. */
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { diffLines } from '../../src/console/diff.ts';
+import { createEgress } from '../../src/dispatch/egress/egress.ts';
+import { parseEgress } from '../../src/dispatch/egress/options.ts';
+import { addEndpoint, listEndpoints } from '../../src/dispatch/webhook/endpoints/registry.ts';
+import { createSecretBox } from '../../src/secrets.ts';
+import { greetingFile, putTemplates } from '../support/application.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { startHttpServer } from '../support/http-server.ts';
+import { audits, createVisitor, type Visitor } from './support.ts';
+
+const keys = [Buffer.alloc(32, 5).toString('base64')];
+const egress = { allowCidrs: ['127.0.0.0/8'] };
+const files = {
+  greeting: greetingFile.replace(
+    'group:',
+    'example: { recipient: { name: Lin }, labels: { who: "Ada & Bob" }, data: { n: 3 } }\nactions: [{ label: Open, url: "{{baseUrl}}/open" }]\ngroup:',
+  ),
+  bare: greetingFile,
+};
+let database: TestDatabase;
+let visitor: Visitor;
+beforeAll(async () => {
+  database = await createTestDatabase();
+  await putTemplates(database.pool, files);
+  const brand = { appName: 'Acme', baseUrl: 'https://acme.example' };
+  visitor = createVisitor(database, { brand, secretKeys: keys, egress });
+  await visitor.see('/');
+});
+afterAll(() => database.close());
+afterEach(() => database.pool.query('TRUNCATE herald.audit, herald.endpoint, herald.suppression, herald.preference'));
+
+describe('templates', () => {
+  test('are listed with what an operator must know, and switched with a reason', async () => {
+    expect(await visitor.see('/templates')).toMatch(
+      /greeting<\/a>[\s\S]*Greetings[\s\S]*in use[\s\S]*<code>who<\/code>/,
+    );
+    await visitor.submit('/templates/greeting/disable', { why: 'wrong text' });
+    expect(await visitor.see('/templates/greeting')).toContain('disabled');
+    await visitor.submit('/templates/greeting/enable');
+    expect(await audits(database)).toMatchObject([
+      { action: 'templates set', subject: 'greeting', why: 'wrong text', detail: { enabled: false } },
+      { action: 'templates set', subject: 'greeting', detail: { enabled: true } },
+    ]);
+    expect((await visitor.visit('/templates/none')).status).toBe(404);
+    expect((await visitor.submit('/templates/none/disable', { why: 'x' })).status).toBe(404);
+  });
+
+  test('show what changed from one version to the next', async () => {
+    await putTemplates(database.pool, { ...files, bare: greetingFile.replace('welcome', 'well <met>') });
+    const page = await visitor.see('/templates/bare?from=1&to=2');
+    expect(page).toContain('Changes from version 1 to 2');
+    expect(page).toContain('<del>Dear **{{labels.who}}**, welcome.</del>');
+    expect(page).toContain('<ins>Dear **{{labels.who}}**, well &lt;met&gt;.</ins>');
+    expect(page).toContain('<span>title: Hello {{labels.who}}</span>');
+    expect(await visitor.see('/templates/bare/preview?version=1&view=text')).toContain('welcome');
+    expect(await visitor.see('/templates/bare/preview?view=text')).toContain('well &lt;met&gt;');
+  });
+
+  test('are previewed with the example of their file, or with values of one’s own', async () => {
+    const page = await visitor.see('/templates/greeting/preview');
+    expect(page).toContain('Hello Ada &amp; Bob');
+    expect(page).toContain('name="label.who" value="Ada &amp; Bob"');
+    expect(page).toMatch(/<iframe [^>]*src="\/templates\/greeting\/frame\?[^"]*scheme=light" sandbox=""/);
+    const own = `label.who=${encodeURIComponent('<i>Eve</i>')}`;
+    const frame = await visitor.visit(`/templates/greeting/frame?${own}&scheme=dark`);
+    expect(frame.headers.get('content-security-policy')).toMatch(/^sandbox;/);
+    expect(await frame.text()).toContain('&lt;i&gt;Eve&lt;/i&gt;');
+    expect(await visitor.see(`/templates/greeting/preview?${own}`)).toContain('Hello &lt;i&gt;Eve&lt;/i&gt;');
+    expect(await visitor.see('/templates/bare/preview')).toContain('Hello [who]');
+    expect(await visitor.see('/templates/greeting/preview?data=%7B')).toContain('The data is no JSON.');
+  });
+
+  test.each([
+    ['text', 'Dear Ada &amp; Bob, welcome.'],
+    ['source', 'Subject: Hello Ada &amp; Bob'],
+    ['standard', '&quot;type&quot;: &quot;notification.greeting&quot;'],
+    ['slack', '&quot;blocks&quot;'],
+    ['teams', '&quot;AdaptiveCard&quot;'],
+    ['discord', '&quot;embeds&quot;'],
+    ['pagerduty', '&quot;event_action&quot;: &quot;trigger&quot;'],
+    ['ntfy', '&quot;topic&quot;'],
+  ])('are shown as %s', async (view, text) => {
+    expect(await visitor.see(`/templates/greeting/preview?view=${view}`)).toContain(text);
+  });
+});
+
+describe('endpoints', () => {
+  const add = async (url: string) => {
+    const box = createSecretBox(keys);
+    const { id } = await addEndpoint(
+      { name: 'Billing <1>', url },
+      { pool: database.pool, box, egress: createEgress(parseEgress(egress)) },
+    );
+    return id;
+  };
+
+  test('are tested by a signed call whose answer is explained, and show no path and no secret', async () => {
+    const receiver = await startHttpServer({ answer: () => ({ status: 401 }) });
+    const id = await add(`${receiver.url}/secret-path`);
+    await visitor.submit(`/endpoints/${id}/test`);
+    const page = await visitor.see('/endpoints');
+    await receiver.close();
+    expect(receiver.received()[0]?.headers['webhook-signature']).toMatch(/^v1,/);
+    expect(page).toContain('HTTP 401');
+    expect(page).toContain('Billing &lt;1&gt;');
+    expect(page).not.toMatch(/secret-path|whsec_|herald1\./);
+    expect(await audits(database)).toMatchObject([{ action: 'endpoints test', subject: id }]);
+  });
+
+  test('are switched off and on, with a reason in the audit', async () => {
+    const id = await add('http://127.0.0.1:9/');
+    await visitor.submit(`/endpoints/${id}/disable`, { why: 'they asked for it' });
+    expect(await listEndpoints(database.pool)).toMatchObject([{ state: 'disabled', disabledReason: 'operator' }]);
+    expect(await visitor.see('/endpoints')).toContain('by an operator');
+    await visitor.submit(`/endpoints/${id}/enable`);
+    expect(await listEndpoints(database.pool)).toMatchObject([{ state: 'healthy' }]);
+    expect((await audits(database)).map((row) => [row.action, row.subject, row.why])).toEqual([
+      ['endpoints disable', id, 'they asked for it'],
+      ['endpoints enable', id, null],
+    ]);
+    expect((await visitor.submit('/endpoints/0199f3a0-7b1c-4000-8000-00000000002a/enable')).status).toBe(404);
+    expect((await visitor.submit('/endpoints/1/test')).status).toBe(404);
+  });
+
+  test('cannot be tested without their key, and say which setting is missing', async () => {
+    const id = await add('http://127.0.0.1:9/');
+    const keyless = createVisitor(database);
+    await keyless.see('/endpoints');
+    const answer = await keyless.submit(`/endpoints/${id}/test`);
+    expect(answer.status).toBe(403);
+    expect(await answer.text()).toContain('HERALD_SECRET_KEY');
+    const other = createVisitor(database, { secretKeys: [Buffer.alloc(32, 6).toString('base64')] });
+    await other.see('/endpoints');
+    await other.submit(`/endpoints/${id}/test`);
+    expect(await other.see('/endpoints')).toMatch(
+      /the key &quot;[0-9a-f]{8}&quot; that encrypted a secret is not configured/,
+    );
+  });
+});
+
+describe('a recipient', () => {
+  test('has switches that say which rule decides, and the audit does not name whose they are', async () => {
+    const choose = (choice: string) =>
+      visitor.submit('/recipients/preference', { id: 'ada@example.com', template: 'greeting', method: 'smtp', choice });
+    expect(await visitor.see('/recipients?id=ada%40example.com')).toContain('the template&#39;s default');
+    await choose('off');
+    expect(await visitor.see('/recipients?id=ada%40example.com')).toContain('the recipient&#39;s choice');
+    expect((await database.pool.query('SELECT enabled FROM herald.preference')).rows).toEqual([{ enabled: false }]);
+    await choose('default');
+    expect((await database.pool.query('SELECT 1 FROM herald.preference')).rowCount).toBe(0);
+    expect((await choose('maybe')).status).toBe(403);
+    expect(await audits(database)).toMatchObject([
+      { action: 'preferences set', subject: 'greeting', detail: { method: 'smtp', choice: 'off' } },
+      { action: 'preferences set', detail: { choice: 'default' } },
+    ]);
+    expect(JSON.stringify(await audits(database))).not.toContain('ada');
+  });
+});
+
+describe('suppressions', () => {
+  test('are added with a reason, found by address and removed', async () => {
+    const entry = { method: 'smtp', address: 'Ada@Example.com' };
+    expect((await visitor.submit('/suppressions/add', entry)).status).toBe(403);
+    await visitor.submit('/suppressions/add', { ...entry, why: 'left' });
+    expect(await visitor.see('/suppressions?address=ADA%40example.com')).toContain('ada@example.com');
+    expect(await visitor.see('/suppressions?address=bob%40example.com')).toContain('This address is not suppressed.');
+    await visitor.submit('/suppressions/remove', entry);
+    expect(await visitor.see('/suppressions')).toContain('No address is suppressed.');
+    expect((await audits(database)).map((row) => [row.action, row.subject, row.why])).toEqual([
+      ['suppressions add', 'smtp', 'left'],
+      ['suppressions remove', 'smtp', null],
+    ]);
+  });
+});
+
+describe('the audit', () => {
+  test('shows who did what to which and why, and can be narrowed', async () => {
+    await visitor.submit('/methods/smtp/pause', { why: '<b>moving</b>' });
+    await visitor.submit('/methods/smtp/resume');
+    const page = await visitor.see('/audit?subject=smtp');
+    expect(page).toContain('&lt;b&gt;moving&lt;/b&gt;');
+    expect(page).toContain('Grace');
+    expect(await visitor.see('/audit?subject=webhook')).toContain('Nothing yet.');
+  });
+});
+
+describe('a read-only console', () => {
+  test('offers no action on any page', async () => {
+    await visitor.submit('/suppressions/add', { method: 'smtp', address: 'a@example.com', why: 'x' });
+    const looker = createVisitor(database, { readOnly: true });
+    for (const path of [
+      '/',
+      '/messages',
+      '/templates',
+      '/templates/greeting',
+      '/endpoints',
+      '/recipients?id=ada',
+      '/suppressions',
+      '/audit',
+    ])
+      expect(await looker.see(path), path).not.toMatch(/<form method="post"|<button(?! class="primary">(Search|Show))/);
+  });
+});
+
+describe('what was caught', () => {
+  test('is listed, and shown with the message that it belongs to, as text', async () => {
+    const id = '0199f3a0-7b1c-4000-8000-00000000002a';
+    await database.pool.query(
+      `SELECT herald.enqueue('{"template":"greeting","to":[{"id":"ada","email":"ada@example.com"}],"labels":{"who":"Ada"}}'::jsonb)`,
+    );
+    await database.pool.query('UPDATE herald.message SET id = $1', [id]);
+    const one = {
+      id: '1',
+      at: new Date(),
+      kind: 'mail',
+      messageId: id,
+      to: 'ada@example.com',
+      title: 'Hello <Ada>',
+      source: 'Subject: Hello\n\n<script>1</script>',
+    } as const;
+    const catcher = createVisitor(database, {
+      catches: { list: () => [one], forMessage: async (messageId) => (messageId === id ? [one] : []) },
+    });
+    expect(await catcher.see('/caught')).toMatch(new RegExp(`href="/messages/${id}">Hello &lt;Ada&gt;`));
+    const page = await catcher.see(`/messages/${id}?view=caught`);
+    expect(page).toContain('&lt;script&gt;1&lt;/script&gt;');
+    expect((await visitor.visit('/caught')).status).toBe(404);
+  });
+});
+
+describe('a diff', () => {
+  test.each([
+    ['a\nb\nc', 'a\nc', 'a -b c'],
+    ['a\nc', 'a\nb\nc', 'a +b c'],
+    ['a\nb', 'x\nb\ny', '-a +x b +y'],
+    ['', '', ''],
+    ['same', 'same', 'same'],
+    ['a\nb\na\nb', 'b\na', '-a b a -b'],
+  ])('of %j and %j is the shortest one', (before, after, expected) => {
+    const signs = { same: '', added: '+', removed: '-' } as const;
+    expect(
+      diffLines(before, after)
+        .map(({ kind, text }) => signs[kind] + text)
+        .join(' '),
+    ).toBe(expected);
+  });
+
+  test('of texts beyond all measure is given as a whole', () => {
+    const long = Array.from({ length: 3000 }, (_, i) => String(i)).join('\n');
+    expect(diffLines(long, 'x')).toHaveLength(3001);
+    expect(diffLines(long, long).every(({ kind }) => kind === 'same')).toBe(true);
+  });
+});
