@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs';
 import * as v from 'valibot';
 import { type SmtpOptions, tlsModes } from './dispatch/smtp/options.ts';
+import { parseSenders, type SmtpSendersOptions } from './dispatch/smtp/senders.ts';
 import type { EgressOptions } from './dispatch/egress/options.ts';
 import type { WebhookOptions } from './dispatch/webhook/options.ts';
 import { ConfigurationError } from './errors.ts';
@@ -17,8 +18,8 @@ export type LogLevel = (typeof logLevels)[number];
 export interface Config {
   readonly databaseUrl: string;
   readonly brand: Brand;
-  /** null: no HERALD_SMTP_HOST. */
-  readonly smtp: SmtpOptions | null;
+  /** null: neither HERALD_SMTP_HOST nor HERALD_SMTP_SENDERS_FILE. */
+  readonly smtp: SmtpOptions | SmtpSendersOptions | null;
   /** Without `endpoint`: no HERALD_WEBHOOK_URL. */
   readonly webhook: WebhookOptions;
   /** For endpoints and for labels that templates declare secret, the current key first; empty: no endpoints, labels are stored as they are. */
@@ -87,8 +88,12 @@ export function readBrand(environment: Environment = process.env): Brand {
   };
 }
 
-function readSmtp(environment: Environment): SmtpOptions | null {
+function readSmtp(environment: Environment): SmtpOptions | SmtpSendersOptions | null {
   const host = environment.HERALD_SMTP_HOST;
+  const file = environment.HERALD_SMTP_SENDERS_FILE;
+  if (file && host)
+    throw new ConfigurationError('HERALD_SMTP_SENDERS_FILE', 'is set together with HERALD_SMTP_HOST; use one of them');
+  if (file) return readSenders(file);
   if (!host) return null;
   const address = environment.HERALD_SMTP_FROM;
   if (!address)
@@ -121,6 +126,21 @@ function readSmtp(environment: Environment): SmtpOptions | null {
     ...(maxConnections !== null && { maxConnections }),
     ...(messagesPerSecond !== null && { messagesPerSecond }),
   };
+}
+
+/** Several senders: a JSON file that holds `[{ "name": ..., "host": ..., "from": ... }, ...]`, the options of `smtp`. */
+function readSenders(file: string): SmtpSendersOptions {
+  const variable = 'HERALD_SMTP_SENDERS_FILE';
+  const wrong = (why: string) => new ConfigurationError(variable, `${file} ${why}`);
+  let senders: SmtpSendersOptions['senders'];
+  try {
+    senders = JSON.parse(readFileSync(file, 'utf8'));
+  } catch (error) {
+    throw wrong(error instanceof SyntaxError ? 'holds no JSON' : 'cannot be read');
+  }
+  if (!Array.isArray(senders)) throw wrong('holds no list of senders; it begins with [');
+  parseSenders({ senders });
+  return { senders };
 }
 
 /** By access token where there is a token endpoint. Files are named rather than read: they are read again when they change. */

@@ -35,7 +35,7 @@ export type {
   DispatchResult,
   Reply,
 } from './dispatch/dispatcher.ts';
-export { type SmtpOptions, smtp } from './dispatch/smtp/smtp.ts';
+export { type SmtpOptions, type SmtpSender, type SmtpSendersOptions, smtp } from './dispatch/smtp/smtp.ts';
 export type { WebhookOptions } from './dispatch/webhook/options.ts';
 export { webhook } from './dispatch/webhook/webhook.ts';
 export type { CancelAnswer, CancelBy } from './enqueue/cancel.ts';

@@ -2,8 +2,9 @@ import { resolveTxt } from 'node:dns/promises';
 import type { Command } from 'commander';
 import type { Pool } from 'pg';
 import { type Config, readConfig } from '../config.ts';
-import type { SmtpOptions } from '../dispatch/smtp/options.ts';
+import type { SmtpSettings } from '../dispatch/smtp/options.ts';
 import { domainRecords, probeSmtp } from '../dispatch/smtp/probe.ts';
+import { parseSenders } from '../dispatch/smtp/senders.ts';
 import { listEndpoints, openEndpoint } from '../dispatch/webhook/endpoints/registry.ts';
 import { ConfigurationError } from '../errors.ts';
 import { examineDatabase, type Finding, ok, problem, warning } from '../operate/doctor.ts';
@@ -37,9 +38,13 @@ function printFinding({ check, level, text, remedy }: Finding): void {
   if (remedy !== null) printWrapped(`  ${' '.repeat(11)} ${color('dim', '→')} ${remedy}`, 16);
 }
 
-async function examineSmtp(options: SmtpOptions | null): Promise<Finding[]> {
+async function examineSmtp(options: Config['smtp']): Promise<Finding[]> {
   if (options === null)
     return [warning('smtp', 'HERALD_SMTP_HOST is not set here', 'set it where mails shall be sent from')];
+  return (await Promise.all(parseSenders(options).map(({ settings }) => examineSender(settings)))).flat();
+}
+
+async function examineSender(options: SmtpSettings): Promise<Finding[]> {
   const found = await examineRelay(options);
   const remedies = {
     SPF: 'publish a TXT record "v=spf1 ..." that names the relay',
@@ -61,8 +66,8 @@ async function examineSmtp(options: SmtpOptions | null): Promise<Finding[]> {
   ];
 }
 
-async function examineRelay(options: SmtpOptions): Promise<Finding> {
-  const place = `${options.host}:${options.port ?? 587}`;
+async function examineRelay(options: SmtpSettings): Promise<Finding> {
+  const place = `${options.host}:${options.port}`;
   try {
     const fault = await probeSmtp(options);
     if (fault === null) return ok('smtp', `${place} takes our connection${options.auth ? ' and login' : ''}`);

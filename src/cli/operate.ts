@@ -3,6 +3,7 @@ import { readOperator } from '../config.ts';
 import { preferencesOf, setPreference } from '../enqueue/preferences.ts';
 import { pause, pauses, resume } from '../operate/pause.ts';
 import { purge } from '../operate/purge.ts';
+import type { SenderState } from '../operate/senders.ts';
 import { readStatus } from '../operate/status.ts';
 import { listSuppressions, suppress, unsuppress } from '../operate/suppressions.ts';
 import { audit } from './audit.ts';
@@ -47,8 +48,16 @@ export function statusCommand(): Command {
               `${state.method === '*' ? 'everything' : state.method} is paused since ${timeText(state.since)} UTC by ${state.by ?? '?'}: ${[state.kind === 'fault' ? 'the method is at fault' : '', state.reason, state.detail].filter(Boolean).join(', ')}${state.probeAt ? `; next probe ${timeText(state.probeAt)}` : ''}`,
             ),
           );
+        for (const sender of status.senders) printWrapped(color('yellow', senderText(sender)));
       }),
   );
+}
+
+function senderText({ method, name, restsSince, reason, detail, probeAt, maxConnections }: SenderState): string {
+  const rests = restsSince === null ? [] : [`rests since ${timeText(restsSince)} UTC: ${reason}, ${detail}`];
+  const probe = restsSince !== null && probeAt !== null ? [`next probe from ${timeText(probeAt)} on`] : [];
+  const fewer = maxConnections === null ? [] : [`its server allows ${maxConnections} connections for each worker`];
+  return `${method} sender ${name}: ${[...rests, ...probe, ...fewer].join('; ')}`;
 }
 
 export function pauseCommand(): Command {

@@ -131,6 +131,15 @@ async function examineFlow(pool: Pool): Promise<Finding[]> {
           : `"pg-herald resume${state.method === '*' ? '' : ` ${state.method}`}"`,
       ),
     ),
+    ...status.senders
+      .filter(({ restsSince }) => restsSince !== null)
+      .map(({ method, name, reason, detail }) =>
+        warning(
+          'sender',
+          `${method} sender ${name} rests (${reason}, ${detail})`,
+          'mend the cause; it is probed and resumes by itself',
+        ),
+      ),
     ...status.methods
       .filter((method) => method.oldestDueSeconds > lateSeconds)
       .map((method) =>

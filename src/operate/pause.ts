@@ -32,12 +32,15 @@ export async function pause(pool: Pool, options: { method: string; by: string; w
   return result.rowCount === 1;
 }
 
-/** Ends a pause of either kind. `*` ends the pause of everything and those of every method. Answers with the methods resumed. */
+/** Ends a pause of either kind, and the rest of senders. `*` ends the pause of everything and those of every method. Answers with the methods resumed. */
 export async function resume(pool: Pool, method: string): Promise<string[]> {
   const result = await pool.query<{ name: string }>(
     `WITH resumed AS (
        UPDATE herald.method SET paused_at = NULL, paused_by = NULL, pause_kind = NULL, pause_reason = NULL, pause_detail = NULL, probe_at = NULL, probe_failures = 0
        WHERE paused_at IS NOT NULL AND (name = $1 OR $1 = '*') RETURNING name
+     ), rested AS (
+       UPDATE herald.sender SET paused_at = NULL, pause_reason = NULL, pause_detail = NULL, probe_at = NULL, probe_failures = 0, updated_at = now()
+       WHERE paused_at IS NOT NULL AND (method = $1 OR $1 = '*')
      ) SELECT name, pg_notify('herald', name) FROM resumed`,
     [method],
   );

@@ -2,6 +2,7 @@
 import type { Pool } from 'pg';
 import type { PauseState } from './pause.ts';
 import { pauses } from './pause.ts';
+import { readSenders, type SenderState } from './senders.ts';
 
 export interface MethodStatus {
   readonly method: string;
@@ -18,6 +19,8 @@ export interface MethodStatus {
 export interface Status {
   readonly methods: readonly MethodStatus[];
   readonly pauses: readonly PauseState[];
+  /** Those that rest, or have fewer connections than configured. */
+  readonly senders: readonly SenderState[];
   /** Workers that hold a connection to this database. */
   readonly workers: number;
 }
@@ -39,5 +42,10 @@ export async function readStatus(pool: Pool): Promise<Status> {
   const workers = await pool.query<{ n: number }>(
     `SELECT count(DISTINCT application_name)::int AS n FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'pg-herald worker %'`,
   );
-  return { methods: methods.rows, pauses: await pauses(pool), workers: workers.rows[0]?.n ?? 0 };
+  return {
+    methods: methods.rows,
+    pauses: await pauses(pool),
+    senders: await readSenders(pool),
+    workers: workers.rows[0]?.n ?? 0,
+  };
 }

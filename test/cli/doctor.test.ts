@@ -1,4 +1,7 @@
 /** The doctor finds what is wrong, names the remedy, and shows no secret. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { domainRecords } from '../../src/dispatch/smtp/probe.ts';
 import { examineDatabase } from '../../src/operate/doctor.ts';
@@ -59,6 +62,34 @@ describe('the relay', () => {
     expect(out).not.toContain('hunter2');
   });
 
+  test('of each of several senders is looked at, from a file', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'herald-doctor-'));
+    const file = join(folder, 'senders.json');
+    const sender = (name: string, port: number) => ({
+      name,
+      host: '127.0.0.1',
+      port,
+      tls: 'none',
+      from: { address: 'noreply@acme.invalid' },
+    });
+    const env = { HERALD_SMTP_HOST: '', HERALD_SMTP_SENDERS_FILE: file };
+    writeFileSync(file, JSON.stringify([sender('main', relay.port), sender('backup', 1)]));
+    const { code, findings } = await doctor(env);
+    writeFileSync(file, JSON.stringify([sender('main', relay.port), sender('main', 1)]));
+    const twice = await doctor(env);
+    writeFileSync(file, '{');
+    const broken = await doctor(env);
+    rmSync(folder, { recursive: true });
+    expect(code).toBe(1);
+    expect(findings.filter((finding) => 'check' in finding && finding.check === 'smtp')).toMatchObject([
+      { level: 'ok' },
+      { level: 'problem', text: expect.stringContaining('unreachable') },
+    ]);
+    expect([twice.code, broken.code]).toEqual([2, 2]);
+    expect(twice.out).toMatch(/smtp\.senders\.1\.name: is the name of an earlier one/);
+    expect(broken.out).toMatch(/HERALD_SMTP_SENDERS_FILE: .* holds no JSON/);
+  });
+
   test('that is not there is a problem', async () => {
     const { code, findings } = await doctor({ HERALD_SMTP_PORT: '1' });
     expect(code).toBe(1);
@@ -92,7 +123,22 @@ describe('the database', () => {
     await database.pool.query(
       `INSERT INTO herald.endpoint (name, url_host, groups, sealed, disabled_at, disabled_reason) VALUES ('x', 'example.com', '{}', 'x', now(), 'gone')`,
     );
+    await database.pool.query(
+      `INSERT INTO herald.sender (method, name, paused_at, pause_reason, pause_detail, probe_at, max_connections) VALUES ('smtp', 'main', now(), 'tls', 'no TLS', now(), 2)`,
+    );
     const findings = await examineDatabase(database.pool);
+    expect(findings).toContainEqual(
+      expect.objectContaining({ check: 'sender', text: 'smtp sender main rests (tls, no TLS)' }),
+    );
+    const status = await runCli(['status'], { DATABASE_URL: database.url });
+    expect(status.out.replace(/\s+/g, ' ')).toMatch(
+      /smtp sender main: rests since [^ ]+ [^ ]+ UTC: tls, no TLS; next probe from .* on; its server allows 2 connections for each worker/,
+    );
+    await runCli(['resume', 'smtp'], { DATABASE_URL: database.url });
+    expect((await database.pool.query('SELECT paused_at FROM herald.sender')).rows).toEqual([{ paused_at: null }]);
+    await database.pool.query(
+      `UPDATE herald.method SET paused_at = now(), pause_kind = 'operator' WHERE name = 'smtp'`,
+    );
     expect(findings).toContainEqual(
       expect.objectContaining({ check: 'backlog', level: 'problem', text: expect.stringContaining('60 min') }),
     );

@@ -1,13 +1,12 @@
 /** Whether a relay would take our mails, found out without sending one; and what its domain says about us. */
 import type { DispatchResult } from '../dispatcher.ts';
 import { classifySmtpFailure } from './classify.ts';
-import { parseSmtpOptions, type SmtpOptions } from './options.ts';
+import type { SmtpOptions, SmtpSettings } from './options.ts';
 import { createTokenSource } from './login.ts';
 import { createRelay, failureOf } from './transport.ts';
 
 /** Connects, negotiates TLS and logs in. Null: it works. @throws {ConfigurationError} for files that cannot be used. */
-export async function probeSmtp(options: SmtpOptions): Promise<Exclude<DispatchResult, { outcome: 'sent' }> | null> {
-  const settings = parseSmtpOptions(options);
+export async function probeSmtp(settings: SmtpSettings): Promise<Exclude<DispatchResult, { outcome: 'sent' }> | null> {
   const relay = createRelay(settings, settings.auth?.oauth2 ? createTokenSource(settings.auth.oauth2) : null);
   try {
     await relay.connect().transport.verify();
@@ -30,7 +29,10 @@ export interface DomainRecord {
 }
 
 /** The TXT records that receivers judge our mails by: RFC 7208, RFC 7489, RFC 6376. */
-export function domainRecords(options: SmtpOptions, resolveTxt: ResolveTxt): Promise<DomainRecord[]> {
+export function domainRecords(
+  options: Pick<SmtpOptions, 'from' | 'envelopeFrom' | 'dkim'>,
+  resolveTxt: ResolveTxt,
+): Promise<DomainRecord[]> {
   const domain = options.from.address.split('@').at(-1) ?? '';
   const bounces = options.envelopeFrom?.split('@').at(-1) ?? domain;
   const wanted = [

@@ -1,41 +1,74 @@
-/** The `smtp` method: hands mails to a relay over pooled connections. */
+/** The `smtp` method: hands mails to one or several relays over pooled connections. */
 import { parseAddress } from '../../address.ts';
-import type { Dispatcher } from '../dispatcher.ts';
-import { domainOf, parseSmtpOptions, type SmtpOptions } from './options.ts';
+import type { Dispatcher, DispatcherServices } from '../dispatcher.ts';
+import { type FailoverServices, sendBySome } from './failover.ts';
+import { createLearned } from './learned.ts';
+import type { SmtpOptions } from './options.ts';
+import { createRefusals } from './refusals.ts';
+import { createRests } from './rests.ts';
 import { createSender } from './sender.ts';
+import { parseSenders, type SmtpSendersOptions } from './senders.ts';
 
 export type { SmtpOptions } from './options.ts';
+export type { SmtpSender, SmtpSendersOptions } from './senders.ts';
 
 /** 30 s to 6 h, for three days: a greylist lets the third try pass. */
 const retryDelaysSeconds = [30, 120, 360, 900, 1800, 3600, 7200, 14_400, ...Array.from({ length: 10 }, () => 21_600)];
 
 /**
- * Sends mail through one relay. Throws ConfigurationError for wrong options, at `start` for files that cannot be read.
- * `sent` means that the relay took the message over.
+ * Sends mail through one relay, or through several senders of which the next takes over when one is at fault. Throws
+ * ConfigurationError for wrong options, at `start` for files that cannot be read. `sent` means that the relay took the message over.
  */
-export function smtp(options: SmtpOptions): Dispatcher {
-  const settings = parseSmtpOptions(options);
-  const sender = createSender('default', settings, () => undefined);
+export function smtp(options: SmtpOptions | SmtpSendersOptions): Dispatcher {
+  const learned = createLearned();
+  const senders = parseSenders(options).map(({ name, tenants, settings }) => {
+    const sender = createSender(name, settings, (allowed) =>
+      learned.remember(name, allowed < settings.maxConnections ? allowed : null),
+    );
+    return { ...sender, tenants };
+  });
+  const all = senders.map(({ settings }) => settings);
+  let services: FailoverServices | null = null;
+
+  const servicesOf = (given: DispatcherServices): FailoverServices => ({
+    method: given.method,
+    logger: given.logger,
+    senders,
+    rests: createRests(given),
+    refusals: createRefusals(
+      given,
+      senders.map(({ name }) => name),
+    ),
+  });
+
   return {
-    // Twice the connections: the next message waits at the pool instead of in the database.
-    concurrency: settings.maxConnections * 2,
-    timeoutSeconds: Math.min(settings.sendTimeoutSeconds + settings.replyTimeoutSeconds + 20, 900),
+    // Twice the connections: the next message waits here instead of in the database.
+    concurrency: all.reduce((sum, { maxConnections }) => sum + maxConnections * 2, 0),
+    timeoutSeconds: Math.min(
+      Math.max(...all.map(({ sendTimeoutSeconds, replyTimeoutSeconds }) => sendTimeoutSeconds + replyTimeoutSeconds)) +
+        20,
+      900,
+    ),
     retryDelaysSeconds,
     takesAttachments: true,
-    async start() {
-      sender.start();
+    async start(given) {
+      services = servicesOf(given);
+      for (const sender of senders) sender.start();
+      await Promise.all([services.refusals.start(), learned.start(given, senders)]);
     },
     async dispatch(delivery, context) {
+      if (services === null) throw new Error('the dispatcher was not started');
       const { email } = delivery.recipient;
       if (email === undefined)
         return { outcome: 'failed', reason: 'no_address', detail: 'the recipient has no e-mail address' };
       const parsed = parseAddress(email);
       if ('problem' in parsed)
         return { outcome: 'failed', reason: 'invalid_address', detail: `the address ${parsed.problem}` };
-      return sender.send(delivery, parsed.address, { context, idDomain: domainOf(settings.from.address) });
+      return sendBySome(delivery, parsed.address, context, services);
     },
     async close() {
-      sender.close();
+      for (const sender of senders) sender.close();
+      await Promise.all([services?.refusals.close(), learned.close()]);
     },
   };
 }

@@ -26,8 +26,9 @@ function file(name: string, text: string): string {
   return path;
 }
 
-function senderTo(port: number, options: Partial<SmtpOptions>) {
+async function senderTo(port: number, options: Partial<SmtpOptions>) {
   const dispatcher = smtp({ host: '127.0.0.1', port, tls: 'none', from, ...options });
+  await dispatcher.start?.({ method: 'smtp', pool: null as never, logger: context().logger });
   closing.push(() => dispatcher.close?.());
   return (messageId = delivery().messageId) => dispatcher.dispatch(delivery({ method: 'smtp', messageId }), context());
 }
@@ -66,7 +67,7 @@ describe('XOAUTH2', () => {
       clientSecretFile: file('secret', 'hush\n'),
       scope: 'https://outlook.office365.com/.default',
     };
-    const send = senderTo(relay.port, { auth: { user: 'mailer@acme.example', oauth2 }, maxConnections: 3 });
+    const send = await senderTo(relay.port, { auth: { user: 'mailer@acme.example', oauth2 }, maxConnections: 3 });
     const results = await Promise.all([send(), send(), send()]);
     expect(results.map(({ outcome }) => outcome)).toEqual(['sent', 'sent', 'sent']);
     expect(relay.received()[0]?.user).toBe('mailer@acme.example');
@@ -90,7 +91,7 @@ describe('XOAUTH2', () => {
     });
     const oauth2 = { tokenUrl: tokens.url, clientId: 'herald', refreshTokenFile: file('refresh', 'first') };
     const options = { auth: { user: 'u', oauth2 }, maxConnections: 1 };
-    const send = senderTo(relay.port, options);
+    const send = await senderTo(relay.port, options);
     expect(await send()).toMatchObject({ outcome: 'sent' });
     // The next connection comes after the token's end, and asks for another.
     await relay.close();
@@ -114,7 +115,7 @@ describe('XOAUTH2', () => {
       onLogin: (secret) => void shown.push(secret),
     });
     const oauth2 = { tokenUrl: tokens.url, clientId: 'herald', clientSecret: 'hush' };
-    const send = senderTo(relay.port, { auth: { user: 'u', oauth2 } });
+    const send = await senderTo(relay.port, { auth: { user: 'u', oauth2 } });
     expect(await send()).toMatchObject({ outcome: 'sent' });
     expect(shown).toEqual(['token-1', 'token-2']);
   });
@@ -130,7 +131,7 @@ describe('XOAUTH2', () => {
     ]);
     closing.push(() => relay.close());
     const oauth2 = { tokenUrl: tokens.url, clientId: 'herald', clientSecret: 'hush' };
-    const send = senderTo(relay.port, { auth: { user: 'u', oauth2 } });
+    const send = await senderTo(relay.port, { auth: { user: 'u', oauth2 } });
     const result = await send();
     expect(result).toMatchObject({
       outcome: 'retry',
@@ -161,7 +162,7 @@ describe('XOAUTH2', () => {
     const tokens = await endpoint(answer);
     const relay = await relayWith({ auth: { user: 'u', password: 'x', methods: ['XOAUTH2'] } });
     const oauth2 = { tokenUrl: tokens.url, clientId: 'herald', refreshToken: 'sesame' };
-    const send = senderTo(relay.port, { auth: { user: 'u', oauth2 } });
+    const send = await senderTo(relay.port, { auth: { user: 'u', oauth2 } });
     const result = await send();
     expect(result).toMatchObject({ outcome: 'retry', fault: 'method', reason: 'authentication' });
     expect(result.detail).toMatch(detail);
@@ -173,7 +174,7 @@ describe('XOAUTH2', () => {
     const port = await closedPort();
     const relay = await relayWith({ auth: { user: 'u', password: 'x', methods: ['XOAUTH2'] } });
     const oauth2 = { tokenUrl: `http://127.0.0.1:${port}/token`, clientId: 'herald', clientSecret: 'hush' };
-    const send = senderTo(relay.port, { auth: { user: 'u', oauth2 } });
+    const send = await senderTo(relay.port, { auth: { user: 'u', oauth2 } });
     const unreachable = { fault: 'method', detail: 'OAuth2 token: the token endpoint could not be reached' };
     expect(await send()).toMatchObject(unreachable);
     const late = await startReceiver(json(token));
@@ -207,7 +208,7 @@ describe('a password file', () => {
   test('that was mended a moment ago is read again when the login is refused', async () => {
     const relay = await relayWith({ auth: { user: 'u', password: 'right' } });
     const passwordFile = file('password', 'wrong');
-    const send = senderTo(relay.port, { auth: { user: 'u', passwordFile } });
+    const send = await senderTo(relay.port, { auth: { user: 'u', passwordFile } });
     expect(await send()).toMatchObject({ outcome: 'retry', fault: 'method', reason: 'authentication' });
     // Within the second in which nobody looks at the file without a reason.
     writeFileSync(passwordFile, 'right\n');
@@ -217,7 +218,7 @@ describe('a password file', () => {
   test('with a wrong password costs one login per connection, not one per message', async () => {
     let logins = 0;
     const relay = await relayWith({ auth: { user: 'u', password: 'right' }, onLogin: () => void logins++ });
-    const send = senderTo(relay.port, {
+    const send = await senderTo(relay.port, {
       auth: { user: 'u', passwordFile: file('password', 'wrong') },
       maxConnections: 2,
     });

@@ -129,6 +129,7 @@ describe('a local part beyond ASCII', () => {
   test('is refused elsewhere, before a byte of it has left', async () => {
     const relay = await startSmtpScript(() => conversation());
     const dispatcher = smtp({ host: '127.0.0.1', port: relay.port, tls: 'none', from });
+    await dispatcher.start?.({ method: 'smtp', pool: null as never, logger: context().logger });
     closing.push(
       () => relay.close(),
       () => dispatcher.close?.(),

@@ -39,6 +39,8 @@ async function setUp(server: SmtpServerOptions = {}, options: Partial<SmtpOption
   const relay = await relayWith(server);
   const dispatcher = smtp({ host: '127.0.0.1', port: relay.port, tls: 'none', from, ...options });
   closing.push(() => dispatcher.close?.());
+  // Some tests are about what it refuses to start with.
+  await dispatcher.start?.({ method: 'smtp', pool: null as never, logger: context().logger }).catch(() => undefined);
   return { relay, dispatcher, send: () => dispatcher.dispatch(delivery({ method: 'smtp' }), context()) };
 }
 
