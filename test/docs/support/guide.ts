@@ -1,0 +1,185 @@
+/** Does what a page tells its reader to do, block by block, in an empty project. */
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { appendFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { until } from '../../support/wait.ts';
+import { type Block, blocksOf } from './blocks.ts';
+import { compiler, createProject } from './package.ts';
+
+export interface GuideOptions {
+  /** Only the blocks under this heading; the whole page by default. */
+  readonly section?: string;
+  /** Texts of the page and what stands for them here, for example the URL of the reader's database. */
+  readonly replace?: Readonly<Record<string, string>>;
+  readonly env?: Readonly<Record<string, string>>;
+  /** Called with the folder before the first block: what the page takes for granted. */
+  readonly prepare?: (folder: string) => void;
+}
+
+export interface Guide {
+  readonly folder: string;
+  /** Everything that was printed, in order. */
+  readonly transcript: string;
+  /** Ends what was started and removes the folder. */
+  readonly close: () => Promise<void>;
+}
+
+/** Throws with the page, the line and what was printed at the first block that does not do what the page says. */
+export async function followGuide(page: string, options: GuideOptions = {}): Promise<Guide> {
+  const text = readFileSync(fileURLToPath(new URL(`../../../${page}`, import.meta.url)), 'utf8');
+  const blocks = blocksOf(text).filter(
+    ({ sections }) => options.section === undefined || sections.includes(options.section),
+  );
+  const folder = mkdtempSync(join(tmpdir(), 'pg-herald-guide-'));
+  const reader = createReader(folder, options);
+  try {
+    createProject(folder);
+    options.prepare?.(folder);
+    for (const block of blocks)
+      await reader.follow(block).catch((error: unknown) => {
+        throw new Error(`${page}:${block.line}: ${error instanceof Error ? error.message : String(error)}`);
+      });
+    if (blocks.length === 0)
+      throw new Error(`${page} has no block${options.section ? ` under "${options.section}"` : ''}`);
+    await reader.compile();
+  } catch (error) {
+    await reader.close();
+    throw error;
+  }
+  return { folder, transcript: reader.transcript(), close: reader.close };
+}
+
+interface Output {
+  readonly code: number;
+  readonly text: string;
+}
+
+const followed = new Set(['sh', 'ts', 'sql', 'md', 'text', 'json']);
+
+function createReader(folder: string, { replace = {}, env = {} }: GuideOptions) {
+  const state = join(folder, '.state');
+  const environment = {
+    HOME: folder,
+    LANG: 'C.UTF-8',
+    NO_COLOR: '1',
+    PATH: [folder, dirname(process.execPath), process.env['PATH'] ?? ''].join(delimiter),
+    ...env,
+  };
+  const running: ChildProcess[] = [];
+  const scripts: string[] = [];
+  let transcript = '';
+  let last = '';
+  writeFileSync(state, '');
+
+  const adapted = (text: string) => Object.entries(replace).reduce((sum, [from, to]) => sum.replaceAll(from, to), text);
+
+  async function follow(block: Block): Promise<void> {
+    const { language, marks } = block;
+    const text = adapted(block.text);
+    if (marks.has('skip')) return;
+    if (!followed.has(language)) throw new Error(`a block in "${language}" can only be skipped`);
+    const file = marks.get('file') ?? marks.get('append');
+    if (marks.has('output')) return compare(text, last);
+    if (file !== undefined) {
+      mkdirSync(dirname(join(folder, file)), { recursive: true });
+      if (marks.has('append')) appendFileSync(join(folder, file), text);
+      else writeFileSync(join(folder, file), text);
+      if (language === 'ts') scripts.push(file);
+      if (marks.has('run')) await run(`node ${file}`);
+    } else if (language === 'sh') {
+      if (marks.has('background')) await start(text, marks.get('until'));
+      else await run(text);
+    } else throw new Error(`a block in "${language}" needs file=, output or skip=`);
+  }
+
+  /** Variables and folder go over to the next block, as in one terminal. */
+  async function run(commands: string): Promise<void> {
+    const { code, text } = await bash(
+      `set -e -o pipefail; . "$0"; trap 'export -p >"$0"; echo "cd \\"$PWD\\"" >>"$0"' EXIT\n${commands}`,
+    );
+    last = text;
+    transcript += `$ ${commands}${text}`;
+    if (code !== 0) throw new Error(`exit code ${code}\n${text}`);
+  }
+
+  function bash(script: string): Promise<Output> {
+    return new Promise((resolve) => {
+      const child = execFile(
+        'bash',
+        ['-c', `exec 2>&1; ${script}`, state],
+        { cwd: folder, env: environment, timeout: 60_000 },
+        (error, out) => resolve({ code: error === null ? 0 : Number(error.code ?? 1), text: out }),
+      );
+      child.stdin?.end();
+    });
+  }
+
+  async function start(commands: string, line: string | undefined): Promise<void> {
+    // A group of its own, so that everything it starts ends with it.
+    const child = spawn('bash', ['-c', `exec 2>&1; . "$0"; ${commands}`, state], {
+      cwd: folder,
+      env: environment,
+      detached: true,
+    });
+    running.push(child);
+    let text = '';
+    child.stdout.setEncoding('utf8').on('data', (more: string) => {
+      text += more;
+      last = text;
+    });
+    await until(() => text.includes(line ?? '') || child.exitCode !== null, {
+      timeoutMs: 60_000,
+      what: `a line with "${line}"; so far:\n${text}`,
+    });
+    transcript += `$ ${commands}${text}`;
+    if (child.exitCode !== null) throw new Error(`ended with ${child.exitCode}\n${text}`);
+  }
+
+  async function compile(): Promise<void> {
+    if (scripts.length === 0) return;
+    const compilerOptions = {
+      module: 'nodenext',
+      target: 'es2023',
+      strict: true,
+      noEmit: true,
+      skipLibCheck: true,
+      allowImportingTsExtensions: true,
+      types: ['node'],
+    };
+    writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: [...new Set(scripts)] }));
+    const { code, text } = await bash(`'${process.execPath}' '${compiler}' -p .`);
+    if (code !== 0) throw new Error(`the TypeScript of the page does not compile:\n${text}`);
+  }
+
+  async function close(): Promise<void> {
+    for (const child of running) {
+      if (child.exitCode !== null || child.pid === undefined) continue;
+      const exited = new Promise((resolve) => child.once('exit', resolve));
+      process.kill(-child.pid, 'SIGINT');
+      await exited;
+    }
+    rmSync(folder, { recursive: true, force: true });
+  }
+
+  return { follow, compile, close, transcript: () => transcript };
+}
+
+/** Every line of the page is in what was printed, in this order. */
+export function compare(expected: string, printed: string): void {
+  const lines = printed.split('\n').map((line) => line.trimEnd());
+  let from = 0;
+  for (const line of expected.trim().split('\n')) {
+    const pattern = new RegExp(
+      `^${line
+        .trim()
+        .split('…')
+        .map((part) => part.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&'))
+        .join('.*')}$`,
+    );
+    const at = lines.findIndex((each, index) => index >= from && pattern.test(each.trim()));
+    if (at < 0) throw new Error(`the page shows "${line}", but this was printed:\n${printed}`);
+    from = at + 1;
+  }
+}

@@ -1,0 +1,93 @@
+/** The package as users get it, made once for each state of the source: compiled, with the files that would be packed. */
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('../../..', import.meta.url));
+export const compiler = join(root, 'node_modules/typescript/bin/tsc');
+
+interface Manifest {
+  readonly files: readonly string[];
+}
+
+/** Makes a project that has the package and everything that it could install, and the commands of both. */
+export function createProject(folder: string): void {
+  const modules = join(folder, 'node_modules');
+  mkdirSync(join(modules, '.bin'), { recursive: true });
+  for (const name of readdirSync(join(root, 'node_modules')))
+    if (!name.startsWith('.')) symlinkSync(join(root, 'node_modules', name), join(modules, name));
+  for (const name of ['drizzle-kit', 'tsc'])
+    symlinkSync(join(root, 'node_modules/.bin', name), join(modules, '.bin', name));
+  // A copy: with a link, its imports would be looked up in our own folder.
+  cpSync(builtPackage(), join(modules, 'pg-herald'), { recursive: true });
+  symlinkSync('../pg-herald/dist/cli/main.js', join(modules, '.bin/pg-herald'));
+  writeFileSync(join(folder, 'package.json'), JSON.stringify({ name: 'application', private: true, type: 'module' }));
+  writeFileSync(join(folder, 'npm'), standIn, { mode: 0o755 });
+}
+
+/** In place of npm's download: checks that what is asked for is there. `npm exec`, which is npx, needs no download. */
+const standIn = `#!/bin/sh
+[ "$1" = install ] || { echo "npm $1 is not known to the test" >&2; exit 1; }
+shift
+for name in "$@"; do
+  case "$name" in -*) continue ;; esac
+  [ -e "node_modules/$name/package.json" ] || { echo "$name is not installed for the test" >&2; exit 1; }
+done
+`;
+
+function builtPackage(): string {
+  const cache = join(root, 'node_modules/.cache/pg-herald');
+  const built = join(cache, `package-${fingerprint()}`);
+  if (existsSync(built)) return built;
+  mkdirSync(cache, { recursive: true });
+  const draft = mkdtempSync(join(cache, 'draft-'));
+  const { files } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Manifest;
+  execFileSync(process.execPath, [compiler, '-p', 'tsconfig.build.json', '--outDir', join(draft, 'dist')], {
+    cwd: root,
+    stdio: 'pipe',
+  });
+  chmodSync(join(draft, 'dist/cli/main.js'), 0o755);
+  for (const file of ['package.json', ...files.filter((name) => name !== 'dist')]) {
+    mkdirSync(dirname(join(draft, file)), { recursive: true });
+    cpSync(join(root, file), join(draft, file), { recursive: true });
+  }
+  for (const old of readdirSync(cache)) if (old.startsWith('package-')) rmSync(join(cache, old), { recursive: true });
+  try {
+    renameSync(draft, built);
+  } catch (error) {
+    // Another test file was quicker.
+    rmSync(draft, { recursive: true });
+    if (!existsSync(built)) throw error;
+  }
+  return built;
+}
+
+function fingerprint(): string {
+  const hash = createHash('sha256');
+  for (const part of ['package.json', 'src', 'drizzle', 'templates', 'docs', 'CHANGELOG.md'])
+    for (const file of filesBelow(join(root, part))) hash.update(file).update(readFileSync(file));
+  return hash.digest('hex').slice(0, 16);
+}
+
+function filesBelow(path: string): string[] {
+  if (path.endsWith('.md') || path.endsWith('.json')) return [path];
+  const entries = readdirSync(path, { recursive: true, withFileTypes: true });
+  return entries
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
+    .toSorted();
+}
