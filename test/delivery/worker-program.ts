@@ -1,20 +1,28 @@
 /** A worker in a process of its own, for tests that kill it. Options come as JSON in HERALD_TEST_WORKER. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { createLogger } from '../../src/cli/logger.ts';
 import { createWorker } from '../../src/delivery/worker.ts';
 import type { Dispatcher } from '../../src/dispatch/dispatcher.ts';
 import { smtp } from '../../src/dispatch/smtp/smtp.ts';
 import { webhook } from '../../src/dispatch/webhook/webhook.ts';
+import { reportVitals } from '../support/vitals.ts';
 
 interface ProgramOptions {
   readonly url: string;
   readonly smtpPort?: number;
   readonly webhookUrl?: string;
   readonly concurrency?: number;
-  /** Retries webhooks within a second, too. */
+  /** Retries within a second, and waits five seconds for receivers that hang. */
   readonly impatient?: boolean;
   /** A dispatcher for smtp that the label `who` tells how to end this process. */
   readonly poisonable?: boolean;
   readonly watchdogSeconds?: number;
+  /** Name in attempts. */
+  readonly name?: string;
+  /** Writes its warnings and errors to standard error. */
+  readonly logs?: boolean;
+  /** Writes what it holds to standard output, every so many seconds. */
+  readonly vitalsSeconds?: number;
 }
 
 const hoard: string[][] = [];
@@ -34,13 +42,16 @@ const poisonable: Dispatcher = {
 };
 
 const options = JSON.parse(process.env.HERALD_TEST_WORKER ?? '{}') as ProgramOptions;
-const { smtpPort, webhookUrl, concurrency = 20 } = options;
+const { smtpPort, webhookUrl, concurrency = 20, impatient = false } = options;
 
 const worker = createWorker({
   connectionString: options.url,
   brand: { appName: 'Acme', baseUrl: 'https://acme.example' },
-  superviseSeconds: options.impatient ? 5 : 1,
+  // Impatient ones are judged by the bounds of the defaults.
+  ...(!impatient && { superviseSeconds: 1 }),
   ...(options.watchdogSeconds !== undefined && { watchdogSeconds: options.watchdogSeconds }),
+  ...(options.name !== undefined && { name: options.name }),
+  ...(options.logs && { logger: createLogger('warn') }),
   dispatchers: {
     ...(options.poisonable && { smtp: poisonable }),
     ...(smtpPort !== undefined && {
@@ -51,18 +62,23 @@ const worker = createWorker({
           tls: 'none',
           from: { name: 'Acme', address: 'noreply@acme.example' },
           maxConnections: concurrency,
+          ...(impatient && { replyTimeoutSeconds: 5 }),
         }),
-        retryDelaysSeconds: Array.from({ length: options.impatient ? 20 : 3 }, () => 0.2),
+        retryDelaysSeconds: Array.from({ length: impatient ? 20 : 3 }, () => 0.2),
       },
     }),
     ...(webhookUrl !== undefined && {
       webhook: {
         ...webhook({
-          endpoint: { url: webhookUrl, secret: `whsec_${Buffer.alloc(32, 7).toString('base64')}` },
+          endpoint: {
+            url: webhookUrl,
+            secret: `whsec_${Buffer.alloc(32, 7).toString('base64')}`,
+            ...(impatient && { timeoutSeconds: 5 }),
+          },
           egress: { allowCidrs: ['127.0.0.0/8'] },
           concurrency,
         }),
-        ...(options.impatient && { retryDelaysSeconds: Array.from({ length: 20 }, () => 0.5) }),
+        ...(impatient && { retryDelaysSeconds: Array.from({ length: 20 }, () => 0.5) }),
       },
     }),
   },
@@ -70,4 +86,5 @@ const worker = createWorker({
 
 process.once('SIGTERM', () => void worker.stop());
 await worker.start();
+if (options.vitalsSeconds !== undefined) reportVitals(options.vitalsSeconds);
 process.stdout.write('ready\n');

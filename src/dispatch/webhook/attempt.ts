@@ -23,7 +23,7 @@ export async function attempt({ endpoint, egress, userAgent, delivery, context }
   const now = new Date();
   const request = format.build(delivery, endpoint, now);
   if (request.body.length > format.maxBodyBytes) return tooLarge(request.body.length, format.maxBodyBytes);
-  const result = await callOnce(egress, {
+  const { result, resent } = await callOnce(egress, {
     url: request.url,
     method: endpoint.httpMethod,
     headers: {
@@ -38,18 +38,25 @@ export async function attempt({ endpoint, egress, userAgent, delivery, context }
     timeoutSeconds: endpoint.timeoutSeconds,
     signal: context.signal,
   });
-  return verdictOf(result, { endpoint, delivery, now });
+  const verdict = verdictOf(result, { endpoint, delivery, now });
+  return resent ? { ...verdict, result: withResent(verdict.result) } : verdict;
 }
 
 /** One call; a second at once when the first ran into a connection that the receiver had closed since its last use. */
-async function callOnce(egress: Egress, request: EgressRequest): Promise<EgressResult> {
+async function callOnce(egress: Egress, request: EgressRequest): Promise<{ result: EgressResult; resent: boolean }> {
   const first = await egress.call(request);
   const stale =
     first.kind === 'fault' &&
     first.fault.kind === 'connection_lost' &&
     first.reused &&
     first.milliseconds < staleConnectionMs;
-  return stale ? egress.call(request) : first;
+  return { result: stale ? await egress.call(request) : first, resent: stale };
+}
+
+/** The first call may have been accepted: without this on record nobody could explain a second copy. */
+function withResent(result: DispatchResult): DispatchResult {
+  const note = 'called twice: the first connection was lost, and the receiver may have got it';
+  return { ...result, detail: result.detail === undefined ? note : `${result.detail}; ${note}` };
 }
 
 interface VerdictInput {
