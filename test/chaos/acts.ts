@@ -38,6 +38,8 @@ export async function killsByProgress(stage: Stage, options: RunOptions, say: Sa
   const { kills, messages, seed } = options;
   const total = messages ?? 0;
   const random = randomFrom(seed);
+  // So that a kill finds many messages in flight.
+  await stage.receivers.behave('busy');
   for (let done = 0; done < (kills ?? 0); ) {
     const share = Math.floor((total * (done + 0.5)) / (kills ?? 1));
     await until(async () => (await stage.receivers.accepted()) >= share, {
@@ -46,8 +48,11 @@ export async function killsByProgress(stage: Stage, options: RunOptions, say: Sa
       what: `${share} messages to arrive`,
     });
     // Those who were just started are not ready yet.
-    if (await injectInto(stage, killWorker, Math.floor(random() * 2 ** 32))) done += 1;
-    else await wait(100);
+    if (!(await injectInto(stage, killWorker, Math.floor(random() * 2 ** 32)))) {
+      await wait(100);
+      continue;
+    }
+    done += 1;
     if (done % 10 === 0) say(`${done} kills, ${await stage.receivers.accepted()} arrived`);
   }
   await until(() => stage.enqueuers.members.every(({ program }) => !program.running()), {

@@ -59,7 +59,8 @@ async function hurry(stage: Stage): Promise<void> {
 }
 
 const options = readOptions(process.argv.slice(2));
-const stage = await setStage({ workers, enqueuers, messages: options.messages ?? undefined, pauseMs: 5 });
+const pauseMs = options.kills === null ? 5 : 0;
+const stage = await setStage({ workers, enqueuers, messages: options.messages ?? undefined, pauseMs });
 try {
   say(`seed ${options.seed}`);
   const outage = await play(stage, options);
