@@ -3,13 +3,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createLogger } from '../../src/cli/logger.ts';
 import { createWorker } from '../../src/delivery/worker.ts';
 import type { Dispatcher } from '../../src/dispatch/dispatcher.ts';
-import { smtp } from '../../src/dispatch/smtp/smtp.ts';
+import { type SmtpOptions, smtp } from '../../src/dispatch/smtp/smtp.ts';
 import { webhook } from '../../src/dispatch/webhook/webhook.ts';
 import { reportVitals } from '../support/vitals.ts';
 
 interface ProgramOptions {
   readonly url: string;
   readonly smtpPort?: number;
+  readonly smtp?: Partial<SmtpOptions>;
   readonly webhookUrl?: string;
   readonly concurrency?: number;
   /** Retries within a second, and waits five seconds for receivers that hang. */
@@ -63,6 +64,7 @@ const worker = createWorker({
           from: { name: 'Acme', address: 'noreply@acme.example' },
           maxConnections: concurrency,
           ...(impatient && { replyTimeoutSeconds: 5 }),
+          ...options.smtp,
         }),
         retryDelaysSeconds: Array.from({ length: impatient ? 20 : 3 }, () => 0.2),
       },

@@ -12,6 +12,8 @@ export interface StartOptions {
   /** Added to this process's environment; undefined takes a variable away. */
   readonly env?: Readonly<Record<string, string | undefined>>;
   readonly cwd?: string;
+  /** A command that runs the program, for example `['unshare', '-m', ...]`; it must replace itself by it (exec). */
+  readonly through?: readonly string[];
 }
 
 export interface Exit {
@@ -33,8 +35,17 @@ export interface Program {
 }
 
 /** Starts a TypeScript or JavaScript file with this Node. It is killed when this process exits. */
-export function startProgram(file: string | URL, { args = [], env = {}, cwd }: StartOptions = {}): Program {
-  const child = spawn(process.execPath, [file instanceof URL ? fileURLToPath(file) : file, ...args], {
+export function startProgram(
+  file: string | URL,
+  { args = [], env = {}, cwd, through = [] }: StartOptions = {},
+): Program {
+  const [command = '', ...rest] = [
+    ...through,
+    process.execPath,
+    file instanceof URL ? fileURLToPath(file) : file,
+    ...args,
+  ];
+  const child = spawn(command, rest, {
     cwd,
     env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],

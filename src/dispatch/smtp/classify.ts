@@ -50,10 +50,13 @@ export function classifySmtpFailure(failure: SmtpFailure): Failure {
     });
   if (code === 'ETLS' || command === 'STARTTLS' || failure.timeoutType === 'UPGRADE_TIMEOUT')
     return method('tls', `TLS is required but was not established${said(failure)}`);
+  // nodemailer falls back to HELO unless TLS is required, and HELO knows no STARTTLS.
+  if (command === 'EHLO') return method('tls', `TLS is required, and the server knows no EHLO${said(failure)}`);
   if (code === 'EREQUIRETLS' || code === 'ECONFIG' || code === 'ERR_ACCESS_DENIED')
     return method('misconfigured', `the settings do not fit the server (${code})`);
   if (code === 'EPROXY') return method('proxy', 'the proxy refused or could not be reached');
-  if (code === 'EDNS') return method('dns', 'the name of the server could not be resolved');
+  if (code === 'EDNS')
+    return method('dns', `the name of the server could not be resolved (${failure.originalCode ?? 'error'})`);
   if (isOurs(failure))
     return { outcome: 'failed', reason: 'render_failed', detail: `the message could not be built (${code})` };
   if (responseCode === undefined) return withoutReply(failure, method);
