@@ -39,8 +39,13 @@ export interface Sending {
 export interface Scene {
   readonly database: () => TestDatabase;
   readonly logger: () => ReturnType<typeof keepingLogger>;
-  /** Commits messages for `ada-1@example.com`, ...; the greeting by default. */
-  enqueue(count?: number, more?: Record<string, unknown>): Promise<EnqueuedMessage[]>;
+  /** Forgets all messages and pauses; done before each test. */
+  readonly clear: () => Promise<void>;
+  /** Commits messages for `ada-1@example.com`, ...; of the template `greeting` unless `more` names another. */
+  enqueue(
+    count?: number,
+    more?: { readonly template?: 'greeting' | 'careful' } & Record<string, unknown>,
+  ): Promise<EnqueuedMessage[]>;
   /** A worker with an `smtp` dispatcher for this relay on 127.0.0.1, without TLS unless asked for. */
   start(relay: RelayOptions, sending?: Sending): Promise<Worker>;
   /** One message and one attempt: enqueues, lets a worker try it, stops the worker, checks the invariants. */
@@ -69,25 +74,30 @@ export function openScene(): Scene {
       letter: greetingFile.replace('welcome', '{{data.text}}'),
     });
   });
-  beforeEach(async () => {
+  const clear = async () => {
     logger = keepingLogger();
     await database.pool.query('TRUNCATE herald.message, herald.attempt; DELETE FROM herald_queue.job');
     await database.pool.query('TRUNCATE herald.sender, herald.refusal, herald.rate_bucket');
     await resume(database.pool, '*');
-  });
+  };
+  beforeEach(clear);
   afterEach(async () => {
     await Promise.all(workers.splice(0).map((worker) => worker.stop()));
     for (const server of servers.splice(0).reverse()) await server.close();
   });
   afterAll(() => database.close());
 
-  const enqueue: Scene['enqueue'] = (count = 1, more = {}) => {
+  const enqueue: Scene['enqueue'] = (count = 1, { template = 'greeting', ...more } = {}) => {
     const to = Array.from({ length: count }, (_, i) => ({
       id: `user-${i + 1}`,
       email: `ada-${i + 1}@example.com`,
       name: 'Ada Lovelace',
     }));
-    return herald.enqueue(database.pool, greeting, { to, labels: { who: 'ada-label' }, ...more });
+    return herald.enqueue(
+      database.pool,
+      { ...greeting, name: template },
+      { to, labels: { who: 'ada-label' }, ...more },
+    );
   };
   const start: Scene['start'] = async (relay, { dispatcher, worker: options } = {}) => {
     const method = smtp({ host: '127.0.0.1', tls: 'none', from, ...relay });
@@ -106,7 +116,7 @@ export function openScene(): Scene {
     const { rows } = await database.pool.query<Story & { attempts: string[] }>(
       `SELECT m.status, m.charged, coalesce((SELECT pause_reason FROM herald.method WHERE name = 'smtp'),
          (SELECT min(pause_reason) FROM herald.sender)) AS paused,
-         CASE WHEN m.settled_at IS NULL THEN round(extract(epoch FROM
+         CASE WHEN m.settled_at IS NULL AND m.status <> 'held' THEN round(extract(epoch FROM
            coalesce((SELECT probe_at FROM herald.method WHERE name = 'smtp'), m.next_attempt_at) - (SELECT max(finished_at) FROM herald.attempt a WHERE a.message_id = m.id)))::float8 END AS "nextInSeconds",
          ARRAY(SELECT a.outcome || CASE WHEN a.charged THEN '' ELSE ', free' END || coalesce(': ' || a.reason || ': ' || a.detail, '')
            FROM herald.attempt a WHERE a.message_id = m.id ORDER BY a.number) AS attempts
@@ -124,6 +134,7 @@ export function openScene(): Scene {
   return {
     database: () => database,
     logger: () => logger,
+    clear,
     enqueue,
     start,
     stories,
