@@ -130,13 +130,13 @@ describe('row 35: replies trickle', () => {
     expect(relay.messages()).toEqual([]);
   });
 
-  test('before there is a session: the message was not even begun, and nothing counts', async () => {
+  test('before there is a session: that is about the relay', async () => {
     const relay = scene.use(await startSmtpScript([...upTo(1), { expect: /^EHLO /i }, ...trickle]));
     expect(await scene.deliver({ port: relay.port, sendTimeoutSeconds: 2 })).toMatchObject({
       status: 'pending',
       charged: 0,
-      attempts: ['retry, free: deadline: no connection was free or ready in time'],
-      nextInSeconds: 30,
+      attempts: ['retry, free: connect_timeout: no session in time'],
+      paused: 'connect_timeout',
     });
   });
 });

@@ -60,9 +60,15 @@ describe('row 13: a wrong password', () => {
       expect(bad).toBeGreaterThan(0);
       // What was in flight when the first refusal came: twice the connections.
       expect(bad).toBeLessThanOrEqual(4);
-      // Still wrong: one probe, one login.
-      await scene.hurry();
-      await until(() => relay.logins().bad === bad + 1);
+      // Still wrong. Whatever was in flight may put the probe off once more after it was brought forward.
+      await until(
+        async () => {
+          await scene.hurry();
+          return relay.logins().bad > bad;
+        },
+        { intervalMs: 700 },
+      );
+      expect(relay.logins().bad).toBeLessThanOrEqual(bad + 2);
       writeFileSync(passwordFile, `${password}\n`);
       await until(
         async () => {

@@ -42,7 +42,7 @@ export function classifySmtpFailure(failure: SmtpFailure): Failure {
     ({ outcome: 'retry', fault: 'method', reason, detail, ...withReply, ...more }) as Failure;
   const { code, command = '', responseCode } = failure;
 
-  if (failure.aborted !== undefined) return afterAbort(failure);
+  if (failure.aborted !== undefined) return afterAbort(failure, method);
   if (responseCode === 421) return method('throttled', `the server closes${said(failure)}`, { retryAfterSeconds: 10 });
   if (code === 'EAUTH' || command.startsWith('AUTH') || code === 'EOAUTH2' || code === 'ENOAUTH')
     return method('authentication', `the server did not accept the login${said(failure)}`, {
@@ -203,21 +203,14 @@ function unreadable({ code, command, response, stream }: SmtpFailure, method: Me
   return method('protocol', `the reply to ${command ?? 'the connection'} could not be read`);
 }
 
-function afterAbort({ aborted, stream }: SmtpFailure): Failure {
+function afterAbort({ aborted, stream }: SmtpFailure, method: MethodFault): Failure {
   if (stream === 'all')
     return {
       outcome: 'unknown',
       reason: aborted === 'deadline' ? 'no_reply' : 'shutdown',
       detail: 'given up while waiting for the reply to the end of the message',
     };
-  if (aborted === 'deadline' && stream === 'unopened')
-    return {
-      outcome: 'retry',
-      reason: 'deadline',
-      detail: 'no connection was free or ready in time',
-      fault: 'message-uncharged',
-      retryAfterSeconds: 30,
-    };
+  if (aborted === 'deadline' && stream === 'unopened') return method('connect_timeout', 'no session in time');
   if (aborted === 'deadline')
     return { outcome: 'retry', reason: 'deadline', detail: 'the message could not be handed over in time' };
   return {

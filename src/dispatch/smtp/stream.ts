@@ -1,5 +1,5 @@
 /** How far a message's bytes have got: nodemailer's error alone does not say whether the final dot had left. */
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 
 /** Where `trackStream` keeps the stream: put it into the mail as `progress`. */
 export interface Progress {
@@ -19,7 +19,7 @@ export function stateOf({ of }: Progress): StreamState {
 }
 
 interface StreamedMail {
-  readonly data: object;
+  readonly data: { readonly progress?: Progress; readonly raw?: unknown };
   readonly message: { createReadStream: (options?: never) => Readable };
 }
 
@@ -42,16 +42,21 @@ function isKeptAndClosed(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 'ECONNECTION' && !('command' in error);
 }
 
-/** A `stream` plugin of nodemailer. */
+/** A `stream` plugin of nodemailer, for mails that are written already (`raw`). */
 export function trackStream(mail: StreamedMail, next: (error?: Error | null) => void): void {
-  const progress = 'progress' in mail.data ? (mail.data.progress as Progress) : null;
-  if (progress !== null) {
-    const create = mail.message.createReadStream.bind(mail.message);
-    mail.message.createReadStream = (options) => {
-      const stream = create(options);
-      progress.of = stream;
-      return stream;
+  const { progress, raw } = mail.data;
+  if (progress !== undefined && raw instanceof Uint8Array) {
+    mail.message.createReadStream = () => {
+      progress.of = Readable.from(piecesOf(raw), { objectMode: false });
+      return progress.of;
     };
   }
   next();
+}
+
+const pieceBytes = 16_384;
+
+/** As a whole it would be read, and the stream ended, before the connection had taken more than a little of it. */
+function* piecesOf(bytes: Uint8Array): Generator<Uint8Array> {
+  for (let at = 0; at < bytes.length; at += pieceBytes) yield bytes.subarray(at, at + pieceBytes);
 }

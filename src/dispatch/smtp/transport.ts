@@ -81,7 +81,8 @@ export function createRelay(settings: SmtpSettings, tokens: TokenSource | null):
         maxBytes: sizes[0] === undefined ? null : Number(sizes[0]) || null,
       });
     },
-    close: () => current?.transport.close(),
+    // Called after the last dispatch: what is still busy waits for a server that stopped reading.
+    close: () => current?.transport.close({ force: true }),
   };
 }
 

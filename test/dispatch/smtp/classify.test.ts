@@ -114,7 +114,7 @@ const rows: Row[] = [
     'retry no_reply',
   ],
   ['a message that is empty', { code: 'EMESSAGE', command: 'API' }, 'failed render_failed'],
-  ['the deadline without a connection', { aborted: 'deadline' }, 'retry deadline free'],
+  ['the deadline without a session', { aborted: 'deadline' }, 'retry connect_timeout free'],
   ['an address that nodemailer refuses', { code: 'EENVELOPE', command: 'API' }, 'failed render_failed'],
   ['a stop before the end', { aborted: 'shutdown', stream: 'partly' }, 'retry shutdown free'],
   ['the deadline before the end', { aborted: 'deadline', stream: 'partly' }, 'retry deadline'],
