@@ -1,9 +1,11 @@
 /** The `smtp` method: hands mails to one or several relays over pooled connections. */
 import { parseAddress } from '../../address.ts';
 import type { Dispatcher, DispatcherServices } from '../dispatcher.ts';
+import { type AdmissionServices, admit, needsAdmission } from './admission.ts';
 import { type FailoverServices, sendBySome } from './failover.ts';
 import { createLearned } from './learned.ts';
 import type { SmtpOptions } from './options.ts';
+import { createRates } from './rates.ts';
 import { createRefusals } from './refusals.ts';
 import { createRests } from './rests.ts';
 import { createSender } from './sender.ts';
@@ -28,12 +30,16 @@ export function smtp(options: SmtpOptions | SmtpSendersOptions): Dispatcher {
     return { ...sender, tenants };
   });
   const all = senders.map(({ settings }) => settings);
-  let services: FailoverServices | null = null;
+  // Twice the connections: the next message waits here instead of in the database.
+  const concurrency = all.reduce((sum, { maxConnections }) => sum + maxConnections * 2, 0);
+  let inFlight = 0;
+  let services: (FailoverServices & AdmissionServices) | null = null;
 
-  const servicesOf = (given: DispatcherServices): FailoverServices => ({
-    method: given.method,
-    logger: given.logger,
+  const servicesOf = (given: DispatcherServices): FailoverServices & AdmissionServices => ({
+    ...given,
     senders,
+    room: () => concurrency - inFlight,
+    rates: createRates(given.pool, `${given.method}/`),
     rests: createRests(given),
     refusals: createRefusals(
       given,
@@ -42,8 +48,7 @@ export function smtp(options: SmtpOptions | SmtpSendersOptions): Dispatcher {
   });
 
   return {
-    // Twice the connections: the next message waits here instead of in the database.
-    concurrency: all.reduce((sum, { maxConnections }) => sum + maxConnections * 2, 0),
+    concurrency,
     timeoutSeconds: Math.min(
       Math.max(...all.map(({ sendTimeoutSeconds, replyTimeoutSeconds }) => sendTimeoutSeconds + replyTimeoutSeconds)) +
         20,
@@ -56,6 +61,9 @@ export function smtp(options: SmtpOptions | SmtpSendersOptions): Dispatcher {
       for (const sender of senders) sender.start();
       await Promise.all([services.refusals.start(), learned.start(given, senders)]);
     },
+    ...(needsAdmission(senders) && {
+      admit: async (messageIds: readonly string[]) => (services === null ? new Map() : admit(messageIds, services)),
+    }),
     async dispatch(delivery, context) {
       if (services === null) throw new Error('the dispatcher was not started');
       const { email } = delivery.recipient;
@@ -64,7 +72,12 @@ export function smtp(options: SmtpOptions | SmtpSendersOptions): Dispatcher {
       const parsed = parseAddress(email);
       if ('problem' in parsed)
         return { outcome: 'failed', reason: 'invalid_address', detail: `the address ${parsed.problem}` };
-      return sendBySome(delivery, parsed.address, context, services);
+      inFlight += 1;
+      try {
+        return await sendBySome(delivery, parsed.address, context, services);
+      } finally {
+        inFlight -= 1;
+      }
     },
     async close() {
       for (const sender of senders) sender.close();

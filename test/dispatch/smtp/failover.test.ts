@@ -113,10 +113,13 @@ test('when one is at fault the next takes over, nothing is charged, everybody he
   // Demanded by name: it waits for its sender rather than going by another.
   await database.pool.query(`UPDATE herald.template SET sender = 'first' WHERE name = 'bill'`);
   const [billed = ''] = await enqueue('bill');
-  await until(async () =>
-    (await one<{ detail: string }>('SELECT detail FROM herald.message WHERE id = $1', [billed])).detail?.startsWith(
-      'waits, since first rests',
-    ),
+  await until(
+    async () =>
+      expect(await one('SELECT status, attempts, detail FROM herald.message WHERE id = $1', [billed])).toEqual({
+        status: 'pending',
+        attempts: 0,
+        detail: 'waits: its sender rests',
+      }) ?? true,
   );
   expect(second.count()).toBe(12);
 }, 30_000);
