@@ -32,12 +32,12 @@ type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Reads DATABASE_URL alone, for commands that need nothing else. Throws ConfigurationError. */
 export function readDatabaseUrl(given?: string, environment: Environment = process.env): string {
-  const url = given ?? environment.DATABASE_URL;
+  const url = given ?? secretOf('DATABASE_URL', environment) ?? undefined;
   const setting = given === undefined ? 'DATABASE_URL' : '--database-url';
   if (url === undefined || url === '')
     throw new ConfigurationError(
       'DATABASE_URL',
-      'is not set; set it or pass --database-url, for example postgres://user@localhost:5432/app',
+      'is not set; set it (or DATABASE_URL_FILE to a file that holds it) or pass --database-url, for example postgres://user@localhost:5432/app',
     );
   if (!/^postgres(ql)?:\/\//.test(url) || !URL.canParse(url))
     throw new ConfigurationError(

@@ -51,6 +51,7 @@ function deliveryTelemetry(method: string, tracer: Tracer, instruments: Instrume
   // A series that begins with its first event hides that event from every rate.
   instruments.attempts.add(0, { method, outcome: 'sent' });
   instruments.retries.add(0, { method });
+  instruments.alerts.add(0, { method });
   return {
     begin: (message) => beginAttempt(message, { method, tracer, instruments }),
     stopped: (status, reason) => instruments.stopped.add(1, { method, status, reason }),
@@ -156,5 +157,5 @@ function count(message: OpenMessage, { method, instruments, result, verdict, dis
   }
   const { reason } = result;
   instruments.attempts.add(1, { method, outcome, reason });
-  if (result.alert) instruments.alerts.add(1, { method, reason });
+  if (result.alert) instruments.alerts.add(1, { method });
 }

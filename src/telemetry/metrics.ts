@@ -55,7 +55,7 @@ export const metricDescriptions = {
     name: 'herald.alerts',
     kind: 'counter',
     scope: 'worker',
-    labels: ['method', 'reason'],
+    labels: ['method'],
     description: 'Attempts whose outcome somebody should look at, for example a DMARC refusal',
   },
   queueSeconds: {
