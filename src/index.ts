@@ -7,6 +7,7 @@
  *   templates/        files -> versions in the database -> rendered content
  *   enqueue/          the typed wrapper of the SQL function that writes messages and jobs in the caller's transaction
  *   database/         tables, migrations, and what a transaction may be
+ *   pool.ts           how a connection to the database is borrowed
  *   queue.ts          the only user of pg-boss
  *   delivery/         the worker: begin -> render -> dispatch -> settle
  *   telemetry/        what both ends of that way tell: spans, metrics, and the trace context in between

@@ -8,10 +8,10 @@ import { getConstructionPlans, getMigrationPlans, PgBoss } from 'pg-boss';
 import packageJson from 'pg-boss/package.json' with { type: 'json' };
 import { ConfigurationError } from './errors.ts';
 import type { Logger } from './notification.ts';
+import { patience, transaction } from './pool.ts';
 
 export const queueSchema = 'herald_queue';
 /** The version of pg-boss's tables that this release knows, column by column. */
-/** The version of pg-boss's schema that this release works with. */
 export const knownQueueVersion = packageJson.pgboss.schema;
 /** pg-boss copies a job here when its retries are spent: a worker died again and again before it could begin. */
 export const deadLetterQueue = 'dead-letter';
@@ -38,9 +38,9 @@ const methodQueueOptions = {
   expireInSeconds: 1200,
   // Counts crashes before an attempt could begin; attempts themselves are counted in the message.
   retryLimit: 25,
-  retryDelay: 1,
-  retryBackoff: true,
-  retryDelayMax: 60,
+  // A lease that ran out has been waited for long enough.
+  retryDelay: 0,
+  retryBackoff: false,
   // A method may be paused for long; a job that pg-boss swept away would be a lost message.
   retentionSeconds: 365 * 86_400,
   deleteAfterSeconds: 3600,
@@ -71,6 +71,8 @@ export async function installQueues(connectionString: string, methods: readonly 
 
 async function createMethod(boss: PgBoss, connectionString: string, method: string): Promise<boolean> {
   await boss.createQueue(requireMethodName(method), methodQueueOptions);
+  // For a queue that an earlier release created.
+  await boss.updateQueue(method, { retryDelay: methodQueueOptions.retryDelay, retryBackoff: false });
   const client = new Client({ connectionString });
   await client.connect();
   try {
@@ -135,6 +137,8 @@ export function queueInstallScript(methods: readonly string[]): string {
 export interface QueueOptions {
   readonly connectionString: string;
   readonly logger: Logger;
+  /** Hears of every error that no call rejects with. */
+  readonly onError: (error: unknown, what: string) => void;
   /** Look for leases that ran out every so many seconds. */
   readonly superviseSeconds: number;
 }
@@ -175,12 +179,14 @@ export async function openQueue(options: QueueOptions): Promise<Queue> {
     superviseIntervalSeconds: options.superviseSeconds,
     monitorIntervalSeconds: options.superviseSeconds,
     maintenanceIntervalSeconds: 600,
-    max: 4,
+    // For its own upkeep, whose statements may take long; the calls of `queueOf` have a pool of their own.
+    max: 2,
+    connectionTimeoutMillis: patience.connectionTimeoutMillis,
     application_name: 'pg-herald queue',
     // pg-herald tells about its messages itself; pg-boss's spans would be traces of their own, one per lease.
     openTelemetry: { enabled: false },
   });
-  boss.on('error', (error) => options.logger.error({ code: codeOf(error) }, 'queue error'));
+  boss.on('error', (error) => options.onError(error, 'queue error'));
   boss.on('warning', (warning) => options.logger.debug({ warning: warning.message }, 'queue warning'));
   try {
     await boss.start();
@@ -191,32 +197,37 @@ export async function openQueue(options: QueueOptions): Promise<Queue> {
 }
 
 function queueOf(boss: PgBoss, options: QueueOptions): Queue {
-  // Only for the transactions of `postpone`: pg-boss's own pool gives out no client.
-  const pool = new Pool({ connectionString: options.connectionString, max: 2, application_name: 'pg-herald queue' });
-  pool.on('error', (error) => options.logger.error({ code: codeOf(error) }, 'queue connection lost'));
+  const pool = new Pool({
+    ...patience,
+    connectionString: options.connectionString,
+    max: 4,
+    application_name: 'pg-herald queue',
+  });
+  pool.on('error', (error) => options.onError(error, 'queue connection lost'));
+  const db = { executeSql: (text: string, values?: unknown[]) => pool.query(text, values) };
   return {
     async lease(method, limit) {
-      const jobs = await boss.fetch(method, { batchSize: limit });
+      const jobs = await boss.fetch(method, { batchSize: limit, db });
       return jobs.map(leaseOf);
     },
     async finish(method, jobs) {
-      if (jobs.length > 0) await boss.deleteJob(method, jobs.map(leaseOf));
+      if (jobs.length > 0) await boss.deleteJob(method, jobs.map(leaseOf), { db });
     },
     async postpone(method, jobs) {
       if (jobs.length > 0) await transaction(pool, (client) => move(boss, client, { method, jobs }));
     },
     async keep(method, jobs) {
       if (jobs.length === 0) return [];
-      const response = await boss.touch(method, jobs.map(leaseOf));
+      const response = await boss.touch(method, jobs.map(leaseOf), { db });
       const kept = new Set(settledIds(response));
       return jobs.filter((job) => !kept.has(job.id)).map((job) => job.id);
     },
     async takeDead(limit) {
-      const jobs = await boss.fetch(deadLetterQueue, { batchSize: limit, includeMetadata: true });
+      const jobs = await boss.fetch(deadLetterQueue, { batchSize: limit, includeMetadata: true, db });
       return jobs.map((job) => ({ messageId: job.sourceId ?? job.id, job: leaseOf(job) }));
     },
     async finishDead(jobs) {
-      if (jobs.length > 0) await boss.deleteJob(deadLetterQueue, jobs.map(leaseOf));
+      if (jobs.length > 0) await boss.deleteJob(deadLetterQueue, jobs.map(leaseOf), { db });
     },
     async listen(onWake) {
       return (await boss.getDb().listen?.('herald', onWake, () => onWake('*'))) ?? null;
@@ -246,22 +257,6 @@ async function move(
   );
 }
 
-async function transaction(pool: Pool, work: (client: PoolClient) => Promise<void>): Promise<void> {
-  const client = await pool.connect();
-  let broken = false;
-  try {
-    await client.query('BEGIN');
-    await work(client);
-    await client.query('COMMIT');
-  } catch (error) {
-    broken = true;
-    throw error;
-  } finally {
-    // A client in an unknown state is closed rather than rolled back: the server rolls back for it.
-    client.release(broken);
-  }
-}
-
 /** pg-boss answers with the ids that it settled, but leaves them out of its types. */
 function settledIds(response: object): readonly unknown[] {
   return 'settled' in response && Array.isArray(response.settled) ? response.settled : [];
@@ -281,9 +276,11 @@ function asConfigurationError(error: unknown): unknown {
   );
 }
 
-/** The code of a database or network error; never its message, which may quote values. */
+/** The code of a database or network error, or one of ours where it has none; never its message, which may quote values. */
 export function codeOf(error: unknown): string {
   if (typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string')
     return error.code;
-  return error instanceof Error ? error.name : 'unknown';
+  if (!(error instanceof Error)) return 'unknown';
+  if (/timeout|timed out/i.test(error.message)) return 'timeout';
+  return /terminated|not queryable|connection (error|ended)/i.test(error.message) ? 'connection_lost' : error.name;
 }

@@ -1,5 +1,6 @@
 /** The worker's connections, and the statements that it runs again and again on them. */
 import { Pool } from 'pg';
+import { borrow, patience } from '../pool.ts';
 
 /** A statement that is parsed and planned once per connection; the name must be its alone. */
 export interface PreparedStatement {
@@ -9,7 +10,12 @@ export interface PreparedStatement {
 
 export interface Database {
   readonly pool: Pool;
-  run<Row>(statement: PreparedStatement, values: readonly unknown[]): Promise<Row[]>;
+  /** Afterwards the connection is closed if `serves` says so of the rows: it leads to a server that cannot help any more. */
+  run<Row>(
+    statement: PreparedStatement,
+    values: readonly unknown[],
+    serves?: (rows: readonly Row[]) => boolean,
+  ): Promise<Row[]>;
 }
 
 export interface DatabaseOptions {
@@ -24,6 +30,7 @@ export interface DatabaseOptions {
 export function openDatabase(options: DatabaseOptions, onLost: (error: Error) => void): Database {
   const { prepare } = options;
   const pool = new Pool({
+    ...patience,
     connectionString: options.connectionString,
     max: options.maxConnections,
     application_name: options.applicationName.slice(0, 63),
@@ -33,9 +40,13 @@ export function openDatabase(options: DatabaseOptions, onLost: (error: Error) =>
   pool.on('error', onLost);
   return {
     pool,
-    async run<Row>({ name, text }: PreparedStatement, values: readonly unknown[]): Promise<Row[]> {
-      const result = await pool.query({ ...(prepare && { name }), text, values: [...values] });
-      return result.rows as Row[];
+    run<Row>(
+      { name, text }: PreparedStatement,
+      values: readonly unknown[],
+      serves?: (rows: readonly Row[]) => boolean,
+    ) {
+      const query = { ...(prepare && { name }), text, values: [...values] };
+      return borrow(pool, async (client) => (await client.query(query)).rows as Row[], serves);
     },
   };
 }

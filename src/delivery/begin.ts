@@ -70,36 +70,38 @@ export interface BeginOptions {
 const deathsInCompany = 2;
 const deathsInAll = 5;
 
-// A row that is still `sending` belonged to a worker whose lease ran out: its attempt ended nobody knows how.
+// A row that is still `sending` belonged to a worker whose lease ran out: its attempt ended nobody knows how. With our own token it is
+// ours: this statement went through before, and its answer was lost.
 // That costs it no attempt as long as others were in flight beside it, since any of them may be what killed the worker; alone it was
 // the one, or had very bad luck.
 // A job that comes back more than a second early (its move to a later time was lost) is moved again.
 const text = `
 WITH locked AS MATERIALIZED (
   SELECT m.id, m.status, m.template, m.method, m.recipient_id, m.unknown, m.priority, m.attempts, m.charged, m.max_attempts, m.send_at,
-    m.expires_at, m.next_attempt_at, m.leased_by, m.attempt_started_at, m.crashes
+    m.expires_at, m.next_attempt_at, m.leased_by, m.attempt_started_at, m.crashes,
+    m.status = 'sending' AND m.lease_token IS DISTINCT FROM $2 AS lost
   FROM herald.message m WHERE m.id = ANY ($1::uuid[]) ORDER BY m.id FOR UPDATE
 ), judged AS MATERIALIZED (
-  SELECT l.id, l.status, l.priority, l.next_attempt_at, t."group", t.sender, l.charged + (l.status = 'sending' AND l.crashes >= ${deathsInCompany})::int AS charged,
-    l.crashes + (l.status = 'sending')::int AS crashes, CASE
+  SELECT l.id, l.status, l.priority, l.next_attempt_at, t."group", t.sender, l.charged + (l.lost AND l.crashes >= ${deathsInCompany})::int AS charged,
+    l.crashes + l.lost::int AS crashes, CASE
       WHEN l.status NOT IN ('pending', 'sending') THEN 'settled'
-      WHEN l.status = 'sending' AND l.unknown = 'hold' THEN 'held'
+      WHEN l.lost AND l.unknown = 'hold' THEN 'held'
       WHEN l.expires_at <= now() THEN 'expired'
-      WHEN l.charged + (l.status = 'sending' AND l.crashes >= ${deathsInCompany})::int >= coalesce(l.max_attempts, $4) THEN 'failed'
-      WHEN l.status = 'sending' AND l.crashes + 1 >= ${deathsInAll} THEN 'failed'
+      WHEN l.charged + (l.lost AND l.crashes >= ${deathsInCompany})::int >= coalesce(l.max_attempts, $4) THEN 'failed'
+      WHEN l.lost AND l.crashes + 1 >= ${deathsInAll} THEN 'failed'
       WHEN l.status = 'pending' AND l.next_attempt_at > now() + interval '1 second' THEN 'later'
       WHEN NOT t.enabled THEN 'template_disabled'
       WHEN NOT d.enabled THEN 'method_disabled'
       WHEN (l.send_at IS NOT NULL OR l.attempts > 0) AND NOT t.mandatory
         AND herald.preference_of(l.recipient_id, l.template, t."group", l.method) IS FALSE THEN 'preference'
-      WHEN l.crashes + (l.status = 'sending')::int >= ${deathsInCompany} AND NOT $5 THEN 'apart'
+      WHEN l.crashes + l.lost::int >= ${deathsInCompany} AND NOT $5 THEN 'apart'
       ELSE 'go' END AS verdict
   FROM locked l JOIN herald.template t ON t.name = l.template JOIN herald.method d ON d.name = l.method
 ), broken AS (
   INSERT INTO herald.attempt (message_id, number, worker, started_at, finished_at, outcome, reason, detail, charged)
   SELECT l.id, l.attempts, l.leased_by, l.attempt_started_at, now(), 'unknown', 'worker_lost',
     'the worker stopped before it could record what came of this attempt', l.crashes >= ${deathsInCompany}
-  FROM locked l WHERE l.status = 'sending'
+  FROM locked l WHERE l.lost
   ON CONFLICT DO NOTHING
 ), stopped AS (
   UPDATE herald.message m
@@ -117,7 +119,7 @@ WITH locked AS MATERIALIZED (
   FROM judged j WHERE m.id = j.id AND j.verdict = 'apart' AND m.status = 'sending'
 ), opened AS (
   UPDATE herald.message m
-  SET status = 'sending', attempts = m.attempts + 1, charged = j.charged, crashes = j.crashes, lease_token = $2, leased_by = $3,
+  SET status = 'sending', attempts = m.attempts + (m.lease_token IS DISTINCT FROM $2)::int, charged = j.charged, crashes = j.crashes, lease_token = $2, leased_by = $3,
     attempt_started_at = clock_timestamp()
   FROM judged j
   WHERE m.id = j.id AND j.verdict = 'go'
@@ -145,7 +147,7 @@ type Row = OpenMessage & {
   reason: string | null;
 };
 
-/** Opens an attempt for every message that may go, and settles those that must not. Ids without a row are left out. */
+/** Opens an attempt for every message that may go, and settles those that must not. Ids without a row are left out. Safe to repeat. */
 export async function begin(ids: readonly string[], options: BeginOptions): Promise<Begun[]> {
   const values = [ids, options.token, options.worker, options.maxAttempts, options.alone];
   const rows = await options.database.run<Row>({ name: 'herald.begin', text }, values);

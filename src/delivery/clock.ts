@@ -11,20 +11,32 @@ export async function within(promise: Promise<unknown>, ms: number): Promise<boo
   return result;
 }
 
-/** Repeats work at an interval, never two at a time; errors are reported and the beat goes on. */
-export function every(ms: number, work: () => Promise<unknown>, report: (error: unknown) => void): { stop(): void } {
+/** Repeats work at an interval, never two at a time. Errors are reported, and double the interval up to `longestMs` until it goes well. */
+export function every(
+  ms: number,
+  work: () => Promise<unknown>,
+  report: (error: unknown) => void,
+  longestMs = ms,
+): { stop(): void } {
   let stopped = false;
   let timer: NodeJS.Timeout;
+  let wait = ms;
   const schedule = () => {
     timer = setTimeout(() => {
       work()
-        .catch((error: unknown) => {
-          if (!stopped) report(error);
-        })
+        .then(
+          () => {
+            wait = ms;
+          },
+          (error: unknown) => {
+            wait = Math.min(wait * 2, Math.max(longestMs, ms));
+            if (!stopped) report(error);
+          },
+        )
         .finally(() => {
           if (!stopped) schedule();
         });
-    }, ms);
+    }, wait);
   };
   schedule();
   return {

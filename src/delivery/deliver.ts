@@ -3,10 +3,11 @@ import type { Database } from '../database/statements.ts';
 import type { Delivery, Dispatcher, DispatchResult } from '../dispatch/dispatcher.ts';
 import { ConfigurationError } from '../errors.ts';
 import type { Attachment, Brand, Logger } from '../notification.ts';
-import { codeOf, type LeasedJob } from '../queue.ts';
+import type { LeasedJob } from '../queue.ts';
 import { RenderError, type Renderer, type TemplateTexts } from '../templates/render.ts';
 import { attachmentsOf } from './attachments.ts';
 import type { OpenMessage } from './begin.ts';
+import type { Outage } from './outage.ts';
 import type { Settler } from './settler.ts';
 import type { AttemptTelemetry, DeliveryTelemetry } from './telemetry.ts';
 import { type Verdict, verdictOf } from './verdict.ts';
@@ -23,6 +24,7 @@ export interface DeliveryServices {
   readonly brand: Brand;
   readonly logger: Logger;
   readonly telemetry: DeliveryTelemetry;
+  readonly outage: Outage;
   /** Turns stored secret labels into plain ones. */
   readonly reveal: (message: OpenMessage) => Record<string, string>;
 }
@@ -83,7 +85,7 @@ async function renderAndDispatch(
     if (message.attachments > 0 && services.dispatcher.takesAttachments)
       attachments = await attachmentsOf(services.database, message.notificationId);
   } catch (error) {
-    services.logger.error({ messageId: message.id, code: codeOf(error) }, 'cannot read what the message is made of');
+    services.outage.report(error, 'cannot read what a message is made of', { messageId: message.id });
     const detail = 'the template version or an attachment could not be read';
     return { outcome: 'retry', reason: 'internal', detail, fault: 'message-uncharged', retryAfterSeconds: 5 };
   }

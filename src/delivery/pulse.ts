@@ -1,6 +1,7 @@
 /** What a worker looks at once a second, for all its methods in one statement: pauses, probes and what is due. */
 import type { Pool } from 'pg';
 import type { Database } from '../database/statements.ts';
+import { readOnlyCode } from './outage.ts';
 
 export interface MethodPulse {
   readonly method: string;
@@ -8,6 +9,7 @@ export interface MethodPulse {
   readonly probeDue: boolean;
   /** A message is due: a retry whose time has come, or one whose wake-up was missed. */
   readonly due: boolean;
+  readonly readOnly: boolean;
 }
 
 const pulseText = `
@@ -15,12 +17,20 @@ SELECT m.name AS method,
   m.paused_at IS NOT NULL OR EXISTS (SELECT FROM herald.method a WHERE a.name = '*' AND a.paused_at IS NOT NULL) AS paused,
   coalesce(m.pause_kind = 'fault' AND m.probe_at <= now(), false)
     AND NOT EXISTS (SELECT FROM herald.method a WHERE a.name = '*' AND a.paused_at IS NOT NULL) AS "probeDue",
-  EXISTS (SELECT FROM herald.message d WHERE d.method = m.name AND d.settled_at IS NULL AND d.next_attempt_at <= now()) AS due
+  EXISTS (SELECT FROM herald.message d WHERE d.method = m.name AND d.settled_at IS NULL AND d.next_attempt_at <= now()) AS due,
+  current_setting('transaction_read_only')::boolean AS "readOnly"
 FROM herald.method m
 WHERE m.name = ANY ($1)`;
 
-export function takePulse(database: Database, methods: readonly string[]): Promise<MethodPulse[]> {
-  return database.run<MethodPulse>({ name: 'herald.pulse', text: pulseText }, [methods]);
+/**
+ * Rejects with `readOnlyCode` where the server takes no changes, and closes the connection then: the name in the connection string
+ * may lead to another server by now.
+ */
+export async function takePulse(database: Database, methods: readonly string[]): Promise<MethodPulse[]> {
+  const serves = (states: readonly MethodPulse[]) => !states.some((state) => state.readOnly);
+  const states = await database.run<MethodPulse>({ name: 'herald.pulse', text: pulseText }, [methods], serves);
+  if (serves(states)) return states;
+  throw Object.assign(new Error('the database is read-only'), { code: readOnlyCode });
 }
 
 // A job in the dead letter queue died with its worker again and again before an attempt could begin.

@@ -4,13 +4,15 @@
  * the slowest message of a batch before it fetches again.)
  */
 import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { DispatchResult } from '../dispatch/dispatcher.ts';
 import { pauseForFault, resumeAfterProbe } from '../operate/pause.ts';
 import { countAddressFault } from '../operate/suppressions.ts';
-import { codeOf, type LeasedJob, type PostponedJob, type Queue } from '../queue.ts';
+import type { LeasedJob, PostponedJob, Queue } from '../queue.ts';
 import { createAdmission } from './admission.ts';
-import { begin, type OpenMessage } from './begin.ts';
+import { type Begun, begin, type OpenMessage } from './begin.ts';
 import { type Attempt, type DeliveryServices, handOver, record } from './deliver.ts';
+import { endOverdue, type Flight } from './flight.ts';
 import type { Solitude } from './solitude.ts';
 
 export interface Pump {
@@ -29,16 +31,6 @@ export interface Pump {
   abort(reason: string): void;
 }
 
-interface Flight {
-  readonly job: LeasedJob;
-  readonly startedAt: number;
-  /** Never sent after this time. */
-  readonly expiresAt: Date | null;
-  readonly abort: AbortController;
-  /** Ends the flight for us when a dispatcher ignores its abort signal. */
-  readonly giveUp: (result: DispatchResult) => void;
-}
-
 export interface PumpServices extends DeliveryServices {
   readonly queue: Queue;
   readonly solitude: Solitude;
@@ -48,13 +40,12 @@ export interface PumpServices extends DeliveryServices {
 const largestLease = 500;
 /** A lease this old is not used any more: this process stood still meanwhile, and others may have it. */
 const staleLeaseMs = 10_000;
+const beginAgainMs = 250;
 /** When a message that has to be tried alone, and cannot be now, is looked at again. */
 const suspectDelayMs = 2000;
-/** How long a dispatcher may go on after its signal was aborted. */
-const abortGraceMs = 20_000;
 
 export function createPump(services: PumpServices): Pump {
-  const { method, dispatcher, queue, logger, solitude } = services;
+  const { method, dispatcher, queue, logger, solitude, outage } = services;
   /** Everything that is leased and not settled. */
   const flights = new Map<string, Flight>();
   /** Leased as well, until it may be tried alone. */
@@ -84,8 +75,8 @@ export function createPump(services: PumpServices): Pump {
       const leasedAt = performance.now();
       const jobs = await queue.lease(method, limit);
       const going = jobs.length > 0 ? await admission.admitted(jobs, concurrency - dispatching) : [];
-      if (going.length > 0 && performance.now() - leasedAt < staleLeaseMs) {
-        const { apart } = await beginAndFly(going);
+      if (going.length > 0 && isFresh(leasedAt)) {
+        const { apart } = await beginAndFly(going, { leasedAt, alone: false });
         if (apart.length > 0) await tryAlone(apart, isProbe);
       }
       return jobs.length;
@@ -104,28 +95,21 @@ export function createPump(services: PumpServices): Pump {
     void solitude
       .alone(async () => {
         const mayGo = !stopped && (pausedAt === null || isProbe) && !entry.lost;
-        if (mayGo) await Promise.all((await beginAndFly([first], true)).flying);
+        if (mayGo) await Promise.all((await beginAndFly([first], { leasedAt: performance.now(), alone: true })).flying);
         else if (!entry.lost) await queue.postpone(method, [first]);
       })
       .then((had) => (had ? undefined : queue.postpone(method, [first])))
-      .catch((error: unknown) => logger.error({ method, code: codeOf(error) }, 'cannot try a message alone'))
+      .catch((error: unknown) => outage.report(error, 'cannot try a message alone', { method }))
       .finally(() => {
         suspect = null;
         drainedIfEmpty();
       });
   }
 
-  async function beginAndFly(jobs: readonly LeasedJob[], alone = false) {
+  async function beginAndFly(jobs: readonly LeasedJob[], { leasedAt, alone }: { leasedAt: number; alone: boolean }) {
     const token = randomUUID();
     const byId = new Map(jobs.map((job) => [job.id, job]));
-    const maxAttempts = dispatcher.retryDelaysSeconds.length + 1;
-    const begun = await begin([...byId.keys()], {
-      database: services.database,
-      worker: services.worker,
-      token,
-      maxAttempts,
-      alone,
-    });
+    const begun = await beginAll([...byId.keys()], { token, leasedAt, alone });
     const late: PostponedJob[] = [];
     const apart: PostponedJob[] = [];
     const flying: Promise<void>[] = [];
@@ -146,6 +130,24 @@ export function createPump(services: PumpServices): Pump {
     // What is left is settled, or has no message at all.
     await Promise.all([queue.finish(method, [...byId.values()]), queue.postpone(method, late)]);
     return { flying, apart };
+  }
+
+  /** Again while the database is away and the lease is young: otherwise these messages would wait until it has run out. */
+  async function beginAll(
+    ids: readonly string[],
+    { token, leasedAt, alone }: { token: string; leasedAt: number; alone: boolean },
+  ): Promise<Begun[]> {
+    const { database, worker } = services;
+    const maxAttempts = dispatcher.retryDelaysSeconds.length + 1;
+    for (;;) {
+      try {
+        return await begin(ids, { database, worker, token, maxAttempts, alone });
+      } catch (error) {
+        if (stopped || !isFresh(leasedAt)) throw error;
+        outage.report(error, 'cannot begin', { method });
+        await sleep(beginAgainMs);
+      }
+    }
   }
 
   async function fly(job: LeasedJob, token: string, message: OpenMessage): Promise<void> {
@@ -190,7 +192,7 @@ export function createPump(services: PumpServices): Pump {
         resume();
       }
     } catch (error) {
-      logger.error({ method, code: codeOf(error) }, 'cannot record the state of the method');
+      outage.report(error, 'cannot record the state of the method', { method });
     }
   }
 
@@ -233,7 +235,7 @@ export function createPump(services: PumpServices): Pump {
         if ((await lease(wanted)) === wanted) more = true;
       } catch (error) {
         // The next pulse tries again; trying at once would only hammer a database in trouble.
-        logger.error({ method, code: codeOf(error) }, 'cannot lease');
+        outage.report(error, 'cannot lease', { method });
       }
     }
   }
@@ -243,7 +245,7 @@ export function createPump(services: PumpServices): Pump {
       // Nothing to probe with: the next message is the probe.
       if ((await lease(1, true)) === 0 && (await resumeAfterProbe(services.database.pool, method))) resume();
     } catch (error) {
-      logger.error({ method, code: codeOf(error) }, 'cannot lease a probe');
+      outage.report(error, 'cannot lease a probe', { method });
     }
   }
 
@@ -281,20 +283,10 @@ export function createPump(services: PumpServices): Pump {
   };
 }
 
-function isMethodFault(result: DispatchResult): boolean {
-  return result.outcome === 'retry' && result.fault === 'method';
+function isFresh(leasedAt: number): boolean {
+  return performance.now() - leasedAt < staleLeaseMs;
 }
 
-function endOverdue(flights: Iterable<Flight>, timeoutMs: number): void {
-  for (const flight of flights) {
-    const elapsed = performance.now() - flight.startedAt;
-    if (elapsed > timeoutMs || (flight.expiresAt !== null && flight.expiresAt.getTime() <= Date.now()))
-      flight.abort.abort(new Error('deadline'));
-    if (elapsed > timeoutMs + abortGraceMs)
-      flight.giveUp({
-        outcome: 'unknown',
-        reason: 'deadline',
-        detail: 'the dispatcher did not end after its deadline; whether it was accepted is unknown',
-      });
-  }
+function isMethodFault(result: DispatchResult): boolean {
+  return result.outcome === 'retry' && result.fault === 'method';
 }

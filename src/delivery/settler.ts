@@ -6,7 +6,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Database } from '../database/statements.ts';
 import type { Logger } from '../notification.ts';
-import { codeOf, type LeasedJob, type PostponedJob, type Queue } from '../queue.ts';
+import type { LeasedJob, PostponedJob, Queue } from '../queue.ts';
+import type { Outage } from './outage.ts';
 import { type Settled, type Settlement, settle } from './settle.ts';
 
 export interface Settler {
@@ -28,9 +29,12 @@ export interface SettlerOptions {
   readonly database: Database;
   readonly queue: Queue;
   readonly logger: Logger;
+  readonly outage: Outage;
 }
 
 const batchLimit = 500;
+/** Longest wait between two tries: results that come late are taken for lost by whoever takes over. */
+const longestWaitMs = 1000;
 
 export function createSettler(options: SettlerOptions): Settler {
   const waiting: Entry[] = [];
@@ -61,11 +65,8 @@ export function createSettler(options: SettlerOptions): Settler {
         return;
       } catch (error) {
         if (abandoned) return logUnrecorded(options.logger, batch);
-        options.logger.error(
-          { method: options.method, code: codeOf(error), waiting: batch.length },
-          'cannot record results, trying again',
-        );
-        await sleep(Math.min(100 * 2 ** failures, 5000));
+        options.outage.report(error, 'cannot record results, trying again', { method: options.method });
+        await sleep(Math.min(100 * 2 ** failures, longestWaitMs));
       }
     }
   }
@@ -84,7 +85,7 @@ export function createSettler(options: SettlerOptions): Settler {
 
 /** After the message, never before: a job that outlives its message's settlement is harmless, the reverse is a loss. */
 async function releaseJobs(
-  { method, queue, logger }: { method: string; queue: Queue; logger: Logger },
+  { method, queue, outage }: Pick<SettlerOptions, 'method' | 'queue' | 'outage'>,
   batch: readonly Entry[],
   settled: readonly Settled[],
 ): Promise<void> {
@@ -101,7 +102,7 @@ async function releaseJobs(
     await Promise.all([queue.finish(method, finished), queue.postpone(method, moved)]);
   } catch (error) {
     // The lease runs out by itself, and the message row then tells the next worker that there is nothing to do yet.
-    logger.warn({ method, code: codeOf(error), jobs: batch.length }, 'jobs not released, their leases will run out');
+    outage.report(error, 'jobs not released, their leases will run out', { method });
   }
 }
 

@@ -7,12 +7,13 @@ import { type Database, openDatabase } from '../database/statements.ts';
 import { ConfigurationError } from '../errors.ts';
 import { type Logger, silentLogger } from '../notification.ts';
 import { claimProbe } from '../operate/pause.ts';
-import { codeOf, openQueue, type Queue } from '../queue.ts';
+import { openQueue, type Queue } from '../queue.ts';
 import { createRenderer, type Renderer } from '../templates/render.ts';
 import { every, within } from './clock.ts';
 import { observeGauges } from './gauges.ts';
 import { examine, notRunning, sharedForASecond, type WorkerHealth } from './health.ts';
 import { checkOptions, type WorkerOptions } from './options.ts';
+import { createOutage, type Outage } from './outage.ts';
 import { createPump, type Pump } from './pump.ts';
 import { bury, rescue, takePulse } from './pulse.ts';
 import { createSettler, type Settler } from './settler.ts';
@@ -30,6 +31,9 @@ export interface Worker {
   /** Whether it can deliver at this moment: running, not stopping, the database reachable and migrated. Never rejects. */
   health(): Promise<WorkerHealth>;
 }
+
+/** Longest wait between two looks while the database is away: the bound on how late delivery goes on. */
+const longestPulseMs = 5000;
 
 /** Creates a worker; nothing happens before `start`. Any number of them may run side by side. */
 export function createWorker(options: WorkerOptions): Worker {
@@ -67,10 +71,12 @@ interface Parts {
   readonly settlers: readonly Settler[];
   /** When the last pulse was taken, by `performance.now()`. */
   pulsedAt: number;
+  readonly outage: Outage;
 }
 
 async function run(name: string, options: WorkerOptions): Promise<RunningWorker> {
   const logger = options.logger ?? silentLogger;
+  const outage = createOutage(logger);
   const database = openDatabase(
     {
       connectionString: options.connectionString,
@@ -78,7 +84,7 @@ async function run(name: string, options: WorkerOptions): Promise<RunningWorker>
       maxConnections: 8,
       prepare: options.prepareStatements ?? true,
     },
-    (error) => logger.error({ code: codeOf(error) }, 'database connection lost'),
+    (error) => outage.report(error, 'database connection lost'),
   );
   const { pool } = database;
   const closing: (() => Promise<unknown>)[] = [() => pool.end()];
@@ -88,7 +94,8 @@ async function run(name: string, options: WorkerOptions): Promise<RunningWorker>
     const queue = await openQueue({
       connectionString: options.connectionString,
       logger,
-      superviseSeconds: options.superviseSeconds ?? 5,
+      onError: (error, what) => outage.report(error, what),
+      superviseSeconds: options.superviseSeconds ?? 4,
     });
     closing.unshift(() => queue.close());
     for (const [method, dispatcher] of Object.entries(options.dispatchers)) {
@@ -96,12 +103,12 @@ async function run(name: string, options: WorkerOptions): Promise<RunningWorker>
       closing.unshift(async () => dispatcher.close?.());
     }
     const telemetry = createTelemetry(options.telemetry);
-    const parts = assemble(name, options, { database, queue, telemetry });
+    const parts = assemble(name, options, { database, queue, outage, telemetry });
     const inFlight = () => new Map([...parts.pumps].map(([method, pump]) => [method, pump.inFlight]));
     const gauges = observeGauges(telemetry.instruments, { database, inFlight });
     closing.unshift(async () => gauges.stop());
     closing.push(startWatchdog(options.watchdogSeconds ?? 0));
-    const timers = await beat(options, parts, logger);
+    const timers = await beat(options, parts);
     logger.info({ worker: name, methods: Object.keys(options.dispatchers) }, 'worker started');
     const lateMs = 30_000 + 3000 * (options.pollSeconds ?? 1);
     return {
@@ -117,7 +124,12 @@ async function run(name: string, options: WorkerOptions): Promise<RunningWorker>
 function assemble(
   worker: string,
   options: WorkerOptions,
-  { database, queue, telemetry }: { database: Database; queue: Queue; telemetry: ReturnType<typeof createTelemetry> },
+  {
+    database,
+    queue,
+    outage,
+    telemetry,
+  }: Pick<Parts, 'database' | 'queue' | 'outage'> & { telemetry: ReturnType<typeof createTelemetry> },
 ): Parts {
   const logger = options.logger ?? silentLogger;
   const renderer: Renderer = createRenderer();
@@ -128,7 +140,7 @@ function assemble(
     for (const pump of pumps.values()) pump.wake();
   });
   for (const [method, dispatcher] of Object.entries(options.dispatchers)) {
-    const settler = createSettler({ method, worker, database, queue, logger });
+    const settler = createSettler({ method, worker, database, queue, logger, outage });
     settlers.push(settler);
     const reveal = options.reveal;
     pumps.set(
@@ -146,17 +158,18 @@ function assemble(
         database,
         queue,
         solitude,
+        outage,
         reveal: (message) =>
           reveal === undefined ? (message.secrets ?? {}) : reveal(message.secrets ?? {}, message.template),
       }),
     );
   }
-  return { database, queue, pumps, settlers, pulsedAt: performance.now() };
+  return { database, queue, pumps, settlers, outage, pulsedAt: performance.now() };
 }
 
 /** Starts everything that happens by the clock. Answers with what ends it. */
-async function beat(options: WorkerOptions, parts: Parts, logger: Logger): Promise<() => Promise<void>> {
-  const report = (what: string) => (error: unknown) => logger.error({ code: codeOf(error) }, what);
+async function beat(options: WorkerOptions, parts: Parts): Promise<() => Promise<void>> {
+  const report = (what: string) => (error: unknown) => parts.outage.report(error, what);
   const wake = (method: string) => {
     if (method === '*') for (const pump of parts.pumps.values()) pump.wake();
     else parts.pumps.get(method)?.wake();
@@ -167,7 +180,7 @@ async function beat(options: WorkerOptions, parts: Parts, logger: Logger): Promi
   });
   const pollMs = (options.pollSeconds ?? 1) * 1000;
   const timers = [
-    every(pollMs, () => pulse(parts), report('cannot look for due messages')),
+    every(pollMs, () => pulse(parts), report('cannot look for due messages'), longestPulseMs),
     every(2000, () => Promise.all([...parts.pumps.values()].map((pump) => pump.keep())), report('cannot renew leases')),
     every(10_000, () => settleDead(parts), report('cannot settle dead letters')),
     every(
@@ -184,7 +197,9 @@ async function beat(options: WorkerOptions, parts: Parts, logger: Logger): Promi
 }
 
 async function pulse(parts: Parts): Promise<void> {
-  for (const state of await takePulse(parts.database, [...parts.pumps.keys()])) {
+  const states = await takePulse(parts.database, [...parts.pumps.keys()]);
+  parts.outage.over();
+  for (const state of states) {
     const pump = parts.pumps.get(state.method);
     if (pump === undefined) continue;
     pump.setPaused(state.paused);

@@ -2,6 +2,7 @@
  * Writes down how endpoints do, for all replicas: what came of calls is gathered while a transaction is under way and
  * applied by the next one, so that a burst costs a few row locks and not one per call.
  */
+import { transaction } from '../../../pool.ts';
 import type { Pool, PoolClient } from 'pg';
 import type { Logger } from '../../../notification.ts';
 import { isPristine, observe, type Circuit, type DisabledReason, type Observation } from './circuit.ts';
@@ -116,9 +117,7 @@ async function write(
   seen: ReadonlyMap<string, readonly Observation[]>,
   { pool, announce }: { readonly pool: Pool; readonly announce: Announce | undefined },
 ): Promise<void> {
-  const client = await pool.connect();
-  try {
-    await client.query('BEGIN');
+  await transaction(pool, async (client) => {
     const { rows } = await client.query<LockedRow>(lockStatement, [[...seen.keys()]]);
     const now = new Date();
     const changes = rows.map((row) => changeOf(row, seen.get(row.id) ?? [], now));
@@ -128,12 +127,7 @@ async function write(
     const disabled = changes.filter(({ disable }) => disable !== null).map(({ row }) => row.id);
     if (disabled.length > 0) await client.query(holdStatement, [disabled]);
     for (const news of changes.flatMap((change) => change.news)) await announce?.(client, news);
-    await client.query('COMMIT');
-    client.release();
-  } catch (error) {
-    client.release(true);
-    throw error;
-  }
+  });
 }
 
 function changeOf(row: LockedRow, observations: readonly Observation[], now: Date): Change {

@@ -1,0 +1,53 @@
+/** How much a worker says about a database in trouble. */
+import { expect, test } from 'vitest';
+import { createOutage, readOnlyCode } from '../../src/delivery/outage.ts';
+import { keepingLogger } from '../support/application.ts';
+
+const failure = (code: string) => Object.assign(new Error('secret text'), { code });
+
+function watched() {
+  const logger = keepingLogger();
+  const clock = { ms: 0 };
+  return { logger, clock, outage: createOutage(logger, () => clock.ms) };
+}
+
+test('a database that is away is one line, and one when it is back', () => {
+  const { logger, clock, outage } = watched();
+  for (let i = 0; i < 1000; i++) {
+    outage.report(failure(i % 2 ? 'ECONNREFUSED' : '57P03'), 'cannot lease');
+    outage.report(new Error('Connection terminated unexpectedly'), 'cannot look for due messages');
+    clock.ms += 300;
+  }
+  outage.over();
+  outage.over();
+  expect(logger.lines).toEqual([
+    {
+      level: 'error',
+      fields: { code: '57P03' },
+      message: 'the database is away; delivery goes on by itself when it is back',
+    },
+    { level: 'info', fields: { seconds: 300, heldBack: 1999 }, message: 'the database is back' },
+  ]);
+  outage.report(failure('ECONNRESET'), 'cannot lease');
+  expect(logger.lines).toHaveLength(3);
+});
+
+test('a read-only database is called so', () => {
+  const { logger, outage } = watched();
+  outage.report(failure(readOnlyCode), 'cannot lease');
+  expect(logger.lines[0]?.message).toMatch(/^the database is read-only;/);
+});
+
+test('any other trouble is told once a minute, and how often it came', () => {
+  const { logger, clock, outage } = watched();
+  for (let i = 0; i < 100; i++) {
+    outage.report(failure('42501'), 'cannot lease', { method: 'smtp' });
+    clock.ms += 1000;
+  }
+  outage.report(new TypeError('secret text'), 'cannot renew leases');
+  expect(logger.lines).toEqual([
+    { level: 'error', fields: { method: 'smtp', code: '42501' }, message: 'cannot lease' },
+    { level: 'error', fields: { method: 'smtp', code: '42501', repeated: 59 }, message: 'cannot lease' },
+    { level: 'error', fields: { code: 'TypeError' }, message: 'cannot renew leases' },
+  ]);
+});
