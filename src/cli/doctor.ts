@@ -1,15 +1,12 @@
-import { resolveTxt } from 'node:dns/promises';
 import type { Command } from 'commander';
 import type { Pool } from 'pg';
 import { type Config, readConfig } from '../config.ts';
-import type { SmtpSettings } from '../dispatch/smtp/options.ts';
-import { domainRecords, probeSmtp } from '../dispatch/smtp/probe.ts';
-import { parseSenders } from '../dispatch/smtp/senders.ts';
 import { listEndpoints, openEndpoint } from '../dispatch/webhook/endpoints/registry.ts';
 import { ConfigurationError } from '../errors.ts';
-import { examineDatabase, type Finding, ok, problem, warning } from '../operate/doctor.ts';
+import { examineDatabase, type Finding, ok, problem } from '../operate/doctor.ts';
 import { createSecretBox } from '../secrets.ts';
 import { type CommonOptions, command, withPool } from './command.ts';
+import { examineSmtp } from './doctor-smtp.ts';
 import { withEgress } from './egress.ts';
 import { color, printJson, printWrapped, Unsuccessful } from './output.ts';
 
@@ -36,50 +33,6 @@ const marks = { ok: color('green', '✓'), warning: color('yellow', '!'), proble
 function printFinding({ check, level, text, remedy }: Finding): void {
   printWrapped(`${marks[level]} ${check.padEnd(11)} ${text}`, 14);
   if (remedy !== null) printWrapped(`  ${' '.repeat(11)} ${color('dim', '→')} ${remedy}`, 16);
-}
-
-async function examineSmtp(options: Config['smtp']): Promise<Finding[]> {
-  if (options === null)
-    return [warning('smtp', 'HERALD_SMTP_HOST is not set here', 'set it where mails shall be sent from')];
-  return (await Promise.all(parseSenders(options).map(({ settings }) => examineSender(settings)))).flat();
-}
-
-async function examineSender(options: SmtpSettings): Promise<Finding[]> {
-  const found = await examineRelay(options);
-  const remedies = {
-    SPF: 'publish a TXT record "v=spf1 ..." that names the relay',
-    DMARC: 'publish a TXT record "v=DMARC1; p=none; rua=mailto:..." to begin with',
-    DKIM: 'publish the public key there as "v=DKIM1; k=rsa; p=..."',
-  } as const;
-  const records = await domainRecords(options, resolveTxt);
-  return [
-    found,
-    ...records.map(({ record, name, state }) =>
-      state === 'found'
-        ? ok(record, name)
-        : warning(
-            record,
-            state === 'missing' ? `no record at ${name}` : `${name} could not be asked for`,
-            state === 'missing' ? remedies[record] : 'try again where name servers are reachable',
-          ),
-    ),
-  ];
-}
-
-async function examineRelay(options: SmtpSettings): Promise<Finding> {
-  const place = `${options.host}:${options.port}`;
-  try {
-    const fault = await probeSmtp(options);
-    if (fault === null) return ok('smtp', `${place} takes our connection${options.auth ? ' and login' : ''}`);
-    return problem(
-      'smtp',
-      `${place}: ${fault.reason}, ${fault.detail}`,
-      'check the HERALD_SMTP_ settings, the relay and what lies between',
-    );
-  } catch (error) {
-    if (error instanceof ConfigurationError) return problem('smtp', error.message, 'correct the setting');
-    throw error;
-  }
 }
 
 /** The default endpoint's URL, and whether the key opens the rows of the others. */

@@ -1,12 +1,14 @@
 /** The doctor finds what is wrong, names the remedy, and shows no secret. */
+import { generateKeyPairSync } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { domainRecords } from '../../src/dispatch/smtp/probe.ts';
+import { domainRecords, isAligned } from '../../src/dispatch/smtp/probe.ts';
 import { examineDatabase } from '../../src/operate/doctor.ts';
 import { greetingFile, putTemplates } from '../support/application.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { startSmtpScript } from '../support/smtp-script.ts';
 import { startSmtpServer, type TestSmtpServer } from '../support/smtp-server.ts';
 import { runCli } from './support.ts';
 
@@ -50,7 +52,30 @@ describe('the relay', () => {
     expect(findings).toContainEqual(
       expect.objectContaining({ check: 'smtp', level: 'ok', text: expect.stringMatching(/connection and login$/) }),
     );
+    expect(findings).toContainEqual(
+      expect.objectContaining({
+        check: 'smtputf8',
+        level: 'ok',
+        text: expect.stringMatching(/takes internationalised addresses$/),
+      }),
+    );
     expect(relay.count()).toBe(0);
+  });
+
+  test('that takes small mails and no internationalised addresses is told of', async () => {
+    const small = await startSmtpScript(() => [
+      { reply: '220 mx.test ESMTP' },
+      { expect: /^EHLO /, reply: '250-mx.test\r\n250 SIZE 5000000' },
+    ]);
+    const { findings } = await doctor({ HERALD_SMTP_PORT: String(small.port), HERALD_SMTP_USER: '' });
+    expect(small.departures()).toEqual([]);
+    await small.close();
+    expect(findings).toContainEqual(
+      expect.objectContaining({ check: 'size', level: 'warning', text: expect.stringContaining('5.0 MB at most') }),
+    );
+    expect(findings).toContainEqual(
+      expect.objectContaining({ check: 'smtputf8', text: expect.stringContaining('(5.6.7)') }),
+    );
   });
 
   test('that refuses it is a problem, and the password is not shown', async () => {
@@ -186,4 +211,51 @@ test('the domain: what is published, what is missing, what cannot be asked', asy
     ['DMARC', 'missing'],
     ['DKIM', 'unknown'],
   ]);
+});
+
+test('the domain: two records that cancel each other out, a key of somebody else, a revoked one', async () => {
+  const pair = () =>
+    generateKeyPairSync('rsa', {
+      modulusLength: 1024,
+      privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+      publicKeyEncoding: { type: 'spki', format: 'der' },
+    });
+  const [ours, theirs] = [pair(), pair()];
+  const options = {
+    from: { address: 'a@acme.example' },
+    dkim: { domain: 'acme.example', selector: 's1', keyFile: '/k' },
+  };
+  const stateWith = async (key: string) => {
+    const found = await domainRecords(
+      options,
+      async (name) => {
+        if (name === 'acme.example') return [['v=spf1 -all'], ['unrelated'], ['V=SPF1 +all']];
+        return name.startsWith('_dmarc')
+          ? [['v=DMARC1; p=none']]
+          : [[`v=DKIM1; k=rsa; p=${key.slice(0, 100)}`, ` ${key.slice(100)}`]];
+      },
+      ours.privateKey,
+    );
+    return found.map(({ state }) => state);
+  };
+  expect(await stateWith(ours.publicKey.toString('base64'))).toEqual(['several', 'found', 'found']);
+  expect(await stateWith(theirs.publicKey.toString('base64'))).toEqual(['several', 'found', 'different']);
+  expect(await stateWith('')).toEqual(['several', 'found', 'missing']);
+});
+
+test.each([
+  [{ from: { address: 'a@acme.example' } }, true],
+  [{ from: { address: 'a@acme.example' }, envelopeFrom: 'x@bounce.acme.example' }, true],
+  [{ from: { address: 'a@acme.example' }, envelopeFrom: 'x@relay.example' }, false],
+  [
+    {
+      from: { address: 'a@acme.example' },
+      envelopeFrom: 'x@relay.example',
+      dkim: { domain: 'ACME.example', selector: 's', keyFile: 'k' },
+    },
+    true,
+  ],
+  [{ from: { address: 'a@notacme.example' }, envelopeFrom: 'x@acme.example' }, false],
+] as const)('%o is aligned: %s', (options, aligned) => {
+  expect(isAligned(options)).toBe(aligned);
 });

@@ -1,18 +1,25 @@
 /** Whether a relay would take our mails, found out without sending one; and what its domain says about us. */
-import type { DispatchResult } from '../dispatcher.ts';
+import { createPublicKey } from 'node:crypto';
 import { classifySmtpFailure } from './classify.ts';
-import type { SmtpOptions, SmtpSettings } from './options.ts';
+import type { Failure } from './connections.ts';
 import { createTokenSource } from './login.ts';
-import { createRelay, failureOf } from './transport.ts';
+import { domainOf, type SmtpOptions, type SmtpSettings } from './options.ts';
+import { type Capabilities, createRelay, failureOf } from './transport.ts';
 
-/** Connects, negotiates TLS and logs in. Null: it works. @throws {ConfigurationError} for files that cannot be used. */
-export async function probeSmtp(settings: SmtpSettings): Promise<Exclude<DispatchResult, { outcome: 'sent' }> | null> {
-  const relay = createRelay(settings, settings.auth?.oauth2 ? createTokenSource(settings.auth.oauth2) : null);
+/** What came of connecting, TLS and login; what the server offers, where these worked. */
+export type RelayAnswer = { readonly fault: Failure } | { readonly fault: null; readonly capabilities: Capabilities };
+
+/** Connects, negotiates TLS and logs in. @throws {ConfigurationError} for files that cannot be used. */
+export async function probeSmtp(settings: SmtpSettings): Promise<RelayAnswer> {
+  const tokens = settings.auth?.oauth2 === undefined ? null : createTokenSource(settings.auth.oauth2);
+  const relay = createRelay(settings, tokens);
+  const { transport } = relay.connect();
   try {
-    await relay.connect().transport.verify();
-    return null;
+    await transport.verify();
+    return { fault: null, capabilities: await relay.look() };
   } catch (error) {
-    return classifySmtpFailure(failureOf(error, 'unopened', undefined));
+    const fault = classifySmtpFailure(failureOf(error, 'unopened', undefined));
+    return { fault: tokens?.fault ? { ...fault, detail: `OAuth2 token: ${tokens.fault}` } : fault };
   } finally {
     relay.close();
   }
@@ -24,35 +31,81 @@ export type ResolveTxt = (name: string) => Promise<string[][]>;
 export interface DomainRecord {
   readonly record: 'SPF' | 'DMARC' | 'DKIM';
   readonly name: string;
-  /** `unknown`: the name servers could not be asked. */
-  readonly state: 'found' | 'missing' | 'unknown';
+  /**
+   * `unknown`: the name servers could not be asked. `several`: more than one, which counts as none (RFC 7208, 4.5). `different`: it does
+   * not belong to the key that signs.
+   */
+  readonly state: 'found' | 'missing' | 'several' | 'different' | 'unknown';
 }
 
-/** The TXT records that receivers judge our mails by: RFC 7208, RFC 7489, RFC 6376. */
+type Judge = (record: string) => boolean;
+
+/**
+ * The TXT records that receivers judge our mails by: RFC 7208, RFC 7489, RFC 6376.
+ *
+ * @param dkimKey the private key that signs, in PEM; without it a published key is not compared.
+ */
 export function domainRecords(
   options: Pick<SmtpOptions, 'from' | 'envelopeFrom' | 'dkim'>,
   resolveTxt: ResolveTxt,
+  dkimKey?: string,
 ): Promise<DomainRecord[]> {
-  const domain = options.from.address.split('@').at(-1) ?? '';
-  const bounces = options.envelopeFrom?.split('@').at(-1) ?? domain;
-  const wanted = [
-    { record: 'SPF' as const, name: bounces, begins: 'v=spf1' },
-    { record: 'DMARC' as const, name: `_dmarc.${domain}`, begins: 'v=DMARC1' },
-    ...(options.dkim === undefined
+  const domain = domainOf(options.from.address);
+  const bounces = domainOf(options.envelopeFrom ?? options.from.address);
+  const { dkim } = options;
+  const begins =
+    (start: string): Judge =>
+    (text) =>
+      text.toLowerCase().startsWith(start);
+  const fits: Judge = dkimKey === undefined ? () => true : (text) => publishedKey(text) === publicKeyOf(dkimKey);
+  return Promise.all([
+    stateOf(bounces, begins('v=spf1'), resolveTxt).then((state) => ({ record: 'SPF' as const, name: bounces, state })),
+    stateOf(`_dmarc.${domain}`, begins('v=dmarc1'), resolveTxt).then((state) => ({
+      record: 'DMARC' as const,
+      name: `_dmarc.${domain}`,
+      state,
+    })),
+    ...(dkim === undefined
       ? []
-      : [{ record: 'DKIM' as const, name: `${options.dkim.selector}._domainkey.${options.dkim.domain}`, begins: '' }]),
-  ] satisfies (Omit<DomainRecord, 'state'> & { begins: string })[];
-  return Promise.all(
-    wanted.map(async ({ record, name, begins }) => ({ record, name, state: await stateOf(name, begins, resolveTxt) })),
-  );
+      : [`${dkim.selector}._domainkey.${dkim.domain}`].map(async (name) => ({
+          record: 'DKIM' as const,
+          name,
+          state: await stateOf(name, (text) => publishedKey(text) !== '', resolveTxt, fits),
+        }))),
+  ]);
 }
 
-async function stateOf(name: string, begins: string, resolveTxt: ResolveTxt): Promise<DomainRecord['state']> {
+/** Whether SPF (the bounces' domain) or DKIM speak for the domain of From, as DMARC demands of one of them; also of a subdomain. */
+export function isAligned(options: Pick<SmtpOptions, 'from' | 'envelopeFrom' | 'dkim'>): boolean {
+  const domain = domainOf(options.from.address);
+  const speakers = [domainOf(options.envelopeFrom ?? options.from.address), options.dkim?.domain.toLowerCase()];
+  const related = (a: string, b: string) => a === b || a.endsWith(`.${b}`) || b.endsWith(`.${a}`);
+  return speakers.some((speaker) => speaker !== undefined && related(speaker, domain));
+}
+
+async function stateOf(
+  name: string,
+  counts: Judge,
+  resolveTxt: ResolveTxt,
+  fits: Judge = () => true,
+): Promise<DomainRecord['state']> {
   try {
-    const records = await resolveTxt(name);
-    return records.some((parts) => parts.join('').toLowerCase().startsWith(begins.toLowerCase())) ? 'found' : 'missing';
+    const records = (await resolveTxt(name)).map((parts) => parts.join('')).filter(counts);
+    if (records.length > 1) return 'several';
+    const [record] = records;
+    if (record === undefined) return 'missing';
+    return fits(record) ? 'found' : 'different';
   } catch (error) {
     const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : '';
     return code === 'ENOTFOUND' || code === 'ENODATA' ? 'missing' : 'unknown';
   }
+}
+
+/** The tag `p`, without the white space that it may hold; empty where the key was revoked or there is none. */
+function publishedKey(record: string): string {
+  return (/(?:^|;)\s*p\s*=([^;]*)/.exec(record)?.[1] ?? '').replace(/\s+/g, '');
+}
+
+function publicKeyOf(pem: string): string {
+  return createPublicKey(pem).export({ type: 'spki', format: 'der' }).toString('base64');
 }

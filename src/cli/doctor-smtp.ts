@@ -1,0 +1,137 @@
+/** What `pg-herald doctor` finds out about each sender: connection, TLS, login, limits, and the records of its domain. */
+import { resolveTxt } from 'node:dns/promises';
+import type { Config } from '../config.ts';
+import { readSmtpFiles } from '../dispatch/smtp/files.ts';
+import type { SmtpSettings } from '../dispatch/smtp/options.ts';
+import { type DomainRecord, domainRecords, isAligned, probeSmtp, type RelayAnswer } from '../dispatch/smtp/probe.ts';
+import { parseSenders } from '../dispatch/smtp/senders.ts';
+import { ConfigurationError } from '../errors.ts';
+import type { Reason } from '../notification.ts';
+import { type Finding, ok, problem, warning } from '../operate/doctor.ts';
+
+/** 10 MB of attachments, encoded, and the text around them. */
+const largestMailBytes = 14_000_000;
+
+export async function examineSmtp(options: Config['smtp']): Promise<Finding[]> {
+  if (options === null)
+    return [
+      warning(
+        'smtp',
+        'neither HERALD_SMTP_HOST nor HERALD_SMTP_SENDERS_FILE is set here',
+        'set one where mails shall be sent from',
+      ),
+    ];
+  const senders = parseSenders(options);
+  const found = await Promise.all(
+    senders.map(async ({ name, settings }) => {
+      const findings = await examineSender(settings);
+      return senders.length === 1 ? findings : findings.map((each) => ({ ...each, text: `${name}: ${each.text}` }));
+    }),
+  );
+  return found.flat();
+}
+
+async function examineSender(settings: SmtpSettings): Promise<Finding[]> {
+  try {
+    const { dkimKey } = readSmtpFiles(settings);
+    const [answer, records] = await Promise.all([probeSmtp(settings), domainRecords(settings, resolveTxt, dkimKey)]);
+    return [...examineRelay(settings, answer), ...records.map(examineRecord), ...examineAlignment(settings)];
+  } catch (error) {
+    if (error instanceof ConfigurationError) return [problem('smtp', error.message, 'correct the setting')];
+    throw error;
+  }
+}
+
+function examineRelay(settings: SmtpSettings, answer: RelayAnswer): Finding[] {
+  const place = `${settings.host}:${settings.port}`;
+  if (answer.fault !== null) {
+    const { reason, detail } = answer.fault;
+    return [problem('smtp', `${place}: ${reason}, ${detail}`, remedyOf(reason, place))];
+  }
+  const { extensions, maxBytes } = answer.capabilities;
+  const encrypted = { starttls: 'STARTTLS, ', implicit: 'TLS, ', opportunistic: '', none: '' }[settings.tls];
+  return [
+    ok('smtp', `${place} takes our ${encrypted}connection${settings.auth ? ' and login' : ''}`),
+    maxBytes !== null && maxBytes < Math.min(largestMailBytes, settings.maxMessageBytes)
+      ? warning(
+          'size',
+          `${place} takes mails of ${megabytes(maxBytes)} at most; larger ones fail before they are sent`,
+          'keep attachments below that, send links instead, or raise the limit of the relay',
+        )
+      : ok(
+          'size',
+          maxBytes === null ? `${place} names no limit` : `${place} takes mails of up to ${megabytes(maxBytes)}`,
+        ),
+    ok(
+      'smtputf8',
+      extensions.includes('SMTPUTF8')
+        ? `${place} takes internationalised addresses`
+        : `${place} takes no internationalised local parts (5.6.7): mails to them fail, all others are not concerned`,
+    ),
+    ...(settings.tls === 'none' && !/^(localhost|127\..*|::1)$/.test(settings.host)
+      ? [
+          warning(
+            'tls',
+            `${place} gets mails in clear text`,
+            'set HERALD_SMTP_TLS to starttls as soon as the relay offers it',
+          ),
+        ]
+      : []),
+  ];
+}
+
+function remedyOf(reason: Reason, place: string): string {
+  const remedies: Partial<Record<Reason, string>> = {
+    unreachable: 'check host and port, that the relay runs, and that the firewall lets us through',
+    connect_timeout:
+      'check host and port, and that the firewall lets us through; many hosters block port 25, use 587 or 465',
+    dns: 'check the name of the host and the name servers of this machine',
+    tls: `look at "openssl s_client -starttls smtp -connect ${place}", then at the settings tls, servername and caFile`,
+    authentication:
+      'check user and password, or the client and its grant at the token endpoint; some providers want a password of the application',
+    proxy: 'check the URL of the proxy, its login, and that it lets us connect to this port',
+    throttled: 'the relay is busy or limits us: try again later, and lower maxConnections',
+  };
+  return remedies[reason] ?? 'check the HERALD_SMTP_ settings, the relay and what lies between';
+}
+
+function examineRecord({ record, name, state }: DomainRecord): Finding {
+  const publish = {
+    SPF: 'publish a TXT record "v=spf1 ..." that names the relay',
+    DMARC: 'publish a TXT record "v=DMARC1; p=none; rua=mailto:..." to begin with',
+    DKIM: 'publish the public key there as "v=DKIM1; k=rsa; p=..."',
+  } as const;
+  switch (state) {
+    case 'found':
+      return ok(record, name);
+    case 'missing':
+      return warning(record, `no record at ${name}`, publish[record]);
+    case 'several':
+      return problem(record, `more than one record at ${name}, which counts as none`, 'leave one of them');
+    case 'different':
+      return problem(
+        record,
+        `the key at ${name} is not the one that signs`,
+        `${publish[record]} of keyFile, or use the key that belongs to it`,
+      );
+    case 'unknown':
+      return warning(record, `${name} could not be asked for`, 'try again where name servers are reachable');
+    default:
+      return state satisfies never;
+  }
+}
+
+function examineAlignment(settings: SmtpSettings): Finding[] {
+  if (isAligned(settings)) return [];
+  return [
+    warning(
+      'DMARC',
+      'neither the bounce address nor our signature is of the domain of From, so DMARC fails unless the relay signs for it',
+      'use an envelopeFrom of that domain, or sign with dkim for it',
+    ),
+  ];
+}
+
+function megabytes(bytes: number): string {
+  return `${(bytes / 1_000_000).toFixed(1)} MB`;
+}
