@@ -47,6 +47,17 @@ export function readDatabaseUrl(given?: string, environment: Environment = proce
   return url;
 }
 
+/** What `pg-herald dev` takes from its surroundings. `databaseUrl` null: none is named, so it starts one. */
+export function readDevelopment(given?: string, environment: Environment = process.env) {
+  const named = (given ?? environment.DATABASE_URL ?? '') !== '';
+  return {
+    databaseUrl: named ? readDatabaseUrl(given, environment) : null,
+    path: environment.PATH ?? '',
+    brand: readBrand(environment),
+    secretKeys: secretKeysOf(environment) ?? [],
+  };
+}
+
 /** Who operates, for the record: the login name. */
 export function readOperator(environment: Environment = process.env): string {
   return environment.SUDO_USER ?? environment.USER ?? environment.LOGNAME ?? 'cli';

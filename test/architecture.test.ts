@@ -82,6 +82,17 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'delivery',
     'dispatch',
   ],
+  development: [
+    'notification',
+    'errors',
+    'secrets',
+    'database',
+    'templates',
+    'dispatch',
+    'operate',
+    'delivery',
+    'console',
+  ],
   cli: [
     'notification',
     'errors',
@@ -96,6 +107,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'delivery',
     'config',
     'console',
+    'development',
   ],
   index: [
     'notification',
@@ -124,6 +136,7 @@ const homes: Readonly<Record<string, RegExp>> = {
   commander: /^cli\//,
   'cli-table3': /^cli\//,
   hono: /^console\//,
+  'smtp-server': /^development\//,
   '@opentelemetry/sdk-metrics': /^cli\//,
   '@opentelemetry/exporter-prometheus': /^cli\//,
   '@hono/node-server': /^console\//,

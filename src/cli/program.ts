@@ -6,6 +6,7 @@ import { addManual } from './manual.ts';
 
 /** Each command's module, loaded when it is asked for: `pg-herald why` need not wait for the mail libraries. */
 const commands: Readonly<Record<string, () => Promise<Command>>> = {
+  dev: async () => (await import('./dev.ts')).devCommand(),
   migrate: async () => (await import('./migrate.ts')).migrateCommand(),
   templates: async () => (await import('./templates.ts')).templatesCommand(),
   worker: async () => (await import('./worker.ts')).workerCommand(),
@@ -32,7 +33,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
 
 /** The headings under which `pg-herald --help` lists them; what is not named here stands under the last. */
 const groups: readonly (readonly [heading: string, ...names: string[]])[] = [
-  ['Set up:', 'migrate', 'templates', 'worker', 'send', 'completion'],
+  ['Set up:', 'dev', 'migrate', 'templates', 'worker', 'send', 'completion'],
   ['Look:', 'status', 'messages', 'why', 'console', 'audit', 'doctor'],
   ['Act:', 'retry', 'cancel', 'hold', 'release', 'pause', 'resume', 'purge'],
   ['Rules and receivers:', 'methods', 'preferences', 'suppressions', 'endpoints'],

