@@ -2,8 +2,10 @@
 import { Pool } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { applyRoles } from '../../src/database/roles.ts';
+import { openDatabase } from '../../src/database/statements.ts';
 import { createHerald } from '../../src/enqueue/enqueue.ts';
 import { listMessages, showMessage } from '../../src/operate/messages.ts';
+import { readGauges } from '../../src/operate/gauges.ts';
 import { readStatus } from '../../src/operate/status.ts';
 import {
   greeting,
@@ -92,6 +94,19 @@ describe('an enqueuer', () => {
 });
 
 describe('a worker', () => {
+  test('looks at what metrics say about the whole database', async () => {
+    const { pool, ...rest } = openDatabase(
+      { connectionString: urlAs('herald_worker'), applicationName: 'x', maxConnections: 1, prepare: true },
+      () => undefined,
+    );
+    const first = await readGauges({ pool, ...rest }, { seenUntil: null, lagSeconds: 0 });
+    await createHerald().enqueue(database.pool, greeting, { ...ada, delaySeconds: 3600 });
+    const { enqueued, methods } = await readGauges({ pool, ...rest }, { seenUntil: first.seenUntil, lagSeconds: 0 });
+    await pool.end();
+    expect(enqueued).toEqual([{ method: 'smtp', reason: null, count: 1 }]);
+    expect(methods.map(({ method }) => method)).toContain('smtp');
+  });
+
   test('delivers, retries and pauses', async () => {
     let failures = 0;
     const smtp = scriptedDispatcher(() =>
