@@ -113,11 +113,16 @@ export const manual: Readonly<Record<string, ManualPage>> = {
     notes: [asksFirst, conditions, '"in_flight" means that a worker is dispatching it: it may still arrive.'],
     seeAlso: ['hold', 'retry'],
   },
-  hold: { notes: [asksFirst, conditions], seeAlso: ['release', 'pause'] },
+  hold: {
+    examples: [['hold --since 2026-11-24T09:30:00Z --why "restored" --yes', 'after a restore to that moment']],
+    notes: [asksFirst, conditions],
+    seeAlso: ['release', 'discard', 'pause'],
+  },
+  discard: { notes: [asksFirst, conditions], seeAlso: ['hold', 'release'] },
   release: {
     examples: [['release --where template=weekly-build-report --yes', 'those of one template']],
     notes: [asksFirst, conditions],
-    seeAlso: ['hold'],
+    seeAlso: ['hold', 'discard'],
   },
   pause: {
     examples: [['pause --why "database moves"', 'everything']],

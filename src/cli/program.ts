@@ -17,6 +17,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   cancel: async () => (await import('./actions.ts')).cancelCommand(),
   hold: async () => (await import('./actions.ts')).holdCommand(),
   release: async () => (await import('./actions.ts')).releaseCommand(),
+  discard: async () => (await import('./actions.ts')).discardCommand(),
   status: async () => (await import('./operate.ts')).statusCommand(),
   pause: async () => (await import('./operate.ts')).pauseCommand(),
   resume: async () => (await import('./operate.ts')).resumeCommand(),
