@@ -138,6 +138,20 @@ export const manual: Readonly<Record<string, ManualPage>> = {
       ['preferences set user-7 --group Workspaces --default', 'remove the choice'],
     ],
   },
+  'retention set': {
+    examples: [
+      ['retention set --keep 90d', 'all groups'],
+      ['retention set --group Billing --forever', 'but this one'],
+    ],
+    seeAlso: ['purge'],
+  },
+  erase: {
+    examples: [['erase --address ada@example.com --yes', 'by address']],
+    notes: [
+      'What waits is cancelled; what is on its way is left, and the exit code is 1. Preferences and suppressions of the person go as well.',
+    ],
+    seeAlso: ['retention set'],
+  },
   purge: {
     examples: [
       ['purge --older-than 90d --dry-run', 'count only'],

@@ -28,6 +28,8 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   console: async () => (await import('./console.ts')).consoleCommand(),
   audit: async () => (await import('./audit.ts')).auditCommand(),
   doctor: async () => (await import('./doctor.ts')).doctorCommand(),
+  retention: async () => (await import('./keeping.ts')).retentionCommand(),
+  erase: async () => (await import('./keeping.ts')).eraseCommand(),
   purge: async () => (await import('./operate.ts')).purgeCommand(),
   completion: async () => (await import('./completion.ts')).completionCommand(createProgram),
 };
