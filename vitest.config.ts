@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
-/** `vitest run` is the ordinary suite; `--mode faults` and `--mode chaos` run the long ones. */
-const longSuites = ['faults', 'chaos'];
+/** `vitest run` is the ordinary suite; `--mode faults`, `--mode chaos` and `--mode plans` run the long ones. */
+const longSuites = ['faults', 'chaos', 'plans'];
 
 export default defineConfig(({ mode }) => ({
   test: {

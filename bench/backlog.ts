@@ -40,9 +40,9 @@ export async function setPaused(pool: Pool, method: string, paused: boolean): Pr
     `UPDATE herald.method SET paused_at = CASE WHEN $2 THEN now() END, pause_kind = CASE WHEN $2 THEN 'operator' END WHERE name = $1`,
     [method, paused],
   );
-  await pool.query(`SELECT pg_notify('herald', $1)`, [method]);
-  // The workers look once a second.
-  if (paused) await sleep(1200);
+  await pool.query(`SELECT pg_notify('herald', '*')`);
+  // Until the workers have looked, and what they had leased is under way.
+  if (paused) await sleep(300);
 }
 
 export interface Drain {
@@ -92,9 +92,14 @@ export async function dispatchedBy(workers: readonly Child[]): Promise<number> {
 }
 
 /** Waits until the workers have dispatched so many in all; 5 minutes at most. Looks 50 times a second. */
-export async function untilDispatched(workers: readonly Child[], count: number): Promise<void> {
+export async function untilDispatched(
+  workers: readonly Child[],
+  count: number,
+  look?: () => Promise<void>,
+): Promise<void> {
   const deadline = performance.now() + 300_000;
   while ((await dispatchedBy(workers)) < count) {
+    await look?.();
     if (performance.now() > deadline) throw new Error(`fewer than ${count} messages were dispatched within 5 minutes`);
     await sleep(20);
   }

@@ -4,6 +4,10 @@ import { parseArgs } from 'node:util';
 import { enqueueGroup } from './groups/enqueue.ts';
 import { deliverGroup } from './groups/deliver.ts';
 import type { Group } from './groups/group.ts';
+import { idleGroup } from './groups/idle.ts';
+import { latencyGroup } from './groups/latency.ts';
+import { historyGroup, processesGroup } from './groups/scale.ts';
+import { unevenGroup } from './groups/uneven.ts';
 import { smtpGroup, smtpTlsGroup } from './groups/smtp.ts';
 import { webhookGroup } from './groups/webhook.ts';
 import { notRun, short } from './measure.ts';
@@ -17,7 +21,18 @@ const usage = `node bench/main.ts [--quick] [--only NAME]... [--json FILE] [--pr
   --json     writes the figures into a file
   --profile  writes CPU profiles of the programs into a directory`;
 
-const groups: readonly Group[] = [enqueueGroup, deliverGroup, smtpGroup, smtpTlsGroup, webhookGroup];
+const groups: readonly Group[] = [
+  enqueueGroup,
+  deliverGroup,
+  unevenGroup,
+  smtpGroup,
+  smtpTlsGroup,
+  webhookGroup,
+  latencyGroup,
+  processesGroup,
+  historyGroup,
+  idleGroup,
+];
 
 const { values } = parseArgs({
   options: {

@@ -53,7 +53,7 @@ export async function startChild(program: string, input: unknown, { profile }: C
 }
 
 function converse(child: ChildProcess): Pick<Child, 'ask' | 'end'> {
-  const open = new Map<number, { resolve(value: unknown): void; reject(error: Error): void }>();
+  const open = new Map<number, { resolve: (value: unknown) => void; reject: (error: Error) => void }>();
   let last = 0;
   const exited = once(child, 'exit').then(([code]) => {
     for (const { reject } of open.values()) reject(new Error(`a program of the benchmark ended with ${code}`));

@@ -11,7 +11,6 @@ import type { Logger } from './notification.ts';
 import { patience, transaction } from './pool.ts';
 
 export const queueSchema = 'herald_queue';
-/** The version of pg-boss's tables that this release knows, column by column. */
 export const knownQueueVersion = packageJson.pgboss.schema;
 /** pg-boss copies a job here when its retries are spent: a worker died again and again before it could begin. */
 export const deadLetterQueue = 'dead-letter';
@@ -139,8 +138,10 @@ export interface QueueOptions {
   readonly logger: Logger;
   /** Hears of every error that no call rejects with. */
   readonly onError: (error: unknown, what: string) => void;
-  /** Look for leases that ran out every so many seconds. */
+  /** How often `supervise` is called, in seconds. */
   readonly superviseSeconds: number;
+  /** Whether a session may be set up: not behind PgBouncer's transaction pooling. */
+  readonly sessionState: boolean;
 }
 
 /** What the delivery needs of the queue. */
@@ -153,6 +154,8 @@ export interface Queue {
   postpone(method: string, jobs: readonly PostponedJob[]): Promise<void>;
   /** Says that this worker still lives; answers with the ids whose lease was lost. */
   keep(method: string, jobs: readonly LeasedJob[]): Promise<string[]>;
+  /** Makes jobs due again whose lease ran out because their worker died, and counts jobs. One statement when there are none. */
+  supervise(): Promise<void>;
   /** Takes message ids out of the dead letter queue, each with the method it came from. */
   takeDead(limit: number): Promise<{ messageId: string; job: LeasedJob }[]>;
   finishDead(jobs: readonly LeasedJob[]): Promise<void>;
@@ -176,8 +179,9 @@ export async function openQueue(options: QueueOptions): Promise<Queue> {
     connectionString: options.connectionString,
     migrate: false,
     supervise: true,
-    superviseIntervalSeconds: options.superviseSeconds,
-    monitorIntervalSeconds: options.superviseSeconds,
+    // A pass is some fifty statements: by itself for the upkeep, and by `supervise` for queues that hold jobs.
+    superviseIntervalSeconds: 300,
+    monitorIntervalSeconds: Math.max(1, options.superviseSeconds / 2),
     maintenanceIntervalSeconds: 600,
     // For its own upkeep, whose statements may take long; the calls of `queueOf` have a pool of their own.
     max: 2,
@@ -196,9 +200,15 @@ export async function openQueue(options: QueueOptions): Promise<Queue> {
   return queueOf(boss, options);
 }
 
+/** Queues that hold a job, or whose statistics say so still. */
+const busyQueues = `SELECT q.name FROM ${queueSchema}.queue q
+WHERE q.active_count + q.ready_count + q.deferred_count > 0 OR EXISTS (SELECT FROM ${queueSchema}.job j WHERE j.name = q.name)`;
+
 function queueOf(boss: PgBoss, options: QueueOptions): Queue {
   const pool = new Pool({
     ...patience,
+    // A crash of the server takes back a lease or its end, nothing more: the message row is durable, and decides.
+    ...(options.sessionState && { options: '-c synchronous_commit=off' }),
     connectionString: options.connectionString,
     max: 4,
     application_name: 'pg-herald queue',
@@ -221,6 +231,10 @@ function queueOf(boss: PgBoss, options: QueueOptions): Queue {
       const response = await boss.touch(method, jobs.map(leaseOf), { db });
       const kept = new Set(settledIds(response));
       return jobs.filter((job) => !kept.has(job.id)).map((job) => job.id);
+    },
+    async supervise() {
+      const { rows } = await boss.getDb().executeSql(busyQueues);
+      for (const { name } of rows as { name: string }[]) await boss.supervise(name);
     },
     async takeDead(limit) {
       const jobs = await boss.fetch(deadLetterQueue, { batchSize: limit, includeMetadata: true, db });

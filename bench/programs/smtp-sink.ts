@@ -10,7 +10,7 @@ import { serve } from './serve.ts';
 export interface SinkInput {
   /** PEM; offers STARTTLS. */
   readonly tls?: { readonly key: string; readonly cert: string };
-  /** Keeps when the first byte of each message came, by the number after `#` in its subject. */
+  /** Keeps when the first byte of each message came, by the number in its recipient's address. */
   readonly times?: boolean;
 }
 
@@ -56,6 +56,7 @@ function speak(socket: Socket, { context, arrivals }: Manner): void {
   /** When the first byte of the message came that is being read; null between messages. */
   let dataSince: number | null = null;
   let expectsData = false;
+  let recipient = 0;
 
   function line(text: string): void {
     const verb = text.slice(0, 4).toUpperCase();
@@ -68,6 +69,9 @@ function speak(socket: Socket, { context, arrivals }: Manner): void {
     else if (verb === 'DATA') {
       expectsData = true;
       socket.write('354 go on\r\n');
+    } else if (verb === 'RCPT') {
+      recipient = Number(/\d+/.exec(text)?.[0]);
+      socket.write('250 ok\r\n');
     } else if (verb === 'QUIT') socket.end('221 bye\r\n');
     else socket.write('250 ok\r\n');
   }
@@ -87,8 +91,7 @@ function speak(socket: Socket, { context, arrivals }: Manner): void {
         dataSince ??= rest === '' ? null : now();
         const end = rest.indexOf('\r\n.\r\n');
         if (end < 0) return;
-        const number = arrivals === null ? undefined : /^Subject:.*?#(\d+)/im.exec(rest)?.[1];
-        if (number !== undefined) arrivals?.set(Number(number), dataSince ?? now());
+        arrivals?.set(recipient, dataSince ?? now());
         rest = rest.slice(end + 5);
         expectsData = false;
         dataSince = null;

@@ -7,7 +7,6 @@ import { type Database, openDatabase } from '../database/statements.ts';
 import { ConfigurationError } from '../errors.ts';
 import { type Logger, silentLogger } from '../notification.ts';
 import { claimProbe } from '../operate/pause.ts';
-import { applyRetention } from '../operate/retention.ts';
 import { openQueue, type Queue } from '../queue.ts';
 import { createRenderer, type Renderer } from '../templates/render.ts';
 import { every, within } from './clock.ts';
@@ -35,6 +34,7 @@ export interface Worker {
 
 /** Longest wait between two looks while the database is away: the bound on how late delivery goes on. */
 const longestPulseMs = 5000;
+const defaultSuperviseSeconds = 4;
 
 /** Creates a worker; nothing happens before `start`. Any number of them may run side by side. */
 export function createWorker(options: WorkerOptions): Worker {
@@ -96,7 +96,8 @@ async function run(name: string, options: WorkerOptions): Promise<RunningWorker>
       connectionString: options.connectionString,
       logger,
       onError: (error, what) => outage.report(error, what),
-      superviseSeconds: options.superviseSeconds ?? 4,
+      superviseSeconds: options.superviseSeconds ?? defaultSuperviseSeconds,
+      sessionState: options.prepareStatements ?? true,
     });
     closing.unshift(() => queue.close());
     for (const [method, dispatcher] of Object.entries(options.dispatchers)) {
@@ -172,8 +173,12 @@ function assemble(
 async function beat(options: WorkerOptions, parts: Parts): Promise<() => Promise<void>> {
   const report = (what: string) => (error: unknown) => parts.outage.report(error, what);
   const wake = (method: string) => {
-    if (method === '*') for (const pump of parts.pumps.values()) pump.wake();
-    else parts.pumps.get(method)?.wake();
+    // Something has changed, a pause perhaps: an operator's takes effect now, not at the next pulse.
+    if (method !== '*') parts.pumps.get(method)?.wake();
+    else
+      void pulse(parts)
+        .catch(report('cannot look for due messages'))
+        .then(() => parts.pumps.forEach((pump) => pump.wake()));
   };
   const listener = await parts.queue.listen(wake).catch((error: unknown) => {
     report('cannot listen for wake-ups, polling only')(error);
@@ -183,8 +188,12 @@ async function beat(options: WorkerOptions, parts: Parts): Promise<() => Promise
   const timers = [
     every(pollMs, () => pulse(parts), report('cannot look for due messages'), longestPulseMs),
     every(2000, () => Promise.all([...parts.pumps.values()].map((pump) => pump.keep())), report('cannot renew leases')),
+    every(
+      (options.superviseSeconds ?? defaultSuperviseSeconds) * 1000,
+      () => parts.queue.supervise(),
+      report('cannot look for leases that ran out'),
+    ),
     every(10_000, () => settleDead(parts), report('cannot settle dead letters')),
-    every(5000, () => applyRetention(parts.database.pool), report('cannot delete what is not kept any more')),
     every(
       120_000,
       () => rescue(parts.database.pool, [...parts.pumps.keys()]),
