@@ -20,9 +20,9 @@ BEGIN
     UPDATE herald.attempt a SET charged = false FROM back b WHERE a.message_id = b.id AND a.number = b.attempts
   )
   SELECT array_agg(id) INTO ids FROM back;
-  IF ids IS NOT NULL THEN
-    PERFORM herald.wake(ids);
-  END IF;
+  -- Those put back before, too: the worker that had settled such a message may have removed its new job with the old one.
+  PERFORM herald.wake(ARRAY(SELECT r.message_id FROM herald.refusal r JOIN herald.message m ON m.id = r.message_id
+    WHERE r.method = refusing_method AND r.sender = refused_sender AND r.reply = refused_reply AND m.status = 'pending'));
   RETURN coalesce(cardinality(ids), 0);
 END
 $$;

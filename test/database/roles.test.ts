@@ -3,6 +3,8 @@ import { Pool } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { applyRoles } from '../../src/database/roles.ts';
 import { openDatabase } from '../../src/database/statements.ts';
+import { createLearned } from '../../src/dispatch/smtp/learned.ts';
+import { smtp } from '../../src/dispatch/smtp/smtp.ts';
 import { createHerald } from '../../src/enqueue/enqueue.ts';
 import { listMessages, showMessage } from '../../src/operate/messages.ts';
 import { readGauges } from '../../src/operate/gauges.ts';
@@ -16,6 +18,7 @@ import {
   testWorker,
 } from '../support/application.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { startSmtpServer } from '../support/smtp-server.ts';
 import { until } from '../support/wait.ts';
 
 let database: TestDatabase;
@@ -109,7 +112,7 @@ describe('a worker', () => {
 
   test('delivers, retries and pauses', async () => {
     let failures = 0;
-    const smtp = scriptedDispatcher(() =>
+    const scripted = scriptedDispatcher(() =>
       failures++ === 0
         ? { outcome: 'retry', reason: 'deferred', detail: '451' }
         : failures === 2
@@ -117,7 +120,7 @@ describe('a worker', () => {
           : { outcome: 'sent' },
     );
     const logger = keepingLogger();
-    const worker = testWorker(urlAs('herald_worker'), { dispatchers: { smtp }, logger });
+    const worker = testWorker(urlAs('herald_worker'), { dispatchers: { smtp: scripted }, logger });
     await worker.start();
     try {
       const [message] = await createHerald().enqueue(database.pool, greeting, ada);
@@ -144,6 +147,42 @@ describe('a worker', () => {
       ({ level, message }) => level === 'error' && !message.startsWith('method paused'),
     );
     expect(errors).toEqual([]);
+  }, 40_000);
+
+  test('keeps rests, refusals, rates and connections of mail senders', async () => {
+    const strict = await startSmtpServer({ onMessage: () => ({ code: 550, text: '5.7.1 no' }) });
+    const relay = await startSmtpServer();
+    const sender = { host: '127.0.0.1', tls: 'none', from: { address: 'noreply@acme.example' } } as const;
+    const logger = keepingLogger();
+    const worker = testWorker(urlAs('herald_worker'), {
+      dispatchers: {
+        smtp: smtp({
+          senders: [
+            { ...sender, name: 'strict', port: strict.port, maxConnections: 1 },
+            { ...sender, name: 'other', port: relay.port, messagesPerSecond: 100 },
+          ],
+        }),
+      },
+      logger,
+    });
+    await worker.start();
+    try {
+      const to = Array.from({ length: 6 }, (_, i) => ({ id: `r${i}`, email: `r${i}@example.com` }));
+      await createHerald().enqueue(database.pool, greeting, { to, labels: { who: 'R' } });
+      await relay.waitFor(6, { timeoutMs: 20_000 });
+      const learned = createLearned();
+      await learned.start({ pool: poolAs('herald_worker'), method: 'smtp', logger }, []);
+      learned.remember('strict', 2);
+      await learned.close();
+      expect((await readStatus(poolAs('herald_reader'))).senders).toMatchObject([
+        { name: 'strict', reason: 'content_refused', maxConnections: 2 },
+      ]);
+    } finally {
+      await worker.stop();
+      await Promise.all([strict.close(), relay.close()]);
+    }
+    const errors = logger.lines.filter(({ level }) => level === 'error').map(({ message }) => message);
+    expect(errors).toEqual(['sender rests: it is at fault itself; it is probed and resumes by itself']);
   }, 40_000);
 
   test.each(['DELETE FROM herald.message', `UPDATE herald.template SET enabled = false`, 'DROP TABLE herald.attempt'])(

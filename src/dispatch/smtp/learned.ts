@@ -4,7 +4,7 @@ import type { Sender } from './sender.ts';
 
 export interface Learned {
   /** Lets the senders begin with what was learned before. */
-  start(services: RestServices, senders: readonly Sender[]): Promise<void>;
+  start(services: RestServices, senders: readonly Pick<Sender, 'name' | 'connections'>[]): Promise<void>;
   /** Null: as many as configured. Written soon, never waited for. */
   remember(sender: string, connections: number | null): void;
   /** Resolves when all of it is written, or could not be. */

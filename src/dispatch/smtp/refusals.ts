@@ -56,6 +56,8 @@ WHERE method = $1 AND reply <> '${doubtful}' AND at > now() - interval '10 minut
 export function createRefusals({ pool, method, logger }: RestServices, senders: readonly string[]): Refusals {
   /** Senders that have rows, as far as this process knows. */
   const refused = new Set<string>();
+  /** What is being written of a sender: "in a row" is the order in which the results came, not the one in which they are written. */
+  const turns = new Map<string, Promise<unknown>>();
   const sweeps = new Map<NodeJS.Timeout, () => Promise<void>>();
 
   /** What a query throws is logged, and `otherwise` stands in for its answer. */
@@ -67,6 +69,18 @@ export function createRefusals({ pool, method, logger }: RestServices, senders: 
       return otherwise;
     }
   }
+
+  function inTurn<T>(sender: string, work: () => Promise<T>): Promise<T> {
+    const turn = (turns.get(sender) ?? Promise.resolve()).then(work);
+    turns.set(sender, turn);
+    void turn.finally(() => turns.get(sender) === turn && turns.delete(sender));
+    return turn;
+  }
+
+  const clear = (sender: string) =>
+    ask(undefined, async () => {
+      if (refused.delete(sender)) await pool.query(clearStatement, [method, sender]);
+    });
 
   const putBack = (sender: string, reply: string) =>
     ask(undefined, async () => {
@@ -110,10 +124,11 @@ export function createRefusals({ pool, method, logger }: RestServices, senders: 
 
   return {
     async judge(sender, messageId, result) {
-      if (result.outcome === 'sent' && refused.delete(sender))
-        await ask(undefined, async () => void (await pool.query(clearStatement, [method, sender])));
+      // A success waits for nobody; only its place in the row counts.
+      if (result.outcome === 'sent' && (refused.has(sender) || turns.has(sender)))
+        void inTurn(sender, () => clear(sender));
       if (result.outcome !== 'failed' || !isAboutSender(result)) return result;
-      return ask<Failure>(result, () => record(sender, messageId, result));
+      return inTurn(sender, () => ask<Failure>(result, () => record(sender, messageId, result)));
     },
     async doubt(sender, messageId) {
       const statement = `INSERT INTO herald.refusal (method, sender, reply, message_id) VALUES ($1, $2, '${doubtful}', $3) ON CONFLICT DO NOTHING`;
@@ -135,6 +150,7 @@ export function createRefusals({ pool, method, logger }: RestServices, senders: 
         }
       }),
     async close() {
+      await Promise.all(turns.values());
       const pending = [...sweeps];
       sweeps.clear();
       for (const [timer, sweep] of pending) {

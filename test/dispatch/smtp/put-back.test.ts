@@ -1,0 +1,38 @@
+/** The SQL function that puts refused messages back. */
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { greetingFile, putTemplates } from '../../support/application.ts';
+import { createTestDatabase, type TestDatabase } from '../../support/database.ts';
+
+let database: TestDatabase;
+beforeAll(async () => {
+  database = await createTestDatabase();
+  await putTemplates(database.pool, { greeting: greetingFile });
+});
+afterAll(() => database.close());
+
+test('gives a message a job again when the worker that had settled it removed the new job with the old one', async () => {
+  const { pool } = database;
+  const putBack = async () =>
+    (await pool.query<{ n: string }>(`SELECT herald.put_back_refused('smtp', 'default', 'sender_refused 550') AS n`))
+      .rows[0]?.n;
+  const { rows } = await pool.query<{ id: string }>(
+    `SELECT message_id AS id FROM herald.enqueue('greeting', '{"id": "1", "email": "a@example.com"}', '{"who": "x"}')`,
+  );
+  const values = [rows[0]?.id];
+  await pool.query(
+    `UPDATE herald.message SET status = 'failed', reason = 'sender_refused', attempts = 1, charged = 1, settled_at = now() WHERE id = $1`,
+    values,
+  );
+  await pool.query(
+    `INSERT INTO herald.refusal (method, sender, reply, message_id) VALUES ('smtp', 'default', 'sender_refused 550', $1)`,
+    values,
+  );
+  // The old job is still there, so that there is no new one; then the worker removes it.
+  expect(await putBack()).toBe('1');
+  await pool.query('DELETE FROM herald_queue.job WHERE id = $1', values);
+  expect(await putBack()).toBe('0');
+  expect((await pool.query('SELECT FROM herald_queue.job WHERE id = $1', values)).rowCount).toBe(1);
+  expect((await pool.query('SELECT status, charged FROM herald.message WHERE id = $1', values)).rows).toEqual([
+    { status: 'pending', charged: 0 },
+  ]);
+});
