@@ -56,7 +56,7 @@ function converse(child: ChildProcess): Pick<Child, 'ask' | 'end'> {
   const open = new Map<number, { resolve: (value: unknown) => void; reject: (error: Error) => void }>();
   let last = 0;
   const exited = once(child, 'exit').then(([code]) => {
-    for (const { reject } of open.values()) reject(new Error(`a program of the benchmark ended with ${code}`));
+    for (const request of open.values()) request.reject(new Error(`a program of the benchmark ended with ${code}`));
   });
   const killNow = () => child.kill('SIGKILL');
   process.once('exit', killNow);
