@@ -1,5 +1,6 @@
-/** Writes `dist/man/pg-herald.1` from the tree of commands: the help of each, as `man` shows it. */
+/** Writes `man/pg-herald.1` into `dist/`, or the folder that is named, from the tree of commands: the help of each, as `man` shows it. */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
 import { createProgram } from '../src/cli/program.ts';
@@ -53,6 +54,7 @@ export async function manPage(): Promise<string> {
 }
 
 if (import.meta.main) {
-  mkdirSync(`${root}/dist/man`, { recursive: true });
-  writeFileSync(`${root}/dist/man/pg-herald.1`, await manPage());
+  const target = resolve(process.argv[2] ?? `${root}/dist`);
+  mkdirSync(`${target}/man`, { recursive: true });
+  writeFileSync(`${target}/man/pg-herald.1`, await manPage());
 }

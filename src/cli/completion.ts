@@ -46,7 +46,7 @@ function isShell(text: string): text is Shell {
 
 const conditionWords = [
   ...messageStatuses.map((status) => `status=${status}`),
-  ...['method=', 'template=', 'recipient=', 'target=', 'reason=', 'dedupe-key=', 'since=', 'until='],
+  ...['method=', 'template=', 'recipient=', 'address=', 'target=', 'reason=', 'dedupe-key=', 'since=', 'until='],
 ];
 const valuesOf: Readonly<Record<string, readonly string[]>> = {
   '--where': conditionWords,

@@ -28,7 +28,9 @@ export function whyCommand(): Command {
 
 /** The newest ones to a recipient, by the application's id for them or by address. */
 async function messagesTo(pool: Pool, recipient: string): Promise<MessageLine[]> {
-  return listMessages(pool, { recipientId: recipient }, { limit: 6 });
+  const page = { limit: 6 };
+  const byId = await listMessages(pool, { recipientId: recipient }, page);
+  return byId.length > 0 ? byId : listMessages(pool, { address: recipient }, page);
 }
 
 async function tell(pool: Pool, id: string, options: CommonOptions): Promise<void> {

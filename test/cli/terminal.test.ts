@@ -92,6 +92,7 @@ test('why answers for a recipient: the newest message, and those before it', asy
   expect(out.split('Before it:')[0]).toContain(second?.id);
   expect(out.split('Before it:')[1]).toContain(first?.id);
   expect(JSON.parse((await runCli(['why', 'ada', '--json'], env)).out)).toMatchObject({ id: second?.id });
+  expect((await runCli(['why', 'ADA@example.com'], env)).out).toBe(out);
   expect(await runCli(['why', 'nobody'], env)).toMatchObject({
     code: 2,
     err: expect.stringContaining('no message went to such a recipient'),

@@ -12,11 +12,14 @@ export interface GuideOptions {
   /** Only the blocks under this heading; the whole page by default. */
   readonly section?: string;
   /** Texts of the page and what stands for them here, for example the URL of the reader's database. */
-  readonly replace?: Readonly<Record<string, string>>;
+  readonly replace?: Readonly<Record<string, string | Replacement>>;
   readonly env?: Readonly<Record<string, string>>;
   /** Called with the folder before the first block: what the page takes for granted. */
   readonly prepare?: (folder: string) => void;
 }
+
+/** What was printed so far decides, for example a port. */
+export type Replacement = (printed: string) => string;
 
 export interface Guide {
   readonly folder: string;
@@ -56,7 +59,7 @@ interface Output {
   readonly text: string;
 }
 
-const followed = new Set(['sh', 'ts', 'sql', 'md', 'text', 'json']);
+const followed = new Set(['sh', 'ts', 'js', 'sql', 'md', 'text', 'json']);
 
 function createReader(folder: string, { replace = {}, env = {} }: GuideOptions) {
   const state = join(folder, '.state');
@@ -71,9 +74,15 @@ function createReader(folder: string, { replace = {}, env = {} }: GuideOptions) 
   const scripts: string[] = [];
   let transcript = '';
   let last = '';
+  let again: (() => Promise<void>) | null = null;
   writeFileSync(state, '');
 
-  const adapted = (text: string) => Object.entries(replace).reduce((sum, [from, to]) => sum.replaceAll(from, to), text);
+  const adapted = (text: string) =>
+    Object.entries(replace).reduce(
+      (sum, [from, to]) =>
+        sum.includes(from) ? sum.replaceAll(from, typeof to === 'string' ? to : to(transcript)) : sum,
+      text,
+    );
 
   async function follow(block: Block): Promise<void> {
     const { language, marks } = block;
@@ -81,7 +90,7 @@ function createReader(folder: string, { replace = {}, env = {} }: GuideOptions) 
     if (marks.has('skip')) return;
     if (!followed.has(language)) throw new Error(`a block in "${language}" can only be skipped`);
     const file = marks.get('file') ?? marks.get('append');
-    if (marks.has('output')) return compare(text, last);
+    if (marks.has('output')) return compareWith(text);
     if (file !== undefined) {
       mkdirSync(dirname(join(folder, file)), { recursive: true });
       if (marks.has('append')) appendFileSync(join(folder, file), text);
@@ -91,7 +100,23 @@ function createReader(folder: string, { replace = {}, env = {} }: GuideOptions) 
     } else if (language === 'sh') {
       if (marks.has('background')) await start(text, marks.get('until'));
       else await run(text);
+      again = marks.has('eventually') ? () => run(text) : null;
     } else throw new Error(`a block in "${language}" needs file=, output or skip=`);
+  }
+
+  async function compareWith(expected: string): Promise<void> {
+    if (again === null) return compare(expected, last);
+    const repeat = again;
+    const matches = async () => {
+      try {
+        compare(expected, last);
+        return true;
+      } catch (error) {
+        await repeat();
+        throw error;
+      }
+    };
+    await until(matches, { timeoutMs: 30_000, intervalMs: 200, what: 'what the page shows' });
   }
 
   /** Variables and folder go over to the next block, as in one terminal. */
@@ -154,16 +179,24 @@ function createReader(folder: string, { replace = {}, env = {} }: GuideOptions) 
   }
 
   async function close(): Promise<void> {
-    for (const child of running) {
-      if (child.exitCode !== null || child.pid === undefined) continue;
-      const exited = new Promise((resolve) => child.once('exit', resolve));
-      process.kill(-child.pid, 'SIGINT');
-      await exited;
+    for (const { pid } of running) {
+      if (pid === undefined || !groupAlive(pid)) continue;
+      process.kill(-pid, 'SIGINT');
+      await until(() => !groupAlive(pid), { timeoutMs: 30_000, what: 'the end of what the guide started' });
     }
     rmSync(folder, { recursive: true, force: true });
   }
 
   return { follow, compile, close, transcript: () => transcript };
+}
+
+/** Whether anything of a process group still runs. */
+function groupAlive(pid: number): boolean {
+  try {
+    return process.kill(-pid, 0);
+  } catch {
+    return false;
+  }
 }
 
 /** Every line of the page is in what was printed, in this order. */

@@ -2,7 +2,6 @@
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
-  chmodSync,
   cpSync,
   existsSync,
   mkdirSync,
@@ -56,11 +55,7 @@ function builtPackage(): string {
   mkdirSync(cache, { recursive: true });
   const draft = mkdtempSync(join(cache, 'draft-'));
   const { files } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Manifest;
-  execFileSync(process.execPath, [compiler, '-p', 'tsconfig.build.json', '--outDir', join(draft, 'dist')], {
-    cwd: root,
-    stdio: 'pipe',
-  });
-  chmodSync(join(draft, 'dist/cli/main.js'), 0o755);
+  execFileSync(process.execPath, ['scripts/build.ts', join(draft, 'dist')], { cwd: root, stdio: 'pipe' });
   for (const file of ['package.json', ...files.filter((name) => name !== 'dist')]) {
     mkdirSync(dirname(join(draft, file)), { recursive: true });
     cpSync(join(root, file), join(draft, file), { recursive: true });
@@ -78,7 +73,7 @@ function builtPackage(): string {
 
 function fingerprint(): string {
   const hash = createHash('sha256');
-  for (const part of ['package.json', 'src', 'drizzle', 'templates', 'docs', 'CHANGELOG.md'])
+  for (const part of ['package.json', 'src', 'scripts', 'drizzle', 'templates', 'docs', 'CHANGELOG.md'])
     for (const file of filesBelow(join(root, part))) hash.update(file).update(readFileSync(file));
   return hash.digest('hex').slice(0, 16);
 }
