@@ -16,18 +16,15 @@ export interface SmtpSink {
 }
 
 /** Options as in smtp-sink(1), for example `['-q', '.']`: hang up after the message instead of answering. */
-export async function startSmtpSink(options: readonly string[]): Promise<SmtpSink> {
+export async function startSmtpSink(options: readonly string[], fixedPort?: number): Promise<SmtpSink> {
   const folder = mkdtempSync(join(tmpdir(), 'herald-sink-'));
   chmodSync(folder, 0o777);
   const user = process.getuid?.() === 0 ? ['-u', 'nobody'] : [];
-  const daemon = await startDaemon('smtp-sink', (port) => [
-    '-v',
-    ...user,
-    ...['-d', join(folder, 'mail.')],
-    ...options,
-    `127.0.0.1:${port}`,
-    '20',
-  ]);
+  const daemon = await startDaemon(
+    'smtp-sink',
+    (port) => ['-v', ...user, ...['-d', join(folder, 'mail.')], ...options, `127.0.0.1:${port}`, '20'],
+    fixedPort === undefined ? {} : { port: fixedPort },
+  );
   const lines = () => daemon.output().split('\n');
   return {
     port: daemon.port,

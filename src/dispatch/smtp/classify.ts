@@ -32,6 +32,7 @@ const demandsLoginToMail = /^5\d\d[ -]5\.7\.0\b/;
 const outOfSequence = /^(503\b|5\d\d[ -]5\.5\.1\b)/;
 const certificateError =
   /^(CERT_|CRL_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO|INVALID_|PATH_LENGTH|ERR_TLS|ERR_SSL|HOSTNAME_MISMATCH|EPROTO)|_TOO_(SMALL|WEAK)$/;
+const systemError = /^E(CONNREFUSED|CONNRESET|HOSTUNREACH|NETUNREACH|HOSTDOWN|NOTFOUND|AI_AGAIN|PIPE)$/;
 /** A refused login is not repeated soon: servers lock accounts. */
 const authenticationProbeSeconds = 300;
 
@@ -55,6 +56,8 @@ export function classifySmtpFailure(failure: SmtpFailure): Failure {
   if (code === 'EREQUIRETLS' || code === 'ECONFIG' || code === 'ERR_ACCESS_DENIED')
     return method('misconfigured', `the settings do not fit the server (${code})`);
   if (code === 'EPROXY') return method('proxy', 'the proxy refused or could not be reached');
+  // Of a connection to the server nodemailer says ESOCKET, and this only besides.
+  if (code !== undefined && systemError.test(code)) return method('proxy', `the proxy could not be reached: ${code}`);
   if (code === 'EDNS')
     return method('dns', `the name of the server could not be resolved (${failure.originalCode ?? 'error'})`);
   if (isOurs(failure))

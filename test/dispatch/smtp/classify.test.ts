@@ -37,6 +37,7 @@ const rows: Row[] = [
   ['a login refused for now', at('AUTH PLAIN', '454 4.7.0 later', 'EAUTH'), 'retry authentication free'],
   ['no login method in common', at('AUTH', '504 5.5.4 unknown', 'EAUTH'), 'retry authentication free'],
   ['a proxy that refuses', { code: 'EPROXY', command: 'CONN' }, 'retry proxy free'],
+  ['a proxy that is down', { code: 'ECONNREFUSED' }, 'retry proxy free'],
   ['MAIL 451', at('MAIL FROM', '451 4.3.0 later'), 'retry deferred'],
   ['MAIL 550', at('MAIL FROM', '550 5.7.1 sender refused'), 'failed sender_refused alert'],
   ['MAIL 530', at('MAIL FROM', '530 5.7.0 authenticate first'), 'retry authentication free'],
