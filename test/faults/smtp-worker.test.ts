@@ -135,13 +135,6 @@ test.skipIf(sink.skip)(
     expect(await leaving.kill('SIGTERM')).toEqual({ code: 0, signal: null });
     const between = await scene.stories();
     const sent = between.filter((story) => story.status === 'sent').length;
-    console.info(
-      sent,
-      relay.mails().length,
-      relay.commands().filter((c) => c === '.').length,
-      relay.commands().length,
-      between.map((b) => b.attempts.join()).join(' | '),
-    );
     await until(() => relay.mails().length === sent);
     expect(sent).toBeLessThan(50);
     for (const { status, charged } of between.filter((story) => story.status !== 'sent'))

@@ -6,6 +6,7 @@ import { writeMail } from '../../../src/dispatch/smtp/mail.ts';
 import { parseSmtpOptions } from '../../../src/dispatch/smtp/options.ts';
 import { createRenderer } from '../../../src/templates/render.ts';
 import { delivery } from '../support.ts';
+import { known, namesOf, nasty } from './nasty.ts';
 
 const settings = parseSmtpOptions({ host: 'localhost', from: { name: 'Acme', address: 'noreply@acme.example' } });
 const render = createRenderer();
@@ -16,54 +17,6 @@ const template = {
   body: 'Dear {{labels.who}}, {{recipient.name}}: **{{labels.what}}**',
   actions: [{ label: 'Open {{labels.who}}', url: 'https://acme.example/{{labels.what}}' }],
 };
-
-/** Text that breaks mails: line ends of every kind, headers, quotes, encoded words, directions, halves of pairs, long runs. */
-const nasty = fc.oneof(
-  { weight: 3, arbitrary: fc.string({ unit: 'binary', maxLength: 300 }) },
-  { weight: 3, arbitrary: fc.string({ unit: 'grapheme', maxLength: 300 }) },
-  {
-    weight: 4,
-    arbitrary: fc
-      .array(
-        fc.constantFrom(
-          '\r\n',
-          '\n',
-          '\r',
-          '\u0000',
-          '\u2028',
-          '\u0085',
-          '\t',
-          '"',
-          '\\',
-          '<',
-          '>',
-          '@',
-          ',',
-          ';',
-          ':',
-          '=?utf-8?Q?=0D=0A?=',
-          'Bcc: evil@example.com',
-          'X-Injected: 1',
-          '\r\n\r\n<script>',
-          '.',
-          '\r\n.\r\n',
-          'é',
-          '🎈',
-          '\u202e',
-          '\ud800',
-          'a'.repeat(998),
-          ' '.repeat(80),
-          '{{labels.what}}',
-          '](javascript:alert(1))',
-        ),
-        { maxLength: 12 },
-      )
-      .map((parts) => parts.join('')),
-  },
-);
-
-const known =
-  /^(From|To|Subject|Message-ID|Date|Auto-Submitted|X-Auto-Response-Suppress|List-ID|List-Unsubscribe|List-Unsubscribe-Post|Feedback-ID|In-Reply-To|References|MIME-Version|Content-Type|Content-Transfer-Encoding|Reply-To): /;
 
 async function headersOf(who: string, what: string, name: string): Promise<string[]> {
   const recipient = { id: 'r', email: 'ada@example.com', name };
@@ -103,10 +56,6 @@ async function headersOf(who: string, what: string, name: string): Promise<strin
   const head = raw.slice(0, raw.indexOf('\r\n\r\n'));
   return head.replace(/\r\n[ \t]+/g, ' ').split('\r\n');
 }
-
-/** Of each header as often as it is there. */
-const namesOf = (lines: readonly string[]) =>
-  lines.map((line) => line.split(':')[0] ?? '').toSorted((a, b) => a.localeCompare(b));
 
 describe('a mail of hostile values', () => {
   test('has exactly the headers that it always has', async () => {
