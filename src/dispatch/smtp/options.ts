@@ -128,12 +128,17 @@ const line = (most: number) =>
     v.maxLength(most),
     v.check((text) => !/\p{Cc}/u.test(text), 'holds control characters'),
   );
+/** Ours are in ASCII before the @: every relay must take them. */
+const ownAddress = v.pipe(
+  line(320),
+  v.check((text) => {
+    const parsed = parseAddress(text);
+    return 'address' in parsed && !parsed.address.internationalised;
+  }, 'is not one plain address, in ASCII before the @'),
+);
 const mailbox = v.strictObject({
   name: v.optional(line(200)),
-  address: v.pipe(
-    line(320),
-    v.check((text) => 'address' in parseAddress(text), 'is not one plain address'),
-  ),
+  address: ownAddress,
 });
 const seconds = (most: number, standard: number) =>
   v.optional(v.pipe(v.number(), v.minValue(1), v.maxValue(most)), standard);
@@ -193,12 +198,7 @@ const schema = v.strictObject({
   ),
   servername: v.optional(line(255)),
   from: mailbox,
-  envelopeFrom: v.optional(
-    v.pipe(
-      line(320),
-      v.check((text) => 'address' in parseAddress(text), 'is not one plain address'),
-    ),
-  ),
+  envelopeFrom: v.optional(ownAddress),
   replyTo: v.optional(mailbox),
   ehloName: v.optional(v.pipe(line(255), v.regex(/^[A-Za-z0-9.[\]:_-]+$/, 'is no host name')), hostname()),
   maxConnections: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(100)), 5),

@@ -271,6 +271,11 @@ describe('options', () => {
   test.each<[string, Partial<SmtpOptions>, RegExp]>([
     ['plain text to a stranger', { host: 'mail.example', tls: 'none' }, /^smtp\.tls: "none" would send/],
     ['a sender that is no address', { from: { address: 'nobody' } }, /^smtp\.from\.address: is not one plain address/],
+    [
+      'a sender that some relays cannot take',
+      { from: { address: 'jörg@acme.example' } },
+      /^smtp\.from\.address: .* in ASCII/,
+    ],
     ['no password', { auth: { user: 'x' } }, /^smtp\.auth: needs either/],
     [
       'a login that may end in clear text',
