@@ -11,7 +11,7 @@ import { startSmtpServer } from '../../support/smtp-server.ts';
 import { append } from '../journal.ts';
 
 /**
- * `well`: answers within 20 ms, refuses two in a hundred for the moment. `busy`: within 200 ms. `slow`: half a second later. `late`: accepts, and takes
+ * `well`: answers within 60 ms, refuses two in a hundred for the moment. `busy`: within 200 ms. `slow`: half a second later. `late`: accepts, and takes
  * half a second to say so, the time in which a cut connection makes a delivery doubtful. `hanging`: half of all never get an answer.
  */
 export type Mood = 'well' | 'busy' | 'slow' | 'late' | 'hanging';
@@ -23,7 +23,7 @@ let accepted = 0;
 /** Answers whether the message is accepted. */
 async function receive(id: string): Promise<boolean> {
   if (mood === 'hanging' && Math.random() < 0.5) await pause(60_000);
-  await pause(mood === 'slow' ? 500 : Math.random() * (mood === 'busy' ? 200 : 20));
+  await pause(mood === 'slow' ? 500 : Math.random() * (mood === 'busy' ? 200 : 60));
   if (Math.random() < 0.02) return false;
   append(file, { id, at: Date.now() });
   accepted += 1;
