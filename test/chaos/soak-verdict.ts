@@ -16,6 +16,8 @@ export interface SoakReport {
   readonly samples: number;
   readonly firstMb: number;
   readonly lastMb: number;
+  /** Growth of the smallest heap seen in the last quarter over that of the first: garbage left out. */
+  readonly heapFloorGrowthMb: number;
   readonly bounds: readonly Bound[];
 }
 
@@ -35,6 +37,9 @@ export function judge(soak: {
   const points = warm.map(({ at, rssMb }) => ({ x: at / 3_600_000, y: rssMb }));
   const slope = slopeOf(points);
   const hours = ((warm.at(-1)?.at ?? 0) - (warm[0]?.at ?? 0)) / 3_600_000;
+  const floor = (samples: readonly Vitals[]) => Math.min(...samples.map(({ heapMb }) => heapMb));
+  const quarter = Math.ceil(warm.length / 4);
+  const heapFloorGrowthMb = rounded(floor(warm.slice(-quarter)) - floor(warm.slice(0, quarter)));
   const bound = (name: string, measured: number, most: number): Bound => ({
     name,
     measured,
@@ -48,9 +53,11 @@ export function judge(soak: {
     samples: warm.length,
     firstMb: warm[0]?.rssMb ?? 0,
     lastMb: warm.at(-1)?.rssMb ?? 0,
+    heapFloorGrowthMb,
     bounds: [
       bound('messages not sent', unsent, 0),
       bound(`MB of growth in ${rounded(hours * 60)} minutes, by the slope`, rounded(slope * hours), flatMb),
+      bound('MB of growth of the heap without garbage', heapFloorGrowthMb, flatMb),
       bound('timers at rest', timers(after), timers(before) + 2),
       bound('sockets at rest', sockets(after), sockets(before)),
       bound('connections to the database at rest', after.connections, before.connections),
