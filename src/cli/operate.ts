@@ -15,6 +15,7 @@ import {
   printJson,
   printTable,
   printWrapped,
+  terminalWidth,
   timeText,
   Unsuccessful,
   UsageError,
@@ -34,7 +35,7 @@ export function statusCommand(): Command {
             String(m.pending),
             String(m.sending),
             String(m.held),
-            m.oldestDueSeconds < 1 ? '-' : `${Math.round(m.oldestDueSeconds)} s`,
+            m.oldestDueSeconds < 1 ? '-' : ageText(m.oldestDueSeconds),
             String(m.sentLastHour),
             String(m.failedLastHour),
           ]),
@@ -58,6 +59,15 @@ function senderText({ method, name, restsSince, reason, detail, probeAt, maxConn
   const probe = restsSince !== null && probeAt !== null ? [`next probe from ${timeText(probeAt)} on`] : [];
   const fewer = maxConnections === null ? [] : [`its server allows ${maxConnections} connections for each worker`];
   return `${method} sender ${name}: ${[...rests, ...probe, ...fewer].join('; ')}`;
+}
+
+/** For people in the largest units that matter; in a pipe in seconds. */
+function ageText(seconds: number): string {
+  if (terminalWidth() === undefined || seconds < 120) return `${Math.round(seconds)} s`;
+  const minutes = Math.round(seconds / 60);
+  if (minutes < 120) return `${minutes} min`;
+  const hours = Math.round(minutes / 60);
+  return hours < 48 ? `${hours} h` : `${Math.round(hours / 24)} d`;
 }
 
 export function pauseCommand(): Command {

@@ -43,13 +43,13 @@ async function* changes(pool: Pool, filter: MessageFilter, stop: AbortSignal): A
 /** In a terminal one line, cut where it is too narrow; elsewhere nothing is cut. */
 function lineText(line: MessageLine, now: Date): string {
   const { id, createdAt, template, version, method, recipientId, status, reason, attempts } = line;
-  const state = `${statusText(status)}${reason ? ` ${reason}` : ''}`;
+  const state = `${statusText(status)}${reason && reason !== status ? ` ${reason}` : ''}`;
   const width = terminalWidth();
   if (width === undefined)
     return [id, timeText(createdAt), `${template} v${version}`, method, recipientId, state, String(attempts)].join(
       '  ',
     );
   const time = timeText(now).slice(11);
-  const text = shortened(`${state} ${template} ${method} ${recipientId}`, width - time.length - id.length - 4);
+  const text = shortened(`${state} ${recipientId} ${template} ${method}`, width - time.length - id.length - 4);
   return `${time}  ${text}  ${id}`;
 }

@@ -82,6 +82,18 @@ describe('a terminal', () => {
   });
 });
 
+test('status tells an age in units that people read, and in seconds to a program', async () => {
+  await database.pool.query(
+    `SELECT herald.enqueue('greeting', '{"id": "late", "email": "late@example.com"}', labels => '{"who": "you"}')`,
+  );
+  await database.pool.query(
+    `UPDATE herald.message SET next_attempt_at = now() - interval '5 hours' WHERE recipient_id = 'late'`,
+  );
+  const line = (text: string) => text.split('\n').find((each) => each.startsWith('smtp'));
+  expect(line((await runInTerminal(['status'], { env: { ...env, NO_COLOR: '1' } })).shown)).toMatch(/ 5 h /);
+  expect(line((await runCli(['status'], env)).out)).toMatch(/ 180\d\d s /);
+});
+
 test('why answers for a recipient: the newest message, and those before it', async () => {
   const enqueue = () =>
     database.pool.query(

@@ -1,6 +1,6 @@
 /** Does what a page tells its reader to do, block by block, in an empty project. */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { appendFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -36,6 +36,8 @@ export async function followGuide(page: string, options: GuideOptions = {}): Pro
     ({ sections }) => options.section === undefined || sections.includes(options.section),
   );
   const folder = mkdtempSync(join(tmpdir(), 'pg-herald-guide-'));
+  // As a project usually is; `pg-herald dev` keeps its database in it then.
+  chmodSync(folder, 0o755);
   const reader = createReader(folder, options);
   try {
     createProject(folder);
