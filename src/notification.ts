@@ -55,6 +55,8 @@ export const reasons = [
   'shutdown',
   'attempts_spent',
   'deadline',
+  // an operator: it may have gone out before the database was restored
+  'restored',
   // the method itself is at fault: pauses the method, no attempt is charged
   'unreachable',
   'dns',

@@ -2,10 +2,12 @@
 import type { Command } from 'commander';
 import type { Pool } from 'pg';
 import { cancel } from '../enqueue/cancel.ts';
+import { readOperator } from '../config.ts';
+import { discardMessages, holdRestored } from '../operate/fence.ts';
 import { holdMessages, retryMessages } from '../operate/messages.ts';
 import { audit } from './audit.ts';
-import { command, filterHelp, withPool } from './command.ts';
-import { print, printAside, printJson, printTable, Unsuccessful } from './output.ts';
+import { command, confirm, filterHelp, withPool } from './command.ts';
+import { print, printAside, printJson, printTable, Unsuccessful, UsageError } from './output.ts';
 import { inBatches, type SelectionOptions, selectIds } from './selection.ts';
 
 function selecting(name: string, description: string, example: string): Command {
@@ -69,16 +71,74 @@ export function holdCommand(): Command {
     'hold',
     'Keep pending messages back until they are released',
     'hold --where template=weekly-build-report',
+  )
+    .option('--since <time>', 'after a restore to this moment: what may have gone out already')
+    .option('--why <text>', 'with --since: for the others, and for "pg-herald why"', 'the database was restored')
+    .action((ids: string[], options: SelectionOptions & { since?: string; why: string }) =>
+      withPool(options, async (pool) => {
+        const held = options.since === undefined ? await hold(pool, ids, options) : await fence(pool, ids, options);
+        if (options.json) return printJson({ held });
+        print(`${held} held`);
+        if (options.since !== undefined && held > 0)
+          printAside('see them: messages list --where reason=restored; then release or discard, see docs/restore.md');
+      }),
+    );
+}
+
+async function hold(pool: Pool, ids: string[], options: SelectionOptions): Promise<number> {
+  const selected = await selectIds(pool, { ids, options, verb: 'Hold' });
+  const counts = await inBatches(selected, 'asked to wait', async (batch) => [await holdMessages(pool, batch)]);
+  const held = sumOf(counts);
+  await auditMany(pool, 'hold', { ids, options, count: held });
+  return held;
+}
+
+async function fence(
+  pool: Pool,
+  ids: readonly string[],
+  { since: text = '', why, where, yes }: SelectionOptions & { since?: string; why: string },
+): Promise<number> {
+  if (ids.length > 0 || where) throw new UsageError('give --since alone, without ids and --where');
+  const since = moment(text);
+  if (since.getTime() > Date.now())
+    throw new UsageError(`"${text}" is in the future; --since is the moment restored to`);
+  await confirm(`Hold everything due that was enqueued before ${since.toISOString()}?`, { ...(yes && { yes }) });
+  const held = await holdRestored(pool, { since, by: readOperator(), why });
+  await audit(pool, { action: 'hold', subject: null, why, detail: { since: since.toISOString(), count: held } });
+  return held;
+}
+
+/** A time with its zone: a restore is no place for a guess. */
+function moment(text: string): Date {
+  const at = new Date(text);
+  if (/^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}.*(Z|[+-]\d{2}:?\d{2})$/.test(text) && !Number.isNaN(at.getTime())) return at;
+  throw new UsageError(`"${text}" is no time with a zone; write for example 2026-11-24T09:30:00Z`);
+}
+
+export function discardCommand(): Command {
+  return selecting(
+    'discard',
+    'Give up messages that are held, without sending them',
+    'discard --where reason=restored',
   ).action((ids: string[], options: SelectionOptions) =>
     withPool(options, async (pool) => {
-      const selected = await selectIds(pool, { ids, options, verb: 'Hold' });
-      const counts = await inBatches(selected, 'asked to wait', async (batch) => [await holdMessages(pool, batch)]);
-      const held = counts.reduce((sum, each) => sum + each, 0);
-      await auditMany(pool, 'hold', { ids, options, count: held });
-      if (options.json) return printJson({ held });
-      print(`${held} held`);
+      const selected = await selectIds(pool, { ids, options: onlyHeld(options), verb: 'Discard' });
+      const discarded = sumOf(
+        await inBatches(selected, 'asked to go', async (batch) => [await discardMessages(pool, batch)]),
+      );
+      await auditMany(pool, 'discard', { ids, options, count: discarded });
+      if (options.json) return printJson({ discarded });
+      print(`${discarded} discarded`);
     }),
   );
+}
+
+function onlyHeld(options: SelectionOptions): SelectionOptions {
+  return { ...options, ...(options.where && { where: [...options.where, 'status=held'] }) };
+}
+
+function sumOf(counts: readonly number[]): number {
+  return counts.reduce((sum, each) => sum + each, 0);
 }
 
 export function releaseCommand(): Command {
@@ -87,7 +147,7 @@ export function releaseCommand(): Command {
       withPool(options, async (pool) => {
         const selected = await selectIds(pool, {
           ids,
-          options: { ...options, ...(options.where && { where: [...options.where, 'status=held'] }) },
+          options: onlyHeld(options),
           verb: 'Release',
         });
         const asked = await inBatches(selected, 'asked for', (batch) => retryMessages(pool, batch));

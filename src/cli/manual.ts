@@ -113,11 +113,16 @@ export const manual: Readonly<Record<string, ManualPage>> = {
     notes: [asksFirst, conditions, '"in_flight" means that a worker is dispatching it: it may still arrive.'],
     seeAlso: ['hold', 'retry'],
   },
-  hold: { notes: [asksFirst, conditions], seeAlso: ['release', 'pause'] },
+  hold: {
+    examples: [['hold --since 2026-11-24T09:30:00Z --why "restored" --yes', 'after a restore to that moment']],
+    notes: [asksFirst, conditions],
+    seeAlso: ['release', 'discard', 'pause'],
+  },
+  discard: { notes: [asksFirst, conditions], seeAlso: ['hold', 'release'] },
   release: {
     examples: [['release --where template=weekly-build-report --yes', 'those of one template']],
     notes: [asksFirst, conditions],
-    seeAlso: ['hold'],
+    seeAlso: ['hold', 'discard'],
   },
   pause: {
     examples: [['pause --why "database moves"', 'everything']],
@@ -132,6 +137,20 @@ export const manual: Readonly<Record<string, ManualPage>> = {
       ['preferences set user-7 --template build-failed --method webhook --on', 'one template by one method'],
       ['preferences set user-7 --group Workspaces --default', 'remove the choice'],
     ],
+  },
+  'retention set': {
+    examples: [
+      ['retention set --keep 90d', 'all groups'],
+      ['retention set --group Billing --forever', 'but this one'],
+    ],
+    seeAlso: ['purge'],
+  },
+  erase: {
+    examples: [['erase --address ada@example.com --yes', 'by address']],
+    notes: [
+      'What waits is cancelled; what is on its way is left, and the exit code is 1. Preferences and suppressions of the person go as well.',
+    ],
+    seeAlso: ['retention set'],
   },
   purge: {
     examples: [

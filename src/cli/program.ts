@@ -17,6 +17,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   cancel: async () => (await import('./actions.ts')).cancelCommand(),
   hold: async () => (await import('./actions.ts')).holdCommand(),
   release: async () => (await import('./actions.ts')).releaseCommand(),
+  discard: async () => (await import('./actions.ts')).discardCommand(),
   status: async () => (await import('./operate.ts')).statusCommand(),
   pause: async () => (await import('./operate.ts')).pauseCommand(),
   resume: async () => (await import('./operate.ts')).resumeCommand(),
@@ -27,6 +28,8 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   console: async () => (await import('./console.ts')).consoleCommand(),
   audit: async () => (await import('./audit.ts')).auditCommand(),
   doctor: async () => (await import('./doctor.ts')).doctorCommand(),
+  retention: async () => (await import('./keeping.ts')).retentionCommand(),
+  erase: async () => (await import('./keeping.ts')).eraseCommand(),
   purge: async () => (await import('./operate.ts')).purgeCommand(),
   completion: async () => (await import('./completion.ts')).completionCommand(createProgram),
 };

@@ -33,7 +33,7 @@ GRANT INSERT, UPDATE ON herald.attempt, herald.suppression, herald.rate_bucket T
 GRANT INSERT, UPDATE ON herald.sender TO herald_worker;
 GRANT INSERT, UPDATE, DELETE ON herald.refusal TO herald_worker;
 GRANT DELETE ON herald.rate_bucket TO herald_worker;
-GRANT EXECUTE ON FUNCTION herald.put_back_refused(text, text, text) TO herald_worker;
+GRANT EXECUTE ON FUNCTION herald.put_back_refused(text, text, text), herald.apply_retention(integer) TO herald_worker;
 GRANT EXECUTE ON FUNCTION herald.wake(uuid[]), herald.enqueue(jsonb), herald.preference_of(text, text, text, text),
   herald.choice_of(text, text, text, text) TO herald_worker;
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA herald_queue TO herald_worker;

@@ -7,6 +7,7 @@ import { type Database, openDatabase } from '../database/statements.ts';
 import { ConfigurationError } from '../errors.ts';
 import { type Logger, silentLogger } from '../notification.ts';
 import { claimProbe } from '../operate/pause.ts';
+import { applyRetention } from '../operate/retention.ts';
 import { openQueue, type Queue } from '../queue.ts';
 import { createRenderer, type Renderer } from '../templates/render.ts';
 import { every, within } from './clock.ts';
@@ -194,6 +195,7 @@ async function beat(options: WorkerOptions, parts: Parts): Promise<() => Promise
       report('cannot look for leases that ran out'),
     ),
     every(10_000, () => settleDead(parts), report('cannot settle dead letters')),
+    every(5000, () => applyRetention(parts.database.pool), report('cannot delete what is not kept any more')),
     every(
       120_000,
       () => rescue(parts.database.pool, [...parts.pumps.keys()]),

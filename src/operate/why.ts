@@ -135,6 +135,7 @@ const meanings: Partial<Record<Reason, string>> = {
   connection_lost: 'the connection was lost',
   render_failed: 'it could not be rendered',
   attempts_spent: 'all attempts are spent',
+  restored: 'the database was restored to an earlier moment after which it may have gone out',
 };
 
 /** A reason in words. */
