@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
 import { ConfigurationError } from '../errors.ts';
-import { builtInMethods, installQueues, planQueues, queueInstallScript } from '../queue.ts';
+import { builtInMethods, codeOf, installQueues, planQueues, queueInstallScript } from '../queue.ts';
 import { createJournal, type Migration, pendingMigrations, recordOf, shippedMigrations } from './journal.ts';
 
 export interface MigrateOptions {
@@ -22,6 +22,11 @@ export interface MigrationReport {
 
 /** Any constant works, as long as every release uses the same one. */
 const lockKey = 4_720_190_817;
+
+/** Longest time that a migration holds up the application while it waits for a lock, and how often it waits. */
+const lockTimeoutMs = 1000;
+const mostTries = 60;
+const lockNotAvailable = '55P03';
 
 /** A file that starts with this line runs outside a transaction, statement by statement (CREATE INDEX CONCURRENTLY). */
 const outsideTransaction = '-- herald: outside a transaction';
@@ -96,14 +101,19 @@ async function apply(client: Client, migration: Migration): Promise<void> {
     await client.query(recordOf(migration));
     return;
   }
-  try {
-    await client.query('BEGIN');
-    await client.query(migration.sql);
-    await client.query(recordOf(migration));
-    await client.query('COMMIT');
-  } catch (error) {
-    await client.query('ROLLBACK');
-    throw error;
+  // Whoever waits for a table's lock makes everybody behind it wait as well: better to let go, let them pass and try again.
+  for (let tries = 1; ; tries++) {
+    try {
+      await client.query(`BEGIN; SET LOCAL lock_timeout = '${lockTimeoutMs}ms'`);
+      await client.query(migration.sql);
+      await client.query(recordOf(migration));
+      await client.query('COMMIT');
+      return;
+    } catch (error) {
+      await client.query('ROLLBACK');
+      if (codeOf(error) !== lockNotAvailable || tries === mostTries) throw error;
+      await sleep(lockTimeoutMs);
+    }
   }
 }
 
