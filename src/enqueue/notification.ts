@@ -150,6 +150,7 @@ export async function checkNotification(
   options: NotificationOptions,
 ): Promise<StoredNotification> {
   const issues: Issue[] = [];
+  requireTemplate(template);
   const content = await validateInput(template, input);
   if ('issues' in content) issues.push(...content.issues);
   const checked = v.safeParse(optionsSchema, options);
@@ -163,6 +164,13 @@ export async function checkNotification(
   if (fault !== null) throw new InvalidNotificationError([fault]);
   // As JSON has it: dates are strings, and what is undefined is gone.
   return JSON.parse(JSON.stringify(stored)) as StoredNotification;
+}
+
+/** Without the compiler, a name is what comes to mind first. */
+function requireTemplate(template: unknown): void {
+  if (typeof template === 'object' && template !== null && 'labels' in template) return;
+  const message = "is no template; pass what defineTemplate({ name, labels }) returned, not a template's name";
+  throw new InvalidNotificationError([{ path: 'template', message }]);
 }
 
 /** The notification as the SQL function takes it. Throws InvalidNotificationError where it is larger than 256 KiB. */

@@ -131,6 +131,12 @@ test('what is no transaction is refused by name', async () => {
   ]);
 });
 
+test.each(['greeting', {}])('%j in place of a template is refused with what to pass', async (template) => {
+  expect(
+    await issuesOf(it.herald.enqueue(it.pool, template as typeof greeting, { to: ada, labels: { who: 'x' } })),
+  ).toEqual([expect.stringMatching(/^template: is no template; pass what defineTemplate/)]);
+});
+
 describe('what is taken', () => {
   test('hostile values are stored as they are; half an emoji becomes a replacement character', async () => {
     const who = "\u202e{{constructor}} \ud83d \\ud83d 🦊 __proto__ ' ; DROP TABLE herald.message; --";
