@@ -143,7 +143,7 @@ test('a sender that rests is probed with one message, and resumes when that is a
   expect(logger.lines.map(({ message }) => message)).toContain('sender resumed: the probe was answered');
 });
 
-test('when all are at fault the method pauses', async () => {
+test('when all are at fault the method pauses, and it resumes with the first of them that works again', async () => {
   const gone = await relayWith();
   const lost = await relayWith();
   await Promise.all([gone.close(), lost.close()]);
@@ -162,7 +162,31 @@ test('when all are at fault the method pauses', async () => {
     `SELECT name FROM herald.sender WHERE paused_at IS NOT NULL ORDER BY name`,
   );
   expect(rows).toEqual([{ name: 'first' }, { name: 'second' }]);
-});
+  const back = await relayWith({ port: lost.port });
+  await until(
+    async () => {
+      await database.pool.query(
+        `UPDATE herald.method SET probe_at = now() WHERE pause_kind = 'fault' AND probe_at > now() + interval '2 seconds'`,
+      );
+      await database.pool.query(
+        `UPDATE herald.sender SET probe_at = now() WHERE paused_at IS NOT NULL AND probe_at > now() + interval '2 seconds'`,
+      );
+      await database.pool.query(`UPDATE herald.message SET next_attempt_at = now() WHERE status = 'pending'`);
+      await database.pool.query(`UPDATE herald_queue.job SET start_after = now() WHERE state < 'active'`);
+      return back.count() === 1;
+    },
+    { timeoutMs: 20_000, intervalMs: 500 },
+  );
+  await until(async () => (await statusOf(id)) === 'sent');
+  expect((await attemptsOf(id)).at(-1)).toMatchObject({ detail: 'by second', charged: true });
+  await until(
+    async () =>
+      (await one<{ kind: unknown }>(`SELECT pause_kind AS kind FROM herald.method WHERE name = 'smtp'`)).kind === null,
+  );
+  expect((await database.pool.query(`SELECT name FROM herald.sender WHERE paused_at IS NOT NULL`)).rows).toEqual([
+    { name: 'first' },
+  ]);
+}, 40_000);
 
 test('after an attempt that may have been accepted its sender comes first; another one says so', async () => {
   let silent = true;
