@@ -8,6 +8,7 @@ import { RenderError, type Renderer, type TemplateTexts } from '../templates/ren
 import { attachmentsOf } from './attachments.ts';
 import type { OpenMessage } from './begin.ts';
 import type { Outage } from './outage.ts';
+import { countUnknown } from './settle.ts';
 import type { Settler } from './settler.ts';
 import type { AttemptTelemetry, DeliveryTelemetry } from './telemetry.ts';
 import { type Verdict, verdictOf } from './verdict.ts';
@@ -60,6 +61,7 @@ export async function record(attempt: Attempt, ended: Ended, services: DeliveryS
   const { result, durationMs } = ended;
   const verdict = verdictOf(result, {
     charged: message.charged,
+    unknowns: result.outcome === 'unknown' && message.charged > 0 ? await unknownsBefore(message, services) : 0,
     maxAttempts: message.maxAttempts ?? services.dispatcher.retryDelaysSeconds.length + 1,
     unknown: message.unknown,
     retryDelaysSeconds: services.dispatcher.retryDelaysSeconds,
@@ -70,6 +72,16 @@ export async function record(attempt: Attempt, ended: Ended, services: DeliveryS
   await services.settler.add(settlement, attempt.job);
   ended.telemetry.end(result, verdict);
   logAttempt(services, message, { ...ended, verdict });
+}
+
+/** A count that cannot be had is none: then there is one more copy at worst. */
+async function unknownsBefore({ id }: OpenMessage, { database, outage }: DeliveryServices): Promise<number> {
+  try {
+    return await countUnknown(database, id);
+  } catch (error) {
+    outage.report(error, 'cannot count the unknown attempts', { messageId: id });
+    return 0;
+  }
 }
 
 async function renderAndDispatch(

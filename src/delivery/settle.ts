@@ -76,6 +76,17 @@ export async function settle(
   return settlements.map((s) => moved.get(s.messageId) ?? { messageId: s.messageId, status: 'lost' });
 }
 
+const unknownStatement = {
+  name: 'herald.unknown',
+  text: `SELECT count(*)::int AS n FROM herald.attempt WHERE message_id = $1 AND outcome = 'unknown' AND reason <> 'worker_lost'`,
+};
+
+/** How many attempts at a message ended without a word of the receiver. */
+export async function countUnknown(database: Database, messageId: string): Promise<number> {
+  const rows = await database.run<{ n: number }>(unknownStatement, [messageId]);
+  return rows[0]?.n ?? 0;
+}
+
 /** What is undefined is left out of the JSON and null in the table: most attempts have little to say. */
 function rowOf(settlement: Settlement) {
   const { result, verdict } = settlement;

@@ -7,6 +7,8 @@ export interface AttemptFacts {
   /** Charged attempts before this one. */
   readonly charged: number;
   readonly maxAttempts: number;
+  /** Attempts before this one of which the receiver never said what came of them. */
+  readonly unknowns: number;
   /** The template's policy for an outcome that nobody knows. */
   readonly unknown: 'retry' | 'hold';
   /** The dispatcher's waits between attempts, in seconds. */
@@ -26,6 +28,8 @@ export interface Verdict {
 const longestRetryAfterSeconds = 86_400;
 /** First retry after an outcome that nobody knows: the receiver's own queue shall settle first. */
 const unknownDelaySeconds = 300;
+/** How often such a message is tried again: each time the receiver may get it once more. */
+const unknownRetries = 2;
 /** How soon a message that was given back without blame is due again. A paused method is not fetched from meanwhile. */
 const returnDelaySeconds = 1;
 
@@ -37,6 +41,7 @@ export function verdictOf(result: DispatchResult, facts: AttemptFacts): Verdict 
       return { status: 'failed', delaySeconds: 0, charged: true };
     case 'unknown':
       if (facts.unknown === 'hold') return { status: 'held', delaySeconds: 0, charged: true };
+      if (facts.unknowns >= unknownRetries) return { status: 'failed', delaySeconds: 0, charged: true };
       return retryOrFail(Math.max(unknownDelaySeconds, scheduledDelay(facts)), facts);
     case 'retry':
       if (result.fault !== undefined)

@@ -4,6 +4,7 @@ import type { DispatchResult } from '../../src/dispatch/dispatcher.ts';
 
 const facts: AttemptFacts = {
   charged: 0,
+  unknowns: 0,
   maxAttempts: 3,
   unknown: 'retry',
   retryDelaysSeconds: [10, 100],
@@ -44,6 +45,8 @@ describe('what an outcome means for the message', () => {
     ],
     ['unknown retries after five minutes', unknown, {}, { status: 'pending', delaySeconds: 300, charged: true }],
     ['unknown is held where the template says so', unknown, { unknown: 'hold' }, { status: 'held', charged: true }],
+    ['unknown is retried once more', unknown, { unknowns: 1, maxAttempts: 9 }, { status: 'pending' }],
+    ['unknown is not retried a third time', unknown, { unknowns: 2, maxAttempts: 9 }, { status: 'failed' }],
     ['the last unknown attempt fails', unknown, { charged: 2 }, { status: 'failed' }],
   ])('%s', (_, result, override, expected) => {
     expect(verdictOf(result, { ...facts, ...override })).toMatchObject(expected);

@@ -69,12 +69,16 @@ describe('row 31: the connection is lost after the end, and the message was acce
       );
       expect(story.nextInSeconds).toBeGreaterThanOrEqual(299);
       expect(relay.mails()).toHaveLength(1);
-      await scene.hurry();
       await scene.start({ port: relay.port });
-      await until(async () => (await scene.stories())[0]?.attempts.length === 2);
-      const [first = '', second = ''] = relay.mails();
-      expect(relay.mails()).toHaveLength(2);
-      expect(bytes(second)).toBe(bytes(first));
+      for (const attempts of [2, 3]) {
+        await scene.hurry();
+        await until(async () => (await scene.stories())[0]?.attempts.length === attempts);
+      }
+      // One copy per retry of unknown end, and no more than two such retries.
+      expect(await scene.stories()).toMatchObject([{ status: 'failed', charged: 3 }]);
+      const [first = '', ...others] = relay.mails();
+      expect(others).toHaveLength(2);
+      for (const other of others) expect(bytes(other)).toBe(bytes(first));
       expect(first).toMatch(/^Message-ID: <[0-9a-f-]{36}@acme\.example>$/m);
       expect(first).toMatch(/^Date: /m);
     },
