@@ -47,8 +47,11 @@ export async function examine({ pool, lastPulseAt, lateMs }: HealthSources): Pro
 
 async function examineDatabase(pool: Pool): Promise<HealthCheck[]> {
   const reachable: HealthCheck = { name: 'database', ok: true, text: 'reachable' };
-  const asked = requireMigrated(pool).then(
-    (): HealthCheck[] => [reachable, { name: 'migrations', ok: true, text: 'applied' }],
+  const asked = examineMigrated(pool).then(
+    (readOnly): HealthCheck[] => [
+      readOnly ? { name: 'database', ok: false, text: 'read-only' } : reachable,
+      { name: 'migrations', ok: true, text: 'applied' },
+    ],
     (error: unknown): HealthCheck[] =>
       error instanceof ConfigurationError
         ? [reachable, { name: 'migrations', ok: false, text: error.message }]
@@ -56,6 +59,15 @@ async function examineDatabase(pool: Pool): Promise<HealthCheck[]> {
   );
   if (await within(asked, patienceMs)) return asked;
   return [{ name: 'database', ok: false, text: `did not answer within ${patienceMs / 1000} s` }];
+}
+
+/** Answers whether the database is read-only. */
+async function examineMigrated(pool: Pool): Promise<boolean> {
+  await requireMigrated(pool);
+  const { rows } = await pool.query<{ readOnly: boolean }>(
+    `SELECT current_setting('transaction_read_only')::boolean AS "readOnly"`,
+  );
+  return rows[0]?.readOnly === true;
 }
 
 /** The same answer for all who ask within a second: probes must not add up to load. */

@@ -35,6 +35,8 @@ export interface Worker {
 
 /** Longest wait between two looks while the database is away: the bound on how late delivery goes on. */
 const longestPulseMs = 5000;
+/** How long a wake-up of our own may take to come back. */
+const echoMs = 3000;
 const defaultSuperviseSeconds = 4;
 
 /** Creates a worker; nothing happens before `start`. Any number of them may run side by side. */
@@ -74,6 +76,7 @@ interface Parts {
   /** When the last pulse was taken, by `performance.now()`. */
   pulsedAt: number;
   readonly outage: Outage;
+  readonly logger: Logger;
 }
 
 async function run(name: string, options: WorkerOptions): Promise<RunningWorker> {
@@ -167,13 +170,17 @@ function assemble(
       }),
     );
   }
-  return { database, queue, pumps, settlers, outage, pulsedAt: performance.now() };
+  return { database, queue, pumps, settlers, outage, logger, pulsedAt: performance.now() };
 }
 
 /** Starts everything that happens by the clock. Answers with what ends it. */
 async function beat(options: WorkerOptions, parts: Parts): Promise<() => Promise<void>> {
   const report = (what: string) => (error: unknown) => parts.outage.report(error, what);
+  const echo = `?${randomBytes(6).toString('hex')}`;
+  let heard: () => void = () => undefined;
+  const hearing = new Promise<void>((resolve) => (heard = resolve));
   const wake = (method: string) => {
+    if (method === echo) heard();
     // Something has changed, a pause perhaps: an operator's takes effect now, not at the next pulse.
     if (method !== '*') parts.pumps.get(method)?.wake();
     else
@@ -185,6 +192,7 @@ async function beat(options: WorkerOptions, parts: Parts): Promise<() => Promise
     report('cannot listen for wake-ups, polling only')(error);
     return null;
   });
+  if (listener !== null) void listenToOurselves(parts, echo, hearing);
   const pollMs = (options.pollSeconds ?? 1) * 1000;
   const timers = [
     every(pollMs, () => pulse(parts), report('cannot look for due messages'), longestPulseMs),
@@ -207,6 +215,20 @@ async function beat(options: WorkerOptions, parts: Parts): Promise<() => Promise
     for (const timer of timers) timer.stop();
     await listener?.close();
   };
+}
+
+/** A pooler in transaction mode takes LISTEN and drops what comes: then it is said once, and looking at intervals is all there is. */
+async function listenToOurselves({ database, outage, logger }: Parts, echo: string, hearing: Promise<void>) {
+  try {
+    await database.pool.query(`SELECT pg_notify('herald', $1)`, [echo]);
+    if (!(await within(hearing, echoMs)))
+      logger.warn(
+        {},
+        'wake-ups do not arrive, as behind a pooler in transaction mode; looking for due messages at intervals',
+      );
+  } catch (error) {
+    outage.report(error, 'cannot try whether wake-ups arrive');
+  }
 }
 
 async function pulse(parts: Parts): Promise<void> {

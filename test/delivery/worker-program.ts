@@ -37,7 +37,7 @@ const poisonable: Dispatcher = {
     if (labels.who === 'throws') setImmediate(() => JSON.parse('{'));
     if (labels.who === 'hangs') for (;;);
     if (labels.who === 'eats memory') for (;;) hoard.push(Array.from({ length: 10_000 }, (_, i) => `${i}`));
-    await sleep(20);
+    await sleep(labels.who === 'takes 4 s' ? 4000 : 20);
     return { outcome: 'sent' };
   },
 };

@@ -1,0 +1,52 @@
+/** A database that takes no changes for a while, as a standby or a primary before its failover. */
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createHerald } from '../../src/enqueue/enqueue.ts';
+import {
+  greeting,
+  greetingFile,
+  keepingLogger,
+  putTemplates,
+  scriptedDispatcher,
+  testWorker,
+} from '../support/application.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { until } from '../support/wait.ts';
+
+let database: TestDatabase;
+beforeAll(async () => {
+  database = await createTestDatabase();
+  await putTemplates(database.pool, { greeting: greetingFile });
+});
+afterAll(() => database.close());
+
+async function turn(readOnly: boolean): Promise<void> {
+  await database.pool.query(`SET default_transaction_read_only = off`);
+  await database.pool.query(
+    `ALTER DATABASE ${database.name} SET default_transaction_read_only = ${readOnly ? 'on' : 'off'}`,
+  );
+  await database.pool.query(
+    `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() AND application_name LIKE 'pg-herald%'`,
+  );
+}
+
+test('a worker on a read-only database says so in one line, and goes on without a restart when it can write', async () => {
+  const logger = keepingLogger();
+  const smtp = scriptedDispatcher();
+  const worker = testWorker(database.url, { dispatchers: { smtp }, logger });
+  await worker.start();
+  await turn(true);
+  await until(() => logger.lines.some((line) => /the database is (read-only|away)/.test(line.message)));
+  await database.pool.query('SET default_transaction_read_only = off');
+  await createHerald().enqueue(database.pool, greeting, {
+    to: { id: 'u', email: 'u@example.com' },
+    labels: { who: 'x' },
+  });
+  // Several looks, all of them without a lease.
+  await until(async () => (await worker.health()).ready === false, { timeoutMs: 15_000 });
+  expect(smtp.deliveries).toEqual([]);
+  await database.pool.query(`ALTER DATABASE ${database.name} SET default_transaction_read_only = off`);
+  await until(() => smtp.deliveries.length === 1, { timeoutMs: 15_000 });
+  await until(() => logger.lines.some((line) => line.message === 'the database is back'));
+  await worker.stop();
+  expect(logger.lines.filter((line) => line.level === 'error').length).toBeLessThanOrEqual(2);
+});
