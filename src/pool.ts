@@ -3,6 +3,11 @@ import type { Pool, PoolClient } from 'pg';
 
 /** For pools that nobody may wait for for long: a connection, and an answer where the other end may be gone without a word. */
 export const patience = { connectionTimeoutMillis: 5000, query_timeout: 15_000, keepAlive: true } as const;
+/** For upkeep, whose statements may take long. Endless, a connection gone silent would keep a lone worker from taking over leases. */
+export const upkeepPatience = {
+  connectionTimeoutMillis: patience.connectionTimeoutMillis,
+  query_timeout: 60_000,
+} as const;
 
 /** Runs work with a connection. One that failed, or that is no good any more, is closed and replaced. */
 export async function borrow<T>(

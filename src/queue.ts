@@ -8,7 +8,7 @@ import { getConstructionPlans, getMigrationPlans, PgBoss } from 'pg-boss';
 import packageJson from 'pg-boss/package.json' with { type: 'json' };
 import { ConfigurationError } from './errors.ts';
 import type { Logger } from './notification.ts';
-import { patience, transaction } from './pool.ts';
+import { patience, transaction, upkeepPatience } from './pool.ts';
 
 export const queueSchema = 'herald_queue';
 export const knownQueueVersion = packageJson.pgboss.schema;
@@ -185,7 +185,7 @@ export async function openQueue(options: QueueOptions): Promise<Queue> {
     maintenanceIntervalSeconds: 600,
     // For its own upkeep, whose statements may take long; the calls of `queueOf` have a pool of their own.
     max: 2,
-    connectionTimeoutMillis: patience.connectionTimeoutMillis,
+    ...upkeepPatience,
     application_name: 'pg-herald queue',
     // pg-herald tells about its messages itself; pg-boss's spans would be traces of their own, one per lease.
     openTelemetry: { enabled: false },

@@ -1,5 +1,6 @@
 /** A database that restarts, crashes, cuts its clients off, is full, or locks what others want. */
 import { Client } from 'pg';
+import { until } from '../../support/wait.ts';
 import { pick } from '../random.ts';
 import { inFlight, type Stage, session } from '../stage.ts';
 import { type Fault, wait } from './fault.ts';
@@ -131,14 +132,18 @@ export const diskFull: Fault = {
   touched: 'database',
   async inject(stage, random) {
     const table = pick(['herald.message', 'herald.attempt', 'herald_queue.job'], random);
-    await session(stage.url, async (client) => {
-      await client.query(
-        `CREATE OR REPLACE FUNCTION chaos.disk_full() RETURNS trigger LANGUAGE plpgsql AS $$
-         BEGIN RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = 'disk_full'; END $$;
-         CREATE OR REPLACE TRIGGER disk_full BEFORE INSERT OR UPDATE ON ${table} FOR EACH ROW EXECUTE FUNCTION chaos.disk_full()`,
-      );
-      await wait(1000 + random() * 1500);
-      await client.query(`DROP TRIGGER disk_full ON ${table}`);
+    const schema = (text: string) =>
+      // Workers are to lose the deadlocks with a change of the schema, not this session.
+      session(stage.url, (client) => client.query(`SET deadlock_timeout = '20s'; ${text}`));
+    await schema(
+      `CREATE OR REPLACE FUNCTION chaos.disk_full() RETURNS trigger LANGUAGE plpgsql AS $$
+       BEGIN RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = 'disk_full'; END $$;
+       CREATE OR REPLACE TRIGGER disk_full BEFORE INSERT OR UPDATE ON ${table} FOR EACH ROW EXECUTE FUNCTION chaos.disk_full()`,
+    );
+    await wait(1000 + random() * 1500);
+    await until(() => schema(`DROP TRIGGER disk_full ON ${table}`), {
+      timeoutMs: 60_000,
+      what: 'the disk to have room',
     });
     return {};
   },
