@@ -71,7 +71,6 @@ export function openScene(): Scene {
     await putTemplates(database.pool, {
       greeting: greetingFile,
       careful: greetingFile.replace('group:', 'unknown: hold\ngroup:'),
-      letter: greetingFile.replace('welcome', '{{data.text}}'),
     });
   });
   const clear = async () => {

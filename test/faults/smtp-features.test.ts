@@ -1,11 +1,11 @@
-/** Rows 16, 18, 24, 38 to 41, 47 and 49: tokens, senders, sizes, addresses, signatures, crowds and proxies. */
+/** Rows 16, 18, 24, 38 to 41 and 47: tokens, senders, sizes, addresses, signatures and crowds. */
 import { generateKeyPairSync } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startReceiver } from '../dispatch/support.ts';
-import { freePort, missing, needing, startDaemon } from '../support/daemons.ts';
+import { freePort, missing, needing } from '../support/daemons.ts';
 import { type Postfix, postfixMissing, startPostfix } from '../support/postfix.ts';
 import { conversation, startSmtpScript, type Step } from '../support/smtp-script.ts';
 import { startSmtpSink } from '../support/smtp-sink.ts';
@@ -15,7 +15,6 @@ import { openScene, password, type Story } from './scene.ts';
 const scene = openScene();
 const sink = needing(missing('smtp-sink', 'postfix'));
 const postfix = needing(postfixMissing());
-const tinyproxy = needing(missing('tinyproxy', 'tinyproxy'), missing('smtp-sink', 'postfix'));
 
 const folder = mkdtempSync(join(tmpdir(), 'herald-features-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -260,58 +259,4 @@ describe('row 41: a DKIM key', () => {
       for (const mail of relay.mails()) expect(mail).toMatch(/^DKIM-Signature: v=1;/m);
     },
   );
-});
-
-describe('row 49: the proxy', () => {
-  async function startTinyproxy(login: string) {
-    const port = await freePort();
-    const settings = [
-      `Port ${port}`,
-      'Listen 127.0.0.1',
-      'Timeout 60',
-      'Allow 127.0.0.1',
-      'MaxClients 20',
-      `BasicAuth herald ${login}`,
-    ];
-    const config = file('tinyproxy.conf', `${settings.join('\n')}\n`);
-    return scene.use(await startDaemon('tinyproxy', () => ['-d', '-c', config], { port }));
-  }
-
-  test.skipIf(tinyproxy.skip).each([
-    ['knows our login: the mail passes', password, { status: 'sent', attempts: ['sent'] }, 1],
-    [
-      'answers 407: the method pauses',
-      'another',
-      {
-        status: 'pending',
-        charged: 0,
-        attempts: ['retry, free: proxy: the proxy refused or could not be reached'],
-        paused: 'proxy',
-      },
-      0,
-    ],
-  ])(tinyproxy.name('%s'), async (_, login, expected, copies) => {
-    const proxy = await startTinyproxy(login);
-    const relay = scene.use(await startSmtpSink([]));
-    const story = await scene.deliver({
-      port: relay.port,
-      proxy: `http://herald:${password}@127.0.0.1:${proxy.port}`,
-    });
-    expect(story).toMatchObject(expected);
-    await until(() => relay.mails().length === copies);
-  });
-
-  test.each([
-    ['http', 'the proxy could not be reached: ECONNREFUSED'],
-    ['socks5', 'the proxy refused or could not be reached'],
-  ])('of %s is down', async (scheme, detail) => {
-    expect(
-      await scene.deliver({ port: 25, proxy: `${scheme}://herald:${password}@127.0.0.1:${await freePort()}` }),
-    ).toMatchObject({
-      status: 'pending',
-      charged: 0,
-      attempts: [`retry, free: proxy: ${detail}`],
-      paused: 'proxy',
-    });
-  });
 });
