@@ -38,8 +38,9 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
 const groups: readonly (readonly [heading: string, ...names: string[]])[] = [
   ['Set up:', 'dev', 'migrate', 'templates', 'worker', 'send', 'completion'],
   ['Look:', 'status', 'messages', 'why', 'console', 'audit', 'doctor'],
-  ['Act:', 'retry', 'cancel', 'hold', 'release', 'pause', 'resume', 'purge'],
+  ['Act:', 'retry', 'cancel', 'hold', 'release', 'discard', 'pause', 'resume'],
   ['Rules and receivers:', 'methods', 'preferences', 'suppressions', 'endpoints'],
+  ['Keep and delete:', 'retention', 'purge', 'erase'],
   ['More:'],
 ];
 
