@@ -281,7 +281,7 @@ describe('the command line', () => {
   });
 });
 
-test('what operators did is on record: who, what, to which, why; without addresses', async () => {
+test('what operators did is on record: who, what, to which, why; without addresses', { timeout: 60_000 }, async () => {
   await herald(['pause', 'webhook', '--why', 'moving'], { USER: 'grace' });
   await herald(['resume', 'webhook'], { USER: 'grace' });
   const { id } = await send();
