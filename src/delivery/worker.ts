@@ -13,6 +13,7 @@ import { createRenderer, type Renderer } from '../templates/render.ts';
 import { every, within } from './clock.ts';
 import { observeGauges } from './gauges.ts';
 import { examine, notRunning, sharedForASecond, type WorkerHealth } from './health.ts';
+import { listenToOurselves } from './echo.ts';
 import { checkOptions, type WorkerOptions } from './options.ts';
 import { createOutage, type Outage } from './outage.ts';
 import { createPump, type Pump } from './pump.ts';
@@ -35,8 +36,8 @@ export interface Worker {
 
 /** Longest wait between two looks while the database is away: the bound on how late delivery goes on. */
 const longestPulseMs = 5000;
-/** How long a wake-up of our own may take to come back. */
-const echoMs = 3000;
+/** How long each part may take to close. */
+const closeMs = 3000;
 const defaultSuperviseSeconds = 4;
 
 /** Creates a worker; nothing happens before `start`. Any number of them may run side by side. */
@@ -217,20 +218,6 @@ async function beat(options: WorkerOptions, parts: Parts): Promise<() => Promise
   };
 }
 
-/** A pooler in transaction mode takes LISTEN and drops what comes: then it is said once, and looking at intervals is all there is. */
-async function listenToOurselves({ database, outage, logger }: Parts, echo: string, hearing: Promise<void>) {
-  try {
-    await database.pool.query(`SELECT pg_notify('herald', $1)`, [echo]);
-    if (!(await within(hearing, echoMs)))
-      logger.warn(
-        {},
-        'wake-ups do not arrive, as behind a pooler in transaction mode; looking for due messages at intervals',
-      );
-  } catch (error) {
-    outage.report(error, 'cannot try whether wake-ups arrive');
-  }
-}
-
 async function pulse(parts: Parts): Promise<void> {
   const states = await takePulse(parts.database, [...parts.pumps.keys()]);
   parts.outage.over();
@@ -284,7 +271,12 @@ async function stop(
 }
 
 async function closeAll(closing: readonly (() => Promise<unknown>)[]): Promise<void> {
-  for (const close of closing) await close().catch(() => undefined);
+  // A connection whose other end is silent never says that it has ended.
+  for (const close of closing)
+    await within(
+      close().catch(() => undefined),
+      closeMs,
+    );
 }
 
 async function requireMethods(pool: Pool, methods: readonly string[]): Promise<void> {
