@@ -1,6 +1,7 @@
 /**
  * Live pages: one look at the database a second feeds all open pages, and none is taken while no page is open. A page hears which
- * topic has changed and fetches itself again; so whatever is shown is rendered in one place.
+ * topic has changed and fetches itself again; so whatever is shown is rendered in one place. After the first look for a page it hears
+ * `here`, and fetches itself, too: something may have changed between its making and this look.
  */
 import type { Pool } from 'pg';
 import type { Status } from '../operate/status.ts';
@@ -11,6 +12,8 @@ import type { Kept } from './kept.ts';
 export type Topic = 'overview' | 'messages' | 'message' | 'caught';
 
 interface Client {
+  /** Not looked for yet: what has changed since its page was made is not known. */
+  isNew: boolean;
   readonly messageIds: ReadonlySet<string>;
   readonly send: (text: string) => void;
   readonly end: () => void;
@@ -58,9 +61,13 @@ export function createLive(options: LiveOptions): Live {
 
   async function look(): Promise<void> {
     try {
-      const watched = new Set([...clients].flatMap((client) => [...client.messageIds]));
+      // Those who come while the database is asked are not answered by this look.
+      const present = [...clients];
+      const watched = new Set(present.flatMap((client) => [...client.messageIds]));
       const next = await statesOf(options, [...watched]);
-      for (const client of clients) {
+      for (const client of present.filter((one) => clients.has(one))) {
+        if (client.isNew) client.send('event: here\ndata: \n\n');
+        client.isNew = false;
         // What is seen for the first time has not changed.
         const changed = [...next].filter(
           ([key, state]) => seen.has(key) && seen.get(key) !== state && hears(client, key),
@@ -84,11 +91,12 @@ export function createLive(options: LiveOptions): Live {
         start(controller) {
           const encoder = new TextEncoder();
           client = {
+            isNew: true,
             messageIds: new Set(messageIds.slice(0, mostWatched)),
             send: (text) => controller.enqueue(encoder.encode(text)),
             end: () => controller.close(),
           };
-          client.send('retry: 2000\n: here\n\n');
+          client.send('retry: 2000\n\n');
           clients.add(client);
           schedule();
         },

@@ -56,12 +56,10 @@ describe('a live page', () => {
     const live = start();
     const [one, two] = [listen(live.open([mine])), listen(live.open([other]))];
     try {
-      await until(() => one.text.includes('here'));
-      // The first look only learns how things are.
-      await until(async () => {
-        await database.pool.query('UPDATE herald.message SET attempts = attempts + 1 WHERE id = $1', [mine]);
-        return one.text.includes('event: message\n');
-      });
+      // The first look only learns how things are, and says so: what changed before it the page fetches itself.
+      await until(() => one.text.includes('event: here\n') && two.text.includes('event: here\n'));
+      await database.pool.query('UPDATE herald.message SET attempts = attempts + 1 WHERE id = $1', [mine]);
+      await until(() => one.text.includes('event: message\n'));
       expect(two.text).not.toContain('event: message\n');
       await enqueue();
       await until(() => two.text.includes('event: messages\n') && one.text.includes('event: messages\n'));

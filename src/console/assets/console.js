@@ -77,22 +77,17 @@ async function refresh(topics) {
 /** Live only while somebody looks: a browser opens few connections to one host. */
 function follower(url) {
   let source = null;
-  let lost = false;
   const topics = ['overview', 'messages', 'message', 'caught'];
   const open = () => {
     if (source !== null || document.hidden) return;
     source = new EventSource(url);
     for (const topic of topics) source.addEventListener(topic, () => void refresh([topic]));
-    source.addEventListener('error', () => { lost = true; });
-    source.addEventListener('open', () => {
-      if (lost) void refresh(topics);
-      lost = false;
-    });
+    // From now on every change is told; what changed before is fetched.
+    source.addEventListener('here', () => void refresh(topics));
   };
   const close = () => {
     source?.close();
     source = null;
-    lost = true;
   };
   document.addEventListener('visibilitychange', () => (document.hidden ? close() : open()));
   addEventListener('pagehide', close);
