@@ -14,6 +14,7 @@
  *   dispatch/         one folder per delivery method
  *   operate/          what an operator asks and does
  *   cli/              the same from a terminal
+ *   console/          the operator's web page (exported as pg-herald/console)
  *   testing/          for an application's own tests
  */
 export type { Transaction } from './database/connection.ts';
