@@ -5,7 +5,7 @@ import type { Brand, Logger } from '../notification.ts';
 import type { TelemetryOptions } from '../telemetry/options.ts';
 
 export interface WorkerOptions {
-  /** Where the messages are. The worker opens up to 14 connections of its own. */
+  /** Where the messages are. The worker opens up to 15 connections of its own. */
   readonly connectionString: string;
   /** A dispatcher per delivery method, for example `{ smtp: smtp({...}), webhook: webhook({...}) }`. */
   readonly dispatchers: Readonly<Record<string, Dispatcher>>;
