@@ -48,6 +48,7 @@ export function observeGauges({ meter }: Instruments, sources: GaugeSources): { 
     held: observable(meter, all.held),
     oldestDueSeconds: observable(meter, all.oldestDueSeconds),
     paused: observable(meter, all.paused),
+    restingSenders: observable(meter, all.restingSenders),
     endpoints: observable(meter, all.endpoints),
     workers: observable(meter, all.workers),
     gaugesAgeSeconds: observable(meter, all.gaugesAgeSeconds),
@@ -120,16 +121,25 @@ function createLook(sources: GaugeSources): { now(): Promise<Seen | null>; ageSe
 
 type Observables = Readonly<
   Record<
-    'enqueued' | 'inhibited' | 'pending' | 'held' | 'oldestDueSeconds' | 'paused' | 'endpoints' | 'workers',
+    | 'enqueued'
+    | 'inhibited'
+    | 'pending'
+    | 'held'
+    | 'oldestDueSeconds'
+    | 'paused'
+    | 'restingSenders'
+    | 'endpoints'
+    | 'workers',
     Observable
   >
 >;
 
 function tell(result: BatchObservableResult, of: Observables, seen: Seen): void {
-  for (const { method, pending, held, oldestDueSeconds, pausedBy } of seen.methods) {
+  for (const { method, pending, held, oldestDueSeconds, pausedBy, restingSenders } of seen.methods) {
     result.observe(of.pending, pending, { method });
     result.observe(of.held, held, { method });
     result.observe(of.oldestDueSeconds, oldestDueSeconds, { method });
+    result.observe(of.restingSenders, restingSenders, { method });
     for (const kind of ['operator', 'fault'] as const)
       result.observe(of.paused, pausedBy === kind ? 1 : 0, { method, kind });
   }

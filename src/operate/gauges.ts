@@ -7,6 +7,7 @@ export interface MethodGauges {
   readonly held: number;
   readonly oldestDueSeconds: number;
   readonly pausedBy: 'operator' | 'fault' | null;
+  readonly restingSenders: number;
 }
 
 /** Messages enqueued between two looks. `reason`: of those that were inhibited at once. */
@@ -34,7 +35,8 @@ SELECT m.name AS method, coalesce(q.ready_count + q.deferred_count, 0)::int AS p
   greatest(coalesce(extract(epoch FROM now() - (SELECT d.next_attempt_at FROM herald.message d
     WHERE d.method = m.name AND d.settled_at IS NULL AND d.next_attempt_at <= now() AND d.status = 'pending'
     ORDER BY d.next_attempt_at LIMIT 1)), 0), 0)::float8 AS "oldestDueSeconds",
-  CASE WHEN a.paused_at IS NOT NULL THEN a.pause_kind ELSE m.pause_kind END AS "pausedBy"
+  CASE WHEN a.paused_at IS NOT NULL THEN a.pause_kind ELSE m.pause_kind END AS "pausedBy",
+  (SELECT count(*)::int FROM herald.sender s WHERE s.method = m.name AND s.paused_at IS NOT NULL) AS "restingSenders"
 FROM herald.method m
 LEFT JOIN herald.method a ON a.name = '*'
 LEFT JOIN herald_queue.queue q ON q.name = m.name

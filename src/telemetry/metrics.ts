@@ -134,6 +134,13 @@ export const metricDescriptions = {
     labels: ['method', 'kind'],
     description: '1 while the method is paused by an operator, or because of a fault of its own; else 0',
   },
+  restingSenders: {
+    name: 'herald.resting_senders',
+    kind: 'gauge',
+    scope: 'database',
+    labels: ['method'],
+    description: 'Senders of the method that rest because they are at fault, while the others go on',
+  },
   endpoints: {
     name: 'herald.endpoints',
     kind: 'gauge',

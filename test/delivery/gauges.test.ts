@@ -110,6 +110,17 @@ describe('the gauges of the whole database', () => {
     expect(await paused()).toEqual([]);
   });
 
+  test('count the senders that rest', async () => {
+    await database.pool.query(
+      `INSERT INTO herald.sender (method, name, paused_at) VALUES ('smtp', 'a', now()), ('smtp', 'b', NULL)`,
+    );
+    expect((await observed().look()).value('herald_resting_senders', { method: 'smtp' })).toBe(1);
+  });
+
+  test('are read without compiling the statements, which takes longer than a second', async () => {
+    expect(await worker.run({ name: 'shown', text: 'SHOW jit' }, [])).toEqual([{ jit: 'off' }]);
+  });
+
   test('count endpoints by state, never one by one', async () => {
     await database.pool.query(
       `INSERT INTO herald.endpoint (name, url_host, sealed, groups, opened_at, failing_since, disabled_at, disabled_reason) VALUES
