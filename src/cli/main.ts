@@ -19,4 +19,10 @@ async function main(): Promise<number> {
   }
 }
 
+// `pg-herald messages list | head`: whoever reads has seen enough, and nobody is left to tell.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit(0);
+});
+
 process.exitCode = await main();
