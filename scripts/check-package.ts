@@ -16,6 +16,7 @@ const run = (command: string, args: string[], cwd: string) =>
 
 const useIt = `
 import { createHerald, createWorker, defineTemplate, migrationScript } from 'pg-herald';
+import { createConsole } from 'pg-herald/console';
 import { message } from 'pg-herald/schema';
 import { collectingDispatcher } from 'pg-herald/testing';
 import * as v from 'valibot';
@@ -29,6 +30,10 @@ const worker = createWorker({
 if (typeof createHerald().enqueue !== 'function' || template.name !== 'hello' || worker.name === '') throw new Error('exports');
 if (!migrationScript().includes('CREATE TABLE "herald"."message"')) throw new Error('the SQL files are not in the package');
 if (!('recipientId' in message)) throw new Error('the schema is not in the package');
+const page = createConsole({ connectionString: 'postgres://nowhere.invalid/x', token: 'a token of sixteen characters at least' });
+const style = await page.fetch(new Request('http://localhost/assets/console.css'));
+if (!style.ok || !(await style.text()).includes('{')) throw new Error('the files of the console are not in the package');
+await page.close();
 console.log('imports work');
 `;
 
