@@ -22,8 +22,8 @@ export interface WorkerOptions {
   readonly superviseSeconds?: number;
   /**
    * After how many seconds of a blocked event loop the process is killed, so that it can be started again: nothing in it can deliver,
-   * answer or end by itself any more; 1 to 600, default 0, never, because
-   * the process may be the application's own; `pg-herald worker` uses 30. A process with a debugger attached is left alone.
+   * answer or end by itself any more; 1 to 600. Default 0, never, because the process may be the application's own; `pg-herald worker`
+   * uses 30. A process with a debugger attached is left alone.
    */
   readonly watchdogSeconds?: number;
   /** Whether statements are planned once per connection. False behind PgBouncer's transaction pooling; default true. */

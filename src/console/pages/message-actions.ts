@@ -2,13 +2,13 @@
 import type { Hono } from 'hono';
 import { cancel } from '../../enqueue/cancel.ts';
 import { recordAudit } from '../../operate/audit.ts';
-import { readContentSource } from '../../operate/content.ts';
-import { holdMessages, retryMessages, showMessage } from '../../operate/messages.ts';
+import { holdMessages, retryMessages } from '../../operate/messages.ts';
 import { suppress } from '../../operate/suppressions.ts';
 import { leaveNote } from '../cookies.ts';
 import { formOf, isId } from '../input.ts';
 import type { ConsoleEnv, Services } from '../services.ts';
 import { refusal } from './failure.ts';
+import { readShown } from './shown.ts';
 
 export function addMessageActions(app: Hono<ConsoleEnv>, services: Services): void {
   const { pool, settings } = services;
@@ -29,14 +29,14 @@ export function addMessageActions(app: Hono<ConsoleEnv>, services: Services): vo
     const why = (await formOf(c))('why');
     if (why === undefined)
       return refusal(c, services, 'Say why, for those who wonder why nothing is sent to this address.');
-    const [message, source] = isId(id)
-      ? await Promise.all([showMessage(pool, id), readContentSource(pool, id)])
-      : [null, null];
-    if (message === null || source === null || source.address === null) return c.notFound();
-    await suppress(pool, { method: message.method, address: source.address, reason: why });
+    const shown = await readShown(pool, id);
+    if (shown === null || shown.source.address === null) return c.notFound();
+    const { method } = shown.message;
+    const { address } = shown.source;
+    await suppress(pool, { method, address, reason: why });
     const actor = c.get('operator').name;
-    await recordAudit(pool, { actor, action: 'suppressions add', subject: message.method, why });
-    leaveNote(c, services, `Nothing more is sent to ${source.address} by ${message.method}.`);
+    await recordAudit(pool, { actor, action: 'suppressions add', subject: method, why });
+    leaveNote(c, services, `Nothing more is sent to ${address} by ${method}.`);
     return c.redirect(`${settings.basePath}/messages/${id}`, 303);
   });
 

@@ -5,7 +5,7 @@ import type { PageContext, Services } from '../services.ts';
 import { empty, type Html, table } from '../view.ts';
 import { caughtSources } from './caught.ts';
 import { frame } from './frame.ts';
-import type { Shown } from './message.ts';
+import type { Shown } from './shown.ts';
 import { tabs } from './tabs.ts';
 
 const views = {

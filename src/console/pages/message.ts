@@ -1,25 +1,23 @@
 /** One message: what happened, what it looks like, and what can be done about it. */
 import type { Hono } from 'hono';
 import { html } from 'hono/html';
-import { readContentSource, type ContentSource } from '../../operate/content.ts';
-import { type MessageDetails, showMessage } from '../../operate/messages.ts';
+import type { MessageDetails } from '../../operate/messages.ts';
 import { explain } from '../../operate/why.ts';
-import { isId } from '../input.ts';
 import { framePolicy } from '../security.ts';
 import { inScheme, renderMessage } from '../rendering.ts';
 import type { ConsoleEnv, PageContext, Services } from '../services.ts';
 import { empty, formToken, type Html, page, plural, statusBadge, table, time } from '../view.ts';
 import { addMessageActions } from './message-actions.ts';
 import { contentOf } from './message-content.ts';
+import { readShown, type Shown } from './shown.ts';
 
 export function addMessage(app: Hono<ConsoleEnv>, services: Services): void {
   const { pool } = services;
   app.get('/messages/:id', async (c) => {
     const id = c.req.param('id');
-    const [message, source] = isId(id)
-      ? await Promise.all([showMessage(pool, id), readContentSource(pool, id)])
-      : [null, null];
-    if (message === null || source === null) return c.notFound();
+    const shown = await readShown(pool, id);
+    if (shown === null) return c.notFound();
+    const { message, source } = shown;
     const rendered = renderMessage(services, message, source);
     const title = 'problem' in rendered ? message.template : rendered.delivery.content.title;
     const main = html`<p class="crumbs"><a href="${services.settings.basePath}/messages">Messages</a></p>
@@ -36,21 +34,15 @@ export function addMessage(app: Hono<ConsoleEnv>, services: Services): void {
 
   app.get('/messages/:id/frame', async (c) => {
     const id = c.req.param('id');
-    const [message, source] = isId(id)
-      ? await Promise.all([showMessage(pool, id), readContentSource(pool, id)])
-      : [null, null];
-    if (message === null || source === null) return c.notFound();
+    const shown = await readShown(pool, id);
+    if (shown === null) return c.notFound();
+    const { message, source } = shown;
     const rendered = renderMessage(services, message, source);
     const scheme = c.req.query('scheme') === 'dark' ? 'dark' : 'light';
     const document = 'problem' in rendered ? '' : inScheme(rendered.email.html, scheme);
     return c.html(document, 200, { 'Content-Security-Policy': framePolicy });
   });
   addMessageActions(app, services);
-}
-
-export interface Shown {
-  readonly message: MessageDetails;
-  readonly source: ContentSource;
 }
 
 function state(message: MessageDetails): Html {
