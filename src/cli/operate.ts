@@ -4,7 +4,7 @@ import { preferencesOf, setPreference } from '../enqueue/preferences.ts';
 import { pause, pauses, resume } from '../operate/pause.ts';
 import { purge } from '../operate/purge.ts';
 import type { SenderState } from '../operate/senders.ts';
-import { readStatus } from '../operate/status.ts';
+import { type ReadOnly, readStatus } from '../operate/status.ts';
 import { listSuppressions, suppress, unsuppress } from '../operate/suppressions.ts';
 import { audit } from './audit.ts';
 import { type CommonOptions, command, confirm, duration, withPool } from './command.ts';
@@ -42,6 +42,7 @@ export function statusCommand(): Command {
           'no methods; run "pg-herald migrate"',
         );
         print(`\n${status.workers} ${status.workers === 1 ? 'worker' : 'workers'} connected`);
+        if (status.readOnly !== null) printWrapped(color('red', readOnlyTexts[status.readOnly]));
         for (const state of status.pauses)
           printWrapped(
             color(
@@ -53,6 +54,13 @@ export function statusCommand(): Command {
       }),
   );
 }
+
+const readOnlyTexts: Readonly<Record<ReadOnly, string>> = {
+  standby:
+    'the database is read-only, a standby: nothing is enqueued or delivered here until it is promoted, or the connection leads to the primary',
+  setting:
+    'the database is read-only (default_transaction_read_only): nothing is enqueued or delivered until that is switched off',
+};
 
 function senderText({ method, name, restsSince, reason, detail, probeAt, maxConnections }: SenderState): string {
   const rests = restsSince === null ? [] : [`rests since ${timeText(restsSince)} UTC: ${reason}, ${detail}`];

@@ -1,6 +1,6 @@
 /** Asks a dispatcher which of the leased messages its receivers can take now, and gives the others back. */
 import type { LeasedJob } from '../queue.ts';
-import { prioritiesOf } from './priorities.ts';
+import { readPlaces } from './places.ts';
 import type { PumpServices } from './pump.ts';
 
 export interface Admission {
@@ -27,17 +27,16 @@ export function createAdmission(
       const going = jobs.filter((job) => !later.has(job.id)).slice(0, free);
       const goes = new Set(going);
       const waiting = jobs.filter((job) => !goes.has(job));
-      const priorities = await prioritiesOf(
+      const { priorities, soon } = await readPlaces(
         database,
         waiting.map((job) => job.id),
       );
-      // What was admitted and finds no slot comes again in a moment.
-      const soon = new Date(Date.now() + 1000);
       await queue.postpone(
         method,
         waiting.map((job) => ({
           ...job,
           priority: priorities.get(job.id) ?? 0,
+          // What was admitted and finds no slot comes again in a moment.
           startAfter: later.get(job.id) ?? soon,
         })),
       );

@@ -36,6 +36,8 @@ export interface OpenMessage {
   readonly traceContext: Record<string, string> | null;
   /** From when it was due to this attempt, in milliseconds of the database's clock. */
   readonly queuedMs: number;
+  /** From this attempt's start to its expiry, likewise; null: it has none. */
+  readonly expiresInMs: number | null;
 }
 
 /**
@@ -45,8 +47,13 @@ export interface OpenMessage {
  */
 export type Begun =
   | { readonly verdict: 'go'; readonly message: OpenMessage }
-  | { readonly verdict: 'later'; readonly id: string; readonly priority: number; readonly nextAttemptAt: Date }
-  | { readonly verdict: 'apart'; readonly id: string; readonly priority: number }
+  | {
+      readonly verdict: 'later' | 'apart';
+      readonly id: string;
+      readonly priority: number;
+      /** When to look at it again, by the database's clock. */
+      readonly nextAttemptAt: Date;
+    }
   | {
       readonly verdict: 'settled';
       readonly id: string;
@@ -69,6 +76,8 @@ export interface BeginOptions {
 /** Deaths of workers after which a message is tried alone, and after which it is given up. */
 const deathsInCompany = 2;
 const deathsInAll = 5;
+/** When a message that has to be tried alone, and cannot be now, is looked at again. */
+const apartSeconds = 2;
 
 // A row that is still `sending` belonged to a worker whose lease ran out: its attempt ended nobody knows how. With our own token it is
 // ours: this statement went through before, and its answer was lost.
@@ -125,17 +134,18 @@ WITH locked AS MATERIALIZED (
   WHERE m.id = j.id AND j.verdict = 'go'
   RETURNING m.id, m.attempts, m.charged, m.max_attempts, m.unknown, m.template, m.template_version, j."group", j.sender, m.recipient, m.labels,
     m.secrets, m.data, m.actions, m.targets, m.endpoint_id, m.tenant, m.group_key, m.unsubscribe_url, m.dedupe_key, m.created_at, m.expires_at,
-    m.trace_context, m.notification_id, m.attachments, greatest(extract(epoch FROM m.attempt_started_at - m.next_attempt_at), 0) AS queued
+    m.trace_context, m.notification_id, m.attachments, greatest(extract(epoch FROM m.attempt_started_at - m.next_attempt_at), 0) AS queued,
+    extract(epoch FROM m.expires_at - m.attempt_started_at) AS expires
 )
 SELECT 'go' AS verdict, id, NULL AS status, NULL AS priority, NULL AS "nextAttemptAt", attempts AS attempt, charged, max_attempts AS "maxAttempts",
   unknown, template, template_version AS "templateVersion", "group", sender, recipient, labels, secrets, data, actions, targets,
   endpoint_id AS "endpointId", tenant, group_key AS "groupKey", unsubscribe_url AS "unsubscribeUrl", dedupe_key AS "dedupeKey",
   created_at AS "createdAt", expires_at AS "expiresAt", trace_context AS "traceContext",
-  notification_id AS "notificationId", attachments, (queued * 1000)::float8 AS "queuedMs", NULL AS reason
+  notification_id AS "notificationId", attachments, (queued * 1000)::float8 AS "queuedMs", (expires * 1000)::float8 AS "expiresInMs", NULL AS reason
 FROM opened
 UNION ALL
-SELECT CASE WHEN j.verdict IN ('later', 'apart') THEN j.verdict ELSE 'settled' END, j.id, coalesce(s.status, j.status), j.priority, j.next_attempt_at,
-  NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, s.reason
+SELECT CASE WHEN j.verdict IN ('later', 'apart') THEN j.verdict ELSE 'settled' END, j.id, coalesce(s.status, j.status), j.priority,
+  CASE WHEN j.verdict = 'apart' THEN now() + interval '${apartSeconds} seconds' ELSE j.next_attempt_at END, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, s.reason
 FROM judged j LEFT JOIN stopped s USING (id)
 WHERE j.verdict <> 'go'`;
 
@@ -156,9 +166,8 @@ export async function begin(ids: readonly string[], options: BeginOptions): Prom
       case 'go':
         return { verdict: 'go', message: row };
       case 'later':
-        return { verdict: 'later', id: row.id, priority: row.priority, nextAttemptAt: row.nextAttemptAt };
       case 'apart':
-        return { verdict: 'apart', id: row.id, priority: row.priority };
+        return { verdict: row.verdict, id: row.id, priority: row.priority, nextAttemptAt: row.nextAttemptAt };
       case 'settled':
         return { verdict: 'settled', id: row.id, status: row.status, reason: row.reason };
       default:

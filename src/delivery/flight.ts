@@ -4,9 +4,10 @@ import type { LeasedJob } from '../queue.ts';
 
 export interface Flight {
   readonly job: LeasedJob;
+  /** By `performance.now()`. */
   readonly startedAt: number;
-  /** Never sent after this time. */
-  readonly expiresAt: Date | null;
+  /** Never sent after this time, likewise: the clock on this machine's wall may be wrong. */
+  readonly expiresAt: number | null;
   readonly abort: AbortController;
   /** Ends the flight for us when a dispatcher ignores its abort signal. */
   readonly giveUp: (result: DispatchResult) => void;
@@ -18,8 +19,9 @@ const abortGraceMs = 20_000;
 /** Aborts what is beyond its deadline or its expiry, and gives up on what goes on all the same. */
 export function endOverdue(flights: Iterable<Flight>, timeoutMs: number): void {
   for (const flight of flights) {
-    const elapsed = performance.now() - flight.startedAt;
-    if (elapsed > timeoutMs || (flight.expiresAt !== null && flight.expiresAt.getTime() <= Date.now()))
+    const now = performance.now();
+    const elapsed = now - flight.startedAt;
+    if (elapsed > timeoutMs || (flight.expiresAt !== null && flight.expiresAt <= now))
       flight.abort.abort(new Error('deadline'));
     if (elapsed > timeoutMs + abortGraceMs)
       flight.giveUp({

@@ -41,8 +41,6 @@ const largestLease = 500;
 /** A lease this old is not used any more: this process stood still meanwhile, and others may have it. */
 const staleLeaseMs = 10_000;
 const beginAgainMs = 250;
-/** When a message that has to be tried alone, and cannot be now, is looked at again. */
-const suspectDelayMs = 2000;
 
 export function createPump(services: PumpServices): Pump {
   const { method, dispatcher, queue, logger, solitude, outage } = services;
@@ -113,7 +111,6 @@ export function createPump(services: PumpServices): Pump {
     const late: PostponedJob[] = [];
     const apart: PostponedJob[] = [];
     const flying: Promise<void>[] = [];
-    const soon = new Date(Date.now() + suspectDelayMs);
     for (const entry of begun) {
       if (entry.verdict === 'settled') {
         if (entry.reason !== null) services.telemetry.stopped(entry.status, entry.reason);
@@ -123,9 +120,11 @@ export function createPump(services: PumpServices): Pump {
       const job = byId.get(id);
       if (job === undefined) continue;
       byId.delete(id);
-      if (entry.verdict === 'later') late.push({ ...job, priority: entry.priority, startAfter: entry.nextAttemptAt });
-      else if (entry.verdict === 'apart') apart.push({ ...job, priority: entry.priority, startAfter: soon });
-      else flying.push(fly(job, token, entry.message));
+      if (entry.verdict === 'go') flying.push(fly(job, token, entry.message));
+      else {
+        const again = { ...job, priority: entry.priority, startAfter: entry.nextAttemptAt };
+        (entry.verdict === 'later' ? late : apart).push(again);
+      }
     }
     // What is left is settled, or has no message at all.
     await Promise.all([queue.finish(method, [...byId.values()]), queue.postpone(method, late)]);
@@ -154,7 +153,8 @@ export function createPump(services: PumpServices): Pump {
     const abort = new AbortController();
     const startedAt = performance.now();
     const gaveUp = new Promise<DispatchResult>((giveUp) => {
-      flights.set(job.id, { job, startedAt, expiresAt: message.expiresAt, abort, giveUp });
+      const expiresAt = message.expiresInMs === null ? null : startedAt + message.expiresInMs;
+      flights.set(job.id, { job, startedAt, expiresAt, abort, giveUp });
     });
     const attempt: Attempt = { message, job, token, signal: abort.signal, gaveUp };
     solitude.enter();

@@ -23,7 +23,12 @@ export interface Status {
   readonly senders: readonly SenderState[];
   /** Workers that hold a connection to this database. */
   readonly workers: number;
+  /** Why the database takes no changes, so that nothing is delivered; null: it takes them. */
+  readonly readOnly: ReadOnly | null;
 }
+
+/** `standby`: until it is promoted. `setting`: `default_transaction_read_only` is on. */
+export type ReadOnly = 'standby' | 'setting';
 
 export async function readStatus(pool: Pool): Promise<Status> {
   const methods = await pool.query<MethodStatus>(
@@ -39,13 +44,16 @@ export async function readStatus(pool: Pool): Promise<Status> {
        FROM herald.message WHERE created_at > now() - interval '1 hour' GROUP BY method) r ON r.method = m.name
      WHERE m.name <> '*' ORDER BY m.name`,
   );
-  const workers = await pool.query<{ n: number }>(
-    `SELECT count(DISTINCT application_name)::int AS n FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'pg-herald worker %'`,
+  const server = await pool.query<{ workers: number; readOnly: ReadOnly | null }>(
+    `SELECT count(DISTINCT application_name)::int AS workers,
+       CASE WHEN pg_is_in_recovery() THEN 'standby' WHEN current_setting('transaction_read_only')::boolean THEN 'setting' END AS "readOnly"
+     FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'pg-herald worker %'`,
   );
   return {
     methods: methods.rows,
     pauses: await pauses(pool),
     senders: await readSenders(pool),
-    workers: workers.rows[0]?.n ?? 0,
+    workers: server.rows[0]?.workers ?? 0,
+    readOnly: server.rows[0]?.readOnly ?? null,
   };
 }

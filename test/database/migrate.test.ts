@@ -138,7 +138,7 @@ describe('upgrading a database with rows in it', () => {
   });
 
   /** How many migrations each earlier release had. */
-  const releases = [2, 5];
+  const releases = [2, 5, 12];
 
   test.each(releases)(
     'keeps what was enqueued and delivers it, from the release with %i migrations on',

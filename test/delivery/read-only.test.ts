@@ -1,6 +1,7 @@
 /** A database that takes no changes for a while, as a standby or a primary before its failover. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createHerald } from '../../src/enqueue/enqueue.ts';
+import { runCli } from '../cli/support.ts';
 import {
   greeting,
   greetingFile,
@@ -44,9 +45,13 @@ test('a worker on a read-only database says so in one line, and goes on without 
   // Several looks, all of them without a lease.
   await until(async () => (await worker.health()).ready === false, { timeoutMs: 15_000 });
   expect(smtp.deliveries).toEqual([]);
+  const status = (...options: string[]) => runCli(['status', ...options], { DATABASE_URL: database.url });
+  expect((await status()).out).toMatch(/the database is read-only \(default_transaction_read_only\)/);
+  expect(JSON.parse((await status('--json')).out)).toMatchObject({ readOnly: 'setting' });
   await database.pool.query(`ALTER DATABASE ${database.name} SET default_transaction_read_only = off`);
   await until(() => smtp.deliveries.length === 1, { timeoutMs: 15_000 });
   await until(() => logger.lines.some((line) => line.message === 'the database is back'));
+  expect(JSON.parse((await status('--json')).out)).toMatchObject({ readOnly: null });
   await worker.stop();
   expect(logger.lines.filter((line) => line.level === 'error').length).toBeLessThanOrEqual(2);
 });

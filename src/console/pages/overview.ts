@@ -67,9 +67,11 @@ ${whole || c.get('operator').readOnly || status.methods.length < 2 ? '' : html`<
 /** A due message older than this does not flow, in seconds. */
 const lateSeconds = 300;
 
-function verdict({ methods, pauses, workers }: Status): Html {
+function verdict({ methods, pauses, workers, readOnly }: Status): Html {
   const late = methods.filter((method) => method.oldestDueSeconds > lateSeconds);
   const connected = `${plural(workers, 'worker')} connected`;
+  if (readOnly !== null)
+    return html`<p class="verdict bad">The database is read-only${readOnly === 'standby' ? ', a standby' : ''}: nothing is delivered until it takes changes again.</p>`;
   if (pauses.length > 0)
     return html`<p class="verdict warn">${pauses.map((state) => (state.method === '*' ? 'Everything' : state.method)).join(', ')} paused. ${connected}.</p>`;
   if (workers === 0)

@@ -26,7 +26,7 @@ interface Addressed extends Wish {
 
 interface Later {
   readonly id: string;
-  readonly at: Date;
+  readonly seconds: number;
   readonly detail: string;
 }
 
@@ -34,9 +34,12 @@ const addressedStatement = `SELECT m.id, t.sender, m.tenant, coalesce(lower(subs
 FROM herald.message m JOIN herald.template t ON t.name = m.template WHERE m.id = ANY ($1::uuid[])`;
 
 const laterStatement = `
-UPDATE herald.message m SET next_attempt_at = l.at, detail = l.detail
-FROM jsonb_to_recordset($1::jsonb) AS l (id uuid, at timestamptz, detail text)
-WHERE m.id = l.id AND m.status = 'pending'`;
+WITH later AS (
+  SELECT l.id, now() + l.seconds * interval '1 second' AS at, l.detail FROM jsonb_to_recordset($1::jsonb) AS l (id uuid, seconds float8, detail text)
+), moved AS (
+  UPDATE herald.message m SET next_attempt_at = l.at, detail = l.detail FROM later l WHERE m.id = l.id AND m.status = 'pending'
+)
+SELECT id, at FROM later`;
 
 /** Whether there is anything to decide before a message is begun. */
 export function needsAdmission(senders: readonly ConfiguredSender[]): boolean {
@@ -65,21 +68,13 @@ export async function admit(
     chosen.go.map(({ message, sender }) => wantOf(message, sender, services.method)),
     services.room(),
   );
-  const now = Date.now();
   const entries: Later[] = [
-    ...chosen.wait.map(({ id, seconds }) => ({
-      id,
-      at: new Date(now + seconds * 1000),
-      detail: 'waits: its sender rests',
-    })),
-    ...[...waits].map(([id, seconds]) => ({
-      id,
-      at: new Date(now + seconds * 1000),
-      detail: 'waits for its turn: the rate is limited',
-    })),
+    ...chosen.wait.map(({ id, seconds }) => ({ id, seconds, detail: 'waits: its sender rests' })),
+    ...[...waits].map(([id, seconds]) => ({ id, seconds, detail: 'waits for its turn: the rate is limited' })),
   ];
-  if (entries.length > 0) await pool.query(laterStatement, [JSON.stringify(entries)]);
-  return new Map(entries.map(({ id, at }) => [id, at]));
+  if (entries.length === 0) return new Map();
+  const later = await pool.query<{ id: string; at: Date }>(laterStatement, [JSON.stringify(entries)]);
+  return new Map(later.rows.map(({ id, at }) => [id, at]));
 }
 
 interface Chosen {

@@ -23,7 +23,7 @@ interface Room {
 /** A probe that is not answered in this time is lost with its worker, and another may try. Longer than any call. */
 const probeLeaseSeconds = 90;
 
-const addressedStatement = `SELECT id, endpoint_id AS "endpointId" FROM herald.message WHERE id = ANY ($1::uuid[]) AND endpoint_id IS NOT NULL`;
+const addressedStatement = `SELECT id, endpoint_id AS "endpointId", now() AS now FROM herald.message WHERE id = ANY ($1::uuid[]) AND endpoint_id IS NOT NULL`;
 
 const claimStatement = `UPDATE herald.endpoint SET probing = true, probe_at = now() + make_interval(secs => ${probeLeaseSeconds})
 WHERE id = ANY ($1::uuid[]) AND opened_at IS NOT NULL AND probe_at <= now() RETURNING id`;
@@ -51,25 +51,29 @@ export async function admit(
   messageIds: readonly string[],
   { pool, directory, lanes }: AdmissionServices,
 ): Promise<ReadonlyMap<string, Date>> {
-  const addressed = await pool.query<{ id: string; endpointId: string }>(addressedStatement, [messageIds]);
+  const addressed = await pool.query<{ id: string; endpointId: string; now: Date }>(addressedStatement, [messageIds]);
+  // The circuits' times are the database's, which this machine's clock need not agree with.
+  const now = addressed.rows[0]?.now;
+  if (now === undefined) return new Map();
   const wanted = Map.groupBy(addressed.rows, ({ endpointId }) => endpointId);
-  if (wanted.size === 0) return new Map();
   const rows = [...(await directory.read([...wanted.keys()])).values()];
   const messagesOf = ({ id }: EndpointRow) => (wanted.get(id) ?? []).map((message) => message.id);
   const held = rows.filter(({ disabledAt }) => disabledAt !== null).flatMap(messagesOf);
   if (held.length > 0) await pool.query(holdStatement, [held]);
   const enabled = rows.filter(({ disabledAt }) => disabledAt === null);
-  const ours = await claimProbes(pool, enabled);
+  const ours = await claimProbes(pool, enabled, now);
   const requests = enabled.map((row) => requestOf(row, messagesOf(row), ours));
   const rooms = await takeTokens(
     pool,
     requests.map((request) => ({ request, room: lanes.room(request) })),
   );
-  return postpone(pool, rooms, lanes);
+  return postpone(rooms, { pool, lanes, now });
 }
 
-async function postpone(pool: Pool, rooms: readonly Room[], lanes: Lanes): Promise<ReadonlyMap<string, Date>> {
-  const now = new Date();
+async function postpone(
+  rooms: readonly Room[],
+  { pool, lanes, now }: Pick<AdmissionServices, 'pool' | 'lanes'> & { readonly now: Date },
+): Promise<ReadonlyMap<string, Date>> {
   const entries = rooms.flatMap(({ request, room }) => {
     const detail = request.open ? 'waits: the circuit of its endpoint is open' : 'waits for its turn at its endpoint';
     return [...lanes.place(request, room, now)].map(([id, at]) => ({ id, at, detail }));
@@ -89,8 +93,7 @@ function requestOf(row: EndpointRow, messageIds: readonly string[], ours: Readon
 }
 
 /** Of the circuits whose probe is due, those whose probe is ours: one replica wins each. */
-async function claimProbes(pool: Pool, rows: readonly EndpointRow[]): Promise<ReadonlySet<string>> {
-  const now = new Date();
+async function claimProbes(pool: Pool, rows: readonly EndpointRow[], now: Date): Promise<ReadonlySet<string>> {
   const due = rows.filter((row) => row.openedAt !== null && (row.probeAt ?? row.openedAt) <= now).map(({ id }) => id);
   if (due.length === 0) return new Set();
   const { rows: claimed } = await pool.query<{ id: string }>(claimStatement, [due]);

@@ -38,6 +38,8 @@ interface LockedRow extends Circuit {
   readonly tenant: string | null;
   readonly recipientId: string | null;
   readonly disabledAt: Date | null;
+  /** By the database's clock, which all replicas share. */
+  readonly now: Date;
 }
 
 interface Change {
@@ -47,7 +49,7 @@ interface Change {
   readonly news: EndpointNews[];
 }
 
-const lockStatement = `SELECT id, name, tenant, recipient_id AS "recipientId", disabled_at AS "disabledAt", ${circuitColumns}
+const lockStatement = `SELECT id, name, tenant, recipient_id AS "recipientId", disabled_at AS "disabledAt", clock_timestamp() AS now, ${circuitColumns}
 FROM herald.endpoint WHERE id = ANY ($1::uuid[]) ORDER BY id FOR UPDATE`;
 
 const writeStatement = `
@@ -119,8 +121,7 @@ async function write(
 ): Promise<void> {
   await transaction(pool, async (client) => {
     const { rows } = await client.query<LockedRow>(lockStatement, [[...seen.keys()]]);
-    const now = new Date();
-    const changes = rows.map((row) => changeOf(row, seen.get(row.id) ?? [], now));
+    const changes = rows.map((row) => changeOf(row, seen.get(row.id) ?? []));
     await client.query(writeStatement, [
       JSON.stringify(changes.map(({ row, circuit, disable }) => ({ ...circuit, id: row.id, disable }))),
     ]);
@@ -130,7 +131,7 @@ async function write(
   });
 }
 
-function changeOf(row: LockedRow, observations: readonly Observation[], now: Date): Change {
+function changeOf(row: LockedRow, observations: readonly Observation[]): Change {
   let circuit: Circuit = row;
   let disable: DisabledReason | null = null;
   const news: EndpointNews[] = [];
@@ -140,7 +141,7 @@ function changeOf(row: LockedRow, observations: readonly Observation[], now: Dat
     news.push({ kind, endpointId: id, name, tenant, recipientId, reason, failingSince, failures });
   };
   for (const observation of observations) {
-    const next = observe(circuit, observation, now);
+    const next = observe(circuit, observation, row.now);
     circuit = next.circuit;
     if (next.news !== null) tell(next.news, null);
     if (next.disable !== null && disable === null && row.disabledAt === null) {
