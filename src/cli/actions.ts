@@ -6,12 +6,13 @@ import { readOperator } from '../config.ts';
 import { discardMessages, holdRestored } from '../operate/fence.ts';
 import { holdMessages, retryMessages } from '../operate/messages.ts';
 import { audit } from './audit.ts';
-import { command, confirm, filterHelp, withPool } from './command.ts';
+import { command, confirm, filterHelp, listing, withPool } from './command.ts';
 import { print, printAside, printJson, printTable, Unsuccessful, UsageError } from './output.ts';
 import { inBatches, type SelectionOptions, selectIds } from './selection.ts';
 
-function selecting(name: string, description: string, example: string): Command {
-  return command(name, description, example)
+/** Which messages: by ids, or all that match. */
+function selecting(made: Command): Command {
+  return made
     .argument('[ids...]', 'ids of messages')
     .option('--where <condition...>', `in place of ids: ${filterHelp}`)
     .option('--yes', 'do not ask');
@@ -19,9 +20,11 @@ function selecting(name: string, description: string, example: string): Command 
 
 export function retryCommand(): Command {
   return selecting(
-    'retry',
-    'Deliver again what failed, expired, was inhibited or is held',
-    'retry --where status=failed since=2h',
+    command(
+      'retry',
+      'Deliver again what failed, expired, was inhibited or is held',
+      'retry --where status=failed since=2h',
+    ),
   ).action((ids: string[], options: SelectionOptions) =>
     withPool(options, async (pool) => {
       const selected = await selectIds(pool, { ids, options, verb: 'Retry' });
@@ -41,7 +44,7 @@ export function retryCommand(): Command {
 }
 
 export function cancelCommand(): Command {
-  return selecting('cancel', 'Stop messages that were not sent yet', 'cancel --target workspace-42')
+  return selecting(listing('cancel', 'Stop messages that were not sent yet', 'cancel --target workspace-42'))
     .option('--dedupe-key <key>', 'the messages with this key')
     .option('--target <id>', 'the messages about this thing')
     .action((ids: string[], options: SelectionOptions & { dedupeKey?: string; target?: string }) =>
@@ -68,9 +71,7 @@ export function cancelCommand(): Command {
 
 export function holdCommand(): Command {
   return selecting(
-    'hold',
-    'Keep pending messages back until they are released',
-    'hold --where template=weekly-build-report',
+    command('hold', 'Keep pending messages back until they are released', 'hold --where template=weekly-build-report'),
   )
     .option('--since <time>', 'after a restore to this moment: what may have gone out already')
     .option('--why <text>', 'with --since: for the others, and for "pg-herald why"', 'the database was restored')
@@ -117,9 +118,7 @@ function moment(text: string): Date {
 
 export function discardCommand(): Command {
   return selecting(
-    'discard',
-    'Give up messages that are held, without sending them',
-    'discard --where reason=restored',
+    command('discard', 'Give up messages that are held, without sending them', 'discard --where reason=restored'),
   ).action((ids: string[], options: SelectionOptions) =>
     withPool(options, async (pool) => {
       const selected = await selectIds(pool, { ids, options: onlyHeld(options), verb: 'Discard' });
@@ -142,7 +141,7 @@ function sumOf(counts: readonly number[]): number {
 }
 
 export function releaseCommand(): Command {
-  return selecting('release', 'Deliver messages that are held', 'release --where status=held').action(
+  return selecting(command('release', 'Deliver messages that are held', 'release --where status=held')).action(
     (ids: string[], options: SelectionOptions) =>
       withPool(options, async (pool) => {
         const selected = await selectIds(pool, {

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import type { Pool } from 'pg';
 import { readOperator } from '../config.ts';
 import { type AuditEntry, listAudit, recordAudit } from '../operate/audit.ts';
-import { type CommonOptions, command, positiveInteger, withPool } from './command.ts';
+import { type CommonOptions, listing, positiveInteger, withPool } from './command.ts';
 import { printJson, printTable, timeText } from './output.ts';
 
 /** Writes down what this command did, under the login name. */
@@ -11,7 +11,7 @@ export function audit(pool: Pool, entry: Omit<AuditEntry, 'actor'>): Promise<voi
 }
 
 export function auditCommand(): Command {
-  return command('audit', 'What operators did: who, what, to which, why', 'audit --subject smtp')
+  return listing('audit', 'What operators did: who, what, to which, why', 'audit --subject smtp')
     .option('--subject <id>', 'only what was done to this message, method, template or endpoint')
     .option('--limit <n>', 'lines', positiveInteger, 50)
     .action((options: CommonOptions & { subject?: string; limit: number }) =>

@@ -1,6 +1,6 @@
 /** What the commands share: the database connection, ids, filters, asking back. */
 import { createInterface } from 'node:readline/promises';
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { Pool } from 'pg';
 import { readDatabaseUrl } from '../config.ts';
 import { messageStatuses } from '../notification.ts';
@@ -20,6 +20,15 @@ export function command(signature: string, description: string, example: string)
     .option('--json', 'print JSON for programs')
     .option('--database-url <url>', 'PostgreSQL to use; default DATABASE_URL')
     .addHelpText('after', `\nExample:\n  $ pg-herald ${example}`);
+}
+
+/** A command that prints a table: for people in a terminal; elsewhere a program reads, and the result is as with `--json`. */
+export function listing(signature: string, description: string, example: string): Command {
+  return command(signature, description, example)
+    .addOption(new Option('--table', 'print the table for people in a pipe, too').conflicts('json'))
+    .hook('preAction', (_, called) => {
+      if (!process.stdout.isTTY && called.opts().table !== true) called.setOptionValue('json', true);
+    });
 }
 
 /** Runs work with a pool and closes it. */

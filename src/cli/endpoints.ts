@@ -9,26 +9,40 @@ import {
   endpointExists,
   listEndpoints,
   openEndpoint,
+  removeEndpoint,
   replayEndpoint,
   replayMessage,
   rotateEndpoint,
+  showEndpoint,
 } from '../dispatch/webhook/endpoints/registry.ts';
 import { createSecretBox } from '../secrets.ts';
 import { addEndpointCommand } from './add-endpoint.ts';
 import { audit } from './audit.ts';
-import { type CommonOptions, command, confirm, duration, isId, withPool } from './command.ts';
+import { type CommonOptions, command, confirm, duration, isId, listing, withPool } from './command.ts';
 import { withEgress } from './egress.ts';
-import { color, print, printAside, printJson, printTable, timeText, Unsuccessful, UsageError } from './output.ts';
+import {
+  color,
+  print,
+  printAside,
+  printFields,
+  printJson,
+  printTable,
+  timeText,
+  Unsuccessful,
+  UsageError,
+} from './output.ts';
 
 export function endpointsCommand(): Command {
   return new Command('endpoints')
     .description('Receivers of webhooks and chat posts: who is called, and how they do')
     .addCommand(addEndpointCommand())
     .addCommand(listCommand())
+    .addCommand(showCommand())
     .addCommand(testCommand())
     .addCommand(rotateCommand())
     .addCommand(disableCommand())
     .addCommand(enableCommand())
+    .addCommand(removeCommand())
     .addCommand(replayCommand());
 }
 
@@ -45,7 +59,7 @@ function stateText({ state, disabledReason, failingSince, probeAt }: EndpointLin
 }
 
 function listCommand(): Command {
-  return command('list', 'All endpoints, how they do and what waits for them', 'endpoints list').action(
+  return listing('list', 'All endpoints, how they do and what waits for them', 'endpoints list').action(
     (options: CommonOptions) =>
       withPool(options, async (pool) => {
         const endpoints = await listEndpoints(pool);
@@ -67,6 +81,45 @@ function listCommand(): Command {
         );
       }),
   );
+}
+
+function showCommand(): Command {
+  return listing(
+    'show',
+    'One endpoint with its limits; never its URL, secrets and headers',
+    'endpoints show 0199f3a0-7b1c-4000-8000-00000000002a',
+  )
+    .argument('<id>', 'id of an endpoint')
+    .action((id: string, options: CommonOptions) =>
+      withPool(options, async (pool) => {
+        const endpoint = await showEndpoint(pool, endpointId(id));
+        if (endpoint === null) throw unknown(id);
+        if (options.json) printJson(endpoint);
+        else printFields({ ...endpoint, state: stateText(endpoint) });
+      }),
+    );
+}
+
+function removeCommand(): Command {
+  return command(
+    'remove',
+    'Delete an endpoint and its secrets for good; what waits for it is cancelled',
+    'endpoints remove 0199f3a0-7b1c-4000-8000-00000000002a',
+  )
+    .argument('<id>', 'id of an endpoint')
+    .option('--yes', 'do not ask')
+    .action((id: string, options: CommonOptions & { yes?: boolean }) =>
+      withPool(options, async (pool) => {
+        const endpoint = await showEndpoint(pool, endpointId(id));
+        if (endpoint === null) throw unknown(id);
+        await confirm(`Delete ${endpoint.name} (${endpoint.urlHost}) and cancel what waits for it?`, options);
+        const cancelled = await removeEndpoint(pool, id);
+        if (cancelled === null) throw unknown(id);
+        await audit(pool, { action: 'endpoints remove', subject: id, detail: { cancelled } });
+        if (options.json) return printJson({ id, cancelled });
+        print(`removed; ${cancelled} ${cancelled === 1 ? 'message is' : 'messages are'} cancelled`);
+      }),
+    );
 }
 
 function testCommand(): Command {

@@ -4,7 +4,7 @@ import { readOperator } from '../config.ts';
 import { erase } from '../operate/erase.ts';
 import { readRetention, type RetentionPolicy, setRetention } from '../operate/retention.ts';
 import { audit } from './audit.ts';
-import { type CommonOptions, command, confirm, duration, withPool } from './command.ts';
+import { type CommonOptions, command, confirm, duration, listing, withPool } from './command.ts';
 import { print, printAside, printJson, printTable, Unsuccessful, UsageError } from './output.ts';
 
 const dayMs = 86_400_000;
@@ -17,10 +17,10 @@ interface SetOptions extends CommonOptions {
 }
 
 export function retentionCommand(): Command {
-  const list = command('list', 'How long settled messages are kept', 'retention list').action(
+  const list = listing('list', 'How long settled messages are kept', 'retention list').action(
     (options: CommonOptions) => withPool(options, async (pool) => show(await readRetention(pool), options)),
   );
-  const set = command('set', 'Let workers delete what is settled and older', 'retention set --keep 90d')
+  const set = listing('set', 'Let workers delete what is settled and older', 'retention set --keep 90d')
     .option('--group <name>', 'a group of templates; all others without it', '*')
     .option('--keep <duration>', 'settled messages are kept for so long, for example 90d', duration)
     .option('--forever', 'nothing of it is deleted')

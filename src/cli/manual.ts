@@ -24,7 +24,7 @@ export const manual: Readonly<Record<string, ManualPage>> = {
       ['help retry', 'the manual of a command'],
     ],
     notes: [
-      'Tables are for people and fit the terminal; in a pipe nothing is cut. Programs should read --json, which every command has.',
+      'Tables are for people and fit the terminal. In a pipe they become the JSON of --json, which every command has; --table keeps the table, and cuts nothing there.',
       'Exit codes: 0 done, 1 it did not succeed, 2 the input or the surroundings are wrong.',
       'Environment: DATABASE_URL, unless --database-url is given; NO_COLOR switches colours off. A worker reads HERALD_* as well.',
     ],
@@ -52,6 +52,10 @@ export const manual: Readonly<Record<string, ManualPage>> = {
     seeAlso: ['templates check', 'templates list'],
   },
   'templates check': { seeAlso: ['templates preview', 'templates sync'] },
+  'templates show': {
+    examples: [['templates show build-failed --text 3', 'the text of an older version']],
+    seeAlso: ['templates preview', 'templates list'],
+  },
   'templates set': {
     examples: [
       ['templates set weekly-build-report --disable', 'inhibit its messages from now on'],
@@ -72,7 +76,8 @@ export const manual: Readonly<Record<string, ManualPage>> = {
   'messages list': {
     examples: [
       ['messages list --where recipient=user-7', 'what one recipient was sent'],
-      ['messages list --where status=failed since=1d --json', 'for a program'],
+      ['messages list --where status=failed since=1d | jq length', 'JSON in a pipe'],
+      ['messages list --table | less', 'or the table'],
       [`messages list --after ${id}`, 'the next page'],
     ],
     notes: [conditions],
@@ -80,7 +85,10 @@ export const manual: Readonly<Record<string, ManualPage>> = {
   },
   'messages tail': {
     examples: [['messages tail --where method=webhook', 'one method']],
-    notes: ['A line for each change of a message that is younger than ten minutes.'],
+    notes: [
+      'A line for each change: what is enqueued, tried, settled, retried or comes due, however old. What is busier than some hundred changes a second is shown in part.',
+      'In a pipe a line is a JSON object.',
+    ],
     seeAlso: ['messages list'],
   },
   'messages show': { seeAlso: ['why'] },
@@ -123,6 +131,14 @@ export const manual: Readonly<Record<string, ManualPage>> = {
     examples: [['release --where template=weekly-build-report --yes', 'those of one template']],
     notes: [asksFirst, conditions],
     seeAlso: ['hold', 'discard'],
+  },
+  'endpoints show': { seeAlso: ['endpoints list', 'endpoints test'] },
+  'endpoints remove': {
+    notes: [
+      'To hold its messages instead, switch it off with "endpoints disable".',
+      'Where nobody can be asked it changes nothing and ends with 2, unless --yes is given.',
+    ],
+    seeAlso: ['endpoints disable'],
   },
   pause: {
     examples: [['pause --why "database moves"', 'everything']],

@@ -3,8 +3,8 @@ import type { Pool } from 'pg';
 import { type Cursor, listMessages, type MessageLine, showMessage } from '../operate/messages.ts';
 import {
   type CommonOptions,
-  command,
   filterHelp,
+  listing,
   messageId,
   noSuchMessage,
   parseWhere,
@@ -15,9 +15,9 @@ import {
   color,
   print,
   printAside,
+  printFields,
   printJson,
   printTable,
-  printWrapped,
   statusText,
   timeText,
   UsageError,
@@ -40,7 +40,7 @@ export function messagesCommand(): Command {
 }
 
 function listCommand(): Command {
-  return command('list', 'Messages, newest first', 'messages list --where status=failed since=2h')
+  return listing('list', 'Messages, newest first', 'messages list --where status=failed since=2h')
     .option('--where <condition...>', filterHelp)
     .option('--address <address>', 'to this address, for example ada@example.com', (text) => [`address=${text}`])
     .option('--limit <n>', 'lines, 1000 at most', positiveInteger, 50)
@@ -83,7 +83,7 @@ function rowOf(line: MessageLine): string[] {
 }
 
 function showCommand(): Command {
-  return command(
+  return listing(
     'show',
     'Everything about one message but its secret labels',
     'messages show 01890a5d-ac96-774b-bcce-b302099a8057',
@@ -95,10 +95,7 @@ function showCommand(): Command {
         if (message === null) return noSuchMessage(id);
         if (options.json) return printJson(message);
         const { attemptRecords, ...fields } = message;
-        for (const [name, value] of Object.entries(fields)) {
-          if (value === null || (Array.isArray(value) && value.length === 0)) continue;
-          printWrapped(`${color('bold', name.padEnd(16))} ${fieldText(value)}`, 17);
-        }
+        printFields(fields);
         print('');
         printTable(
           ['attempt', 'started (UTC)', 'outcome', 'reason', 'reply', 'worker'],
@@ -115,9 +112,4 @@ function showCommand(): Command {
         );
       }),
     );
-}
-
-function fieldText(value: unknown): string {
-  if (value instanceof Date) return timeText(value);
-  return typeof value === 'string' ? value : JSON.stringify(value);
 }

@@ -7,7 +7,7 @@ import type { SenderState } from '../operate/senders.ts';
 import { type ReadOnly, readStatus } from '../operate/status.ts';
 import { listSuppressions, suppress, unsuppress } from '../operate/suppressions.ts';
 import { audit } from './audit.ts';
-import { type CommonOptions, command, confirm, duration, withPool } from './command.ts';
+import { type CommonOptions, command, confirm, duration, listing, withPool } from './command.ts';
 import {
   color,
   print,
@@ -23,7 +23,7 @@ import {
 import { startProgress } from './progress.ts';
 
 export function statusCommand(): Command {
-  return command('status', 'Whether mail flows: backlog, age, failures and pauses by method', 'status').action(
+  return listing('status', 'Whether mail flows: backlog, age, failures and pauses by method', 'status').action(
     (options: CommonOptions) =>
       withPool(options, async (pool) => {
         const status = await readStatus(pool);
@@ -113,7 +113,7 @@ export function resumeCommand(): Command {
 }
 
 export function preferencesCommand(): Command {
-  const list = command('list', 'What a recipient gets at present, and which rule decides it', 'preferences list user-7')
+  const list = listing('list', 'What a recipient gets at present, and which rule decides it', 'preferences list user-7')
     .argument('<recipient>', "the recipient's id")
     .action((recipient: string, options: CommonOptions) =>
       withPool(options, async (pool) => {
@@ -177,7 +177,7 @@ export function preferencesCommand(): Command {
 }
 
 export function suppressionsCommand(): Command {
-  const list = command('list', 'Addresses that are not used any more', 'suppressions list').action(
+  const list = listing('list', 'Addresses that are not used any more', 'suppressions list').action(
     (options: CommonOptions) =>
       withPool(options, async (pool) => {
         const rows = await listSuppressions(pool);

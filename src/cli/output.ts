@@ -57,6 +57,19 @@ export function printWrapped(text: string, indent = 0): void {
   print(wrapped(text, { width: terminalWidth(), indent }));
 }
 
+/** Name and value, a line each; what is null or an empty list is left out. */
+export function printFields(fields: object): void {
+  for (const [name, value] of Object.entries(fields)) {
+    if (value === null || (Array.isArray(value) && value.length === 0)) continue;
+    printWrapped(`${color('bold', name.padEnd(16))} ${fieldText(value)}`, 17);
+  }
+}
+
+function fieldText(value: unknown): string {
+  if (value instanceof Date) return timeText(value);
+  return typeof value === 'string' ? value : JSON.stringify(value);
+}
+
 /** Undefined where standard output is no terminal. */
 export function terminalWidth(): number | undefined {
   return process.stdout.isTTY ? process.stdout.columns : undefined;

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { parseAddress } from '../address.ts';
 import { readOperator } from '../config.ts';
-import { type CommonOptions, collect, command, keyValue, withPool } from './command.ts';
+import { type CommonOptions, collect, keyValue, listing, withPool } from './command.ts';
 import { print, printJson, printTable, statusText, UsageError } from './output.ts';
 
 interface SendOptions extends CommonOptions {
@@ -24,7 +24,7 @@ interface Row {
 }
 
 export function sendCommand(): Command {
-  return command(
+  return listing(
     'send',
     'Enqueue one notification by hand',
     'send test-notification --to ada@example.com --label initiator=me',

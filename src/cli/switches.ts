@@ -2,7 +2,7 @@ import { Command } from 'commander';
 import { overrideMethods, switchMethod, switchTemplate } from '../operate/switches.ts';
 import { readStatus } from '../operate/status.ts';
 import { audit } from './audit.ts';
-import { type CommonOptions, collect, command, withPool } from './command.ts';
+import { type CommonOptions, collect, command, listing, withPool } from './command.ts';
 import { color, print, printJson, printTable, UsageError } from './output.ts';
 
 interface SetOptions extends CommonOptions {
@@ -53,12 +53,12 @@ export function templateSetCommand(): Command {
     );
 }
 
-function noTemplate(name: string): UsageError {
+export function noTemplate(name: string): UsageError {
   return new UsageError(`no template "${name}" in the database; see "pg-herald templates list"`);
 }
 
 export function methodsCommand(): Command {
-  const list = command('list', 'The delivery methods and their switches', 'methods list').action(
+  const list = listing('list', 'The delivery methods and their switches', 'methods list').action(
     (options: CommonOptions) =>
       withPool(options, async (pool) => {
         const { methods } = await readStatus(pool);

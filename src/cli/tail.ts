@@ -1,18 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
 import type { Pool } from 'pg';
-import { listMessages, type MessageFilter, type MessageLine } from '../operate/messages.ts';
-import { type CommonOptions, command, filterHelp, parseWhere, withPool } from './command.ts';
+import { watchChanges } from '../operate/changes.ts';
+import type { MessageFilter, MessageLine } from '../operate/messages.ts';
+import { type CommonOptions, filterHelp, listing, parseWhere, withPool } from './command.ts';
 import { print, printJson, statusText, terminalWidth, timeText } from './output.ts';
 import { shortened } from './table.ts';
 
 const everyMs = 500;
-/** Only messages this young are followed: older ones would make each look longer. */
-const followedMs = 600_000;
-const mostLines = 500;
 
 export function tailCommand(): Command {
-  return command('tail', 'Messages as they change, until Ctrl-C', 'messages tail --where template=password-reset')
+  return listing('tail', 'Messages as they change, until Ctrl-C', 'messages tail --where template=password-reset')
     .option('--where <condition...>', filterHelp)
     .action((options: CommonOptions & { where?: readonly string[] }) =>
       withPool(options, async (pool) => {
@@ -26,16 +24,11 @@ export function tailCommand(): Command {
     );
 }
 
-/** Each message anew whenever its status or number of attempts is another than at the look before. */
+/** Each message anew whenever it is another than at the look before. */
 async function* changes(pool: Pool, filter: MessageFilter, stop: AbortSignal): AsyncGenerator<MessageLine> {
-  let before: ReadonlyMap<string, string> | null = null;
+  const watched = watchChanges(pool, filter);
   while (!stop.aborted) {
-    const since = new Date(Date.now() - followedMs);
-    const lines = await listMessages(pool, { since, ...filter }, { limit: mostLines });
-    const now = new Map(lines.map((line) => [line.id, `${line.status} ${line.attempts}`]));
-    if (before !== null)
-      for (const line of lines.toReversed()) if (before.get(line.id) !== now.get(line.id)) yield line;
-    before = now;
+    yield* await watched.look();
     await sleep(everyMs, undefined, { signal: stop }).catch(() => undefined);
   }
 }

@@ -4,10 +4,22 @@ import { readBrand } from '../config.ts';
 import { listTemplates, syncTemplates } from '../templates/catalog.ts';
 import { checkTemplate, renderExample } from '../templates/check.ts';
 import { readTemplates } from '../templates/files.ts';
+import { readTemplateHistory } from '../templates/history.ts';
 import type { TemplateIssue, TemplateSource } from '../templates/source.ts';
-import { type CommonOptions, command, withPool } from './command.ts';
-import { color, colorAside, print, printAside, printJson, printTable, Unsuccessful, UsageError } from './output.ts';
-import { templateSetCommand } from './switches.ts';
+import { type CommonOptions, command, listing, positiveInteger, withPool } from './command.ts';
+import {
+  color,
+  colorAside,
+  print,
+  printAside,
+  printFields,
+  printJson,
+  printTable,
+  timeText,
+  Unsuccessful,
+  UsageError,
+} from './output.ts';
+import { noTemplate, templateSetCommand } from './switches.ts';
 
 const defaultFolder = 'templates';
 
@@ -17,12 +29,13 @@ export function templatesCommand(): Command {
     .addCommand(syncCommand())
     .addCommand(checkCommand())
     .addCommand(listCommand())
+    .addCommand(showCommand())
     .addCommand(templateSetCommand())
     .addCommand(previewCommand());
 }
 
 function syncCommand(): Command {
-  return command(
+  return listing(
     'sync',
     'Put the files of a folder into the database as versions; nothing changes if one of them is wrong',
     'templates sync ./templates',
@@ -66,7 +79,7 @@ function checkCommand(): Command {
 }
 
 function listCommand(): Command {
-  return command('list', 'The templates in the database', 'templates list').action((options: CommonOptions) =>
+  return listing('list', 'The templates in the database', 'templates list').action((options: CommonOptions) =>
     withPool(options, async (pool) => {
       const entries = await listTemplates(pool);
       if (options.json) return printJson(entries);
@@ -91,6 +104,39 @@ function listCommand(): Command {
       );
     }),
   );
+}
+
+function showCommand(): Command {
+  return listing('show', 'One template in the database: its options, versions and text', 'templates show build-failed')
+    .argument('<template>', 'name of a template in the database')
+    .option('--text <version>', 'the text of this version; default the current one', positiveInteger)
+    .action((name: string, options: CommonOptions & { text?: number }) =>
+      withPool(options, async (pool) => {
+        const template = await readTemplateHistory(pool, name);
+        if (template === null) throw noTemplate(name);
+        const { versions, ...fields } = template;
+        const number = options.text ?? template.currentVersion;
+        const shown = versions.find(({ version }) => version === number);
+        if (shown === undefined)
+          throw new UsageError(`no version ${number} of "${name}"; the newest is ${versions[0]?.version}`);
+        if (options.json) return printJson(template);
+        printFields(fields);
+        print('');
+        printTable(
+          ['version', 'since (UTC)', 'title', 'labels'],
+          versions.map((each) => [
+            String(each.version),
+            timeText(each.createdAt),
+            each.title,
+            each.labels.map((label) => (each.secrets.includes(label) ? `${label} (secret)` : label)).join(' '),
+          ]),
+          '',
+          { whole: ['since (UTC)'], spare: ['labels'] },
+        );
+        print(`\n${color('bold', `Text of version ${number}`)}\n\n${shown.body.trimEnd()}`);
+        for (const { label, url } of shown.actions) print(`\n[${label}](${url})`);
+      }),
+    );
 }
 
 function previewCommand(): Command {
@@ -134,10 +180,8 @@ function printIssues(issues: readonly TemplateIssue[]): void {
 
 function refuse(issues: readonly TemplateIssue[], options: CommonOptions): never {
   if (options.json) printJson({ issues });
-  else {
-    printIssues(issues);
-    const errors = issues.filter((issue) => issue.severity === 'error').length;
-    printAside(`${errors} ${errors === 1 ? 'error' : 'errors'}; nothing was changed`);
-  }
+  printIssues(issues);
+  const errors = issues.filter((issue) => issue.severity === 'error').length;
+  printAside(`${errors} ${errors === 1 ? 'error' : 'errors'}; nothing was changed`);
   throw new Unsuccessful();
 }

@@ -87,13 +87,14 @@ export interface MessageDetails extends MessageLine {
 export const lineColumns = `m.id, m.template, m.template_version AS version, m.method, m.recipient_id AS "recipientId", m.status, m.reason, m.attempts,
   m.created_at AS "createdAt", CASE WHEN m.status = 'pending' THEN m.next_attempt_at END AS "nextAttemptAt", m.settled_at AS "settledAt"`;
 
-const conditions = `($1::text IS NULL OR m.status = $1) AND ($2::text IS NULL OR m.method = $2) AND ($3::text IS NULL OR m.template = $3)
+/** A MessageFilter on herald.message as `m`, with the values of `valuesOf` from $1 on. */
+export const conditions = `($1::text IS NULL OR m.status = $1) AND ($2::text IS NULL OR m.method = $2) AND ($3::text IS NULL OR m.template = $3)
   AND ($4::text IS NULL OR m.recipient_id = $4) AND ($5::text IS NULL OR (m.targets @> ARRAY[$5] AND m.targets <> '{}'))
   AND ($6::text IS NULL OR m.reason = $6) AND ($7::text IS NULL OR m.dedupe_key = $7)
   AND ($8::timestamptz IS NULL OR m.created_at >= $8) AND ($9::timestamptz IS NULL OR m.created_at < $9)
   AND ($10::text IS NULL OR m.address = lower($10))`;
 
-function valuesOf(filter: MessageFilter): (string | Date | null)[] {
+export function valuesOf(filter: MessageFilter): (string | Date | null)[] {
   const { status, method, template, recipientId, target, reason, dedupeKey, since, until, address } = filter;
   return [status, method, template, recipientId, target, reason, dedupeKey, since, until, address].map(
     (value) => value ?? null,

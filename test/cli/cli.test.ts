@@ -94,6 +94,19 @@ describe('the command line', () => {
     });
   });
 
+  test('shows a template in the database with its versions and the text of one', async () => {
+    const shown = await herald(['templates', 'show', 'password-reset', '--table']);
+    expect(shown.out).toMatch(
+      /^name +password-reset\n[\s\S]*mandatory +true\n[\s\S]*\nversion +since[\s\S]*code \(secret\)[\s\S]*\nText of version 1\n\n[\s\S]*\{\{/,
+    );
+    expect(await json(['templates', 'show', 'password-reset'])).toMatchObject({
+      name: 'password-reset',
+      versions: [{ version: 1, secrets: ['code'] }],
+    });
+    expect(await herald(['templates', 'show', 'nope'])).toEqual(oneLine(/no template "nope"/));
+    expect(await herald(['templates', 'show', 'password-reset', '--text', '7'])).toEqual(oneLine(/no version 7/));
+  });
+
   test('makes a new version of a changed text, and none of an unchanged one', async () => {
     const changes = () => json<{ version: number; change: string; name: string }[]>(['templates', 'sync', folder]);
     const greeting = async () => (await changes()).find((change) => change.name === 'greeting');
@@ -165,7 +178,7 @@ describe('the command line', () => {
 
   test('pauses, shows it, and resumes', async () => {
     expect(await herald(['pause', 'smtp', '--why', 'relay moves'])).toMatchObject({ code: 0 });
-    expect((await herald(['status'])).out).toMatch(/smtp is paused since .*relay moves/);
+    expect((await herald(['status', '--table'])).out).toMatch(/smtp is paused since .*relay moves/);
     expect(await herald(['resume'])).toMatchObject({ code: 0, out: 'resumed smtp\n' });
     expect(await herald(['pause', 'pigeon', '--why', 'x'])).toEqual(oneLine(/no method "pigeon"/));
   }, 30_000);

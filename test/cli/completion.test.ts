@@ -28,7 +28,7 @@ describe('completion', () => {
   test.each<[string, string[]]>([
     ['pg-herald mess', ['messages']],
     ['pg-herald messages t', ['tail']],
-    ['pg-herald endpoints re', ['replay']],
+    ['pg-herald endpoints re', ['remove', 'replay']],
     ['pg-herald retry --wh', ['--where']],
     ['pg-herald retry --where status=f', ['failed']],
     ['pg-herald retry --where status=failed rea', ['reason=']],

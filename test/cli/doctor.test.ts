@@ -155,7 +155,7 @@ describe('the database', () => {
     expect(findings).toContainEqual(
       expect.objectContaining({ check: 'sender', text: 'smtp sender main rests (tls, no TLS)' }),
     );
-    const status = await runCli(['status'], { DATABASE_URL: database.url });
+    const status = await runCli(['status', '--table'], { DATABASE_URL: database.url });
     expect(status.out.replace(/\s+/g, ' ')).toMatch(
       /smtp sender main: rests since [^ ]+ [^ ]+ UTC: tls, no TLS; next probe from .* on; its server allows 2 connections for each worker/,
     );

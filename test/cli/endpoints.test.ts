@@ -103,7 +103,7 @@ function verify({ body, headers }: ReceivedRequest, secret: string): void {
 describe('an endpoint', () => {
   test('is added with a secret shown once, listed without it, and gets what is enqueued, signed', async () => {
     const { id, secret } = await add('--tenant', 'acme', '--group', 'Greetings');
-    const list = await herald('endpoints', 'list');
+    const list = await herald('endpoints', 'list', '--table');
     expect(list.out).toContain(`127.0.0.1:${receiver.port}`);
     expect(list.out).toContain('tenant acme');
     expect(list.out + JSON.stringify(await json('endpoints', 'list'))).not.toMatch(/whsec_|\/in/);
@@ -194,6 +194,29 @@ describe('an endpoint', () => {
     await settledAs(message, 'sent');
     expect(mails.count()).toBe(1);
   });
+});
+
+test('an endpoint is shown without what is sealed, and removed with what waits for it', async () => {
+  const { id } = await add('--tenant', 'acme', '--rate', '5', '--header', 'authorization=Bearer hunter2');
+  const { out } = await herald('endpoints', 'show', id, '--table');
+  expect(out).toMatch(/^id +.*\nname +.*\ntenant +acme\n[\s\S]*state +healthy\n[\s\S]*requestsPerSecond +5\n/);
+  expect(out + JSON.stringify(await json('endpoints', 'show', id))).not.toMatch(/whsec_|\/in|hunter2/);
+  await herald('pause', 'webhook', '--why', 'test');
+  const [waiting] = await enqueue({ tenant: 'acme' });
+  expect(await herald('endpoints', 'remove', id)).toMatchObject({
+    code: 2,
+    err: expect.stringMatching(/Delete 127\.0\.0\.1:\d+ .*cancel what waits for it\? Nobody can be asked here/),
+  });
+  expect(await json('endpoints', 'remove', id, '--yes')).toEqual({ id, cancelled: 1 });
+  await herald('resume', 'webhook');
+  expect(await statusOf(waiting)).toMatchObject({ status: 'cancelled' });
+  expect(receiver.count()).toBe(0);
+  expect((await herald('endpoints', 'show', id)).err).toContain('no endpoint');
+  expect((await herald('endpoints', 'remove', id, '--yes')).code).toBe(2);
+  expect(await json('audit', '--subject', id)).toMatchObject([
+    { action: 'endpoints remove', detail: { cancelled: 1 } },
+    { action: 'endpoints add' },
+  ]);
 });
 
 describe('wrong input', () => {

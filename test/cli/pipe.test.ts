@@ -1,11 +1,127 @@
-/** What happens when the program behind the pipe has seen enough. */
+/** What a program reads: JSON where a person sees a table, and no complaint when it has seen enough. */
 import { execFile } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { expect, test } from 'vitest';
-import { main } from './support.ts';
+import type { Command } from 'commander';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createProgram } from '../../src/cli/program.ts';
+import { greetingFile, putTemplates } from '../support/application.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { startProgram } from '../support/processes.ts';
+import { until } from '../support/wait.ts';
+import { main, runCli, runInTerminal } from './support.ts';
 
 test('a reader that leaves early ends the command without a word', async () => {
   const pipe = `"$0" "$1" help messages list | true; echo "\${PIPESTATUS[0]}"`;
   const { stdout, stderr } = await promisify(execFile)('bash', ['-c', pipe, process.execPath, main]);
   expect({ stdout, stderr }).toEqual({ stdout: '0\n', stderr: '' });
+});
+
+describe('a command that prints a table', () => {
+  let database: TestDatabase;
+  let env: Record<string, string>;
+  let id: string;
+  const send = ['send', 'greeting', '--to', 'user-7=ada@example.com', '--label', 'who=Ada', '--dedupe-key', 'once'];
+
+  beforeAll(async () => {
+    database = await createTestDatabase();
+    env = { DATABASE_URL: database.url };
+    await putTemplates(database.pool, { greeting: greetingFile });
+    [{ id }] = JSON.parse((await runCli(send, env)).out) as [{ id: string }];
+  });
+  afterAll(() => database.close());
+
+  test.each<[string, () => string[], RegExp]>([
+    ['status', () => ['status'], /^method +pending/],
+    ['send', () => send, /^message +recipient/],
+    ['messages list', () => ['messages', 'list'], /^message +created/],
+    ['messages show', () => ['messages', 'show', id], /^id +[0-9a-f-]{36}\n/],
+    ['preferences list', () => ['preferences', 'list', 'user-7'], /^group +template/],
+    ['endpoints list', () => ['endpoints', 'list'], /^no endpoints/],
+  ])('%s prints JSON in a pipe, and the table where --table asks for it', async (_, words, table) => {
+    const [piped, asked] = await Promise.all([runCli(words(), env), runCli([...words(), '--table'], env)]);
+    expect(() => JSON.parse(piped.out)).not.toThrow();
+    expect(asked.out).toMatch(table);
+  });
+
+  test('is one of these; everything else is prose in a pipe, too', async () => {
+    const found: string[] = [];
+    const visit = (at: Command, path: readonly string[]): void => {
+      if (at.options.some((option) => option.long === '--table')) found.push(path.join(' '));
+      for (const each of at.commands) visit(each, [...path, each.name()]);
+    };
+    visit(await createProgram(), []);
+    expect(found.sort()).toEqual([
+      'audit',
+      'cancel',
+      'endpoints list',
+      'endpoints show',
+      'messages list',
+      'messages show',
+      'messages tail',
+      'methods list',
+      'preferences list',
+      'retention list',
+      'retention set',
+      'send',
+      'status',
+      'suppressions list',
+      'templates list',
+      'templates show',
+      'templates sync',
+    ]);
+    expect((await runCli(['why', id], env)).out).toMatch(/^pending/);
+  });
+
+  test('prints the table in a terminal', async () => {
+    const { shown } = await runInTerminal(['methods', 'list'], { env: { ...env, NO_COLOR: '1' } });
+    expect(shown).toMatch(/^method +in use\n/);
+  });
+
+  test('takes --json or --table, not both', async () => {
+    expect(await runCli(['status', '--json', '--table'], env)).toMatchObject({
+      code: 2,
+      out: '',
+      err: expect.stringContaining("option '--table' cannot be used with option '--json'"),
+    });
+  });
+
+  test('tells of changes as they come, an object a line', async () => {
+    const tail = startProgram(main, { args: ['messages', 'tail'], env: { NO_COLOR: '1', ...env } });
+    const lines = () =>
+      tail
+        .stdout()
+        .split('\n')
+        .filter(Boolean)
+        .map((line) => JSON.parse(line) as { id: string; status: string });
+    // The first look only learns how things are; what is enqueued after it is news.
+    await until(
+      async () => {
+        await database.pool.query(
+          `SELECT herald.enqueue('greeting', '{"id": "x", "email": "x@example.com"}', labels => '{"who": "x"}')`,
+        );
+        return lines().length > 0;
+      },
+      { intervalMs: 300, timeoutMs: 20_000 },
+    );
+    await database.pool.query('SELECT herald.cancel(message_ids => ARRAY[$1::uuid])', [id]);
+    await until(() => Promise.resolve(lines().some((line) => line.id === id && line.status === 'cancelled')), {
+      timeoutMs: 10_000,
+    });
+    expect(await tail.kill('SIGINT')).toEqual({ code: 0, signal: null });
+  });
+
+  test('says what is wrong with templates in words, too', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'herald-pipe-'));
+    await writeFile(join(folder, 'broken.md'), '---\ntitel: x\n---\nbody\n');
+    const { code, out, err } = await runCli(['templates', 'sync', folder], env);
+    expect({ code, issues: (JSON.parse(out) as { issues: object[] }).issues.length > 0 }).toEqual({
+      code: 1,
+      issues: true,
+    });
+    expect(err).toMatch(/broken\.md:2:\d+: error: .*titel[\s\S]*nothing was changed\n$/);
+    await rm(folder, { recursive: true });
+  });
 });

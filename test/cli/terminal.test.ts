@@ -76,7 +76,7 @@ describe('a terminal', () => {
     expect(lines).toHaveLength(5 + 2);
     expect(lines[0]).toMatch(/^message +template +recipient +status/);
     expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(80);
-    expect((await runCli(list, env)).out.split('\n')[0]).toMatch(
+    expect((await runCli([...list, '--table'], env)).out.split('\n')[0]).toMatch(
       /^message +created \(UTC\) +template +method +recipient +status +attempts/,
     );
   });
@@ -91,7 +91,7 @@ test('status tells an age in units that people read, and in seconds to a program
   );
   const line = (text: string) => text.split('\n').find((each) => each.startsWith('smtp'));
   expect(line((await runInTerminal(['status'], { env: { ...env, NO_COLOR: '1' } })).shown)).toMatch(/ 5 h /);
-  expect(line((await runCli(['status'], env)).out)).toMatch(/ 180\d\d s /);
+  expect(line((await runCli(['status', '--table'], env)).out)).toMatch(/ 180\d\d s /);
 });
 
 test('why answers for a recipient: the newest message, and those before it', async () => {

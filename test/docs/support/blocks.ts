@@ -3,6 +3,7 @@
  * the rendered page do not see it:
  *
  *   sh                       run, in the folder and with the variables that the blocks before it left behind
+ *   sh terminal              run in a terminal, where tables are printed and not JSON
  *   sh eventually            run again until the output that the page shows is there: a worker is at it
  *   sh background until=TEXT started and left running; the next block begins when a line holds TEXT
  *   LANGUAGE file=PATH       written to this file; `ts` files are compiled at the end

@@ -101,8 +101,8 @@ function createReader(folder: string, { replace = {}, env = {} }: GuideOptions) 
       if (marks.has('run')) await run(`node ${file}`);
     } else if (language === 'sh') {
       if (marks.has('background')) await start(text, marks.get('until'));
-      else await run(text);
-      again = marks.has('eventually') ? () => run(text) : null;
+      else await run(text, marks.has('terminal'));
+      again = marks.has('eventually') ? () => run(text, marks.has('terminal')) : null;
     } else throw new Error(`a block in "${language}" needs file=, output or skip=`);
   }
 
@@ -122,20 +122,23 @@ function createReader(folder: string, { replace = {}, env = {} }: GuideOptions) 
   }
 
   /** Variables and folder go over to the next block, as in one terminal. */
-  async function run(commands: string): Promise<void> {
+  async function run(commands: string, terminal = false): Promise<void> {
     const { code, text } = await bash(
-      `set -e -o pipefail; . "$0"; trap 'export -p >"$0"; echo "cd \\"$PWD\\"" >>"$0"' EXIT\n${commands}`,
+      `${terminal ? 'stty cols 160 -onlcr; ' : ''}set -e -o pipefail; . "$0"; trap 'export -p >"$0"; echo "cd \\"$PWD\\"" >>"$0"' EXIT\n${commands}`,
+      terminal,
     );
     last = text;
     transcript += `$ ${commands}${text}`;
     if (code !== 0) throw new Error(`exit code ${code}\n${text}`);
   }
 
-  function bash(script: string): Promise<Output> {
+  function bash(script: string, terminal = false): Promise<Output> {
+    const words = ['-c', `exec 2>&1; ${script}`, state];
+    const quoted = words.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(' ');
     return new Promise((resolve) => {
       const child = execFile(
-        'bash',
-        ['-c', `exec 2>&1; ${script}`, state],
+        terminal ? 'script' : 'bash',
+        terminal ? ['-qec', `bash ${quoted}`, '/dev/null'] : words,
         { cwd: folder, env: environment, timeout: 60_000 },
         (error, out) => resolve({ code: error === null ? 0 : Number(error.code ?? 1), text: out }),
       );

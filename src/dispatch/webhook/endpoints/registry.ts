@@ -48,6 +48,22 @@ export interface EndpointLine {
   readonly createdAt: Date;
 }
 
+/** One endpoint with its limits. Its URL beyond the host, its secrets and its headers stay sealed. */
+export interface EndpointDetails extends EndpointLine {
+  readonly httpMethod: string;
+  readonly timeoutSeconds: number;
+  readonly retry: 'all' | 'transient';
+  /** In one worker. */
+  readonly maxConcurrency: number;
+  /** Over all workers; null: what the format allows. */
+  readonly requestsPerSecond: number | null;
+  /** In a row. */
+  readonly failures: number;
+  readonly disabledAt: Date | null;
+  /** Of the settings. */
+  readonly updatedAt: Date;
+}
+
 export interface Keeping {
   readonly pool: Client;
   readonly box: SecretBox;
@@ -139,6 +155,30 @@ export async function listEndpoints(pool: Client): Promise<EndpointLine[]> {
     `SELECT ${lineColumns} FROM herald.endpoint e ORDER BY e.created_at, e.id LIMIT 1000`,
   );
   return result.rows;
+}
+
+/** Null: there is none. */
+export async function showEndpoint(pool: Client, id: string): Promise<EndpointDetails | null> {
+  const { rows } = await pool.query<EndpointDetails>(
+    `SELECT ${lineColumns}, e.http_method AS "httpMethod", e.timeout_seconds AS "timeoutSeconds", e.retry, e.max_concurrency AS "maxConcurrency",
+       e.requests_per_second AS "requestsPerSecond", e.updated_at AS "updatedAt", e.failures, e.disabled_at AS "disabledAt"
+     FROM herald.endpoint e WHERE e.id = $1`,
+    [id],
+  );
+  return rows[0] ?? null;
+}
+
+/** Deletes it with its secrets; what waits for it is cancelled. Answers how many messages are; null: there is no such endpoint. */
+export async function removeEndpoint(pool: Client, id: string): Promise<number | null> {
+  // Deleted last: a message that is enqueued in between fails, because its endpoint is gone.
+  const { rows } = await pool.query<{ cancelled: number; removed: number }>(
+    `WITH stopped AS (
+       SELECT c.answer FROM herald.cancel(message_ids => ARRAY(SELECT m.id FROM herald.message m WHERE m.endpoint_id = $1 AND m.settled_at IS NULL)) c
+     ), gone AS (DELETE FROM herald.endpoint WHERE id = $1 RETURNING 1)
+     SELECT (SELECT count(*) FROM stopped WHERE answer = 'cancelled')::int AS cancelled, (SELECT count(*) FROM gone)::int AS removed`,
+    [id],
+  );
+  return rows[0]?.removed ? rows[0].cancelled : null;
 }
 
 export async function endpointExists(pool: Client, id: string): Promise<boolean> {
