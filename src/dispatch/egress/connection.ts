@@ -5,6 +5,7 @@
  */
 import { Client, type Dispatcher } from 'undici';
 import type { Connector } from './connector.ts';
+import { type ReadReply, replyReader } from './reply.ts';
 
 /** Idle connections are closed after this time; receivers close theirs after 5 s at the earliest. */
 const idleMs = 4_000;
@@ -12,8 +13,8 @@ const idleMs = 4_000;
 const maxHeaderSize = 16_384;
 
 export interface Connection {
-  /** Sends one request. Rejects with undici's or the connector's error. */
-  request(options: Dispatcher.RequestOptions): Promise<Dispatcher.ResponseData>;
+  /** Sends one request and reads its response. Rejects with undici's or the connector's error where there is none. */
+  request(options: Dispatcher.DispatchOptions): Promise<ReadReply>;
   /** Since the last `request` began: whether a socket was opened, and whether a usable one exists or existed. */
   readonly progress: { readonly fresh: boolean; readonly connected: boolean };
   /** Whether the next request can go out at once. */
@@ -42,7 +43,7 @@ export function openConnection(origin: string, connector: Connector): Connection
   return {
     request(options) {
       progress = { fresh: false, connected: client.stats.connected };
-      return client.request(options);
+      return new Promise((resolve, reject) => client.dispatch(options, replyReader(resolve, reject)));
     },
     get progress() {
       return progress;

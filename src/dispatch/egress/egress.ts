@@ -4,16 +4,17 @@
  */
 import { createHash } from 'node:crypto';
 import { networkInterfaces } from 'node:os';
+import { RecentlyUsed } from '../../templates/recently-used.ts';
 import { addressSet } from './address.ts';
 import { openConnection, type Connection } from './connection.ts';
 import { guardedConnector, type Connector, type TlsMaterial } from './connector.ts';
-import { checkDestination, type DestinationPolicy } from './destination.ts';
+import { checkDestination, type Destination, type DestinationPolicy } from './destination.ts';
 import { classifyError, type EgressFault } from './faults.ts';
 import type { EgressSettings } from './options.ts';
 import { createConnectionPool } from './pool.ts';
 import { proxyConnector } from './proxy.ts';
 import { publicResolver, type Resolve } from './resolver.ts';
-import { readReply, type EgressReply } from './reply.ts';
+import type { EgressReply } from './reply.ts';
 
 export interface EgressRequest {
   readonly url: string;
@@ -41,6 +42,8 @@ export interface Egress {
 }
 
 const maxIdleConnections = 256;
+/** URLs whose verdict is remembered: it depends on nothing but the policy. What a name resolves to is asked at each connect. */
+const maxDestinations = 1_000;
 /** Connectors keep TLS sessions; one per TLS material. */
 const maxConnectors = 1_000;
 const maxConnectSeconds = 10;
@@ -50,6 +53,8 @@ export function createEgress(settings: EgressSettings, resolve: Resolve = resolv
   const policy = policyOf(settings);
   const pool = createConnectionPool(maxIdleConnections);
   const connectors = new Map<string, Connector>();
+  const destinations = new RecentlyUsed<Destination>(maxDestinations);
+  const destinationOf = (url: string) => destinations.get(url, () => checkDestination(url, policy));
 
   function connectorFor(request: EgressRequest): { key: string; connector: Connector } {
     const timeoutMs = Math.min(maxConnectSeconds, request.timeoutSeconds) * 1_000;
@@ -71,7 +76,7 @@ export function createEgress(settings: EgressSettings, resolve: Resolve = resolv
       return 'refusal' in destination ? destination.refusal : null;
     },
     async call(request) {
-      const destination = checkDestination(request.url, policy);
+      const destination = destinationOf(request.url);
       if ('refusal' in destination) return { kind: 'refused', refusal: destination.refusal };
       if (request.signal?.aborted) return stopped;
       const { origin } = destination.url;
@@ -98,31 +103,32 @@ const stopped: EgressResult = {
 async function exchange(connection: Connection, url: URL, request: EgressRequest): Promise<EgressResult> {
   const started = performance.now();
   const milliseconds = () => Math.round(performance.now() - started);
-  const deadline = new AbortController();
-  const timer = setTimeout(() => deadline.abort(), request.timeoutSeconds * 1_000);
-  const signal = AbortSignal.any(request.signal ? [request.signal, deadline.signal] : [deadline.signal]);
-  // undici looks at a signal only once it is connected.
-  const giveUp = () => (connection.progress.connected ? undefined : connection.destroy());
-  signal.addEventListener('abort', giveUp);
+  let late = false;
+  // Before there is a response this ends the call as a fault, and later as a reply that is not complete. A signal for undici would
+  // be another listener for each call, and is looked at only once there is a connection.
+  const cut = () => connection.destroy();
+  const timer = setTimeout(() => {
+    late = true;
+    cut();
+  }, request.timeoutSeconds * 1_000);
+  request.signal?.addEventListener('abort', cut);
   try {
-    const response = await connection.request({
+    const reply = await connection.request({
       path: `${url.pathname}${url.search}`,
       method: request.method,
       headers: { 'accept-encoding': 'identity', ...request.headers },
       body: request.body ?? null,
-      signal,
       headersTimeout: request.timeoutSeconds * 750,
       bodyTimeout: 0,
-      highWaterMark: 16_384,
     });
-    return { kind: 'reply', reply: { ...(await readReply(response)), milliseconds: milliseconds() } };
+    return { kind: 'reply', reply: { ...reply, milliseconds: milliseconds() } };
   } catch (error) {
     const { fresh, connected } = connection.progress;
-    const fault = faultOf(error, connected, { aborted: request.signal?.aborted, late: deadline.signal.aborted });
+    const fault = faultOf(error, connected, { aborted: request.signal?.aborted, late });
     return { kind: 'fault', fault, reused: !fresh, milliseconds: milliseconds() };
   } finally {
     clearTimeout(timer);
-    signal.removeEventListener('abort', giveUp);
+    request.signal?.removeEventListener('abort', cut);
   }
 }
 

@@ -21,39 +21,54 @@ export interface EgressReply {
   readonly milliseconds: number;
 }
 
-/** Never rejects: once a status line is here, a body that breaks off changes nothing. */
-export async function readReply(response: Dispatcher.ResponseData): Promise<Omit<EgressReply, 'milliseconds'>> {
-  const { body } = response;
+export type ReadReply = Omit<EgressReply, 'milliseconds'>;
+
+type ResponseHeaders = Dispatcher.ResponseData['headers'];
+
+/**
+ * What undici tells about one response, without the stream that it would make of the body. Rejects only when there was no status
+ * line: a body that breaks off changes nothing. Whoever gets a reply that is not complete destroys the connection.
+ */
+export function replyReader(
+  resolve: (reply: ReadReply) => void,
+  reject: (error: Error) => void,
+): Dispatcher.DispatchHandler {
+  let head: { readonly status: number; readonly headers: ResponseHeaders } | null = null;
+  let timer: NodeJS.Timeout | undefined;
   const kept: Buffer[] = [];
   let bytesRead = 0;
-  let complete = false;
-  const timer = setTimeout(() => body.destroy(), maxBodyMs);
-  try {
-    for await (const chunk of body as AsyncIterable<Buffer>) {
-      if (bytesRead < maxKeptBytes) kept.push(chunk.subarray(0, maxKeptBytes - bytesRead));
-      bytesRead += chunk.length;
-      if (bytesRead >= maxReadBytes) break;
-    }
-    complete = bytesRead < maxReadBytes && body.readableEnded;
-  } catch {
-    // Cut by the receiver, by the timer or by the deadline of the call.
-  } finally {
+
+  function end(complete: boolean): void {
     clearTimeout(timer);
+    if (head === null) return;
+    const body = kept.length === 0 ? '' : Buffer.concat(kept).toString('utf8');
+    resolve({ status: head.status, headers: flatHeaders(head.headers), body, bytesRead, complete });
   }
+
   return {
-    status: response.statusCode,
-    headers: flatHeaders(response.headers),
-    body: Buffer.concat(kept).toString('utf8'),
-    bytesRead,
-    complete,
+    onRequestStart: () => undefined,
+    onResponseStart(_controller, status, headers) {
+      // What comes before the answer, as 103 does, says nothing about it.
+      if (status < 200) return;
+      head = { status, headers };
+      timer = setTimeout(end, maxBodyMs, false);
+    },
+    onResponseData(_controller, chunk) {
+      if (bytesRead < maxKeptBytes) kept.push(Buffer.from(chunk.subarray(0, maxKeptBytes - bytesRead)));
+      bytesRead += chunk.length;
+      if (bytesRead >= maxReadBytes) end(false);
+    },
+    onResponseEnd: () => end(true),
+    onResponseError(_controller, error) {
+      end(false);
+      reject(error);
+    },
   };
 }
 
-function flatHeaders(headers: Dispatcher.ResponseData['headers']): Record<string, string> {
-  const entries = Object.entries(headers).filter(
-    (entry): entry is [string, string | string[]] => entry[1] !== undefined,
-  );
-  return Object.fromEntries(
-    entries.map(([name, value]) => [name, typeof value === 'string' ? value : value.join(', ')]),
-  );
+function flatHeaders(headers: ResponseHeaders): Record<string, string> {
+  const flat: Record<string, string> = {};
+  for (const [name, value] of Object.entries(headers))
+    if (value !== undefined) flat[name] = typeof value === 'string' ? value : value.join(', ');
+  return flat;
 }

@@ -71,12 +71,13 @@ function verdictOf(result: EgressResult, { endpoint, delivery, now }: VerdictInp
   if (result.kind === 'fault') return classifyTransportError(result.fault, context);
   const { reply } = result;
   const verdict = formats[endpoint.format].classify(reply, context) ?? classifyResponse(reply, context);
+  // What an accepting receiver says is of no use to anybody; what a refusing one says often names the cause.
+  if (verdict.result.outcome === 'sent' || reply.body === '') return verdict;
   return { ...verdict, result: withReply(verdict.result, redactReply(reply.body, endpoint, delivery)) };
 }
 
-/** What an accepting receiver says is of no use to anybody; what a refusing one says often names the cause. */
 function withReply(result: DispatchResult, text: string): DispatchResult {
-  return result.outcome === 'sent' || text === '' ? result : { ...result, reply: { ...result.reply, text } };
+  return text === '' ? result : { ...result, reply: { ...result.reply, text } };
 }
 
 function tooLarge(bytes: number, limit: number): Verdict {

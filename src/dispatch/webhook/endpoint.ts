@@ -6,7 +6,7 @@ import { ConfigurationError } from '../../errors.ts';
 import { requirementOf } from '../requirement.ts';
 import type { TlsMaterial } from '../egress/connector.ts';
 import { formatNames, type FormatName } from './formats/format.ts';
-import { secretProblem, signingKeyProblem } from './signature.ts';
+import { secretProblem, type SigningKey, signingKeyProblem, signingKeysOf } from './signature.ts';
 
 /** What an operator or a tenant sets about an endpoint. */
 export interface EndpointSettings {
@@ -49,6 +49,8 @@ export interface Endpoint {
   readonly format: FormatName;
   /** Signing keys (`standard`), newest first, or the one credential of a chat format. */
   readonly secrets: readonly string[];
+  /** `standard`: the keys behind them. */
+  readonly signingKeys?: readonly SigningKey[];
   readonly headers: Readonly<Record<string, string>>;
   readonly httpMethod: 'POST' | 'PUT' | 'PATCH';
   readonly timeoutSeconds: number;
@@ -110,7 +112,8 @@ export function parseEndpoint(setting: string, id: string | null, settings: Endp
     throw new ConfigurationError(path === null ? setting : `${setting}.${path}`, messageOf(issue));
   }
   const { url, secret, previousSecrets, signingKey, tls, ...rest } = parsed.output;
-  const secrets = secret === undefined ? [] : [secret, ...previousSecrets];
+  const plain = secret === undefined ? [] : [secret, ...previousSecrets];
+  const secrets = signingKey === undefined ? plain : [...plain, signingKey];
   checkSecrets(setting, parsed.output);
   if (tls) checkTls(`${setting}.tls`, tls);
   const address = url ?? (rest.format === 'pagerduty' ? pagerDutyUrl : undefined);
@@ -118,7 +121,8 @@ export function parseEndpoint(setting: string, id: string | null, settings: Endp
   return {
     id,
     url: address,
-    secrets: signingKey === undefined ? secrets : [...secrets, signingKey],
+    secrets,
+    ...(rest.format === 'standard' ? { signingKeys: signingKeysOf(secrets) } : {}),
     ...rest,
     ...(tls ? { tls: definedOnly(tls) } : {}),
   };

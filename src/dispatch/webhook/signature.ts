@@ -2,7 +2,7 @@
  * Signatures of Standard Webhooks 1.0.0 (https://www.standardwebhooks.com): `v1` is HMAC-SHA256, `v1a` is Ed25519.
  * One header carries a signature per key, so that a receiver verifies with the old or the new key during a rotation.
  */
-import { createHmac, createPrivateKey, randomBytes, sign, type KeyObject } from 'node:crypto';
+import { createHmac, createPrivateKey, createSecretKey, randomBytes, sign, type KeyObject } from 'node:crypto';
 
 /** What is signed: id, time and the very bytes of the body. */
 export interface SignedContent {
@@ -19,13 +19,26 @@ const base64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$
 /** What PKCS #8 puts before the 32 bytes of an Ed25519 seed (RFC 8410). */
 const pkcs8Ed25519 = Buffer.from('302e020100300506032b657004220420', 'hex');
 
-/** The value of `webhook-signature`: all `v1` first, because some verifiers know nothing else. */
-export function signatureHeader(content: SignedContent, keys: readonly string[]): string {
-  const prefix = Buffer.from(`${content.id}.${content.timestamp}.`);
-  const signed = Buffer.concat([prefix, content.body]);
-  const hmacs = keys.filter((key) => key.startsWith(hmacPrefix)).map((key) => `v1,${hmac(key, signed)}`);
-  const ed25519 = keys.filter((key) => key.startsWith(ed25519Prefix)).map((key) => `v1a,${edDsa(key, signed)}`);
-  return [...hmacs, ...ed25519].join(' ');
+/** A key that was read once: making one costs several times what signing with it does. */
+export interface SigningKey {
+  readonly version: 'v1' | 'v1a';
+  readonly key: KeyObject;
+}
+
+/** The keys behind secrets that were checked, all `v1` first, because some verifiers know nothing else. */
+export function signingKeysOf(secrets: readonly string[]): readonly SigningKey[] {
+  const hmacs = secrets.filter((secret) => secret.startsWith(hmacPrefix));
+  const ed25519 = secrets.filter((secret) => secret.startsWith(ed25519Prefix));
+  return [
+    ...hmacs.map((secret) => ({ version: 'v1', key: hmacKey(secret) }) as const),
+    ...ed25519.map((secret) => ({ version: 'v1a', key: ed25519Key(secret) }) as const),
+  ];
+}
+
+/** The value of `webhook-signature`. */
+export function signatureHeader({ id, timestamp, body }: SignedContent, keys: readonly SigningKey[]): string {
+  const signed = Buffer.concat([Buffer.from(`${id}.${timestamp}.`), body]);
+  return keys.map(({ version, key }) => `${version},${signatureOf(signed, { version, key })}`).join(' ');
 }
 
 /** Why a `whsec_` secret cannot be used, without the secret; null: it can. */
@@ -51,14 +64,14 @@ export function generateSecret(): string {
   return hmacPrefix + randomBytes(32).toString('base64');
 }
 
-function hmac(secret: string, content: Buffer): string {
-  return createHmac('sha256', Buffer.from(secret.slice(hmacPrefix.length), 'base64'))
-    .update(content)
-    .digest('base64');
+function signatureOf(content: Buffer, { version, key }: SigningKey): string {
+  return version === 'v1'
+    ? createHmac('sha256', key).update(content).digest('base64')
+    : sign(null, content, key).toString('base64');
 }
 
-function edDsa(key: string, content: Buffer): string {
-  return sign(null, content, ed25519Key(key)).toString('base64');
+function hmacKey(secret: string): KeyObject {
+  return createSecretKey(secret.slice(hmacPrefix.length), 'base64');
 }
 
 function ed25519Key(key: string): KeyObject {

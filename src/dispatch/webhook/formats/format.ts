@@ -1,6 +1,7 @@
 /** The contract of a format: how a message is written for one kind of receiver, and what its answers mean. */
 import type { Delivery } from '../../dispatcher.ts';
 import type { ClassifyContext, ResponseFacts, Verdict } from '../classify.ts';
+import type { SigningKey } from '../signature.ts';
 
 export const formatNames = ['standard', 'slack', 'teams', 'discord', 'pagerduty', 'ntfy'] as const;
 export type FormatName = (typeof formatNames)[number];
@@ -9,6 +10,8 @@ export type FormatName = (typeof formatNames)[number];
 export interface FormatEndpoint {
   readonly url: string;
   readonly secrets: readonly string[];
+  /** `standard`: the keys behind the secrets, where they are at hand. */
+  readonly signingKeys?: readonly SigningKey[];
 }
 
 /** The request of one attempt, without the headers that every request has. */
