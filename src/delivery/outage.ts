@@ -1,6 +1,6 @@
 /**
  * Whether the database can be used, as this worker sees it: one line when it is lost and one when it is back, however many parts
- * of the worker notice. Any other trouble with it is told once a minute.
+ * of the worker notice, and one more where a lost one is found again read-only. Any other trouble with it is told once a minute.
  */
 import type { Logger } from '../notification.ts';
 import { codeOf } from '../queue.ts';
@@ -20,16 +20,19 @@ const repeatMs = 60_000;
 
 export function createOutage(logger: Logger, now: () => number = () => performance.now()): Outage {
   let since: number | null = null;
+  let saidReadOnly = false;
   let heldBack = 0;
   const told = new Map<string, { at: number; repeated: number }>();
   return {
     report(error, what, fields = {}) {
       const code = codeOf(error);
       if (away.test(code)) {
-        if (since !== null) heldBack += 1;
+        const readOnly = code === readOnlyCode;
+        if (since !== null && (saidReadOnly || !readOnly)) heldBack += 1;
         else {
-          since = now();
-          const state = code === readOnlyCode ? 'the database is read-only' : 'the database is away';
+          since ??= now();
+          saidReadOnly = readOnly;
+          const state = readOnly ? 'the database is read-only' : 'the database is away';
           logger.error({ code }, `${state}; delivery goes on by itself when it is back`);
         }
         return;
@@ -47,6 +50,7 @@ export function createOutage(logger: Logger, now: () => number = () => performan
       if (since === null) return;
       logger.info({ seconds: Math.round((now() - since) / 1000), heldBack }, 'the database is back');
       since = null;
+      saidReadOnly = false;
       heldBack = 0;
     },
   };

@@ -38,6 +38,21 @@ test('a read-only database is called so', () => {
   expect(logger.lines[0]?.message).toMatch(/^the database is read-only;/);
 });
 
+test('one that was away and is found read-only is told once more, whatever comes after', () => {
+  const { logger, outage } = watched();
+  for (let i = 0; i < 100; i++) {
+    outage.report(failure('ECONNRESET'), 'cannot lease');
+    outage.report(failure(readOnlyCode), 'cannot look for due messages');
+  }
+  expect(logger.lines.map(({ message }) => message)).toEqual([
+    expect.stringMatching(/^the database is away;/),
+    expect.stringMatching(/^the database is read-only;/),
+  ]);
+  outage.over();
+  outage.report(failure(readOnlyCode), 'cannot lease');
+  expect(logger.lines.at(-1)?.message).toMatch(/^the database is read-only;/);
+});
+
 test('any other trouble is told once a minute, and how often it came', () => {
   const { logger, clock, outage } = watched();
   for (let i = 0; i < 100; i++) {

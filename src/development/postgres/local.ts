@@ -128,7 +128,8 @@ async function startServer(
     server.once('error', failed).once('exit', failed);
     createInterface({ input: server.stderr }).on('line', (line) => {
       if (lastLines.push(line) > 20) lastLines.shift();
-      if (line.endsWith('database system is ready to accept connections')) ready();
+      // A standby accepts "read-only connections".
+      if (/database system is ready to accept (read-only )?connections$/.test(line)) ready();
     });
   });
   server.removeAllListeners('error').removeAllListeners('exit');
