@@ -1,17 +1,9 @@
 /** One mail over one connection, with its two deadlines: until the last byte has left, and then until the server's verdict. */
-import type { SendMailOptions } from 'nodemailer';
 import type { DispatchContext, DispatchResult } from '../dispatcher.ts';
 import { classifySmtpFailure, parseReply, type SmtpFailure } from './classify.ts';
 import type { SmtpSettings } from './options.ts';
 import { overKeptConnection, type Progress, type StreamState, stateOf } from './stream.ts';
-import { failureOf, type Transport } from './transport.ts';
-
-export interface Mail {
-  readonly from: string;
-  readonly to: string;
-  readonly messageId: string;
-  readonly bytes: Buffer;
-}
+import { failureOf, sendWritten, type Transport, type WrittenMail } from './transport.ts';
 
 export interface HandedOver {
   readonly result: DispatchResult;
@@ -24,7 +16,7 @@ export interface HandedOver {
 /** Never throws. */
 export async function handOver(
   transport: Transport,
-  mail: Mail,
+  mail: WrittenMail,
   { settings, context }: { readonly settings: SmtpSettings; readonly context: DispatchContext },
 ): Promise<HandedOver> {
   const abort = new AbortController();
@@ -44,13 +36,8 @@ export async function handOver(
   context.signal.addEventListener('abort', onAbort);
   if (context.signal.aborted) onAbort();
   try {
-    const message = {
-      envelope: { from: mail.from, to: [mail.to], size: mail.bytes.length },
-      raw: mail.bytes,
-      signal: abort.signal,
-      progress,
-    } as SendMailOptions;
-    const info = await overKeptConnection(progress, () => transport.sendMail(message));
+    const how = { signal: abort.signal, progress };
+    const info = await overKeptConnection(progress, () => sendWritten(transport, mail, how));
     const reply = { ...parseReply(info.response), receiverId: info.serverMessageId ?? mail.messageId };
     return { result: { outcome: 'sent', reply }, stream: 'all', ehlo: info.ehlo ?? [] };
   } catch (error) {

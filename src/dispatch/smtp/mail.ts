@@ -9,6 +9,7 @@ import { formatAddress } from '../../address.ts';
 import { ConfigurationError } from '../../errors.ts';
 import { renderEmail } from '../../templates/email.ts';
 import type { Delivery } from '../dispatcher.ts';
+import { composed } from './compose.ts';
 import type { SmtpSettings } from './options.ts';
 
 export interface MailInput {
@@ -45,7 +46,9 @@ const signedFields = [
 
 /** The whole mail, signed where a key is given. @throws {ConfigurationError} when the signature is missing: it never goes without. */
 export async function writeMail(input: MailInput, dkimKey: string | undefined): Promise<Buffer> {
-  const mail = await new MailComposer(mailOf(input)).compile().build();
+  const parts = new MailComposer(mailOf(input)).compile();
+  // Files are large: as a stream they are encoded piece by piece.
+  const mail = input.delivery.attachments?.length ? await parts.build() : composed(parts);
   const { dkim } = input.settings;
   if (dkim === undefined) return mail;
   const signer = new DKIM({

@@ -4,11 +4,11 @@ import { ConfigurationError } from '../../errors.ts';
 import type { Delivery, DispatchContext, DispatchResult } from '../dispatcher.ts';
 import { classifySmtpFailure } from './classify.ts';
 import { type Connections, createConnections, type Failure } from './connections.ts';
-import { type HandedOver, handOver, type Mail } from './handover.ts';
+import { type HandedOver, handOver } from './handover.ts';
 import { createTokenSource } from './login.ts';
 import { messageIdOf, writeMail } from './mail.ts';
 import type { SmtpSettings } from './options.ts';
-import { createRelay, failureOf, type Relay } from './transport.ts';
+import { createRelay, failureOf, type Relay, type WrittenMail } from './transport.ts';
 
 export interface Sender {
   readonly name: string;
@@ -37,7 +37,7 @@ export function createSender(name: string, settings: SmtpSettings, onConnections
     const refusal = to.internationalised ? await refusalOf(relay) : null;
     if (refusal !== null) return refusal;
     const { dkimKey } = relay.connect().files;
-    const mail: Mail = {
+    const mail: WrittenMail = {
       from: settings.envelopeFrom,
       to: formatAddress(to),
       messageId: messageIdOf(delivery, idDomain),

@@ -1,7 +1,7 @@
 /** How far a message's bytes have got: nodemailer's error alone does not say whether the final dot had left. */
 import { Readable } from 'node:stream';
 
-/** Where `trackStream` keeps the stream: put it into the mail as `progress`. */
+/** Where `trackedStream` keeps the stream. */
 export interface Progress {
   of: Readable | null;
 }
@@ -16,11 +16,6 @@ export function stateOf({ of }: Progress): StreamState {
   if (of === null) return 'unopened';
   if (!of.readableDidRead) return 'none';
   return of.readableEnded ? 'all' : 'partly';
-}
-
-interface StreamedMail {
-  readonly data: { readonly progress?: Progress; readonly raw?: unknown };
-  readonly message: { createReadStream: (options?: never) => Readable };
 }
 
 /**
@@ -42,21 +37,19 @@ function isKeptAndClosed(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 'ECONNECTION' && !('command' in error);
 }
 
-/** A `stream` plugin of nodemailer, for mails that are written already (`raw`). */
-export function trackStream(mail: StreamedMail, next: (error?: Error | null) => void): void {
-  const { progress, raw } = mail.data;
-  if (progress !== undefined && raw instanceof Uint8Array) {
-    mail.message.createReadStream = () => {
-      progress.of = Readable.from(piecesOf(raw), { objectMode: false });
-      return progress.of;
-    };
-  }
-  next();
-}
-
 const pieceBytes = 16_384;
 
-/** As a whole it would be read, and the stream ended, before the connection had taken more than a little of it. */
-function* piecesOf(bytes: Uint8Array): Generator<Uint8Array> {
-  for (let at = 0; at < bytes.length; at += pieceBytes) yield bytes.subarray(at, at + pieceBytes);
+/** In pieces: as a whole it would be read, and the stream ended, before the connection had taken more than a little of it. */
+export function trackedStream(bytes: Uint8Array, progress: Progress): Readable {
+  let at = 0;
+  progress.of = new Readable({
+    highWaterMark: 1,
+    read() {
+      const piece = bytes.subarray(at, at + pieceBytes);
+      at += pieceBytes;
+      if (piece.length > 0) this.push(piece);
+      if (at >= bytes.length) this.push(null);
+    },
+  });
+  return progress.of;
 }

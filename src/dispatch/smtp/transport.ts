@@ -1,11 +1,13 @@
 /** nodemailer's connections to one relay, with the files that its settings name. */
-import nodemailer from 'nodemailer';
+import nodemailer, { type SMTPSentMessageInfo } from 'nodemailer';
+import type MailMessage from 'nodemailer/lib/mailer/mail-message';
+import type MimeNode from 'nodemailer/lib/mime-node';
 import * as socks from 'socks';
 import type { SmtpFailure } from './classify.ts';
 import { readSmtpFiles, type SmtpFiles, stampOf } from './files.ts';
 import { accessTokenLogin, type TokenSource } from './login.ts';
 import type { SmtpSettings } from './options.ts';
-import { trackStream } from './stream.ts';
+import { type Progress, trackedStream } from './stream.ts';
 
 export type Transport = ReturnType<typeof createTransport>;
 
@@ -120,14 +122,43 @@ function createTransport(settings: SmtpSettings, files: SmtpFiles, tokens: Token
     // See overKeptConnection.
     maxRequeues: 0,
     idleTimeout: 60_000,
-    maxRecipients: 1,
-    disableFileAccess: true,
-    disableUrlAccess: true,
   });
   // nodemailer brings the HTTP proxy itself, SOCKS by this package.
   transport.set('proxy_socks_module', socks);
-  transport.use('stream', trackStream);
+  // `sendMail` would pass this on.
+  if (transport.getSocket) transport.transporter.getSocket = transport.getSocket;
   return transport;
+}
+
+export interface WrittenMail {
+  /** Plain addresses, domains as A-labels. */
+  readonly from: string;
+  readonly to: string;
+  readonly messageId: string;
+  readonly bytes: Buffer;
+}
+
+/**
+ * Hands a mail to the pool as it is. nodemailer's `sendMail` would first make a mail of it once more, only to send the same bytes.
+ * Rejects with nodemailer's error.
+ */
+export function sendWritten(
+  { transporter }: Transport,
+  { from, to, messageId, bytes }: WrittenMail,
+  { signal, progress }: { readonly signal: AbortSignal; readonly progress: Progress },
+): Promise<SMTPSentMessageInfo> {
+  const message: Pick<MimeNode, 'getEnvelope' | 'messageId' | 'getHeader' | 'createReadStream'> = {
+    getEnvelope: () => ({ from, to: [to], size: bytes.length }),
+    messageId: () => messageId,
+    getHeader: () => messageId,
+    createReadStream: () => trackedStream(bytes, progress),
+  };
+  const written: Pick<MailMessage, 'data'> & { readonly message: typeof message } = { data: { signal }, message };
+  return new Promise((resolve, reject) => {
+    transporter.send(written as MailMessage<SMTPSentMessageInfo>, (error, info) =>
+      info === undefined ? reject(error) : resolve(info),
+    );
+  });
 }
 
 function loginOptions({ auth }: SmtpSettings, files: SmtpFiles, tokens: TokenSource | null) {
