@@ -3,19 +3,17 @@
  * catchers of mails and webhook calls; the console shows what they caught beside the message that it belongs to.
  */
 import { resolve } from 'node:path';
-import { randomBytes } from 'node:crypto';
 import { Pool } from 'pg';
 import type { Catch } from '../console/catches.ts';
 import { type ConsoleServer, serveConsole } from '../console/index.ts';
 import { migrate } from '../database/migrate.ts';
 import { createWorker, type Worker } from '../delivery/worker.ts';
-import type { Dispatcher } from '../dispatch/dispatcher.ts';
 import { smtp } from '../dispatch/smtp/smtp.ts';
-import { webhook } from '../dispatch/webhook/webhook.ts';
 import type { Brand, Logger } from '../notification.ts';
 import { readStatus } from '../operate/status.ts';
 import { createSecretBox, labelSecrets } from '../secrets.ts';
 import { type CaughtList, createCatches } from './catches.ts';
+import { caughtWebhooks } from './caught-webhooks.ts';
 import { type Catcher, startMailCatcher } from './mail-catcher.ts';
 import { startProjectDatabase } from './database.ts';
 import { type SyncReport, watchTemplates } from './template-watch.ts';
@@ -81,7 +79,7 @@ export async function startDevelopment(options: DevelopmentOptions): Promise<Dev
     const folder = resolve(options.project, options.templates);
     started(await watchTemplates(pool, folder, { onReport, onError }), (watching) => watching.close());
     const served = started(await serve(pool, catches, options), (server) => server.close());
-    const worker = createDevelopmentWorker(databaseUrl, { mail, hook }, options);
+    const worker = createDevelopmentWorker(databaseUrl, { pool, mail, hook }, options);
     started(worker, () => worker.stop());
     await worker.start();
     return {
@@ -122,13 +120,9 @@ async function serve(pool: Pool, catches: CaughtList, options: DevelopmentOption
 
 function createDevelopmentWorker(
   connectionString: string,
-  { mail, hook }: { readonly mail: Catcher; readonly hook: { readonly url: string } },
+  { pool, mail, hook }: { readonly pool: Pool; readonly mail: Catcher; readonly hook: { readonly url: string } },
   { brand, logger, secretKeys }: DevelopmentOptions,
 ): Worker {
-  const hooks = webhook({
-    endpoint: { url: hook.url, secret: `whsec_${randomBytes(32).toString('base64')}` },
-    egress: { allowCidrs: ['127.0.0.1/32'] },
-  });
   return createWorker({
     connectionString,
     brand,
@@ -141,13 +135,8 @@ function createDevelopmentWorker(
         tls: 'none',
         from: { name: brand.appName, address: 'noreply@localhost.localdomain' },
       }),
-      webhook: caughtOnly(hooks),
+      webhook: caughtWebhooks(pool, hook.url),
     },
     ...(secretKeys.length > 0 && { reveal: labelSecrets(createSecretBox(secretKeys)).reveal }),
   });
-}
-
-/** Messages to stored endpoints are caught, too: their own URLs are never called. */
-function caughtOnly(hooks: Dispatcher): Dispatcher {
-  return { ...hooks, dispatch: (delivery, context) => hooks.dispatch({ ...delivery, endpointId: null }, context) };
 }

@@ -6,10 +6,25 @@ import { buffer } from 'node:stream/consumers';
 import { type CaughtList, messageIdIn } from './catches.ts';
 import type { Catcher } from './mail-catcher.ts';
 
+/** Format and message of a chat post, which name no message themselves. Not part of what was caught. */
+export const caughtHeader = 'x-pg-herald-caught';
+
+/** What the services answer to a post that they take; anybody else gets 204. */
+const answers: Readonly<Record<string, readonly [status: number, body: string]>> = {
+  slack: [200, 'ok'],
+  teams: [202, ''],
+  discord: [200, '{}'],
+  pagerduty: [202, '{}'],
+  ntfy: [200, '{}'],
+};
+
 export async function startWebhookCatcher(catches: CaughtList): Promise<Catcher & { readonly url: string }> {
   const server = createServer((request, response) => {
     keep(request, catches).then(
-      () => response.writeHead(204).end(),
+      () => {
+        const [status, body] = answers[formatOf(request)] ?? [204, ''];
+        response.writeHead(status).end(body);
+      },
       () => response.destroy(),
     );
   });
@@ -27,27 +42,52 @@ export async function startWebhookCatcher(catches: CaughtList): Promise<Catcher 
   };
 }
 
+const formatOf = ({ headers }: IncomingMessage) => String(headers[caughtHeader] ?? '').split(' ')[0] ?? '';
+
 async function keep(request: IncomingMessage, catches: CaughtList): Promise<void> {
   const body = (await buffer(request)).toString('utf8');
   const { method = '', url = '', httpVersion, headers, rawHeaders } = request;
-  const lines = rawHeaders.flatMap((name, index) => (index % 2 === 0 ? [`${name}: ${rawHeaders[index + 1]}`] : []));
+  const lines = rawHeaders.flatMap((name, index) =>
+    index % 2 === 0 && name.toLowerCase() !== caughtHeader ? [`${name}: ${rawHeaders[index + 1]}`] : [],
+  );
   await catches.add({
     kind: 'webhook',
-    messageId: messageIdIn(String(headers['webhook-id'] ?? '')),
+    messageId: messageIdIn(String(headers['webhook-id'] ?? headers[caughtHeader] ?? '')),
     to: `http://${headers.host ?? '127.0.0.1'}${url}`,
     title: titleOf(body),
     source: [`${method} ${url} HTTP/${httpVersion}`, ...lines, '', body].join('\n'),
   });
 }
 
-/** Title and type of our own payload; else what it begins with. */
+/** Where payloads say what they are about: our own, Discord's, Teams', PagerDuty's, ntfy's, Slack's. */
+const titles = [
+  'data.title',
+  'embeds.0.title',
+  'attachments.0.content.fallbackText',
+  'payload.summary',
+  'title',
+  'text',
+];
+
+/** Else what the body begins with. */
 function titleOf(body: string): string {
+  const value = parsed(body);
+  const texts = [...titles, 'type'].map((path) => path.split('.').reduce(memberOf, value));
+  const title = texts.find((text) => typeof text === 'string' && text !== '');
+  return (typeof title === 'string' ? title.split('\n')[0] : body.slice(0, 80)) || '(no body)';
+}
+
+function memberOf(value: unknown, key: string): unknown {
+  return typeof value === 'object' && value !== null && Object.hasOwn(value, key)
+    ? (value as Readonly<Record<string, unknown>>)[key]
+    : undefined;
+}
+
+/** Any call is kept, whether it is JSON or not. */
+function parsed(body: string): unknown {
   try {
-    const { type, data } = JSON.parse(body) as { type?: unknown; data?: { title?: unknown } };
-    if (typeof data?.title === 'string') return data.title;
-    if (typeof type === 'string') return type;
+    return JSON.parse(body);
   } catch {
-    // Not JSON: any call is kept.
+    return undefined;
   }
-  return body.slice(0, 80) || '(no body)';
 }

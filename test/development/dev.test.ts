@@ -118,19 +118,42 @@ describe('in a folder without a database', { timeout: 120_000 }, () => {
 });
 
 describe('with a database of the developer', { timeout: 120_000 }, () => {
-  test('calls to stored endpoints are caught, too, and the database is left alone at the end', async () => {
+  test('calls to stored endpoints are caught, too, each in its own format, and the database is left alone at the end', async () => {
     const database = await createTestDatabase();
     const key = { HERALD_SECRET_KEY: Buffer.alloc(32, 7).toString('base64') };
     const env = { DATABASE_URL: database.url, ...key };
     await runCli(['endpoints', 'add', 'https://hooks.example.com/in', '--recipient', 'kim'], env);
-    const { program } = await develop(env);
+    await writeFile(join(project, 'routing-key'), 'r'.repeat(32));
+    const chats: Readonly<Record<string, readonly [settings: string[], caught: RegExp]>> = {
+      slack: [['https://hooks.slack.com/services/T/B/x'], /POST \/slack HTTP.*&quot;blocks&quot;:/s],
+      teams: [['https://flow.logic.azure.com/x'], /POST \/teams HTTP.*AdaptiveCard/s],
+      discord: [['https://discord.com/api/webhooks/1/x'], /POST \/discord\?wait=true HTTP.*&quot;embeds&quot;:/s],
+      pagerduty: [['--secret-file', join(project, 'routing-key')], /POST \/pagerduty HTTP.*&quot;trigger&quot;/s],
+      ntfy: [['https://ntfy.sh/builds'], /POST \/ HTTP.*&quot;topic&quot;/s],
+    };
+    for (const [format, [settings]] of Object.entries(chats))
+      await runCli(['endpoints', 'add', ...settings, '--format', format, '--recipient', format], env);
+    const { program, url } = await develop(env);
     await save('greeting.md', greetingFile);
     await until(async () => (await database.pool.query('SELECT FROM herald.template')).rowCount);
+    for (const [format, [, caught]] of Object.entries(chats)) {
+      const { out } = await runCli(
+        ['send', 'greeting', '--to', `${format}=k@example.com`, '--label', 'who=Zoë', '--method', 'webhook'],
+        env,
+      );
+      const [{ id: post }] = JSON.parse(out) as [{ id: string }];
+      await program.line(new RegExp(`webhook +caught Hello Zoë -> http://127\\.0\\.0\\.1:\\d+/\\S* {2}${post}`));
+      const shown = await page(`${url}messages/${post}?view=caught`);
+      expect(shown).toMatch(caught);
+      expect(shown).not.toContain('x-pg-herald-caught');
+    }
     const id = await send(database.url, '--method', 'webhook');
     await program.line(new RegExp(`webhook +caught .* {2}${id}`));
     expect(program.stdout()).not.toContain('export DATABASE_URL');
     expect(await program.kill('SIGINT')).toEqual({ code: 0, signal: null });
-    expect((await database.pool.query('SELECT status FROM herald.message')).rows).toEqual([{ status: 'sent' }]);
+    expect((await database.pool.query('SELECT DISTINCT status FROM herald.message')).rows).toEqual([
+      { status: 'sent' },
+    ]);
     await database.close();
   });
 
