@@ -28,12 +28,13 @@ export function chart(periods: readonly Period[] | null, { title, span, now }: C
   const words = `${count(all)} enqueued: ${parts.map((part) => `${count(totals[part])} ${part}`).join(', ')}`;
   const step = width / span.periods;
   return html`<figure class="chart">
-<figcaption>${title} <span class="total">${count(all)}</span></figcaption>
+<figcaption>${title} <span><span class="total">${count(all)}</span>${all === 0 ? '' : ` · peak ${count(most)}`}</span></figcaption>
 <svg viewBox="0 0 ${width} ${height}" role="img" aria-label="${title}. ${words}" preserveAspectRatio="none">
 <line class="axis" x1="0" x2="${width}" y1="${ground + 0.5}" y2="${ground + 0.5}"/>
 ${bars.map(({ at, bar }, index) => (total(bar) === 0 ? '' : drawBar(bar, { x: index * step, step, most, title: `${clock(at)} UTC: ${describe(bar)}` })))}
 </svg>
-<p class="scale"><span>${ago(span)} ago</span><span class="legend">${parts.map((part) => html`<span class="key ${part}">${part === 'other' ? 'not sent on purpose' : part} ${count(totals[part])}</span>`)}</span><span>now</span></p>
+<p class="scale"><span>${ago(span)} ago</span><span>now</span></p>
+<p class="legend">${parts.map((part) => html`<span class="key ${part}">${part === 'other' ? 'not sent on purpose' : part} ${count(totals[part])}</span> `)}</p>
 </figure>`;
 }
 

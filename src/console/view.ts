@@ -100,12 +100,31 @@ export function statusBadge(status: MessageStatus | 'retry' | 'unknown', reason?
   return html`<span class="status ${status}">${status}</span>${reason ? html` <span class="reason">${meaningOf(reason)}</span>` : ''}`;
 }
 
-/** A wide table scrolls by itself, also by keyboard. */
-export function table(label: string, headings: readonly (string | Html)[], rows: readonly Html[]): Html {
-  return html`<div class="scroll" role="region" aria-label="${label}" tabindex="0"><table>
+/**
+ * A wide table scrolls by itself, also by keyboard. On a phone each row becomes a card of its own, in which a cell is called what its
+ * `data-label` says; `lines`: two lines instead, for many rows.
+ */
+export function table(
+  label: string,
+  headings: readonly (string | Html)[],
+  rows: readonly Html[],
+  narrow: 'cards' | 'lines' = 'cards',
+): Html {
+  return html`<div class="scroll ${narrow}" role="region" aria-label="${label}" tabindex="0"><table>
 <thead><tr>${headings.map((heading) => (typeof heading === 'string' ? html`<th scope="col">${heading}</th>` : heading))}</tr></thead>
 <tbody>${rows}</tbody>
 </table></div>`;
+}
+
+/** Words of ours: times as elsewhere, commands as such. */
+export function prose(text: string): Html {
+  const parts = text.split(/(\d{4}-\d{2}-\d{2}T[\d:.]+Z|pg-herald [^",]+)/);
+  return html`${parts.map((part, index) => (index % 2 === 0 ? part : part.startsWith('pg-herald') ? html`<code>${part}</code>` : moment(part)))}`;
+}
+
+function moment(text: string): Html | string {
+  const at = new Date(text);
+  return Number.isNaN(at.getTime()) ? text : time(at);
 }
 
 export function empty(text: string | Html): Html {

@@ -8,6 +8,7 @@ import { createSecretBox } from '../../src/secrets.ts';
 import { greetingFile, putTemplates } from '../support/application.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { startHttpServer } from '../support/http-server.ts';
+import { until } from '../support/wait.ts';
 import { audits, createVisitor, type Visitor } from './support.ts';
 
 const keys = [Buffer.alloc(32, 5).toString('base64')];
@@ -30,6 +31,32 @@ beforeAll(async () => {
 });
 afterAll(() => database.close());
 afterEach(() => database.pool.query('TRUNCATE herald.audit, herald.endpoint, herald.suppression, herald.preference'));
+
+describe('the overview', () => {
+  test('says everything that is not as it should be, senders that rest included', async () => {
+    await database.pool.query(
+      `INSERT INTO herald.sender (method, name, paused_at, pause_reason, pause_detail, probe_at, max_connections)
+       VALUES ('smtp', 'backup', '2026-11-24T09:30:00Z', 'authentication', '535 5.7.8', '2026-11-24T09:31:00Z', NULL), ('smtp', 'main', NULL, NULL, NULL, NULL, 4)`,
+    );
+    await database.pool.query(
+      `UPDATE herald.method SET paused_at = now(), pause_kind = 'operator' WHERE name = 'inbox'`,
+    );
+    const fresh = createVisitor(database);
+    await fresh.see('/');
+    // Counts are read beside the page, which shows them as soon as they are there.
+    await until(async () => (await fresh.see('/')).includes('class="verdict bad"'));
+    const page = (await fresh.see('/')).replace(/<[^>]+>/g, '').replace(/\s+/g, ' ');
+    expect(page).toContain('No worker is connected: nothing is delivered.');
+    expect(page).toContain('Paused: inbox. Resting: smtp sender backup.');
+    expect(page).toContain(
+      'backupsmtp rests since 2026-11-24 09:30:00: authentication, 535 5.7.8; next probe from 2026-11-24 09:31:00 on as configured',
+    );
+    expect(page).toContain('mainsmtp in use 4 connections for each worker, as its server says');
+    await database.pool.query('TRUNCATE herald.sender');
+    await database.pool.query(`UPDATE herald.method SET paused_at = NULL, pause_kind = NULL`);
+    await fresh.close();
+  });
+});
 
 describe('templates', () => {
   test('are listed with what an operator must know, and switched with a reason', async () => {

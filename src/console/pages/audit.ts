@@ -33,5 +33,5 @@ function auditRow(base: string, { at, actor, action, subject, why, detail }: Aud
     detail === null || detail === undefined
       ? []
       : Object.entries(detail).map(([name, value]) => `${name} ${String(value)}`);
-  return html`<tr><td>${time(at)}</td><td class="cut">${actor}</td><td>${action}</td><td class="cut">${to} <span class="reason">${more.join(', ')}</span></td><td class="cut">${why ?? ''}</td></tr>`;
+  return html`<tr><td class="first">${time(at)}</td><td class="cut" data-label="Who">${actor}</td><td data-label="What">${action}</td><td class="cut" data-label="To">${to} <span class="reason">${more.join(', ')}</span></td><td class="cut" data-label="Why">${why ?? ''}</td></tr>`;
 }

@@ -41,6 +41,8 @@ export const bulkActions: Readonly<Record<string, BulkAction>> = {
   },
 };
 
+/** Counted before anybody is asked: many more would take longer than a page may. */
+const counted = 10_000;
 /** At most so many at once; in one statement so many. */
 const most = 100_000;
 const batch = 5000;
@@ -53,20 +55,21 @@ export function addBulk(app: Hono<ConsoleEnv>, services: Services): void {
     const input = readSearch((name) => c.req.query(name));
     const search = narrowed(input, action);
     const [n, sample] = await Promise.all([
-      countMatches(pool, search, most + 1),
+      countMatches(pool, search, counted + 1),
       searchMessages(pool, search, { limit: 10 }),
     ]);
     const fields = Object.entries(input).map(
       ([name, value]) => html`<input type="hidden" name="${name}" value="${value}">`,
     );
+    const which = n > counted ? `more than ${count(counted)} messages` : plural(n, 'message');
     const main = html`<h1>${action.label} all that match</h1>
-<p class="lead">${action.label} applies to <strong>${n > most ? `more than ${count(most)} messages` : plural(n, 'message')}</strong> (${described(input)}; ${action.statuses.join(', ')}).${n > most ? ` The oldest ${count(most)} are done now.` : ''}</p>
+<p class="lead">${action.label} applies to <strong>${which}</strong> (${described(input)}; ${action.statuses.join(', ')}).${n > counted ? ` At most ${count(most)} of them, the oldest, are done at once.` : ''}</p>
 ${
   n === 0
     ? empty('There is nothing to do.')
     : html`<form method="post" action="${settings.basePath}/messages/all/${c.req.param('action')}" class="stack">${formToken(c)}${fields}
 <label for="why">Why</label><input id="why" name="why" required maxlength="300" autocomplete="off" placeholder="The relay is back">
-<p><button class="primary">${action.label} ${plural(Math.min(n, most), 'message')}</button> <a class="button" href="${settings.basePath}/messages${queryOf(input)}">Back</a></p></form>
+<p><button class="primary">${action.label} ${which}</button> <a class="button" href="${settings.basePath}/messages${queryOf(input)}">Back</a></p></form>
 <h2>The newest of them</h2>${messageTable(
         'The newest of them',
         sample.lines.map((line) => messageRow(services, line)),

@@ -13,11 +13,13 @@ export function addCaught(app: Hono<ConsoleEnv>, services: Services): void {
   app.get('/caught', async (c) => {
     const all = (await catches.list()).slice(0, shown);
     const rows = all.map(
-      (one) => html`<tr><td>${time(one.at)}</td><td>${one.kind}</td><td class="cut">${one.to}</td>
-<td>${one.messageId === null ? one.title : html`<a href="${basePath}/messages/${one.messageId}">${one.title}</a>`}</td></tr>`,
+      (
+        one,
+      ) => html`<tr><td class="first">${time(one.at)}</td><td data-label="Kind">${one.kind}</td><td class="cut" data-label="To">${one.to}</td>
+<td data-label="What">${one.messageId === null ? one.title : html`<a href="${basePath}/messages/${one.messageId}">${one.title}</a>`}</td></tr>`,
     );
     const main = html`<h1>Caught</h1><p class="lead">Mails and webhook calls that were kept here instead of leaving this machine.</p>
-<section id="caught" aria-label="Caught" data-live="caught">${
+<section id="caught" data-live="caught">${
       all.length === 0
         ? empty('Nothing yet. What a worker sends appears here by itself.')
         : table('Caught', ['When', 'Kind', 'To', 'What'], rows)

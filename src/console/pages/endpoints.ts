@@ -32,7 +32,7 @@ export function addEndpoints(app: Hono<ConsoleEnv>, services: Services): void {
       'Format',
       'State',
       html`<th scope="col" class="num">Waiting</th>`,
-      'Actions',
+      html`<th scope="col"><span class="hide">Actions</span></th>`,
     ];
     const main = html`<h1>Endpoints</h1><section id="endpoints" data-live="overview">${
       all.length === 0
@@ -103,11 +103,11 @@ function endpointRow(c: PageContext, { settings }: Services, endpoint: EndpointL
   const { id, name, urlHost, recipientId, tenant, groups, format, waiting } = endpoint;
   return html`<tr id="e-${id}">
 <th scope="row">${name}<br><span class="reason">${urlHost}</span></th>
-<td class="cut">${recipientId ?? (tenant === null ? 'everybody' : `tenant ${tenant}`)}</td>
-<td>${groups.join(', ') || 'all'}</td><td>${format}</td>
-<td>${stateOf(endpoint)}</td>
-<td class="num">${waiting >= 10_000 ? 'over 10,000' : count(waiting)}</td>
-<td>${c.get('operator').readOnly ? '' : actions(c, `${settings.basePath}/endpoints/${id}`, endpoint)}</td></tr>`;
+<td class="cut" data-label="For">${recipientId ?? (tenant === null ? 'everybody' : `tenant ${tenant}`)}</td>
+<td data-label="Groups">${groups.join(', ') || 'all'}</td><td data-label="Format">${format}</td>
+<td data-label="State">${stateOf(endpoint)}</td>
+<td class="num" data-label="Waiting">${waiting >= 10_000 ? 'over 10,000' : count(waiting)}</td>
+<td class="do">${c.get('operator').readOnly ? '' : actions(c, `${settings.basePath}/endpoints/${id}`, endpoint)}</td></tr>`;
 }
 
 function stateOf({ state, disabledReason, failingSince, probeAt }: EndpointLine): Html {

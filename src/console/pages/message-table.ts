@@ -14,17 +14,17 @@ const headings = [
 ];
 
 export function messageTable(label: string, rows: readonly Html[]): Html {
-  return table(label, headings, rows);
+  return table(label, headings, rows, 'lines');
 }
 
 export function messageRow({ settings }: Services, line: MessageLine): Html {
   const path = `${settings.basePath}/messages/${line.id}`;
   return html`<tr>
-<td><a href="${path}">${time(line.createdAt)}<span class="hide"> for ${line.recipientId}</span></a></td>
-<td class="cut">${line.recipientId}<span class="narrow">${line.template} · ${line.method}</span></td>
+<td class="when"><a href="${path}">${time(line.createdAt)}<span class="hide"> for ${line.recipientId}</span></a></td>
+<td class="cut who-to">${line.recipientId}<span class="narrow">${line.template} · ${line.method}</span></td>
 <td class="wide">${line.template} <span class="none">v${line.version}</span></td>
 <td class="wide">${line.method}</td>
-<td>${statusBadge(line.status, line.reason)}</td>
+<td class="state">${statusBadge(line.status, line.reason)}</td>
 <td class="num wide">${line.attempts}</td>
 </tr>`;
 }

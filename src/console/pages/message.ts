@@ -1,12 +1,12 @@
 /** One message: what happened, what it looks like, and what can be done about it. */
 import type { Hono } from 'hono';
 import { html } from 'hono/html';
-import type { MessageDetails } from '../../operate/messages.ts';
+import type { AttemptRecord, MessageDetails } from '../../operate/messages.ts';
 import { explain } from '../../operate/why.ts';
 import { framePolicy } from '../security.ts';
 import { inScheme, renderMessage } from '../rendering.ts';
 import type { ConsoleEnv, PageContext, Services } from '../services.ts';
-import { empty, formToken, type Html, page, plural, statusBadge, table, time } from '../view.ts';
+import { count, empty, formToken, type Html, page, plural, prose, statusBadge, table, time } from '../view.ts';
 import { addMessageActions } from './message-actions.ts';
 import { contentOf } from './message-content.ts';
 import { readShown, type Shown } from './shown.ts';
@@ -47,8 +47,8 @@ export function addMessage(app: Hono<ConsoleEnv>, services: Services): void {
 
 function state(message: MessageDetails): Html {
   const { verdict, remedy } = explain(message, new Date());
-  return html`<p class="lead">${statusBadge(message.status)} ${verdict}</p>
-${remedy === null ? '' : html`<p class="remedy"><strong>What to do</strong> ${remedy}</p>`}`;
+  return html`<p class="lead">${statusBadge(message.status)} ${prose(verdict)}</p>
+${remedy === null ? '' : html`<p class="remedy"><strong>What to do</strong> ${prose(remedy)}</p>`}`;
 }
 
 function actions(c: PageContext, { settings }: Services, { message, source }: Shown): Html {
@@ -77,20 +77,26 @@ function attempts({ attemptRecords }: MessageDetails): Html {
   if (attemptRecords.length === 0) return html`<h2>Attempts</h2>${empty('Not tried yet.')}`;
   const rows = attemptRecords.map(
     (one) => html`<tr>
-<td class="num">${one.number}</td><td>${time(one.startedAt)}</td>
-<td>${statusBadge(one.outcome, one.reason)}${one.charged ? '' : html` <span class="none">not charged</span>`}</td>
-<td class="reply">${[one.replyCode, one.replyEnhanced].filter(Boolean).join(' ')} ${one.replyText ?? one.detail ?? ''}</td>
-<td class="num">${one.finishedAt.getTime() - one.startedAt.getTime()} ms</td><td class="cut">${one.worker}</td></tr>`,
+<th scope="row" class="num">${one.number}</th><td data-label="Started">${time(one.startedAt)}<br><span class="reason">${one.worker}</span></td>
+<td data-label="Outcome">${statusBadge(one.outcome, one.reason)}${one.charged ? '' : html` <span class="none">not charged</span>`}</td>
+<td class="reply" data-label="Reply">${replyOf(one)}</td>
+<td class="num" data-label="Took">${count(one.finishedAt.getTime() - one.startedAt.getTime())} ms</td></tr>`,
   );
   const headings = [
     html`<th scope="col" class="num">No.</th>`,
-    'Started',
+    'Started, by',
     'Outcome',
     'Reply',
     html`<th scope="col" class="num">Took</th>`,
-    'Worker',
   ];
   return html`<h2>Attempts</h2>${table('Attempts', headings, rows)}`;
+}
+
+/** Most texts begin with the codes. */
+function replyOf({ replyCode, replyEnhanced, replyText, detail }: AttemptRecord): string {
+  const text = replyText ?? detail ?? '';
+  const codes = [replyCode, replyEnhanced].filter((code) => code !== null && !text.includes(code));
+  return [...codes, text].join(' ');
 }
 
 function facts({ settings }: Services, { message, source }: Shown): Html {

@@ -94,7 +94,7 @@ function results(services: Services, { input, found, paged }: Results): Html {
           'Messages',
           lines.map((line) => messageRow(services, line)),
         )
-      : nothing(input, searchedBackTo)
+      : nothing(services.settings.basePath, input, searchedBackTo)
   }
 <nav class="pager" aria-label="Pages">
 ${paged ? html`<a href="${path}${queryOf(input)}" rel="first">Newest</a>` : ''}
@@ -103,14 +103,16 @@ ${searchedBackTo ? html`<span class="hint">Looked back to ${time(searchedBackTo)
 </nav>`;
 }
 
-function nothing(input: SearchInput, searchedBackTo: Date | null): Html {
+function nothing(base: string, input: SearchInput, searchedBackTo: Date | null): Html {
   if (searchedBackTo) return empty('Nothing matches so far.');
   if (Object.keys(input).length === 0) return empty('No messages yet. What is enqueued appears here by itself.');
-  return empty('No message matches. Recipient, target and reason must be given in full.');
+  return empty(
+    html`No message matches. Recipient, target and reason must be given in full. <a href="${base}/messages">Show all messages</a>`,
+  );
 }
 
 function actOnAll(base: string, input: SearchInput): Html {
-  return html`<p class="bulk">All that match: ${Object.entries(bulkActions).map(
+  return html`<p class="bulk"><span>All that match:</span> ${Object.entries(bulkActions).map(
     ([action, { label }]) =>
       html`<a class="button" href="${base}/messages/all/${action}${queryOf(input)}">${label}…</a> `,
   )}</p>`;

@@ -3,7 +3,9 @@ import type { Hono } from 'hono';
 import { html } from 'hono/html';
 import type { PauseState } from '../../operate/pause.ts';
 import { searchMessages } from '../../operate/search.ts';
+import type { SenderState } from '../../operate/senders.ts';
 import type { MethodStatus, Status } from '../../operate/status.ts';
+import { meaningOf } from '../../operate/why.ts';
 import { chart } from '../chart.ts';
 import type { ConsoleEnv, PageContext, Services } from '../services.ts';
 import { age, count, empty, formToken, type Html, page, plural, table, time } from '../view.ts';
@@ -61,24 +63,48 @@ ${table(
   ),
 )}
 ${status.methods.length === 0 ? empty('No delivery methods; run "pg-herald migrate".') : ''}
-${whole || c.get('operator').readOnly || status.methods.length < 2 ? '' : html`<details class="act"><summary>Pause everything…</summary>${pauseForm(c, services, '*')}</details>`}`;
+${whole || c.get('operator').readOnly || status.methods.length < 2 ? '' : html`<details class="act"><summary>Pause everything…</summary>${pauseForm(c, services, '*')}</details>`}
+${status.senders.length === 0 ? '' : senderTable(status.senders)}`;
 }
 
 /** A due message older than this does not flow, in seconds. */
 const lateSeconds = 300;
 
-function verdict({ methods, pauses, workers, readOnly }: Status): Html {
-  const late = methods.filter((method) => method.oldestDueSeconds > lateSeconds);
-  const connected = `${plural(workers, 'worker')} connected`;
-  if (readOnly !== null)
-    return html`<p class="verdict bad">The database is read-only${readOnly === 'standby' ? ', a standby' : ''}: nothing is delivered until it takes changes again.</p>`;
-  if (pauses.length > 0)
-    return html`<p class="verdict warn">${pauses.map((state) => (state.method === '*' ? 'Everything' : state.method)).join(', ')} paused. ${connected}.</p>`;
+/** Everything that is not as it should be, or that all is. */
+function verdict({ methods, pauses, senders, workers }: Status): Html {
+  const paused = pauses.map((state) => (state.method === '*' ? 'everything' : state.method));
+  const late = methods.filter(
+    ({ method, oldestDueSeconds }) => oldestDueSeconds > lateSeconds && !paused.includes(method),
+  );
+  const resting = senders.filter((sender) => sender.restsSince !== null);
+  const lines = [
+    ...(paused.length > 0 ? [`Paused: ${paused.join(', ')}.`] : []),
+    ...(late.length > 0 ? [`Behind: ${late.map((m) => `${m.method} by ${age(m.oldestDueSeconds)}`).join(', ')}.`] : []),
+    ...(resting.length > 0
+      ? [`Resting: ${resting.map(({ method, name }) => `${method} sender ${name}`).join(', ')}.`]
+      : []),
+  ].join(' ');
   if (workers === 0)
-    return html`<p class="verdict bad">No worker is connected: nothing is delivered. Start one with <code>pg-herald worker</code>.</p>`;
-  if (late.length > 0)
-    return html`<p class="verdict warn">${late.map((method) => `${method.method} is ${age(method.oldestDueSeconds)} behind`).join(', ')}. ${connected}.</p>`;
-  return html`<p class="verdict good">Messages flow. ${connected}.</p>`;
+    return html`<p class="verdict bad">No worker is connected: nothing is delivered. Start one with <code>pg-herald worker</code>. ${lines}</p>`;
+  const connected = `${plural(workers, 'worker')} connected.`;
+  return lines === ''
+    ? html`<p class="verdict good">Messages flow. ${connected}</p>`
+    : html`<p class="verdict warn">${lines} ${connected}</p>`;
+}
+
+/** Those that rest because they are at fault, and those whose server allows fewer connections. */
+function senderTable(senders: readonly SenderState[]): Html {
+  const rows = senders.map(
+    ({ method, name, restsSince, reason, detail, probeAt, maxConnections }) => html`<tr>
+<th scope="row">${name}</th><td data-label="Method">${method}</td>
+<td data-label="State">${
+      restsSince === null
+        ? html`<span class="status sent">in use</span>`
+        : html`<span class="status held">rests</span> <span class="reason">since ${time(restsSince)}: ${[reason === null ? '' : meaningOf(reason), detail].filter(Boolean).join(', ')}${probeAt ? html`; next probe from ${time(probeAt)} on` : ''}</span>`
+    }</td>
+<td data-label="Connections">${maxConnections === null ? html`<span class="none">as configured</span>` : `${plural(maxConnections, 'connection')} for each worker, as its server says`}</td></tr>`,
+  );
+  return html`<h2>Senders that need a look</h2>${table('Senders', ['Sender', 'Method', 'State', 'Connections'], rows)}`;
 }
 
 function methodRow(
@@ -93,14 +119,14 @@ function methodRow(
   const late = method.oldestDueSeconds > lateSeconds;
   return html`<tr>
 <th scope="row">${method.method}</th>
-<td>${stateOf(method, pause)}</td>
-<td class="num">${count(method.sentLastHour)}</td>
-<td class="num${method.failedLastHour > 0 ? ' bad' : ''}">${link('failed', method.failedLastHour)}</td>
-<td class="num">${link('pending', method.pending)}</td>
-<td class="num">${link('sending', method.sending)}</td>
-<td class="num">${link('held', method.held)}</td>
-<td class="num${late ? ' bad' : ''}">${age(method.oldestDueSeconds)}</td>
-<td>${c.get('operator').readOnly ? '' : pause ? resumeForm(c, services, method.method) : html`<details class="act"><summary aria-label="Pause ${method.method}">Pause…</summary>${pauseForm(c, services, method.method)}</details>`}</td>
+<td data-label="State">${stateOf(method, pause)}</td>
+<td class="num stat" data-label="Sent, 1 h">${count(method.sentLastHour)}</td>
+<td class="num stat${method.failedLastHour > 0 ? ' bad' : ''}" data-label="Failed, 1 h">${link('failed', method.failedLastHour)}</td>
+<td class="num stat" data-label="Pending">${link('pending', method.pending)}</td>
+<td class="num stat" data-label="Under way">${link('sending', method.sending)}</td>
+<td class="num stat" data-label="Held">${link('held', method.held)}</td>
+<td class="num stat${late ? ' bad' : ''}" data-label="Oldest due">${age(method.oldestDueSeconds)}</td>
+<td class="do">${c.get('operator').readOnly ? '' : pause ? resumeForm(c, services, method.method) : html`<details class="act"><summary aria-label="Pause ${method.method}">Pause…</summary>${pauseForm(c, services, method.method)}</details>`}</td>
 </tr>`;
 }
 
@@ -125,7 +151,7 @@ function pauseForm(c: PageContext, services: Services, method: string): Html {
 
 function resumeForm(c: PageContext, services: Services, method: string): Html {
   if (c.get('operator').readOnly) return html``;
-  return html`<form method="post" action="${services.settings.basePath}/methods/${method}/resume">${formToken(c)}<button class="primary">Resume${method === '*' ? ' everything' : html`<span class="hide"> ${method}</span>`}</button></form>`;
+  return html`<form method="post" action="${services.settings.basePath}/methods/${method}/resume">${formToken(c)}<button class="primary small">Resume${method === '*' ? ' everything' : html`<span class="hide"> ${method}</span>`}</button></form>`;
 }
 
 const num = (label: string) => html`<th scope="col" class="num">${label}</th>`;

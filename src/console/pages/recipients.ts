@@ -92,7 +92,7 @@ function preferenceRow(
   const button = (choice: keyof typeof choices, label: string) =>
     html`<button class="small" name="choice" value="${choice}">${label}<span class="hide"> ${template} by ${method}</span></button>`;
   const form = html`<form method="post" action="${base}/recipients/preference" class="row">${formToken(c)}${fields}${enabled ? button('off', 'Switch off') : button('on', 'Switch on')}${decidedBy === 'preference' ? button('default', 'Default') : ''}</form>`;
-  return html`<tr><th scope="row"><a href="${base}/templates/${template}">${template}</a></th><td class="wide">${group}</td><td>${method}</td>
-<td>${enabled ? html`<span class="status sent">yes</span>` : html`<span class="status cancelled">no</span>`}</td><td class="wide">${rules[decidedBy]}</td>
-<td>${c.get('operator').readOnly || mandatory ? '' : form}</td></tr>`;
+  return html`<tr><th scope="row"><a href="${base}/templates/${template}">${template}</a></th><td class="wide">${group}</td><td data-label="Method">${method}</td>
+<td data-label="Gets it">${enabled ? html`<span class="status sent">yes</span>` : html`<span class="status cancelled">no</span>`}</td><td class="wide">${rules[decidedBy]}</td>
+<td class="do">${c.get('operator').readOnly || mandatory ? '' : form}</td></tr>`;
 }

@@ -1,8 +1,10 @@
 /** Addresses that a method must not use. */
 import type { Hono } from 'hono';
 import { html } from 'hono/html';
+import type { Reason } from '../../notification.ts';
 import { recordAudit } from '../../operate/audit.ts';
 import { listSuppressions, type Suppression, suppress, unsuppress } from '../../operate/suppressions.ts';
+import { meaningOf } from '../../operate/why.ts';
 import { leaveNote } from '../cookies.ts';
 import { cleaned, formOf } from '../input.ts';
 import type { ConsoleEnv, PageContext, Services } from '../services.ts';
@@ -23,7 +25,7 @@ export function addSuppressions(app: Hono<ConsoleEnv>, services: Services): void
     const rows = all.map((one) => suppressionRow(c, back, one));
     const main = html`<h1>Suppressions</h1><p class="lead">Addresses that are not used any more: refused for good by their receivers, or by an operator.</p>
 <form class="search" method="get" action="${back}" role="search"><div class="field grow"><label for="address">Address</label><input id="address" name="address" type="search" value="${address ?? ''}" maxlength="${longestAddress}" autocomplete="off" autocapitalize="none" spellcheck="false" data-shortcut="/"></div><button class="primary">Search</button></form>
-${rows.length === 0 ? empty(address === undefined ? 'No address is suppressed.' : 'This address is not suppressed.') : table('Suppressions', ['Address', 'Method', 'Why', 'Since', 'Action'], rows)}
+${rows.length === 0 ? empty(address === undefined ? 'No address is suppressed.' : 'This address is not suppressed.') : table('Suppressions', ['Address', 'Method', 'Why', 'Since', html`<th scope="col"><span class="hide">Action</span></th>`], rows)}
 ${rows.length === 1000 ? html`<p class="hint">The newest 1,000; search for an address to see whether it is among the others.</p>` : ''}
 ${
   c.get('operator').readOnly
@@ -76,8 +78,11 @@ function suppressionRow(
     ? time(suppressedAt)
     : html`<span class="none">not yet, after ${plural(hits, 'verdict')}</span>`;
   const remove = html`<form method="post" action="${path}/remove">${formToken(c)}<input type="hidden" name="method" value="${method}"><input type="hidden" name="address" value="${address}"><button class="small">Use again<span class="hide"> ${address}</span></button></form>`;
-  return html`<tr><th scope="row" class="cut">${address}</th><td>${method}</td><td class="cut">${reason}</td><td>${state}</td><td>${c.get('operator').readOnly ? '' : remove}</td></tr>`;
+  return html`<tr><th scope="row" class="cut">${address}</th><td data-label="Method">${method}</td><td class="cut" data-label="Why">${words(reason)}</td><td data-label="Since">${state}</td><td class="do">${c.get('operator').readOnly ? '' : remove}</td></tr>`;
 }
+
+/** A receiver's verdict in words; what an operator wrote stays as it is. */
+const words = (reason: string) => (/^[a-z]+(_[a-z]+)+$/.test(reason) ? meaningOf(reason as Reason) : reason);
 
 function addForm(c: PageContext, path: string, methods: readonly string[]): Html {
   const options = methods.map((name) => html`<option${name === 'smtp' ? html` selected` : ''}>${name}</option>`);

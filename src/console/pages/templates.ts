@@ -32,7 +32,7 @@ export function addTemplates(app: Hono<ConsoleEnv>, services: Services): void {
     const template = await readTemplateHistory(pool, c.req.param('name'));
     if (template === null) return c.notFound();
     const main = html`<p class="crumbs"><a href="${settings.basePath}/templates">Templates</a></p><h1>${template.name}</h1>
-${facts(template)}${actions(c, services, template)}
+${actions(c, services, template)}${facts(template)}
 <h2>Versions</h2>${versionTable(settings.basePath, template)}
 ${comparison(template, { from: Number(cleaned(c.req.query('from'))), to: Number(cleaned(c.req.query('to'))) })}`;
     return page(c, services, { title: template.name, section: 'templates', main });
@@ -61,10 +61,10 @@ function templateRow(base: string, entry: CatalogEntry): Html {
   const methods = entry.methodsOverride ?? entry.methods;
   return html`<tr>
 <th scope="row"><a href="${base}/templates/${entry.name}">${entry.name}</a></th>
-<td class="num">${entry.version}</td><td>${entry.group}</td><td>${methods?.join(', ') ?? 'default'}</td>
-<td>${stateOf(entry)}</td>
-<td class="cut">${entry.labels.map((label) => html`<code>${label}</code>${entry.secrets.includes(label) ? ' (secret)' : ''} `)}</td>
-<td>${time(entry.updatedAt)}</td></tr>`;
+<td class="num" data-label="Version">${entry.version}</td><td data-label="Group">${entry.group}</td><td data-label="Methods">${methods?.join(', ') ?? 'default'}</td>
+<td data-label="State">${stateOf(entry)}</td>
+<td class="cut" data-label="Labels">${entry.labels.map((label) => html`<code>${label}</code>${entry.secrets.includes(label) ? ' (secret)' : ''} `)}</td>
+<td data-label="Changed">${time(entry.updatedAt)}</td></tr>`;
 }
 
 function stateOf(entry: Pick<CatalogEntry, 'enabled' | 'mandatory' | 'enabledByDefault'>): Html {
@@ -96,18 +96,17 @@ function facts(template: TemplateHistory): Html {
 function actions(c: PageContext, { settings }: Services, { name, enabled }: TemplateHistory): Html {
   const path = `${settings.basePath}/templates/${name}`;
   const turn = enabled ? 'disable' : 'enable';
-  const form = html`<details class="act left"><summary>${enabled ? 'Disable…' : 'Enable…'}</summary><form method="post" action="${path}/${turn}" class="inline">${formToken(c)}
+  const form = html`<details class="act"><summary>${enabled ? 'Disable…' : 'Enable…'}</summary><form method="post" action="${path}/${turn}" class="inline">${formToken(c)}
 <label for="why">Why</label><input id="why" name="why" maxlength="300"${enabled ? html` required` : ''}><button class="${enabled ? 'danger' : 'primary'}">${enabled ? 'Disable' : 'Enable'}</button></form></details>`;
-  return html`<p class="bulk"><a class="button" href="${path}/preview">Preview</a> <a class="button" href="${settings.basePath}/messages?template=${name}">Its messages</a></p>
-${c.get('operator').readOnly ? '' : form}`;
+  return html`<div class="bulk"><a class="button" href="${path}/preview">Preview</a> <a class="button" href="${settings.basePath}/messages?template=${name}">Its messages</a> ${c.get('operator').readOnly ? '' : form}</div>`;
 }
 
 function versionTable(base: string, { name, versions, currentVersion }: TemplateHistory): Html {
   const rows = versions.map(({ version, createdAt, title }) => {
     const before = versions.find((other) => other.version < version);
-    return html`<tr><td class="num">${version}</td><td>${time(createdAt)}</td><td class="cut">${title}${version === currentVersion ? html` <span class="status sent">current</span>` : ''}</td>
-<td>${before ? html`<a href="${base}/templates/${name}?from=${before.version}&amp;to=${version}#changes">Changes<span class="hide"> from ${before.version} to ${version}</span></a>` : html`<span class="none">first</span>`}</td>
-<td><a href="${base}/templates/${name}/preview?version=${version}">Preview<span class="hide"> of version ${version}</span></a></td></tr>`;
+    return html`<tr><th scope="row" class="num">${version}</th><td data-label="Since">${time(createdAt)}</td><td class="reply" data-label="Title">${title}${version === currentVersion ? html` <span class="status sent">current</span>` : ''}</td>
+<td data-label="Changes">${before ? html`<a href="${base}/templates/${name}?from=${before.version}&amp;to=${version}#changes">Changes<span class="hide"> from ${before.version} to ${version}</span></a>` : html`<span class="none">first</span>`}</td>
+<td data-label="Look"><a href="${base}/templates/${name}/preview?version=${version}">Preview<span class="hide"> of version ${version}</span></a></td></tr>`;
   });
   return table('Versions', [num('Version'), 'Since', 'Title', 'Changes', 'Look'], rows);
 }
@@ -118,7 +117,7 @@ function comparison({ versions }: TemplateHistory, { from, to }: { readonly from
   if (after === undefined) return html``;
   const before = versions.find(({ version }) => version === from);
   if (before === undefined)
-    return html`<h2 id="changes">Text of version ${after.version}</h2>${shown(diffLines(textOf(after), textOf(after)))}`;
+    return html`<h2 id="changes">Text of version ${after.version}</h2><pre class="source" tabindex="0">${textOf(after)}</pre>`;
   return html`<h2 id="changes">Changes from version ${before.version} to ${after.version}</h2>${shown(diffLines(textOf(before), textOf(after)))}`;
 }
 
