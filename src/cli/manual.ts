@@ -164,7 +164,7 @@ export const manual: Readonly<Record<string, ManualPage>> = {
   erase: {
     examples: [['erase --address ada@example.com --yes', 'by address']],
     notes: [
-      'What waits is cancelled; what is on its way is left, and the exit code is 1. Preferences and suppressions of the person go as well.',
+      'What waits is cancelled; what is on its way is left, and the exit code is 1. Preferences and suppressions of the person go as well; by id their endpoints, too. An address that is the contact of another endpoint stays in its settings.',
     ],
     seeAlso: ['retention set'],
   },

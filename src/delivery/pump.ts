@@ -165,7 +165,8 @@ export function createPump(services: PumpServices): Pump {
     if (isMethodFault(ended.result)) pausedAt ??= performance.now();
     if (more) turn();
     await record(attempt, ended, services);
-    flights.delete(job.id);
+    // An operator's retry may have brought it back here already, under a lease of its own.
+    if (flights.get(job.id)?.abort === abort) flights.delete(job.id);
     await reactTo(ended.result, message, startedAt);
     solitude.leave();
     drainedIfEmpty();

@@ -12,7 +12,8 @@ export interface EraseReport {
 }
 
 /**
- * Erases names, addresses, labels, data, files and replies of every message to this person, with their preferences and suppressions.
+ * Erases names, addresses, labels, data, files and replies of every message to this person, with their preferences and
+ * suppressions, and by recipient id their endpoints.
  * Batch by batch, each a transaction of its own. Safe to repeat.
  */
 export async function erase(pool: Pool, person: Person, onProgress?: (erased: number) => void): Promise<EraseReport> {

@@ -23,7 +23,7 @@ beforeAll(async () => {
 afterAll(() => database.close());
 beforeEach(async () => {
   await database.pool.query(
-    'TRUNCATE herald.message, herald.attempt, herald.attachment, herald.audit, herald.setting, herald.preference, herald.suppression',
+    'TRUNCATE herald.message, herald.attempt, herald.attachment, herald.audit, herald.setting, herald.preference, herald.suppression, herald.endpoint',
   );
   await database.pool.query('DELETE FROM herald_queue.job');
 });
@@ -128,7 +128,7 @@ describe('retention', () => {
 
 describe('erasing a person', () => {
   async function everything(): Promise<string> {
-    const tables = ['message', 'attempt', 'attachment', 'preference', 'suppression', 'audit'];
+    const tables = ['message', 'attempt', 'attachment', 'preference', 'suppression', 'audit', 'endpoint'];
     const rows = await Promise.all(tables.map((table) => database.pool.query(`SELECT * FROM herald.${table}`)));
     return JSON.stringify(rows.map((result) => result.rows));
   }
@@ -157,6 +157,11 @@ describe('erasing a person', () => {
     );
     await suppress(database.pool, { method: 'smtp', address: 'ada@example.com', reason: 'operator' });
     await herald.setPreference(database.pool, { recipientId: 'ada', enabled: false });
+    for (const owner of ['ada', 'bob', null])
+      await database.pool.query(
+        `INSERT INTO herald.endpoint (name, recipient_id, groups, url_host, sealed) VALUES ($1, $2, '{}', $3, 'x')`,
+        [`Hook of ${owner}`, owner, `${owner}.example`],
+      );
   }
 
   test('leaves counts and nothing of her; others keep theirs', async () => {
@@ -170,7 +175,8 @@ describe('erasing a person', () => {
       { recipient_id: 'erased', status: 'cancelled', reason: 'cancelled', targets: ['workspace-2'] },
       { recipient_id: 'erased', status: 'failed', reason: 'refused', targets: [] },
     ]);
-    // Bob's copy keeps its labels and its file.
+    // Bob's copy keeps its labels and its file, and he his endpoint.
+    expect(await count('herald.endpoint')).toBe(2);
     expect(await count('herald.attachment')).toBe(1);
     await erase(database.pool, { recipientId: 'bob' });
     expect(await everything()).not.toMatch(/ada|bob/);

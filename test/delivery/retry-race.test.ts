@@ -1,0 +1,147 @@
+/** A message that is sent back on its way while the worker that settled it has not removed its job yet. */
+import { Pool, type PoolClient } from 'pg';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { type Database, openDatabase } from '../../src/database/statements.ts';
+import { begin } from '../../src/delivery/begin.ts';
+import { settle } from '../../src/delivery/settle.ts';
+import { type LeasedJob, openQueue, type Queue } from '../../src/queue.ts';
+import { greetingFile, keepingLogger, putTemplates } from '../support/application.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { until } from '../support/wait.ts';
+
+let testDatabase: TestDatabase;
+let database: Database;
+let queue: Queue;
+/** The operator's connection. */
+let operator: Pool;
+beforeAll(async () => {
+  testDatabase = await createTestDatabase();
+  const connectionString = testDatabase.url;
+  await putTemplates(testDatabase.pool, { greeting: greetingFile });
+  database = openDatabase(
+    { connectionString, applicationName: 'worker', maxConnections: 2, prepare: true },
+    () => undefined,
+  );
+  operator = new Pool({ connectionString });
+  const onError = () => undefined;
+  queue = await openQueue({
+    connectionString,
+    logger: keepingLogger(),
+    onError,
+    superviseSeconds: 4,
+    sessionState: true,
+  });
+});
+afterAll(async () => {
+  await Promise.all([queue.close(), database.pool.end(), operator.end()]);
+  await testDatabase.close();
+});
+beforeEach(() => operator.query('TRUNCATE herald.message, herald.attempt; DELETE FROM herald_queue.job'));
+
+const method = 'smtp';
+
+/** A message that is leased. */
+async function leased(): Promise<LeasedJob> {
+  await operator.query(
+    `SELECT herald.enqueue('greeting', '{"id": "ada", "email": "ada@example.com"}', '{"who": "Ada"}')`,
+  );
+  const [job] = await queue.lease(method, 1);
+  if (job === undefined) throw new Error('nothing to lease');
+  return job;
+}
+
+async function beginOne({ id }: LeasedJob, token = '00000000-0000-4000-8000-000000000001') {
+  const [begun] = await begin([id], { database, worker: 'w', token, maxAttempts: 5, alone: false });
+  return begun;
+}
+
+/** A message that its worker has settled; the job is still there. */
+async function settled(status: 'sent' | 'failed' | 'held'): Promise<LeasedJob> {
+  const job = await leased();
+  const token = '00000000-0000-4000-8000-000000000002';
+  await beginOne(job, token);
+  const result = { outcome: 'unknown', reason: 'deadline', detail: 'slow' } as const;
+  const verdict = { status, charged: true, delaySeconds: 0 } as const;
+  await settle([{ messageId: job.id, attempt: 1, token, result, verdict, durationMs: 5 }], { database, worker: 'w' });
+  return job;
+}
+
+const again = (name: 'retry' | 'replay', { id }: LeasedJob, client: Pool | PoolClient = operator) =>
+  client.query(`SELECT retried FROM herald.${name}(ARRAY[$1::uuid])`, [id]);
+
+/** Somebody gets the job, and the attempt is opened. */
+async function expectDelivery({ id }: LeasedJob): Promise<void> {
+  const [next] = await queue.lease(method, 1);
+  expect(next?.id).toBe(id);
+  expect(await beginOne(next ?? { id, retryCount: 0 })).toMatchObject({ verdict: 'go', message: { id } });
+}
+
+describe('a message that is pending again before its old job is removed keeps a job', () => {
+  test.each([
+    ['failed', 'retry'],
+    ['held', 'retry'],
+    ['sent', 'replay'],
+  ] as const)('when it was %s, and %s was asked for', async (status, name) => {
+    const job = await settled(status);
+    expect((await again(name, job)).rows).toEqual([{ retried: true }]);
+    await queue.finish(method, [job]);
+    await expectDelivery(job);
+  });
+
+  test('when it had expired before an attempt', async () => {
+    const job = await leased();
+    await operator.query('UPDATE herald.message SET expires_at = now()');
+    expect(await beginOne(job)).toMatchObject({ verdict: 'settled', status: 'expired' });
+    await again('retry', job);
+    await queue.finish(method, [job]);
+    await expectDelivery(job);
+  });
+
+  test('when its worker would have written the job anew for a later time', async () => {
+    const job = await settled('failed');
+    await again('retry', job);
+    await queue.postpone(method, [{ ...job, priority: 0, startAfter: new Date(Date.now() + 3_600_000) }]);
+    await expectDelivery(job);
+  });
+
+  test('when the removal waits for the retry to commit', async () => {
+    const job = await settled('failed');
+    const client = await operator.connect();
+    await client.query('BEGIN');
+    await again('retry', job, client);
+    const finishing = queue.finish(method, [job]);
+    await lockIsAwaited('the removal');
+    await client.query('COMMIT');
+    client.release();
+    await finishing;
+    await expectDelivery(job);
+  });
+
+  test('when the retry waits for the removal to commit', async () => {
+    const job = await settled('failed');
+    const client = await operator.connect();
+    await client.query('BEGIN');
+    await client.query('DELETE FROM herald_queue.job WHERE id = $1', [job.id]);
+    const retrying = again('retry', job);
+    await lockIsAwaited('the retry');
+    await client.query('COMMIT');
+    client.release();
+    await retrying;
+    await expectDelivery(job);
+  });
+});
+
+test('a job that is leased and whose attempt has not begun yet stays with its worker', async () => {
+  const job = await leased();
+  await operator.query('SELECT herald.wake(ARRAY[$1::uuid])', [job.id]);
+  expect(await queue.lease(method, 1)).toEqual([]);
+  await beginOne(job);
+  await operator.query('SELECT herald.wake(ARRAY[$1::uuid])', [job.id]);
+  expect(await queue.lease(method, 1)).toEqual([]);
+  expect(await queue.keep(method, [job])).toEqual([]);
+});
+
+async function lockIsAwaited(what: string): Promise<void> {
+  const waiting = `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
+  await until(async () => (await testDatabase.pool.query(waiting)).rowCount === 1, { what: `${what} to wait` });
+}
