@@ -1,6 +1,9 @@
 /** The list of senders in docs/smtp.md is one that `smtp` takes, and means what the table beneath it says. */
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { readConfig } from '../../src/config.ts';
 import { candidatesOf, parseSenders, type SmtpSender } from '../../src/dispatch/smtp/senders.ts';
 
 const guide = readFileSync(new URL('../../docs/smtp.md', import.meta.url), 'utf8');
@@ -14,3 +17,27 @@ test.each([
   expect(guide).toContain(`| ${words} | `);
   expect(candidatesOf(parseSenders({ senders: listed }), wish).map(({ name }) => name)).toEqual(names);
 });
+
+test.each([...guide.matchAll(/```sh\n([^]*?)```/g)].map(([, text = '']) => text))(
+  'these settings are read: %s',
+  (text) => {
+    const folder = mkdtempSync(join(tmpdir(), 'herald-settings-'));
+    const settings = Object.fromEntries(
+      text
+        .trim()
+        .split(/\s+/)
+        .map((word) => {
+          const [, name = '', value = ''] = /^(HERALD_\w+)=(.+)$/.exec(word) ?? [];
+          if (!value.startsWith('/run/secrets/')) return [name, value];
+          const file = join(folder, 'secret');
+          writeFileSync(file, 'sesame\n');
+          return [name, file];
+        }),
+    );
+    const from = { HERALD_SMTP_FROM: 'noreply@acme.example', DATABASE_URL: 'postgres://app@localhost/app' };
+    const config = readConfig(undefined, { ...from, ...settings });
+    rmSync(folder, { recursive: true });
+    expect(Object.keys(settings)).not.toContain('');
+    for (const value of Object.values(settings)) expect(JSON.stringify(config)).toContain(value);
+  },
+);

@@ -69,6 +69,8 @@ function createReader(folder: string, { replace = {}, env = {} }: GuideOptions) 
     HOME: folder,
     LANG: 'C.UTF-8',
     NO_COLOR: '1',
+    // npm turns a spinner in a terminal where it is slow.
+    npm_config_progress: 'false',
     PATH: [folder, dirname(process.execPath), process.env['PATH'] ?? ''].join(delimiter),
     ...env,
   };
