@@ -1,12 +1,15 @@
 /**
  * Packs the library, installs the tarball into an empty project and uses it there as a user would: imports, types and
- * the command. Needs the package registry.
+ * the command, with `pg-herald dev` up to a mail in the catcher. Needs the package registry and a PostgreSQL.
  */
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { createDatabase } from '../test/support/postgres/databases.ts';
+import { startPostgres } from '../test/support/postgres/server.ts';
+import { startProgram } from '../test/support/processes.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const project = mkdtempSync(join(tmpdir(), 'pg-herald-package-'));
@@ -36,6 +39,27 @@ if (!style.ok || !(await style.text()).includes('{')) throw new Error('the files
 await page.close();
 console.log('imports work');
 `;
+
+/** With what the tarball brings alone: the worker, the catchers and the console run, and all of it ends. */
+async function develop(command: string): Promise<void> {
+  const server = await startPostgres();
+  try {
+    const env = { DATABASE_URL: await createDatabase(server.url, { name: 'package_check' }), NO_COLOR: '1' };
+    const shipped = join(project, 'node_modules/pg-herald/templates');
+    const dev = startProgram(command, { args: ['dev', '--port', '0', '--templates', shipped], cwd: project, env });
+    const page = (await dev.line(/^ {2}http:/, { timeoutMs: 60_000 })).trim();
+    await dev.line(/test-notification v1: created/, { timeoutMs: 30_000 });
+    const words = ['send', 'test-notification', '--to', 'ada@example.com', '--label', 'initiator=me'];
+    execFileSync(process.execPath, [command, ...words], { env: { ...process.env, ...env } });
+    await dev.line(/mail +caught .* -> ada@example\.com/, { timeoutMs: 30_000 });
+    if (!(await (await fetch(`${page}caught`)).text()).includes('ada@example.com'))
+      throw new Error('not in the console');
+    const { code } = await dev.kill('SIGINT');
+    if (code !== 0 || dev.stderr() !== '') throw new Error(`dev ended with ${code}: ${dev.stderr()}`);
+  } finally {
+    await server.stop();
+  }
+}
 
 try {
   const packed: unknown = JSON.parse(
@@ -71,6 +95,8 @@ try {
   const help = run(process.execPath, [join(project, 'node_modules/pg-herald/dist/cli/main.js'), '--help'], project);
   if (!help.includes('migrate')) throw new Error(`the command does not answer: ${help}`);
   console.log('the command answers');
+  await develop(join(project, 'node_modules/pg-herald/dist/cli/main.js'));
+  console.log('dev catches a mail');
 } finally {
   rmSync(project, { recursive: true, force: true });
 }
