@@ -165,3 +165,34 @@ describe('whether', () => {
     expect(await it.count('herald.preference')).toBe(0);
   });
 });
+
+describe('a recipient alone', () => {
+  const people = [
+    ada,
+    bob,
+    { id: 'mute' },
+    { id: 'gone', email: 'Gone@example.com' },
+    { id: '7', email: 'x@y.example', name: '' },
+  ];
+
+  test.each(['greeting', 'quiet', 'must', 'brief'] as const)(
+    'gets what it would among others: %s',
+    async (template) => {
+      await it.pool.query(`INSERT INTO herald.suppression (method, address, reason, suppressed_at) VALUES ('smtp', 'gone@example.com', 'x', now());
+      INSERT INTO herald.preference (recipient_id, scope, subject, method, enabled) VALUES ('bob', 'all', '', '*', false), ('ada', 'template', 'quiet', 'smtp', true)`);
+      const rowsOf = async (dedupeKey: string) => {
+        const { rows } = await it.pool.query(
+          `SELECT to_jsonb(m) - '{id,notification_id,dedupe_key,created_at,settled_at,next_attempt_at,expires_at}'::text[] AS row, m.settled_at IS NULL AS open,
+          m.expires_at - m.created_at AS ttl, to_jsonb(j) - '{id,created_on,start_after,keep_until}'::text[] AS job
+         FROM herald.message m LEFT JOIN herald_queue.job j USING (id) WHERE m.dedupe_key = $1 ORDER BY m.recipient_id`,
+          [dedupeKey],
+        );
+        return rows;
+      };
+      await it.enqueue({ to: people, dedupeKey: 'together' }, named(template));
+      for (const person of people) await it.enqueue({ to: person, dedupeKey: 'alone' }, named(template));
+      expect(await rowsOf('alone')).toEqual(await rowsOf('together'));
+      expect(await it.count()).toBe(people.length * 2);
+    },
+  );
+});
