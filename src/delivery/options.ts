@@ -18,7 +18,7 @@ export interface WorkerOptions {
   readonly stopTimeoutSeconds?: number;
   /** How often to look for due messages without being woken, in seconds; 0.1 to 60, default 1. */
   readonly pollSeconds?: number;
-  /** How often to look for workers that died, in seconds; 1 to 60, default 4. */
+  /** How often to look for workers that died, in seconds; 1 to 60, default 3. */
   readonly superviseSeconds?: number;
   /**
    * After how many seconds of a blocked event loop the process is killed, so that it can be started again: nothing in it can deliver,

@@ -38,7 +38,7 @@ export interface Worker {
 const longestPulseMs = 5000;
 /** How long each part may take to close. */
 const closeMs = 3000;
-const defaultSuperviseSeconds = 4;
+const defaultSuperviseSeconds = 3;
 
 /** Creates a worker; nothing happens before `start`. Any number of them may run side by side. */
 export function createWorker(options: WorkerOptions): Worker {
@@ -200,7 +200,8 @@ async function beat(options: WorkerOptions, parts: Parts): Promise<() => Promise
     every(2000, () => Promise.all([...parts.pumps.values()].map((pump) => pump.keep())), report('cannot renew leases')),
     every(
       (options.superviseSeconds ?? defaultSuperviseSeconds) * 1000,
-      () => parts.queue.supervise(),
+      // What a dead worker held is due from then on: it need not wait for the next pulse.
+      () => parts.queue.supervise().then(() => pulse(parts)),
       report('cannot look for leases that ran out'),
     ),
     every(10_000, () => settleDead(parts), report('cannot settle dead letters')),

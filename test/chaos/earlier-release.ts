@@ -9,7 +9,7 @@ import { promisify } from 'node:util';
 import { type Program, startProgram } from '../support/processes.ts';
 
 /** The first migration that the earlier release did not have. */
-const firstNewMigration = 'drizzle/0005_senders_and_addresses.sql';
+const firstNewMigration = 'drizzle/0012_retries.sql';
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
 export interface EarlierRelease {

@@ -50,7 +50,11 @@ async function upgrade(old: EarlierRelease): Promise<boolean> {
     const oldWorkers = [1, 2].map(() =>
       old.start('test/delivery/worker-program.ts', { HERALD_TEST_WORKER: JSON.stringify(program) }),
     );
-    const applications = [1, 2].map(() => old.start('test/chaos/enqueuer.ts', { DATABASE_URL: url }));
+    const applications = [1, 2].map((n) =>
+      old.start('test/chaos/programs/enqueuer.ts', {
+        CHAOS_ENQUEUER: JSON.stringify({ url, journal: join(folder, `application-${n}.jsonl`), pauseMs: 5 }),
+      }),
+    );
     await Promise.all([...oldWorkers, ...applications].map((each) => each.line(/ready/, { timeoutMs: 60_000 })));
     const watch = watchEnqueue(url);
     await wait(stageMs);
@@ -127,7 +131,9 @@ async function prepare(
   writeFileSync(join(templates, 'greeting.md'), greetingFile);
   await old.cli(['migrate'], url);
   await old.cli(['templates', 'sync', templates], url);
-  await pool.query('CREATE SCHEMA chaos; CREATE TABLE chaos.ledger (id uuid PRIMARY KEY)');
+  await pool.query(
+    'CREATE SCHEMA chaos; CREATE TABLE chaos.ledger (id uuid PRIMARY KEY); CREATE TABLE chaos.counter AS SELECT 0 AS transactions',
+  );
   for (let from = 0; from < standing; from += 5000)
     await pool.query(
       `SELECT count(*) FROM herald.enqueue(jsonb_build_object('template', 'greeting', 'labels', '{"who": "x"}'::jsonb, 'delaySeconds', 86400, 'methods', '["smtp"]'::jsonb,
