@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 
 /** `vitest run` is the ordinary suite; `--mode faults`, `--mode chaos` and `--mode plans` run the long ones. */
@@ -9,6 +10,8 @@ export default defineConfig(({ mode }) => ({
     exclude: longSuites.filter((suite) => suite !== mode).map((suite) => `test/${suite}/**`),
     globalSetup: ['test/support/global-setup.ts'],
     pool: 'forks',
+    // All cores, where vitest leaves one idle: tests wait more than they compute. Plans and the chaos crew measure, alone.
+    maxWorkers: ['chaos', 'plans'].includes(mode) ? 1 : availableParallelism(),
     testTimeout: longSuites.includes(mode) ? 300_000 : 20_000,
     hookTimeout: 60_000,
     teardownTimeout: 20_000,
