@@ -13,6 +13,7 @@ import { createAdmission } from './admission.ts';
 import { type Begun, begin, type OpenMessage } from './begin.ts';
 import { type Attempt, type DeliveryServices, handOver, record } from './deliver.ts';
 import { endOverdue, type Flight } from './flight.ts';
+import { createReserve, type Lot } from './reserve.ts';
 import type { Solitude } from './solitude.ts';
 
 export interface Pump {
@@ -36,8 +37,8 @@ export interface PumpServices extends DeliveryServices {
   readonly solitude: Solitude;
 }
 
-/** Messages leased at once: while one half of a large worker's slots is being filled, the other half works. */
-const largestLease = 500;
+/** How long a lease may wait for a slot before it is given back. */
+const longestReserveMs = 1000;
 /** A lease this old is not used any more: this process stood still meanwhile, and others may have it. */
 const staleLeaseMs = 10_000;
 const beginAgainMs = 250;
@@ -62,22 +63,23 @@ export function createPump(services: PumpServices): Pump {
   let more = false;
   let drained: (() => void) | null = null;
   const admission = createAdmission(services);
+  const reserve = createReserve({ ...services, staleMs: staleLeaseMs });
 
   // A slot is free when its dispatch has ended, so that the next messages are leased while results are being recorded; but
   // no more results may wait than there are slots, because a crash makes every one of them a possible second mail.
   const hasRoom = () => concurrency - dispatching >= worthLeasing && flights.size - dispatching < concurrency;
 
-  async function lease(limit: number, isProbe = false): Promise<number> {
+  async function lease(limit: number, isProbe = false): Promise<Lot> {
     solitude.enter();
     try {
-      const leasedAt = performance.now();
-      const jobs = await queue.lease(method, limit);
+      const lot = await reserve.take(limit, { ahead: !isProbe });
+      const { jobs, leasedAt } = lot;
       const going = jobs.length > 0 ? await admission.admitted(jobs, concurrency - dispatching) : [];
       if (going.length > 0 && isFresh(leasedAt)) {
         const { apart } = await beginAndFly(going, { leasedAt, alone: false });
         if (apart.length > 0) await tryAlone(apart, isProbe);
       }
-      return jobs.length;
+      return lot;
     } finally {
       solitude.leave();
     }
@@ -231,9 +233,8 @@ export function createPump(services: PumpServices): Pump {
   async function loop(): Promise<void> {
     while (more && hasRoom() && !stopped && pausedAt === null && !solitude.closed) {
       more = false;
-      const wanted = Math.min((concurrency - dispatching) * admission.reach, largestLease);
       try {
-        if ((await lease(wanted)) === wanted) more = true;
+        if ((await lease((concurrency - dispatching) * admission.reach)).more) more = true;
       } catch (error) {
         // The next pulse tries again; trying at once would only hammer a database in trouble.
         outage.report(error, 'cannot lease', { method });
@@ -244,7 +245,8 @@ export function createPump(services: PumpServices): Pump {
   async function probe(): Promise<void> {
     try {
       // Nothing to probe with: the next message is the probe.
-      if ((await lease(1, true)) === 0 && (await resumeAfterProbe(services.database.pool, method))) resume();
+      if ((await lease(1, true)).jobs.length === 0 && (await resumeAfterProbe(services.database.pool, method)))
+        resume();
     } catch (error) {
       outage.report(error, 'cannot lease a probe', { method });
     }
@@ -256,14 +258,17 @@ export function createPump(services: PumpServices): Pump {
       turn();
     },
     setPaused(paused) {
-      if (paused) pausedAt ??= performance.now();
-      else if (pausedAt !== null) resume();
+      if (!paused && pausedAt !== null) resume();
+      if (!paused || pausedAt !== null) return;
+      pausedAt = performance.now();
+      void reserve.giveBack(0);
     },
     probe() {
       if (leasing === null && !stopped && !solitude.closed) leasing = probe().finally(() => (leasing = null));
     },
     async keep() {
       endOverdue(flights.values(), dispatcher.timeoutSeconds * 1000);
+      await reserve.giveBack(longestReserveMs);
       const jobs = [...flights.values()].map((flight) => flight.job);
       const waiting = suspect !== null && !flights.has(suspect.job.id) ? suspect : null;
       const lost = await queue.keep(method, waiting === null ? jobs : [...jobs, waiting.job]);
@@ -276,7 +281,9 @@ export function createPump(services: PumpServices): Pump {
     async drain() {
       stopped = true;
       await leasing;
+      await reserve.giveBack(0);
       if (flights.size > 0 || suspect !== null) await new Promise<void>((resolve) => (drained = resolve));
+      await services.settler.flush();
     },
     abort(reason) {
       for (const flight of flights.values()) flight.abort.abort(new Error(reason));

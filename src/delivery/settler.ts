@@ -8,11 +8,14 @@ import type { Database } from '../database/statements.ts';
 import type { Logger } from '../notification.ts';
 import type { LeasedJob, PostponedJob, Queue } from '../queue.ts';
 import type { Outage } from './outage.ts';
+import { createReleases, type Releases } from './releases.ts';
 import { type Settled, type Settlement, settle } from './settle.ts';
 
 export interface Settler {
-  /** Resolves when the result is recorded and its job is gone or moved. */
+  /** Resolves when the result is recorded; its job is gone or moved then, or goes in a moment. */
   add(settlement: Settlement, job: LeasedJob): Promise<void>;
+  /** Resolves when the jobs of what was recorded are gone. */
+  flush(): Promise<void>;
   /** Gives up on batches that cannot be written, after logging what was delivered but not recorded. */
   abandon(): void;
 }
@@ -40,6 +43,7 @@ export function createSettler(options: SettlerOptions): Settler {
   const waiting: Entry[] = [];
   let writing = false;
   let abandoned = false;
+  const releases = createReleases(options);
 
   async function write(): Promise<void> {
     if (writing) return;
@@ -61,7 +65,7 @@ export function createSettler(options: SettlerOptions): Settler {
           batch.map((entry) => entry.settlement),
           options,
         );
-        await releaseJobs(options, batch, settled);
+        await releaseJobs({ ...options, releases }, batch, settled);
         return;
       } catch (error) {
         if (abandoned) return logUnrecorded(options.logger, batch);
@@ -77,6 +81,7 @@ export function createSettler(options: SettlerOptions): Settler {
         waiting.push({ settlement, job, done: resolve });
         void write();
       }),
+    flush: () => releases.flush(),
     abandon() {
       abandoned = true;
     },
@@ -85,10 +90,17 @@ export function createSettler(options: SettlerOptions): Settler {
 
 /** After the message, never before: a job that outlives its message's settlement is harmless, the reverse is a loss. */
 async function releaseJobs(
-  { method, queue, outage }: Pick<SettlerOptions, 'method' | 'queue' | 'outage'>,
+  {
+    method,
+    queue,
+    outage,
+    releases,
+  }: Pick<SettlerOptions, 'method' | 'queue' | 'outage'> & { readonly releases: Releases },
   batch: readonly Entry[],
   settled: readonly Settled[],
 ): Promise<void> {
+  const sent: LeasedJob[] = [];
+  // An operator may retry them at once, and then a job that is still there would stand in for the one they need.
   const finished: LeasedJob[] = [];
   const moved: PostponedJob[] = [];
   batch.forEach(({ job }, index) => {
@@ -96,8 +108,9 @@ async function releaseJobs(
     if (state === undefined || state.status === 'lost') return;
     if (state.status === 'pending' && 'nextAttemptAt' in state)
       moved.push({ ...job, priority: state.priority, startAfter: state.nextAttemptAt });
-    else finished.push(job);
+    else (state.status === 'sent' ? sent : finished).push(job);
   });
+  releases.add(sent);
   try {
     await Promise.all([queue.finish(method, finished), queue.postpone(method, moved)]);
   } catch (error) {

@@ -36,7 +36,7 @@ test('a worker leases no more than it has slots for, and a receiver that takes 2
   await until(
     async () => {
       const { rows } = await database.pool.query<{ active: number; open: number }>(
-        `SELECT (SELECT count(*) FROM herald_queue.job WHERE state = 'active')::int AS active,
+        `SELECT (SELECT count(*) FROM herald_queue.job j JOIN herald.message m USING (id) WHERE j.state = 'active' AND m.settled_at IS NULL)::int AS active,
           (SELECT count(*) FROM herald.message WHERE settled_at IS NULL)::int AS open`,
       );
       most = Math.max(most, rows[0]?.active ?? 0);
