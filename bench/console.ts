@@ -48,6 +48,8 @@ try {
     ].map((query) => `/messages${query}`),
     `/messages/${id}`,
     '/messages/all/retry?status=failed',
+    '/messages/all/retry',
+    '/messages/all/cancel',
     ...[
       '/templates',
       '/templates/custom-notice',

@@ -27,8 +27,10 @@ export function chart(periods: readonly Period[] | null, { title, span, now }: C
   const most = Math.max(...bars.map(({ bar }) => total(bar)), 1);
   const words = `${count(all)} enqueued: ${parts.map((part) => `${count(totals[part])} ${part}`).join(', ')}`;
   const step = width / span.periods;
+  if (all === 0)
+    return html`<figure class="chart"><figcaption>${title} <span class="total">0</span></figcaption><p class="empty">Nothing was enqueued.</p></figure>`;
   return html`<figure class="chart">
-<figcaption>${title} <span><span class="total">${count(all)}</span>${all === 0 ? '' : ` · peak ${count(most)}`}</span></figcaption>
+<figcaption>${title} <span><span class="total">${count(all)}</span> · peak ${count(most)}</span></figcaption>
 <svg viewBox="0 0 ${width} ${height}" role="img" aria-label="${title}. ${words}" preserveAspectRatio="none">
 <line class="axis" x1="0" x2="${width}" y1="${ground + 0.5}" y2="${ground + 0.5}"/>
 ${bars.map(({ at, bar }, index) => (total(bar) === 0 ? '' : drawBar(bar, { x: index * step, step, most, title: `${clock(at)} UTC: ${describe(bar)}` })))}

@@ -37,7 +37,7 @@ function indexed(search: Search, put: Put): string {
   if (search.address !== undefined) return `m.address = lower(${put(search.address)})`;
   if (search.who !== undefined) return `(m.recipient_id = ${put(search.who)} OR m.address = lower(${put(search.who)}))`;
   if (search.target !== undefined) return `m.targets @> ARRAY[${put(search.target)}] AND m.targets <> '{}'`;
-  const statuses = search.anyStatus ?? (search.status === undefined ? [] : [search.status]);
+  const statuses = search.status === undefined ? (search.anyStatus ?? []) : [search.status];
   const all = (set: readonly MessageStatus[]) =>
     statuses.length > 0 && statuses.every((status) => set.includes(status));
   if (search.reason !== undefined || all(withReason)) return 'm.reason IS NOT NULL';

@@ -296,6 +296,18 @@ describe('an action on all that match', () => {
     ]);
   });
 
+  test('counts no further than a page may take', async () => {
+    await enqueue('many', { targets: ['many'] });
+    await database.pool.query(
+      `INSERT INTO herald.message SELECT copy.* FROM herald.message m, generate_series(1, 10000) n,
+         LATERAL jsonb_populate_record(m, jsonb_build_object('id', md5(n::text))) copy
+       WHERE m.targets @> '{many}'`,
+    );
+    const page = await visitor.see('/messages/all/cancel?target=many');
+    expect(page).toContain('<strong>more than 10,000 messages</strong>');
+    expect(page).toContain('At most 100,000 of them, the oldest, are done at once.');
+  });
+
   test('says so when there is nothing to do, and knows its actions', async () => {
     expect(await visitor.see('/messages/all/release?recipient=nobody')).toContain('There is nothing to do.');
     expect((await visitor.visit('/messages/all/explode')).status).toBe(404);

@@ -11,6 +11,7 @@ import { shippedTemplate } from '../../bench/shipped.ts';
 import { migrate } from '../../src/database/migrate.ts';
 import { openDatabase } from '../../src/database/statements.ts';
 import { createHerald } from '../../src/enqueue/enqueue.ts';
+import { watchChanges } from '../../src/operate/changes.ts';
 import { enqueueLagSeconds, readGauges } from '../../src/operate/gauges.ts';
 import {
   countMessages,
@@ -20,6 +21,7 @@ import {
   showMessage,
 } from '../../src/operate/messages.ts';
 import { purge } from '../../src/operate/purge.ts';
+import { countMatches } from '../../src/operate/search.ts';
 import { readStatus } from '../../src/operate/status.ts';
 import { rescue } from '../../src/delivery/pulse.ts';
 import { syncTemplates } from '../../src/templates/catalog.ts';
@@ -253,6 +255,16 @@ describe(`with ${settled.toLocaleString('en-US')} settled messages no statement 
     });
     await database.pool.end();
     expectIndexes(statements, ['AS "sentLastHour"', 'AS "pausedBy"']);
+  });
+
+  test('when an operator follows what changes, and is asked about all that failed', async () => {
+    const changes = watchChanges(pool, { status: 'failed' });
+    const statements = await planned(async () => {
+      await changes.look();
+      await changes.look();
+      await countMatches(pool, { status: 'failed', anyStatus: ['failed', 'expired', 'inhibited', 'held'] }, 10_001);
+    });
+    expectIndexes(statements, ['WITH picked AS', 'count(*)::int AS n']);
   });
 
   test('when old messages are purged', async () => {

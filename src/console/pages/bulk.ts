@@ -63,7 +63,7 @@ export function addBulk(app: Hono<ConsoleEnv>, services: Services): void {
     );
     const which = n > counted ? `more than ${count(counted)} messages` : plural(n, 'message');
     const main = html`<h1>${action.label} all that match</h1>
-<p class="lead">${action.label} applies to <strong>${which}</strong> (${described(input)}; ${action.statuses.join(', ')}).${n > counted ? ` At most ${count(most)} of them, the oldest, are done at once.` : ''}</p>
+<p class="lead">${action.label} applies to <strong>${which}</strong> (${described(input)}${input.status === undefined ? `; ${action.statuses.join(', ')}` : ''}).${n > counted ? ` At most ${count(most)} of them, the oldest, are done at once.` : ''}</p>
 ${
   n === 0
     ? empty('There is nothing to do.')

@@ -77,7 +77,7 @@ function attempts({ attemptRecords }: MessageDetails): Html {
   if (attemptRecords.length === 0) return html`<h2>Attempts</h2>${empty('Not tried yet.')}`;
   const rows = attemptRecords.map(
     (one) => html`<tr>
-<th scope="row" class="num">${one.number}</th><td data-label="Started">${time(one.startedAt)}<br><span class="reason">${one.worker}</span></td>
+<th scope="row" class="num" data-label="Attempt">${one.number}</th><td data-label="Started">${time(one.startedAt)}<br><span class="reason">${one.worker}</span></td>
 <td data-label="Outcome">${statusBadge(one.outcome, one.reason)}${one.charged ? '' : html` <span class="none">not charged</span>`}</td>
 <td class="reply" data-label="Reply">${replyOf(one)}</td>
 <td class="num" data-label="Took">${count(one.finishedAt.getTime() - one.startedAt.getTime())} ms</td></tr>`,

@@ -107,6 +107,8 @@ function senderTable(senders: readonly SenderState[]): Html {
   return html`<h2>Senders that need a look</h2>${table('Senders', ['Sender', 'Method', 'State', 'Connections'], rows)}`;
 }
 
+const nothing = html`<span class="none">0</span>`;
+
 function methodRow(
   c: PageContext,
   services: Services,
@@ -114,18 +116,18 @@ function methodRow(
 ): Html {
   const link = (status: string, n: number) =>
     n === 0
-      ? html`<span class="none">0</span>`
+      ? nothing
       : html`<a href="${services.settings.basePath}/messages?method=${method.method}&amp;status=${status}">${count(n)}</a>`;
   const late = method.oldestDueSeconds > lateSeconds;
   return html`<tr>
 <th scope="row">${method.method}</th>
 <td data-label="State">${stateOf(method, pause)}</td>
-<td class="num stat" data-label="Sent, 1 h">${count(method.sentLastHour)}</td>
+<td class="num stat" data-label="Sent, 1 h">${method.sentLastHour === 0 ? nothing : count(method.sentLastHour)}</td>
 <td class="num stat${method.failedLastHour > 0 ? ' bad' : ''}" data-label="Failed, 1 h">${link('failed', method.failedLastHour)}</td>
 <td class="num stat" data-label="Pending">${link('pending', method.pending)}</td>
 <td class="num stat" data-label="Under way">${link('sending', method.sending)}</td>
 <td class="num stat" data-label="Held">${link('held', method.held)}</td>
-<td class="num stat${late ? ' bad' : ''}" data-label="Oldest due">${age(method.oldestDueSeconds)}</td>
+<td class="num stat${late ? ' bad' : ''}" data-label="Oldest due">${method.oldestDueSeconds < 1 ? html`<span class="none">none</span>` : age(method.oldestDueSeconds)}</td>
 <td class="do">${c.get('operator').readOnly ? '' : pause ? resumeForm(c, services, method.method) : html`<details class="act"><summary aria-label="Pause ${method.method}">Pause…</summary>${pauseForm(c, services, method.method)}</details>`}</td>
 </tr>`;
 }

@@ -59,7 +59,14 @@ async function about(c: PageContext, services: Services, id: string): Promise<Ht
     searchMessages(pool, { recipientId: id }, { limit: 5 }),
   ]);
   const rows = preferences.map((preference) => preferenceRow(c, settings.basePath, { id, preference }));
-  const headings = ['Template', wide('Group'), 'Method', 'Gets it', wide('Decided by'), 'Choice'];
+  const headings = [
+    'Template',
+    wide('Group'),
+    'Method',
+    'Gets it',
+    wide('Decided by'),
+    html`<th scope="col"><span class="hide">Choice</span></th>`,
+  ];
   return html`<h2>Latest messages</h2>
 ${
   recent.lines.length === 0

@@ -104,7 +104,7 @@ function actions(c: PageContext, { settings }: Services, { name, enabled }: Temp
 function versionTable(base: string, { name, versions, currentVersion }: TemplateHistory): Html {
   const rows = versions.map(({ version, createdAt, title }) => {
     const before = versions.find((other) => other.version < version);
-    return html`<tr><th scope="row" class="num">${version}</th><td data-label="Since">${time(createdAt)}</td><td class="reply" data-label="Title">${title}${version === currentVersion ? html` <span class="status sent">current</span>` : ''}</td>
+    return html`<tr><th scope="row" class="num" data-label="Version">${version}</th><td data-label="Since">${time(createdAt)}</td><td class="reply" data-label="Title">${title}${version === currentVersion ? html` <span class="status sent">current</span>` : ''}</td>
 <td data-label="Changes">${before ? html`<a href="${base}/templates/${name}?from=${before.version}&amp;to=${version}#changes">Changes<span class="hide"> from ${before.version} to ${version}</span></a>` : html`<span class="none">first</span>`}</td>
 <td data-label="Look"><a href="${base}/templates/${name}/preview?version=${version}">Preview<span class="hide"> of version ${version}</span></a></td></tr>`;
   });
