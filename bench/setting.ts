@@ -34,7 +34,7 @@ export interface Size {
 
 export const sizes = {
   full: { rounds: 5, share: 1, history: 2_000_000, seconds: 8 },
-  quick: { rounds: 1, share: 0.1, history: 50_000, seconds: 1.5 },
+  quick: { rounds: 1, share: 0.03, history: 20_000, seconds: 1 },
 } as const satisfies Record<string, Size>;
 
 export interface Setting {

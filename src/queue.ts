@@ -183,8 +183,8 @@ export async function openQueue(options: QueueOptions): Promise<Queue> {
     superviseIntervalSeconds: 300,
     monitorIntervalSeconds: Math.max(1, options.superviseSeconds / 2),
     maintenanceIntervalSeconds: 600,
-    // For its own upkeep, whose statements may take long; the calls of `queueOf` have a pool of their own.
-    max: 2,
+    flowIntervalSeconds: 3600, // No job waits for another; the default looks every 5 s, a statement per queue.
+    max: 2, // For its own upkeep, whose statements may take long; the calls of `queueOf` have a pool of their own.
     ...upkeepPatience,
     application_name: 'pg-herald queue',
     // pg-herald tells about its messages itself; pg-boss's spans would be traces of their own, one per lease.

@@ -34,11 +34,13 @@ export const processesGroup: Group = {
 
 /** Drained in portions, so that both take turns; the portions add up to the backlog. */
 const portions = 5;
+/** Less would be gone before a worker that is held has stopped. */
+const leastBacklog = 20_000;
 
 export const historyGroup: Group = {
   rows: ['scale.history', 'load.rss', 'load.rss.growth'],
   async run(setting, wanted) {
-    const backlog = share(setting, 200_000);
+    const backlog = Math.max(share(setting, 200_000), leastBacklog);
     const empty = await setting.database();
     const plain = await backlogged(setting, empty, { name: 'none', backlog });
     const contenders: (Contender & { readonly rss: readonly number[] })[] = [];
