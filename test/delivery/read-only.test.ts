@@ -46,7 +46,7 @@ test('a worker on a read-only database says so in one line, and goes on without 
   await until(async () => (await worker.health()).ready === false, { timeoutMs: 15_000 });
   expect(smtp.deliveries).toEqual([]);
   const status = (...options: string[]) => runCli(['status', ...options], { DATABASE_URL: database.url });
-  expect((await status()).out).toMatch(/the database is read-only \(default_transaction_read_only\)/);
+  expect((await status('--table')).out).toMatch(/the database is read-only \(default_transaction_read_only\)/);
   expect(JSON.parse((await status('--json')).out)).toMatchObject({ readOnly: 'setting' });
   await database.pool.query(`ALTER DATABASE ${database.name} SET default_transaction_read_only = off`);
   await until(() => smtp.deliveries.length === 1, { timeoutMs: 15_000 });
