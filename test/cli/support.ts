@@ -10,13 +10,16 @@ export interface Result {
   readonly err: string;
 }
 
-/** Nothing of this process's environment but PATH is passed on, and standard input is at its end. */
+/** What a program of ours gets of this process's environment. */
+const passed = { PATH: process.env.PATH, NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE };
+
+/** Nothing else of this process's environment is passed on, and standard input is at its end. */
 export function runCli(args: readonly string[], env: Readonly<Record<string, string>>, cwd?: string): Promise<Result> {
   return new Promise((resolve) => {
     const child = execFile(
       process.execPath,
       [main, ...args],
-      { cwd, env: { PATH: process.env.PATH, NO_COLOR: '1', ...env } },
+      { cwd, env: { ...passed, NO_COLOR: '1', ...env } },
       (error, out, err) => resolve({ code: error === null ? 0 : Number(error.code), out, err }),
     );
     child.stdin?.end();
@@ -30,7 +33,7 @@ export function runInTerminal(
 ): Promise<{ code: number | null; shown: string }> {
   const words = [process.execPath, main, ...args].map((word) => `'${word.replaceAll("'", `'\\''`)}'`);
   const child = spawn('script', ['-qec', `stty cols ${columns}; exec ${words.join(' ')}`, '/dev/null'], {
-    env: { PATH: process.env.PATH, TERM: 'xterm-256color', ...env },
+    env: { ...passed, TERM: 'xterm-256color', ...env },
   });
   return new Promise((resolve) => {
     let shown = '';
