@@ -36,16 +36,22 @@ export function compiled(path: string): string {
 export interface ChildOptions {
   /** Directory for a CPU profile that is written when the program ends. */
   readonly profile?: string | undefined;
+  /** Options of Node for this program; default: none, so that its memory is what Node takes by itself. */
+  readonly nodeOptions?: readonly string[];
 }
 
 /** Starts `bench/programs/<name>.ts`, or a peer's file by its whole path, and waits until it has started. */
-export async function startChild(program: string, input: unknown, { profile }: ChildOptions = {}): Promise<Child> {
+export async function startChild(
+  program: string,
+  input: unknown,
+  { profile, nodeOptions = [] }: ChildOptions = {},
+): Promise<Child> {
   const file = program.includes('/') ? program : compiled(`bench/programs/${program}.ts`);
   const child = fork(file, [JSON.stringify(input)], {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-    // As an application in production; the memory is what Node takes by itself.
+    // As an application in production.
     env: { ...process.env, NODE_ENV: 'production' },
-    execArgv: profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`],
+    execArgv: [...nodeOptions, ...(profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`])],
   });
   const conversation = converse(child);
   await conversation.ask('start');

@@ -6,7 +6,7 @@ import { syncTemplates } from '../src/templates/catalog.ts';
 import { readTemplates, shippedTemplatesFolder } from '../src/templates/files.ts';
 import { createDatabase, databaseUrl, freezeTemplate } from '../test/support/postgres/databases.ts';
 import { startPostgres } from '../test/support/postgres/server.ts';
-import { type Child, startChild } from './programs.ts';
+import { type Child, type ChildOptions, startChild } from './programs.ts';
 
 /** Durable as in production; memory as on a small server. Everything else is PostgreSQL's default. */
 export const serverSettings = {
@@ -43,7 +43,7 @@ export interface Setting {
   /** A migrated database with the shipped templates and the methods `smtp`, `webhook`, `inbox` and `noop`. */
   database(): Promise<Database>;
   /** Starts a program that ends with the group. */
-  start(program: string, input: unknown): Promise<Child>;
+  start(program: string, input: unknown, options?: Pick<ChildOptions, 'nodeOptions'>): Promise<Child>;
   /** Something else that has to be ended with the group. */
   ending(end: () => Promise<unknown>): void;
 }
@@ -93,8 +93,8 @@ export async function startServer(options: ServerOptions): Promise<Server> {
           endings.unshift(() => own.pool.end());
           return own;
         },
-        async start(program, input) {
-          const child = await startChild(program, input, options);
+        async start(program, input, { nodeOptions = [] } = {}) {
+          const child = await startChild(program, input, { profile: options.profile, nodeOptions });
           endings.unshift(() => child.end());
           return child;
         },

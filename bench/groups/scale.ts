@@ -74,7 +74,12 @@ async function backlogged(
   await setPaused(pool, 'noop', true);
   await enqueueMany(pool, 'noop', backlog);
   await pool.query('CHECKPOINT');
-  const worker = await setting.start('worker', { url, noop: { concurrency: noopConcurrency } });
+  const worker = await setting.start(
+    'worker',
+    { url, noop: { concurrency: noopConcurrency } },
+    // As docs/production.md starts it: else V8's young generation grows with the machine's memory.
+    { nodeOptions: ['--max-semi-space-size=8'] },
+  );
   const rss: number[] = [];
   return {
     name,

@@ -95,7 +95,17 @@ describe('the verdict of a soak', () => {
   const rest = { resources: { Timeout: 9, TCPSocketWrap: 3 }, listeners: 7, warnings: [], connections: 3 };
   const hour = (rssAt: (minute: number) => number) =>
     Array.from({ length: 60 }, (_, i) => {
-      return { at: i * 60_000, rssMb: rssAt(i), heapMb: 50, resources: {}, listeners: 7, warnings: [], loopDelayMs: 1 };
+      return {
+        at: i * 60_000,
+        rssMb: rssAt(i),
+        heapMb: 50,
+        heapTotalMb: 80,
+        externalMb: 5,
+        resources: {},
+        listeners: 7,
+        warnings: [],
+        loopDelayMs: 1,
+      };
     });
   const broken = (verdict: ReturnType<typeof judge>) =>
     verdict.bounds.filter((bound) => !bound.holds).map(({ name }) => name);

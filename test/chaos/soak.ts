@@ -45,14 +45,18 @@ const pool = new Pool({ connectionString: url, application_name: 'soak harness' 
 await putTemplates(pool, { greeting: greetingFile });
 const receivers = await startReceivers(join(folder, 'accepted.jsonl'));
 const { smtp, webhook } = receivers.ports();
-const worker = startWorkerProgram({
-  url,
-  smtpPort: smtp,
-  webhookUrl: `http://127.0.0.1:${webhook}/hook`,
-  concurrency: 50,
-  impatient: true,
-  vitalsSeconds: 10,
-});
+const worker = startWorkerProgram(
+  {
+    url,
+    smtpPort: smtp,
+    webhookUrl: `http://127.0.0.1:${webhook}/hook`,
+    concurrency: 50,
+    impatient: true,
+    vitalsSeconds: 10,
+  },
+  // As docs/production.md starts a worker.
+  { NODE_OPTIONS: '--max-semi-space-size=8' },
+);
 await worker.line(/^ready/, { timeoutMs: 60_000 });
 
 const vitals: Vitals[] = [];
@@ -87,10 +91,10 @@ try {
   const startedAt = Date.now();
   const enqueued = await evenLoad(pool, { rate, seconds }, async (elapsed) => {
     readVitals();
-    const { rssMb, heapMb, loopDelayMs } = vitals.at(-1) ?? {};
+    const { rssMb, heapMb, heapTotalMb, externalMb, loopDelayMs } = vitals.at(-1) ?? {};
     const open = await counted('herald.message WHERE settled_at IS NULL');
     say(
-      `${elapsed} s: rss ${rssMb} MB, heap ${heapMb} MB, ${open} open, event loop late by ${Math.round(loopDelayMs ?? 0)} ms`,
+      `${elapsed} s: rss ${rssMb} MB, heap ${heapMb} of ${heapTotalMb} MB, outside ${externalMb} MB, ${open} open, event loop late by ${Math.round(loopDelayMs ?? 0)} ms`,
     );
   });
   readVitals();

@@ -6,6 +6,10 @@ export interface Vitals {
   readonly at: number;
   readonly rssMb: number;
   readonly heapMb: number;
+  /** What V8 has taken from the system for its heap, garbage and free pages included. */
+  readonly heapTotalMb: number;
+  /** Buffers and other memory outside of the heap that objects in it hold. */
+  readonly externalMb: number;
   /** Node's list of what keeps the event loop alive, by kind: timers, sockets, requests. */
   readonly resources: Readonly<Record<string, number>>;
   /** Listeners on the process itself. */
@@ -29,10 +33,11 @@ export function reportVitals(seconds: number): void {
 }
 
 function vitalsNow(warnings: readonly string[], loopDelayMs: number): Vitals {
-  const { rss, heapUsed } = process.memoryUsage();
+  const { rss, heapUsed, heapTotal, external } = process.memoryUsage();
   const resources: Record<string, number> = {};
   for (const kind of process.getActiveResourcesInfo()) resources[kind] = (resources[kind] ?? 0) + 1;
   const listeners = process.eventNames().reduce((sum, name) => sum + process.listenerCount(name), 0);
   const mb = (bytes: number) => Math.round(bytes / 10_485.76) / 100;
-  return { at: Date.now(), rssMb: mb(rss), heapMb: mb(heapUsed), resources, listeners, warnings, loopDelayMs };
+  const memory = { rssMb: mb(rss), heapMb: mb(heapUsed), heapTotalMb: mb(heapTotal), externalMb: mb(external) };
+  return { at: Date.now(), ...memory, resources, listeners, warnings, loopDelayMs };
 }
