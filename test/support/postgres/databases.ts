@@ -1,4 +1,5 @@
 /** Creates and drops the databases of a test run on one server. Knows nothing of vitest: benchmarks use it too. */
+import { setTimeout as pause } from 'node:timers/promises';
 import { Client } from 'pg';
 
 /** A run that was killed on a server of DATABASE_URL leaves its databases behind; the next run drops them after this. */
@@ -65,8 +66,15 @@ async function namesWith(client: Client, prefix: string): Promise<string[]> {
   return rows.map((row) => row.datname);
 }
 
+/** A pool of pg has ended before its connections have: they get a moment, since one that is cut off then is an uncaught error. */
 async function drop(client: Client, name: string): Promise<void> {
+  for (let looks = 0; looks < 30 && (await isInUse(client, name)); looks += 1) await pause(10);
   await client.query(`DROP DATABASE IF EXISTS ${client.escapeIdentifier(name)} WITH (FORCE)`);
+}
+
+async function isInUse(client: Client, name: string): Promise<boolean> {
+  const { rowCount } = await client.query('SELECT FROM pg_stat_activity WHERE datname = $1', [name]);
+  return rowCount !== 0;
 }
 
 async function withClient<T>(url: string, use: (client: Client) => Promise<T>): Promise<T> {
