@@ -268,7 +268,7 @@ export function createPump(services: PumpServices): Pump {
     },
     async keep() {
       endOverdue(flights.values(), dispatcher.timeoutSeconds * 1000);
-      await reserve.giveBack(longestReserveMs);
+      void reserve.giveBack(longestReserveMs); // It may wait for somebody's lock, which must hold up no heartbeat.
       const jobs = [...flights.values()].map((flight) => flight.job);
       const waiting = suspect !== null && !flights.has(suspect.job.id) ? suspect : null;
       const lost = await queue.keep(method, waiting === null ? jobs : [...jobs, waiting.job]);

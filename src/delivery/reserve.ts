@@ -18,7 +18,10 @@ export interface Lot {
 export interface Reserve {
   /** Up to `limit` jobs, leased now or a moment ago; with `ahead`, more are leased than are asked for while many are taken. */
   take(limit: number, options: { readonly ahead: boolean }): Promise<Lot>;
-  /** Gives back what has waited for so long. Never rejects: what cannot be given back is due again when its lease has run out. */
+  /**
+   * Gives back what has waited for so long, after what is being given back already. Never rejects: what cannot be given back is due
+   * again when its lease has run out. May take long: somebody may have locked one of the jobs.
+   */
   giveBack(olderThanMs: number): Promise<void>;
 }
 
@@ -42,6 +45,7 @@ export function createReserve({ method, queue, database, outage, staleMs }: Rese
   /** Whether the last lease was as large as was asked for. */
   let full = false;
   let size = 0;
+  let givingBack: Promise<void> = Promise.resolve();
 
   async function lease(limit: number, ahead: boolean): Promise<void> {
     const now = performance.now();
@@ -52,7 +56,7 @@ export function createReserve({ method, queue, database, outage, staleMs }: Rese
     full = kept.length === size;
   }
 
-  async function giveBack(olderThanMs: number): Promise<void> {
+  async function giveBackNow(olderThanMs: number): Promise<void> {
     const age = performance.now() - leasedAt;
     if (kept.length === 0 || age < olderThanMs) return;
     const jobs = kept.splice(0);
@@ -78,6 +82,9 @@ export function createReserve({ method, queue, database, outage, staleMs }: Rese
       const jobs = kept.splice(0, limit);
       return { jobs, leasedAt, more: kept.length > 0 || full };
     },
-    giveBack,
+    giveBack(olderThanMs) {
+      givingBack = givingBack.then(() => giveBackNow(olderThanMs));
+      return givingBack;
+    },
   };
 }
