@@ -197,7 +197,7 @@ async function beat(options: WorkerOptions, parts: Parts): Promise<() => Promise
   const pollMs = (options.pollSeconds ?? 1) * 1000;
   const timers = [
     every(pollMs, () => pulse(parts), report('cannot look for due messages'), longestPulseMs),
-    every(2000, () => Promise.all([...parts.pumps.values()].map((pump) => pump.keep())), report('cannot renew leases')),
+    ...keepLeases(parts.pumps.values(), report('cannot renew leases')),
     every(
       (options.superviseSeconds ?? defaultSuperviseSeconds) * 1000,
       // What a dead worker held is due from then on: it need not wait for the next pulse.
@@ -217,6 +217,11 @@ async function beat(options: WorkerOptions, parts: Parts): Promise<() => Promise
     for (const timer of timers) timer.stop();
     await listener?.close();
   };
+}
+
+/** Each method by itself: somebody who locks a job of one makes its heartbeats wait, and no other's. */
+function keepLeases(pumps: Iterable<Pump>, report: (error: unknown) => void) {
+  return [...pumps].map((pump) => every(2000, () => pump.keep(), report));
 }
 
 async function pulse(parts: Parts): Promise<void> {
@@ -249,11 +254,7 @@ async function stop(
   const timeoutMs = (context.options.stopTimeoutSeconds ?? 30) * 1000;
   const pumps = [...parts.pumps.values()];
   const drained = Promise.all(pumps.map((pump) => pump.drain()));
-  const keeping = every(
-    2000,
-    () => Promise.all(pumps.map((pump) => pump.keep())),
-    () => undefined,
-  );
+  const keeping = keepLeases(pumps, () => undefined);
   await context.timers();
   // First let them finish; then abort, which hands back what can safely be handed back; then leave.
   if (!(await within(drained, timeoutMs * 0.7))) {
@@ -266,7 +267,7 @@ async function stop(
       );
     }
   }
-  keeping.stop();
+  for (const timer of keeping) timer.stop();
   await closeAll(context.closing);
   context.logger.info({}, 'worker stopped');
 }

@@ -1,0 +1,44 @@
+/** Signs of life of what is under way. */
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import type { DispatchResult } from '../../src/dispatch/dispatcher.ts';
+import { createHerald } from '../../src/enqueue/enqueue.ts';
+import { greeting, greetingFile, putTemplates, scriptedDispatcher, testWorker } from '../support/application.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { until } from '../support/wait.ts';
+
+let database: TestDatabase;
+beforeAll(async () => {
+  database = await createTestDatabase();
+  await putTemplates(database.pool, { greeting: greetingFile });
+});
+afterAll(() => database.close());
+
+test('somebody who locks the job of one method does not hold up the heartbeats of another', async () => {
+  const to = { id: 'ada', email: 'ada@example.com' };
+  await createHerald().enqueue(database.pool, greeting, { to, labels: { who: 'Ada' }, methods: ['smtp', 'inbox'] });
+  const gate = Promise.withResolvers<DispatchResult>();
+  const smtp = scriptedDispatcher(() => gate.promise);
+  const inbox = scriptedDispatcher(() => gate.promise);
+  const worker = testWorker(database.url, { dispatchers: { smtp, inbox } });
+  onTestFinished(() => worker.stop());
+  await worker.start();
+  await until(() => smtp.deliveries.length + inbox.deliveries.length === 2);
+  const locking = await database.pool.connect();
+  onTestFinished(() => locking.release(true));
+  await locking.query(`BEGIN; SELECT FROM herald_queue.job WHERE name = 'smtp' FOR UPDATE`);
+  const { rows } = await database.pool.query<{ at: Date }>('SELECT clock_timestamp() AS at');
+  await until(async () => {
+    const beaten = await database.pool.query(
+      `SELECT FROM herald_queue.job WHERE name = 'inbox' AND heartbeat_on > $1::timestamptz + interval '2.5 seconds'`,
+      [rows[0]?.at],
+    );
+    return beaten.rowCount;
+  });
+  await locking.query('ROLLBACK');
+  gate.resolve({ outcome: 'sent' });
+  await until(async () => {
+    const sent = await database.pool.query(`SELECT FROM herald.message WHERE status = 'sent' AND attempts = 1`);
+    expect(sent.rowCount).toBe(2);
+    return true;
+  });
+});
