@@ -138,11 +138,10 @@ export function createPump(services: PumpServices): Pump {
     ids: readonly string[],
     { token, leasedAt, alone }: { token: string; leasedAt: number; alone: boolean },
   ): Promise<Begun[]> {
-    const { database, worker } = services;
     const maxAttempts = dispatcher.retryDelaysSeconds.length + 1;
     for (;;) {
       try {
-        return await begin(ids, { database, worker, token, maxAttempts, alone });
+        return await begin(ids, { ...services, token, maxAttempts, alone });
       } catch (error) {
         if (stopped || !isFresh(leasedAt)) throw error;
         outage.report(error, 'cannot begin', { method });
@@ -269,10 +268,11 @@ export function createPump(services: PumpServices): Pump {
     async keep() {
       endOverdue(flights.values(), dispatcher.timeoutSeconds * 1000);
       void reserve.giveBack(longestReserveMs); // It may wait for somebody's lock, which must hold up no heartbeat.
-      const jobs = [...flights.values()].map((flight) => flight.job);
+      const flying = [...flights.values()];
       const waiting = suspect !== null && !flights.has(suspect.job.id) ? suspect : null;
-      const lost = await queue.keep(method, waiting === null ? jobs : [...jobs, waiting.job]);
-      for (const id of lost) flights.get(id)?.abort.abort(new Error('lease lost'));
+      const jobs = (waiting === null ? flying : [...flying, waiting]).map(({ job }) => job);
+      const lost = await queue.keep(method, jobs);
+      for (const { job, abort } of flying) if (lost.includes(job.id)) abort.abort(new Error('lease lost'));
       if (waiting !== null && lost.includes(waiting.job.id)) waiting.lost = true;
     },
     get inFlight() {
