@@ -17,6 +17,8 @@
  *   console/          the operator's web page (exported as pg-herald/console)
  *   testing/          for an application's own tests
  */
+import './node-version.ts';
+
 export type { Transaction } from './database/connection.ts';
 export {
   installScript,

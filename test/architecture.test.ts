@@ -58,6 +58,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   notification: [],
   errors: [],
   address: [],
+  'node-version': ['errors'],
   pool: [],
   secrets: ['errors'],
   telemetry: [],
@@ -96,6 +97,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   cli: [
     'notification',
     'errors',
+    'node-version',
     'address',
     'secrets',
     'queue',
@@ -112,6 +114,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   index: [
     'notification',
     'errors',
+    'node-version',
     'secrets',
     'telemetry',
     'database',

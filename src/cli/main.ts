@@ -6,6 +6,7 @@ import { createProgram } from './program.ts';
 
 async function main(): Promise<number> {
   try {
+    await import('../node-version.ts');
     const program = await createProgram(process.argv[2]);
     await program.parseAsync(process.argv);
     return 0;
