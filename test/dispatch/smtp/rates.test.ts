@@ -124,10 +124,14 @@ describe('a worker', () => {
     await worker.start();
     await relay.waitFor(11);
     expect(relay.received().filter(({ to }) => /slow/i.test(to[0] ?? '')).length).toBe(1);
-    const { rows } = await database.pool.query(
-      `SELECT DISTINCT detail, attempts FROM herald.message WHERE status = 'pending'`,
-    );
-    expect(rows).toEqual([{ detail: 'waits for its turn: the rate is limited', attempts: 0 }]);
+    // What is leased last is told so last.
+    await until(async () => {
+      const { rows } = await database.pool.query(
+        `SELECT DISTINCT detail, attempts FROM herald.message WHERE status = 'pending'`,
+      );
+      expect(rows).toEqual([{ detail: 'waits for its turn: the rate is limited', attempts: 0 }]);
+      return true;
+    });
   }, 30_000);
 
   test('forgets buckets that nobody has used for an hour', async () => {
