@@ -52,8 +52,7 @@ export async function createProgram(wanted?: string): Promise<Command> {
   const root = new Command('pg-herald')
     .description('Notifications in your own Postgres: if your transaction commits, it will be delivered')
     .version(version)
-    .helpCommand(false)
-    .showHelpAfterError('(--help shows what there is)');
+    .helpCommand(false);
   const one = wanted === undefined || !Object.hasOwn(commands, wanted) ? undefined : commands[wanted];
   for (const load of one ? [one] : Object.values(commands)) root.addCommand(inGroup(await load()));
   if (one === undefined) root.addCommand(inGroup(helpCommand(root)));
@@ -66,9 +65,9 @@ function inGroup(command: Command): Command {
   return command.helpGroup(group?.[0] ?? '');
 }
 
-/** commander exits with 1 for wrong usage; ours is 2. */
+/** commander exits with 1 for wrong usage; ours is 2. Every command tells where help is, as nothing is inherited here. */
 function exitByThrowing(at: Command): Command {
-  at.exitOverride();
+  at.exitOverride().showHelpAfterError('(--help shows what there is)');
   at.commands.forEach(exitByThrowing);
   return at;
 }

@@ -33,6 +33,16 @@ describe('the manual', () => {
     expect(without.map((command) => command.name())).toEqual([]);
   });
 
+  test('is named by the error about an unknown option, by every command', async () => {
+    for (const command of [['status'], ['messages', 'list']]) {
+      const { code, err } = await runCli([...command, '--nope'], {});
+      expect({ code, err }).toEqual({
+        code: 2,
+        err: "error: unknown option '--nope'\n(--help shows what there is)\n",
+      });
+    }
+  });
+
   test('knows no page, example or reference of a command or option that does not exist', () => {
     const wrong: string[] = [];
     for (const [path, { examples = [], seeAlso = [] }] of Object.entries(manual)) {
