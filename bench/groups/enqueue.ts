@@ -43,7 +43,7 @@ async function one(setting: Setting): Promise<Metric> {
     herald.enqueue(client, shippedTemplate, { to: recipientOf(i), labels, dedupeKey: `workspace-deleted:${i}` }),
   );
   const bare = timed((client, i) => client.query(insertOne, bareValues(i)));
-  const times = (round: string) => Math.ceil((round === 'warm-up' ? 300 : 400) * Math.max(setting.size.share, 0.5));
+  const times = (round: string) => Math.ceil((round === 'warm-up' ? 300 : 400) * Math.max(setting.size.share, 0.2));
   const contenders: Contender[] = [
     { name: 'ours', measure: (round) => ours(times(round)) },
     { name: 'bare insert', measure: (round) => bare(times(round)) },
@@ -116,7 +116,7 @@ async function bulk(setting: Setting): Promise<Metric> {
         rate(() => pool.query(insertMany, [1, count, crypto.randomUUID(), templateName, text, `raw:${++call}`])),
     },
   ];
-  const figures = await interleave(contenders, Math.max(setting.size.rounds * 2, 3), () => undefined);
+  const figures = await interleave(contenders, setting.size.rounds * 2, () => undefined);
   setting.progress(contenders.map(({ name }) => `${name} ${short(median(figures.get(name) ?? []))} rows/s`).join(', '));
   return compared('enqueue.bulk', figures, 'ours', 'raw');
 }

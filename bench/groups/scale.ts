@@ -33,7 +33,7 @@ export const processesGroup: Group = {
 };
 
 /** Drained in portions, so that both take turns; the portions add up to the backlog. */
-const portions = 5;
+const portionsOf = ({ size }: Setting) => Math.max(size.rounds, 2);
 /** Less would be gone before a worker that is held has stopped. */
 const leastBacklog = 20_000;
 
@@ -53,7 +53,7 @@ export const historyGroup: Group = {
       contenders.push(await backlogged(setting, full, { name: 'history', backlog }));
     }
     contenders.push(plain);
-    const figures = await interleave(contenders, portions, setting.progress);
+    const figures = await interleave(contenders, portionsOf(setting), setting.progress);
     const quarter = (n: number) =>
       median(plain.rss.slice((plain.rss.length / 4) * n, (plain.rss.length / 4) * (n + 1)));
     const metrics: Metric[] = [
@@ -70,7 +70,7 @@ async function backlogged(
   { url, pool }: Database,
   { name, backlog }: { name: string; backlog: number },
 ): Promise<Contender & { readonly rss: readonly number[] }> {
-  const portion = backlog / portions;
+  const portion = backlog / portionsOf(setting);
   await setPaused(pool, 'noop', true);
   await enqueueMany(pool, 'noop', backlog);
   await pool.query('CHECKPOINT');
