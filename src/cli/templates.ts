@@ -44,7 +44,7 @@ function syncCommand(): Command {
     .option('--dry-run', 'say what would change')
     .action(async (folder: string, options: CommonOptions & { dryRun?: boolean }) => {
       const { sources, issues } = await checked(folder);
-      if (issues.some((issue) => issue.severity === 'error')) return refuse(issues, options);
+      if (issues.some((issue) => issue.severity === 'error')) return refuse(issues, options, '; nothing was changed');
       const changes = await withPool(options, (pool) =>
         syncTemplates(pool, sources, { dryRun: options.dryRun === true }),
       );
@@ -178,10 +178,10 @@ function printIssues(issues: readonly TemplateIssue[]): void {
     );
 }
 
-function refuse(issues: readonly TemplateIssue[], options: CommonOptions): never {
+function refuse(issues: readonly TemplateIssue[], options: CommonOptions, consequence = ''): never {
   if (options.json) printJson({ issues });
   printIssues(issues);
   const errors = issues.filter((issue) => issue.severity === 'error').length;
-  printAside(`${errors} ${errors === 1 ? 'error' : 'errors'}; nothing was changed`);
+  printAside(`${errors} ${errors === 1 ? 'error' : 'errors'}${consequence}`);
   throw new Unsuccessful();
 }

@@ -121,7 +121,13 @@ describe('a command that prints a table', () => {
       code: 1,
       issues: true,
     });
-    expect(err).toMatch(/broken\.md:2:\d+: error: .*titel[\s\S]*nothing was changed\n$/);
+    expect(err).toMatch(/broken\.md:2:\d+: error: .*titel[\s\S]*\n\d+ errors; nothing was changed\n$/);
+    // A check never changes anything: there is nothing to calm anybody about.
+    const checked = await runCli(['templates', 'check', folder], env);
+    expect({ code: checked.code, last: checked.err.trimEnd().split('\n').at(-1) }).toEqual({
+      code: 1,
+      last: expect.stringMatching(/^\d+ errors$/),
+    });
     await rm(folder, { recursive: true });
   });
 });
