@@ -123,7 +123,7 @@ function databaseError(error: unknown): { line: string; code: number } | null {
   if (code === '42501') return { line: `${message}; the role of DATABASE_URL lacks a right`, code: 2 };
   if (/^HE\d{3}$/.test(code))
     return {
-      line: [message.replace(/^herald\.enqueue: /, ''), 'hint' in error ? error.hint : ''].filter(Boolean).join('. '),
+      line: [message.replace(/^herald: /, ''), 'hint' in error ? error.hint : ''].filter(Boolean).join('. '),
       code: 2,
     };
   return null;

@@ -54,7 +54,7 @@ const send = async (...more: string[]) =>
 const oneLine = (text: RegExp) => ({
   code: 2,
   out: '',
-  err: expect.stringMatching(new RegExp(`^pg-herald: [^\\n]*${text.source}[^\\n]*\\n$`)),
+  err: expect.stringMatching(new RegExp(`^pg-herald: (?!herald: )[^\\n]*${text.source}[^\\n]*\\n$`)),
 });
 
 describe('the command line', () => {
