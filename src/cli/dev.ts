@@ -1,5 +1,6 @@
 import { relative, resolve } from 'node:path';
 import type { Command } from 'commander';
+import { Client } from 'pg';
 import { readDevelopment, readOperator } from '../config.ts';
 import type { Catch } from '../console/index.ts';
 import { type Development, startDevelopment } from '../development/development.ts';
@@ -69,6 +70,12 @@ function demandLocal(databaseUrl: string): void {
   );
 }
 
+/** Which database it is: never user or password. */
+function placeOf(databaseUrl: string): string {
+  const { host, port, database } = new Client({ connectionString: databaseUrl });
+  return `${database ?? ''} on ${host}, port ${port}`;
+}
+
 function sayLine(who: string, text: string): void {
   printWrapped(`${color('dim', new Date().toTimeString().slice(0, 8))}  ${color('cyan', who.padEnd(9))}  ${text}`, 21);
 }
@@ -104,7 +111,7 @@ function introduce({ url, databaseUrl, databaseDescription, smtpPort, otherWorke
   if (databaseDescription !== null) {
     sayLine('database', databaseDescription);
     print(`\n  export DATABASE_URL=${databaseUrl}`);
-  }
+  } else sayLine('database', placeOf(databaseUrl));
   if (otherWorkers > 0)
     sayLine(
       'worker',

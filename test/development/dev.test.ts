@@ -150,6 +150,8 @@ describe('with a database of the developer', { timeout: 120_000 }, () => {
     const id = await send(database.url, '--method', 'webhook');
     await program.line(new RegExp(`webhook +caught .* {2}${id}`));
     expect(program.stdout()).not.toContain('export DATABASE_URL');
+    const { hostname, port, pathname } = new URL(database.url);
+    expect(program.stdout()).toContain(`database   ${pathname.slice(1)} on ${hostname}, port ${port}\n`);
     expect(await program.kill('SIGINT')).toEqual({ code: 0, signal: null });
     expect((await database.pool.query('SELECT DISTINCT status FROM herald.message')).rows).toEqual([
       { status: 'sent' },
