@@ -4,11 +4,11 @@ import type { Pool } from 'pg';
 import { cancel } from '../enqueue/cancel.ts';
 import { readOperator } from '../config.ts';
 import { discardMessages, holdRestored } from '../operate/fence.ts';
-import { holdMessages, retryMessages } from '../operate/messages.ts';
+import { holdMessages, type RetryAnswer, retriedStatuses, retryMessages } from '../operate/messages.ts';
 import { audit } from './audit.ts';
 import { command, confirm, filterHelp, listing, withPool } from './command.ts';
 import { print, printAside, printJson, printTable, Unsuccessful, UsageError } from './output.ts';
-import { inBatches, type SelectionOptions, selectIds } from './selection.ts';
+import { inBatches, type SelectionOptions, select, selectIds } from './selection.ts';
 
 /** Which messages: by ids, or all that match. */
 function selecting(made: Command): Command {
@@ -27,18 +27,24 @@ export function retryCommand(): Command {
     ),
   ).action((ids: string[], options: SelectionOptions) =>
     withPool(options, async (pool) => {
-      const selected = await selectIds(pool, { ids, options, verb: 'Retry' });
+      const { ids: selected, others } = await select(pool, { ids, options, verb: 'Retry' }, retriedStatuses);
       const answers = await inBatches(selected, 'asked for again', (batch) => retryMessages(pool, batch));
-      await auditMany(pool, 'retry', { ids, options, count: answers.filter((answer) => answer.retried).length });
-      if (options.json) return printJson(answers);
       const stuck = answers.filter((answer) => !answer.retried);
-      print(`${answers.length - stuck.length} will be delivered again`);
+      const retried = answers.length - stuck.length;
+      await auditMany(pool, 'retry', { ids, options, count: retried });
+      if (options.json)
+        return printJson([
+          ...answers,
+          ...others.map(({ id, status }): RetryAnswer => ({ messageId: id, retried: false, status })),
+        ]);
+      print(`${retried} will be delivered again`);
       for (const answer of stuck.slice(0, 20))
         printAside(
-          `${answer.messageId} stays ${answer.status}: ${['pending', 'sending', 'sent', 'cancelled'].includes(answer.status) ? 'there is nothing to retry' : 'its secret labels were wiped'}`,
+          `${answer.messageId} stays ${answer.status}: ${retriedStatuses.includes(answer.status) ? 'its secret labels were wiped' : 'there is nothing to retry'}`,
         );
       if (answers.length < selected.length) printAside(`${selected.length - answers.length} not found`);
-      if (answers.length === 0 || stuck.length === answers.length) throw new Unsuccessful();
+      if (selected.length + others.length === 0) printAside('no message matches');
+      if (retried === 0) throw new Unsuccessful();
     }),
   );
 }

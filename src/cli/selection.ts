@@ -1,6 +1,7 @@
 /** Acting on many messages: which ones, asking first, and batch by batch. */
 import type { Pool } from 'pg';
-import { countMessages, findMessageIds } from '../operate/messages.ts';
+import { type MessageStatus, messageStatuses } from '../notification.ts';
+import { countMessages, findMessages, type MessageState } from '../operate/messages.ts';
 import { type CommonOptions, confirm, filterHelp, messageId, parseWhere } from './command.ts';
 import { printAside, UsageError } from './output.ts';
 import { count, startProgress } from './progress.ts';
@@ -14,23 +15,58 @@ export interface SelectionOptions extends CommonOptions {
 const mostIds = 100_000;
 const batchSize = 1000;
 
+export interface Selection {
+  /** What the action is for. */
+  readonly ids: readonly string[];
+  /** What matches in a state that the action leaves alone. */
+  readonly others: readonly MessageState[];
+}
+
+interface Asked {
+  readonly ids: readonly string[];
+  readonly options: SelectionOptions;
+  readonly verb: string;
+}
+
 /** Ids given one by one, or all that match, after asking. At most 100,000. */
-export async function selectIds(
-  pool: Pool,
-  given: { ids: readonly string[]; options: SelectionOptions; verb: string },
-): Promise<string[]> {
-  const { ids, options, verb } = given;
+export async function selectIds(pool: Pool, asked: Asked): Promise<readonly string[]> {
+  return (await select(pool, asked, messageStatuses)).ids;
+}
+
+/** The same for an action on messages of some states only: it asks for those, and tells how many others match. */
+export async function select(pool: Pool, asked: Asked, statuses: readonly MessageStatus[]): Promise<Selection> {
+  const { ids, options, verb } = asked;
   if (ids.length > 0 && options.where) throw new UsageError('give ids or --where, not both');
-  if (ids.length > 0) return ids.map(messageId);
+  if (ids.length > 0) return { ids: ids.map(messageId), others: [] };
   if (!options.where) throw new UsageError(`give message ids, or --where with ${filterHelp}`);
   const filter = parseWhere(options.where, new Date());
-  const found = await findMessageIds(pool, filter, mostIds);
-  if (found.length === 0) return found;
-  const all = found.length < mostIds ? found.length : await countMessages(pool, filter);
+  const rest = messageStatuses.filter((status) => !statuses.includes(status));
+  const some = rest.length > 0 && { statuses };
+  const found = await findMessages(pool, filter, { limit: mostIds, ...some });
+  const others = rest.length > 0 ? await findMessages(pool, filter, { limit: mostIds, statuses: rest }) : [];
+  const selection = { ids: found.map(({ id }) => id), others };
+  const answerable = options.yes === true || process.stdin.isTTY;
+  if (others.length > 0 && answerable && !options.json) printAside(othersText(others, { verb, statuses }));
+  // Where nobody can be asked, --yes is demanded as soon as anything matches.
+  if (found.length === 0 && (others.length === 0 || answerable)) return selection;
+  const all = found.length < mostIds ? found.length : await countMessages(pool, filter, some ? statuses : undefined);
   const which = all > found.length ? `the oldest ${count(found.length)} of ${count(all)}` : count(found.length);
   await confirm(`${verb} ${which} ${all === 1 ? 'message' : 'messages'}?`, options);
   if (all > found.length) printAside(`${count(all - found.length)} more match; run it again for them`);
-  return found;
+  return selection;
+}
+
+/** How many match and are left alone, and why. */
+function othersText(
+  others: readonly MessageState[],
+  { verb, statuses }: { readonly verb: string; readonly statuses: readonly MessageStatus[] },
+): string {
+  const states = messageStatuses.flatMap((status) => {
+    const n = others.filter((each) => each.status === status).length;
+    return n > 0 ? [`${count(n)} ${status}`] : [];
+  });
+  const most = others.length === mostIds ? ' or more' : '';
+  return `${count(others.length)}${most} ${others.length === 1 ? 'matches and stays' : 'match and stay'} (${states.join(', ')}): ${verb.toLowerCase()} is for ${statuses.join(', ')}`;
 }
 
 /** Works on so many ids at once that a transaction stays short, and shows how far it is. Stops at the first error. */

@@ -127,20 +127,34 @@ export async function listMessages(
   return result.rows;
 }
 
-/** Ids of what matches, oldest first, at most `limit`. */
-export async function findMessageIds(pool: Pool, filter: MessageFilter, limit: number): Promise<string[]> {
-  const result = await pool.query<{ id: string }>(
-    `SELECT m.id FROM herald.message m WHERE ${conditions} ORDER BY m.created_at, m.id LIMIT $11`,
-    [...valuesOf(filter), limit],
-  );
-  return result.rows.map((row) => row.id);
+/** What an action on many needs to know of each. */
+export interface MessageState {
+  readonly id: string;
+  readonly status: MessageStatus;
 }
 
-/** How many match. */
-export async function countMessages(pool: Pool, filter: MessageFilter): Promise<number> {
+/** What matches and has one of these statuses, if they are given: oldest first, at most `limit`. */
+export async function findMessages(
+  pool: Pool,
+  filter: MessageFilter,
+  { limit, statuses }: { readonly limit: number; readonly statuses?: readonly MessageStatus[] },
+): Promise<MessageState[]> {
+  const result = await pool.query<MessageState>(
+    `SELECT m.id, m.status FROM herald.message m WHERE ${conditions} AND ($11::text[] IS NULL OR m.status = ANY ($11)) ORDER BY m.created_at, m.id LIMIT $12`,
+    [...valuesOf(filter), statuses ?? null, limit],
+  );
+  return result.rows;
+}
+
+/** How many match and have one of these statuses, if they are given. */
+export async function countMessages(
+  pool: Pool,
+  filter: MessageFilter,
+  statuses?: readonly MessageStatus[],
+): Promise<number> {
   const result = await pool.query<{ n: string }>(
-    `SELECT count(*) AS n FROM herald.message m WHERE ${conditions}`,
-    valuesOf(filter),
+    `SELECT count(*) AS n FROM herald.message m WHERE ${conditions} AND ($11::text[] IS NULL OR m.status = ANY ($11))`,
+    [...valuesOf(filter), statuses ?? null],
   );
   return Number(result.rows[0]?.n ?? 0);
 }
@@ -191,6 +205,9 @@ export interface RetryAnswer {
   /** The status now; of one that was not retried, why not. */
   readonly status: MessageStatus;
 }
+
+/** What `herald.retry` takes; the SQL decides. */
+export const retriedStatuses: readonly MessageStatus[] = ['failed', 'expired', 'inhibited', 'held'];
 
 /** Delivers again what failed, expired, was inhibited or is held. */
 export async function retryMessages(pool: Pool, ids: readonly string[]): Promise<RetryAnswer[]> {

@@ -64,6 +64,54 @@ describe('an action on many', () => {
     expect(err).toBe('');
     expect(await statuses()).toEqual({ cancelled: total });
   });
+
+  test('retries what can be, asks for that alone, and says what else matches', async () => {
+    const settle = (status: string, recipients: string[]) =>
+      database.pool.query(`UPDATE herald.message SET status = $1 WHERE recipient_id = ANY ($2)`, [status, recipients]);
+    await settle('sent', ['user-1', 'user-2']);
+    await settle('failed', ['user-3']);
+    const plain = { ...env, NO_COLOR: '1' };
+    const line = '2,499 match and stay (2 sent, 2,497 cancelled): retry is for failed, expired, inhibited, held';
+    const asked = await runInTerminal(['retry', '--where', 'template=greeting'], { env: plain, answer: 'n' });
+    expect(asked.shown).toContain(line);
+    expect(asked.shown).toContain('Retry 1 message? [y/N] ');
+    expect(asked.code).toBe(2);
+
+    const onlySent = ['retry', '--where', 'status=sent'];
+    const sent = '2 match and stay (2 sent): retry is for failed, expired, inhibited, held\n';
+    expect(await runInTerminal(onlySent, { env: plain })).toEqual({
+      code: 1,
+      shown: `${sent}0 will be delivered again\n`,
+    });
+    expect(await runCli([...onlySent, '--yes'], env)).toEqual({
+      code: 1,
+      out: '0 will be delivered again\n',
+      err: sent,
+    });
+    expect(await runCli(onlySent, env)).toMatchObject({
+      code: 2,
+      err: 'pg-herald: Retry 0 messages? Nobody can be asked here; add --yes to go on\n',
+    });
+
+    const { out, err } = await runCli(['retry', '--where', 'template=greeting', '--yes', '--json'], env);
+    const answers = JSON.parse(out) as { retried: boolean; status: string }[];
+    const having = (retried: boolean, status: string) =>
+      answers.filter((each) => each.retried === retried && each.status === status).length;
+    expect([having(true, 'pending'), having(false, 'sent'), having(false, 'cancelled')]).toEqual([1, 2, total - 3]);
+    expect(err).toBe('');
+  });
+
+  test('says that nothing matches', async () => {
+    expect(await runCli(['retry', '--where', 'recipient=nobody'], env)).toEqual({
+      code: 1,
+      out: '0 will be delivered again\n',
+      err: 'no message matches\n',
+    });
+    expect(await runCli(['retry', '--where', 'recipient=nobody', '--json'], env)).toMatchObject({
+      code: 0,
+      out: '[]\n',
+    });
+  });
 });
 
 describe('a terminal', () => {

@@ -15,7 +15,7 @@ import { watchChanges } from '../../src/operate/changes.ts';
 import { enqueueLagSeconds, readGauges } from '../../src/operate/gauges.ts';
 import {
   countMessages,
-  findMessageIds,
+  findMessages,
   listMessages,
   type MessageFilter,
   showMessage,
@@ -224,7 +224,7 @@ describe(`with ${settled.toLocaleString('en-US')} settled messages no statement 
       const last = page.at(-1);
       expect(last).toBeDefined();
       if (last !== undefined) await listMessages(pool, filter, { limit: 50, after: last });
-      await findMessageIds(pool, filter, 100);
+      await findMessages(pool, filter, { limit: 100 });
     });
     expectIndexes(statements, ['ORDER BY m.created_at DESC', 'ORDER BY m.created_at, m.id']);
   });

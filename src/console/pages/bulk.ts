@@ -5,7 +5,7 @@ import type { Pool } from 'pg';
 import { cancel } from '../../enqueue/cancel.ts';
 import type { MessageStatus } from '../../notification.ts';
 import { recordAudit } from '../../operate/audit.ts';
-import { retryMessages } from '../../operate/messages.ts';
+import { retriedStatuses, retryMessages } from '../../operate/messages.ts';
 import { countMatches, findMatches, type Search, searchMessages } from '../../operate/search.ts';
 import { leaveNote } from '../cookies.ts';
 import { formOf, queryOf, readSearch, type SearchInput, searchOf } from '../input.ts';
@@ -28,7 +28,7 @@ const again = async (pool: Pool, ids: readonly string[]) =>
 export const bulkActions: Readonly<Record<string, BulkAction>> = {
   retry: {
     label: 'Retry',
-    statuses: ['failed', 'expired', 'inhibited', 'held'],
+    statuses: retriedStatuses,
     done: 'will be delivered again',
     run: again,
   },
