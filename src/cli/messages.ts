@@ -19,6 +19,7 @@ import {
   printJson,
   printTable,
   statusText,
+  terminalWidth,
   timeText,
   UsageError,
 } from './output.ts';
@@ -51,11 +52,17 @@ function listCommand(): Command {
         const { where = [], address = [], limit } = options;
         const lines = await listMessages(pool, parseWhere([...where, ...address], new Date()), { limit, after });
         if (options.json) return printJson(lines);
+        const narrow = (terminalWidth() ?? roomy) < roomy;
         printTable(
           ['message', 'created (UTC)', 'template', 'method', 'recipient', 'status', 'attempts'],
-          lines.map(rowOf),
+          lines.map((line) => rowOf(line, narrow)),
           'no messages',
-          { whole: ['message', 'created (UTC)'], spare: ['attempts', 'method', 'created (UTC)'] },
+          {
+            whole: ['message', 'created (UTC)'],
+            spare: ['attempts', 'method', 'created (UTC)'],
+            dear: ['template'],
+            least: narrow ? 10 : 12,
+          },
         );
         const last = lines.at(-1);
         if (last && lines.length === options.limit) printAside(color('dim', `more: --after ${last.id}`));
@@ -69,12 +76,15 @@ async function cursorOf(pool: Pool, id: string): Promise<Cursor> {
   return { id, createdAt: message.createdAt };
 }
 
-function rowOf(line: MessageLine): string[] {
+/** A terminal of fewer columns gets times to the minute, and templates without their versions. */
+const roomy = 120;
+
+function rowOf(line: MessageLine, narrow: boolean): string[] {
   const { id, createdAt, template, version, method, recipientId, status, reason, attempts } = line;
   return [
     id,
-    timeText(createdAt),
-    `${template} v${version}`,
+    timeText(createdAt).slice(0, narrow ? 16 : undefined),
+    narrow ? template : `${template} v${version}`,
     method,
     recipientId,
     `${statusText(status)}${reason ? ` ${reason}` : ''}`,

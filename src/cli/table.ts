@@ -8,6 +8,8 @@ export interface TableFit {
   readonly whole?: readonly string[];
   /** Columns that can be left out, the first of them first. */
   readonly spare?: readonly string[];
+  /** Columns that are cut last, and before which others are left out: they keep up to twice of `least`. */
+  readonly dear?: readonly string[];
   /** A column that may be cut keeps so many cells, or its whole width if that is less. Default 12. */
   readonly least?: number;
 }
@@ -53,16 +55,20 @@ function fitted({
   width,
   whole = [],
   spare = [],
+  dear = [],
   least = 12,
 }: Pick<TableInput, 'headings' | 'rows'> & TableFit & { readonly width: number }): Column[] {
   let columns = headings.map((heading, index) => {
     const natural = naturalWidth(headings, rows, index);
-    return { index, heading, width: natural, least: whole.includes(heading) ? natural : Math.min(natural, least) };
+    const smallest = whole.includes(heading) ? natural : Math.min(natural, least);
+    const due = dear.includes(heading) ? Math.min(natural, 2 * least) : smallest;
+    return { index, heading, width: natural, due, least: smallest };
   });
-  const total = (of: 'width' | 'least') => columns.reduce((sum, column) => sum + column[of] + gap, -gap);
-  for (const heading of spare) if (total('least') > width) columns = columns.filter((c) => c.heading !== heading);
+  const total = (of: 'width' | 'due') => columns.reduce((sum, column) => sum + column[of] + gap, -gap);
+  for (const heading of spare) if (total('due') > width) columns = columns.filter((c) => c.heading !== heading);
   while (total('width') > width) {
-    const [widest] = columns.filter((c) => c.width > c.least).toSorted((a, b) => b.width - a.width);
+    const byWidth = columns.toSorted((a, b) => b.width - a.width);
+    const widest = byWidth.find((c) => c.width > c.due) ?? byWidth.find((c) => c.width > c.least);
     // Narrower than everything that must stay: the terminal wraps.
     if (widest === undefined) break;
     widest.width -= 1;

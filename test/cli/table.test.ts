@@ -1,9 +1,9 @@
 /** Tables give way to a narrow terminal, and to nothing else. */
 import { describe, expect, test } from 'vitest';
-import { shortened, tableText, wrapped } from '../../src/cli/table.ts';
+import { shortened, type TableFit, tableText, wrapped } from '../../src/cli/table.ts';
 
 const id = '01890a5d-ac96-774b-bcce-b302099a8057';
-const table = (width: number | undefined) =>
+const table = (width: number | undefined, more: TableFit = {}) =>
   tableText({
     headings: ['message', 'created', 'recipient', 'status', 'attempts'],
     rows: [
@@ -14,6 +14,7 @@ const table = (width: number | undefined) =>
     styleHeading: (heading) => heading,
     whole: ['message', 'created'],
     spare: ['attempts', 'created'],
+    ...more,
   }).split('\n');
 
 describe('a table', () => {
@@ -35,6 +36,14 @@ describe('a table', () => {
     expect(table(80)[0]).not.toMatch(/created|attempts/);
     expect(Math.max(...table(80).map((line) => line.length))).toBeLessThanOrEqual(80);
     expect(table(80)[1]).toContain(id);
+  });
+
+  test('cuts a dear column last, and leaves others out before it', () => {
+    const dear = ['status'];
+    expect(table(110, { dear })[1]).toMatch(/ {2}a-very-long-re… {2}failed no_such_recipient {2}1$/);
+    expect(table(94, { dear })[0]).not.toMatch(/created|attempts/);
+    expect(table(80, { dear })[1]).toMatch(/ {2}a-very-long-rec… {2}failed no_such_recipient$/);
+    expect(table(70, { dear })[1]).toMatch(/ {2}a-very-long… {2}failed no_such_re…$/);
   });
 });
 

@@ -130,6 +130,21 @@ describe('a terminal', () => {
   });
 });
 
+test('the list of messages shows a template whole in 100 columns, and the time', async () => {
+  await putTemplates(database.pool, { 'workspace-deleted': greetingFile });
+  await database.pool.query(
+    `SELECT herald.enqueue('workspace-deleted', '{"id": "a-customer-of-ours@example.com", "email": "a@example.com"}', labels => '{"who": "you"}')`,
+  );
+  await database.pool.query(
+    `UPDATE herald.message SET status = 'failed', reason = 'no_such_recipient' WHERE template = 'workspace-deleted'`,
+  );
+  const list = ['messages', 'list', '--where', 'template=workspace-deleted'];
+  const { shown } = await runInTerminal(list, { env: { ...env, NO_COLOR: '1' }, columns: 100 });
+  const [, line = ''] = shown.split('\n');
+  expect(line).toMatch(/^\S{36} {2}\d{4}-\d\d-\d\d \d\d:\d\d {2}workspace-deleted {2}a-custome\S*… {2}failed no\S*…$/);
+  expect(line.length).toBeLessThanOrEqual(100);
+});
+
 test('status tells an age in units that people read, and in seconds to a program', async () => {
   await database.pool.query(
     `SELECT herald.enqueue('greeting', '{"id": "late", "email": "late@example.com"}', labels => '{"who": "you"}')`,
