@@ -49,7 +49,8 @@ export async function page(c: PageContext, services: Services, content: Page): P
 <main id="main" tabindex="-1">
   <div role="status" class="notes">${note === null ? '' : html`<p class="note">${note}</p>`}</div>
   ${content.main}
-</main>`;
+</main>
+<footer class="keys" hidden>Keys: <span class="find"><kbd>/</kbd> searches, </span><kbd>g</kbd> then a page's first letter goes there</footer>`;
   return c.html(documentOf(services, { title: content.title, live, body }), content.status ?? 200);
 }
 

@@ -122,6 +122,18 @@ describe.skipIf(executable === null)('in a browser', { timeout: 60_000 }, () => 
     ]);
   });
 
+  test('the foot of a page tells which keys there are, and not where there is no keyboard', async () => {
+    const page = await open('/messages');
+    const hint = page.getByText(/^Keys:/);
+    expect((await hint.innerText()).trim()).toBe("Keys: / searches, g then a page's first letter goes there");
+    await page.keyboard.press('g');
+    await page.keyboard.press('t');
+    await page.waitForURL(/\/templates$/);
+    expect((await hint.innerText()).trim()).toBe("Keys: g then a page's first letter goes there");
+    const phone = await open('/messages', { viewport: { width: 1024, height: 700 }, hasTouch: true, isMobile: true });
+    expect(await phone.getByText(/^Keys:/).isVisible()).toBe(false);
+  });
+
   test('the list of messages fills by itself', async () => {
     const page = await open('/messages');
     await page.locator('[data-live-url]').waitFor();

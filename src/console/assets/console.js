@@ -98,6 +98,7 @@ function follower(url) {
 /** "/" goes to the search field, "g" and a letter to a page. */
 function shortcuts() {
   let waiting = false;
+  for (const hint of document.querySelectorAll('.keys')) hint.hidden = false;
   document.addEventListener('keydown', (event) => {
     const typing = event.target instanceof Element && event.target.matches('input, textarea, select');
     if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
