@@ -6,7 +6,7 @@ import { suggestion } from './nearest.ts';
 import { parseSyntax } from './parse.ts';
 import { createRenderer, RenderError } from './render.ts';
 import { containsMark } from './skeleton.ts';
-import { issueAt, type TemplateIssue, type TemplateSource } from './source.ts';
+import { issueAt, placeWithin, type TemplateIssue, type TemplateSource } from './source.ts';
 import type { Place } from './syntax.ts';
 
 export interface CheckOptions {
@@ -55,7 +55,7 @@ function textsOf({ title, body, actions }: TemplateSource): Text[] {
 
 type Fault = Parameters<typeof issueAt>[2];
 
-/** From a place within a text to the place in the file. */
+/** At a place within a text of the template, or where the text begins. */
 function issueIn(
   { origin }: TemplateSource,
   where: string | null,
@@ -64,8 +64,7 @@ function issueIn(
   const { place, ...fault } = found;
   const start = origin.places[where ?? ''] ?? { line: 1, column: 1 };
   if (!place) return issueAt(origin.file, start, fault);
-  const column = place.line === 1 ? start.column + place.column - 1 : place.column;
-  return issueAt(origin.file, { line: start.line + place.line - 1, column }, fault);
+  return issueAt(origin.file, placeWithin(start, place), fault);
 }
 
 function syntaxIssues(template: TemplateSource, { where, source }: Text): TemplateIssue[] {

@@ -83,6 +83,21 @@ export function issueAt(
   return { path: `${file}:${line}:${column}`, severity: 'error', ...fault, file, line, column };
 }
 
+/** From a place within a text to the place in the file. */
+export function placeWithin(start: Place, { line, column }: Place): Place {
+  return { line: start.line + line - 1, column: line === 1 ? start.column + column - 1 : column };
+}
+
+/** What is wrong with the syntax of one text of a template. */
+function syntaxIssues(
+  file: string,
+  { where, text, start }: { readonly where: string; readonly text: string; readonly start: Place },
+): TemplateIssue[] {
+  return parseSyntax(text).problems.map((problem) =>
+    issueAt(file, placeWithin(start, problem), { message: `${where}: ${problem.message}` }),
+  );
+}
+
 /**
  * Reads one file. Returns no source when anything is wrong with its form, and then every issue, not only the first.
  *
@@ -114,8 +129,12 @@ export function parseTemplate(
   const body = after.replace(/^\s*\n/, '').trimEnd();
   issues.push(...yaml.problems.map(({ place, message }) => wrong(place, message)));
   if (body.trim() === '') issues.push(wrong(bodyPlace, 'the body is empty; write the message below the header'));
-  issues.sort((a, b) => a.line - b.line || a.column - b.column);
-  if (!yaml.header || issues.length > 0) return { source: null, issues };
+  if (!yaml.header || issues.length > 0) {
+    // Otherwise `checkTemplate` tells of them, with all that it finds beside.
+    issues.push(...syntaxIssues(file, { where: 'title', text: yaml.title, start: yaml.places['title'] ?? start }));
+    issues.push(...syntaxIssues(file, { where: 'body', text: body, start: bodyPlace }));
+    return { source: null, issues: issues.sort((a, b) => a.line - b.line || a.column - b.column) };
+  }
   const origin = { file, places: { ...yaml.places, body: bodyPlace } };
   return { source: sourceOf({ name, body, origin, header: yaml.header }), issues };
 }
@@ -168,6 +187,8 @@ interface YamlProblem {
 
 interface ReadYaml {
   readonly header: Header | null;
+  /** Empty where there is none. */
+  readonly title: string;
   readonly problems: readonly YamlProblem[];
   readonly places: Readonly<Record<string, Place>>;
 }
@@ -199,23 +220,27 @@ function readYaml(yaml: string): ReadYaml {
       });
     },
   });
-  if (problems.length > 0) return { header: null, problems, places: {} };
+  if (problems.length > 0) return { header: null, title: '', problems, places: {} };
 
   const position = (path: readonly (string | number)[]) => placeOf(offsetOf(document.contents, path));
   const result = readHeader(document.toJS());
+  const written = document.get('title');
+  const title = typeof written === 'string' ? written : '';
   if ('faults' in result) {
     const first = new Map(result.faults.map((fault) => [fault.path.join('.'), fault] as const).reverse());
     const faults = [...first.values()].reverse();
     return {
       header: null,
+      title,
       problems: faults.map((fault) => ({
         place: position(fault.path),
         message: faultMessage(fault, document.getIn(fault.path)),
       })),
-      places: {},
+      places: textPlaces([], document.contents, placeOf),
     };
   }
-  return { header: result.header, problems, places: textPlaces(result.header, document.contents, placeOf) };
+  const { header } = result;
+  return { header, title, problems, places: textPlaces(header.actions, document.contents, placeOf) };
 }
 
 function yamlMessage(message: string): string {
@@ -248,7 +273,7 @@ function offsetOf(root: ParsedNode | null, path: readonly (string | number)[]): 
 
 /** The places of the texts themselves, behind their keys and opening quotes. */
 function textPlaces(
-  header: Header,
+  written: readonly Action[],
   root: ParsedNode | null,
   placeOf: (offset: number) => Place,
 ): Record<string, Place> {
@@ -261,7 +286,7 @@ function textPlaces(
     const { line, column } = placeOf(node.range?.[0] ?? 0);
     return { line, column: column + (node.type === 'QUOTE_DOUBLE' || node.type === 'QUOTE_SINGLE' ? 1 : 0) };
   };
-  const actions = header.actions.flatMap((_, index) =>
+  const actions = written.flatMap((_, index) =>
     (['label', 'url'] as const).map((key) => [`actions[${index}].${key}`, place(['actions', index, key])] as const),
   );
   return { title: place(['title']), ...Object.fromEntries(actions) };

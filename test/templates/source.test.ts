@@ -117,6 +117,14 @@ Body`;
     ]);
   });
 
+  it('reports broken texts beside the faults of the header, not only once those are mended', () => {
+    expect(issues('---\ntitle: "Hi {{labels.x}"\ntitel: y\n---\nFine.\nHi {{labels.y}\n')).toEqual([
+      expect.stringMatching(/^a\.md:2:\d+ title: /),
+      expect.stringMatching(/^a\.md:3:1 "titel" is not a known key/),
+      expect.stringMatching(/^a\.md:6:\d+ body: /),
+    ]);
+  });
+
   it.each([
     ['no header', 'Body', /^a\.md:1:1 the header is missing/],
     ['no end of the header', '---\ntitle: x\nBody', /the header is missing/],
