@@ -1,4 +1,5 @@
 /** Templates, endpoints, recipients, suppressions and audit. */
+import { Pool } from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { diffLines } from '../../src/console/diff.ts';
 import { createEgress } from '../../src/dispatch/egress/egress.ts';
@@ -199,6 +200,19 @@ describe('suppressions', () => {
       ['suppressions add', 'smtp', 'left'],
       ['suppressions remove', 'smtp', null],
     ]);
+  });
+});
+
+describe('the overview of a database that takes no changes', () => {
+  test('says so before everything else', async () => {
+    const pool = new Pool({ connectionString: database.url, options: '-c default_transaction_read_only=on' });
+    const looker = createVisitor(database, { pool });
+    await until(async () => (await looker.see('/')).includes('class="verdict bad"'));
+    expect(await looker.see('/')).toContain(
+      'The database is read-only: nothing is delivered until it takes changes again.',
+    );
+    await looker.close();
+    await pool.end();
   });
 });
 

@@ -71,7 +71,9 @@ ${status.senders.length === 0 ? '' : senderTable(status.senders)}`;
 const lateSeconds = 300;
 
 /** Everything that is not as it should be, or that all is. */
-function verdict({ methods, pauses, senders, workers }: Status): Html {
+function verdict({ methods, pauses, senders, workers, readOnly }: Status): Html {
+  if (readOnly !== null)
+    return html`<p class="verdict bad">The database is read-only${readOnly === 'standby' ? ', a standby' : ''}: nothing is delivered until it takes changes again.</p>`;
   const paused = pauses.map((state) => (state.method === '*' ? 'everything' : state.method));
   const late = methods.filter(
     ({ method, oldestDueSeconds }) => oldestDueSeconds > lateSeconds && !paused.includes(method),
