@@ -4,6 +4,7 @@ import { readBrand, readSecretKeys } from '../config.ts';
 import { ping } from '../dispatch/webhook/endpoints/ping.ts';
 import {
   disableEndpoint,
+  type EndpointDetails,
   type EndpointLine,
   enableEndpoint,
   endpointExists,
@@ -92,8 +93,7 @@ function showCommand(): Command {
     .argument('<id>', 'id of an endpoint')
     .action((id: string, options: CommonOptions) =>
       withPool(options, async (pool) => {
-        const endpoint = await showEndpoint(pool, endpointId(id));
-        if (endpoint === null) throw unknown(id);
+        const endpoint = await detailsOf(pool, id);
         if (options.json) printJson(endpoint);
         else printFields({ ...endpoint, state: stateText(endpoint) });
       }),
@@ -110,8 +110,7 @@ function removeCommand(): Command {
     .option('--yes', 'do not ask')
     .action((id: string, options: CommonOptions & { yes?: boolean }) =>
       withPool(options, async (pool) => {
-        const endpoint = await showEndpoint(pool, endpointId(id));
-        if (endpoint === null) throw unknown(id);
+        const endpoint = await detailsOf(pool, id);
         await confirm(`Delete ${endpoint.name} (${endpoint.urlHost}) and cancel what waits for it?`, options);
         const cancelled = await removeEndpoint(pool, id);
         if (cancelled === null) throw unknown(id);
@@ -242,6 +241,12 @@ async function replayOne(pool: Pool, id: string, options: CommonOptions): Promis
 function endpointId(text: string): string {
   if (!isId(text)) throw new UsageError(`"${text}" is no id; see "pg-herald endpoints list"`);
   return text;
+}
+
+async function detailsOf(pool: Pool, id: string): Promise<EndpointDetails> {
+  const endpoint = await showEndpoint(pool, endpointId(id));
+  if (endpoint === null) throw unknown(id);
+  return endpoint;
 }
 
 function unknown(id: string): UsageError {

@@ -257,8 +257,8 @@ export function createPump(services: PumpServices): Pump {
       turn();
     },
     setPaused(paused) {
-      if (!paused && pausedAt !== null) resume();
-      if (!paused || pausedAt !== null) return;
+      if (paused === (pausedAt !== null)) return;
+      if (!paused) return resume();
       pausedAt = performance.now();
       void reserve.giveBack(0);
     },

@@ -1,14 +1,14 @@
 /** The method `webhook` while developing: every call goes to the catcher, also those to stored endpoints, each in its endpoint's format. */
-import { randomBytes } from 'node:crypto';
 import type { Pool } from 'pg';
 import type { Dispatcher } from '../dispatch/dispatcher.ts';
 import type { FormatName } from '../dispatch/webhook/formats/format.ts';
+import { generateSecret } from '../dispatch/webhook/signature.ts';
 import { webhook } from '../dispatch/webhook/webhook.ts';
 import { caughtHeader } from './webhook-catcher.ts';
 
 /** The URLs of stored endpoints are never called, nor are their secrets opened. */
 export function caughtWebhooks(pool: Pick<Pool, 'query'>, catcherUrl: string): Dispatcher {
-  const secret = `whsec_${randomBytes(32).toString('base64')}`;
+  const secret = generateSecret();
   const caller = (format: FormatName, headers: Readonly<Record<string, string>> = {}) =>
     webhook({
       endpoint: { url: format === 'standard' ? catcherUrl : `${catcherUrl}${format}`, format, secret, headers },

@@ -67,12 +67,11 @@ async function readSeen(
     `WITH picked AS (
        (SELECT id FROM herald.message ORDER BY created_at DESC, id DESC LIMIT ${mostRows})
        UNION ${due('ASC')} UNION ${due('DESC')} UNION SELECT unnest($11::uuid[])
-     ), seen AS (
-       SELECT ${lineColumns}, (${conditions}) AS matches, now() AS "lookedAt",
-         greatest(m.created_at, m.settled_at, CASE WHEN m.settled_at IS NULL THEN m.attempt_started_at END,
-           CASE WHEN m.settled_at IS NULL AND m.next_attempt_at <= now() THEN m.next_attempt_at END) AS "changedAt"
-       FROM picked JOIN herald.message m USING (id)
-     ) SELECT * FROM seen ORDER BY "changedAt", id`,
+     )
+     SELECT ${lineColumns}, (${conditions}) AS matches, now() AS "lookedAt",
+       greatest(m.created_at, m.settled_at, CASE WHEN m.settled_at IS NULL THEN m.attempt_started_at END,
+         CASE WHEN m.settled_at IS NULL AND m.next_attempt_at <= now() THEN m.next_attempt_at END) AS "changedAt"
+     FROM picked JOIN herald.message m USING (id) ORDER BY "changedAt", m.id`,
     [...valuesOf(filter), followed],
   );
   return rows;

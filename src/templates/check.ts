@@ -6,7 +6,7 @@ import { suggestion } from './nearest.ts';
 import { parseSyntax } from './parse.ts';
 import { createRenderer, RenderError } from './render.ts';
 import { containsMark } from './skeleton.ts';
-import { issueAt, placeWithin, type TemplateIssue, type TemplateSource } from './source.ts';
+import { issueAt, placeWithin, syntaxIssues, type TemplateIssue, type TemplateSource } from './source.ts';
 import type { Place } from './syntax.ts';
 
 export interface CheckOptions {
@@ -23,7 +23,7 @@ export const maximumEmailHtml = 100_000;
  */
 export function checkTemplate(source: TemplateSource, options: CheckOptions = {}): TemplateIssue[] {
   const texts = textsOf(source);
-  const broken = texts.flatMap((text) => syntaxIssues(source, text));
+  const broken = texts.flatMap((text) => writingIssues(source, text));
   const issues = [
     ...broken,
     ...labelIssues(source, texts, options.declaredLabels ?? null),
@@ -55,22 +55,23 @@ function textsOf({ title, body, actions }: TemplateSource): Text[] {
 
 type Fault = Parameters<typeof issueAt>[2];
 
+function startOf({ origin }: TemplateSource, where: string | null): Place {
+  return origin.places[where ?? ''] ?? { line: 1, column: 1 };
+}
+
 /** At a place within a text of the template, or where the text begins. */
 function issueIn(
-  { origin }: TemplateSource,
+  template: TemplateSource,
   where: string | null,
   found: Fault & { place?: Place | null },
 ): TemplateIssue {
   const { place, ...fault } = found;
-  const start = origin.places[where ?? ''] ?? { line: 1, column: 1 };
-  if (!place) return issueAt(origin.file, start, fault);
-  return issueAt(origin.file, placeWithin(start, place), fault);
+  const start = startOf(template, where);
+  return issueAt(template.origin.file, place ? placeWithin(start, place) : start, fault);
 }
 
-function syntaxIssues(template: TemplateSource, { where, source }: Text): TemplateIssue[] {
-  const issues = parseSyntax(source).problems.map((problem) =>
-    issueIn(template, where, { place: problem, message: `${where}: ${problem.message}` }),
-  );
+function writingIssues(template: TemplateSource, { where, source }: Text): TemplateIssue[] {
+  const issues = syntaxIssues(template.origin.file, { where, text: source, start: startOf(template, where) });
   if (!containsMark(source)) return issues;
   return [...issues, issueIn(template, where, { message: `${where}: the word zqx…xqz is reserved; remove it` })];
 }

@@ -88,8 +88,8 @@ export function placeWithin(start: Place, { line, column }: Place): Place {
   return { line: start.line + line - 1, column: line === 1 ? start.column + column - 1 : column };
 }
 
-/** What is wrong with the syntax of one text of a template. */
-function syntaxIssues(
+/** What is wrong with the syntax of one text of a template, which begins at `start`. */
+export function syntaxIssues(
   file: string,
   { where, text, start }: { readonly where: string; readonly text: string; readonly start: Place },
 ): TemplateIssue[] {

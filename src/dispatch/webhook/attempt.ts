@@ -72,12 +72,10 @@ function verdictOf(result: EgressResult, { endpoint, delivery, now }: VerdictInp
   const { reply } = result;
   const verdict = formats[endpoint.format].classify(reply, context) ?? classifyResponse(reply, context);
   // What an accepting receiver says is of no use to anybody; what a refusing one says often names the cause.
-  if (verdict.result.outcome === 'sent' || reply.body === '') return verdict;
-  return { ...verdict, result: withReply(verdict.result, redactReply(reply.body, endpoint, delivery)) };
-}
-
-function withReply(result: DispatchResult, text: string): DispatchResult {
-  return text === '' ? result : { ...result, reply: { ...result.reply, text } };
+  if (verdict.result.outcome === 'sent') return verdict;
+  const text = redactReply(reply.body, endpoint, delivery);
+  if (text === '') return verdict;
+  return { ...verdict, result: { ...verdict.result, reply: { ...verdict.result.reply, text } } };
 }
 
 function tooLarge(bytes: number, limit: number): Verdict {
