@@ -68,11 +68,11 @@ export {
   type Recipient,
   type RenderedContent,
   reasons,
-} from './notification.ts';
+} from './vocabulary.ts';
 export { type PauseState, pause, pauses, resume } from './operate/pause.ts';
 export { createSecretBox, labelSecrets, type SecretBox } from './secrets.ts';
 export type { TelemetryOptions } from './telemetry/options.ts';
 export { type CatalogEntry, listTemplates, syncTemplates, type TemplateChange } from './templates/catalog.ts';
 export { type DataOf, defineTemplate, type LabelsOf, type Template } from './templates/define.ts';
 export { readTemplates, shippedTemplatesFolder } from './templates/files.ts';
-export type { TemplateIssue, TemplateSource } from './templates/source.ts';
+export type { TemplateIssue, TemplateSource } from './templates/template-file.ts';

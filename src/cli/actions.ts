@@ -2,8 +2,8 @@
 import type { Command } from 'commander';
 import type { Pool } from 'pg';
 import { cancel } from '../enqueue/cancel.ts';
-import { readOperator } from '../config.ts';
-import { discardMessages, holdRestored } from '../operate/fence.ts';
+import { readOperator } from './config.ts';
+import { discardMessages, holdRestored } from '../operate/restore.ts';
 import { holdMessages, type RetryAnswer, retriedStatuses, retryMessages } from '../operate/messages.ts';
 import { audit } from './audit.ts';
 import { command, confirm, filterHelp, listing, withPool } from './command.ts';

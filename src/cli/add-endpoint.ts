@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
-import { readSecretKeys } from '../config.ts';
-import { addEndpoint, type NewEndpoint } from '../dispatch/webhook/endpoints/registry.ts';
+import { readSecretKeys } from './config.ts';
+import { addEndpoint, type NewEndpoint } from '../operate/endpoints.ts';
 import { formatNames, type FormatName } from '../dispatch/webhook/formats/format.ts';
 import { createSecretBox } from '../secrets.ts';
 import { audit } from './audit.ts';

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import type { Pool } from 'pg';
-import { readOperator } from '../config.ts';
+import { readOperator } from './config.ts';
 import { type AuditEntry, listAudit, recordAudit } from '../operate/audit.ts';
 import { type CommonOptions, listing, positiveInteger, withPool } from './command.ts';
 import { printJson, printTable, timeText } from './output.ts';

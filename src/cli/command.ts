@@ -2,8 +2,8 @@
 import { createInterface } from 'node:readline/promises';
 import { Command, Option } from 'commander';
 import { Pool } from 'pg';
-import { readDatabaseUrl } from '../config.ts';
-import { messageStatuses } from '../notification.ts';
+import { readDatabaseUrl } from './config.ts';
+import { messageStatuses } from '../vocabulary.ts';
 import type { MessageFilter } from '../operate/messages.ts';
 import { printAside, Unsuccessful, UsageError } from './output.ts';
 

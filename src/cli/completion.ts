@@ -1,6 +1,6 @@
 /** Completion for shells, written from the tree of commands: what completes is what exists. */
 import type { Command } from 'commander';
-import { messageStatuses } from '../notification.ts';
+import { messageStatuses } from '../vocabulary.ts';
 import { command } from './command.ts';
 import { print, UsageError } from './output.ts';
 

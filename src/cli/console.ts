@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
-import { readConsole, readDatabaseUrl, readOperator } from '../config.ts';
+import { readConsole, readDatabaseUrl, readOperator } from './config.ts';
 import { serveConsole } from '../console/index.ts';
 import { type CommonOptions, command, portNumber } from './command.ts';
 import { createLogger } from './logger.ts';

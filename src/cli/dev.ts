@@ -1,12 +1,12 @@
 import { relative, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { Client } from 'pg';
-import { readDevelopment, readOperator } from '../config.ts';
+import { readDevelopment, readOperator } from './config.ts';
 import type { Catch } from '../console/index.ts';
 import { type Development, startDevelopment } from '../development/development.ts';
 import type { SyncReport } from '../development/template-watch.ts';
 import { ConfigurationError } from '../errors.ts';
-import type { Logger } from '../notification.ts';
+import type { Logger } from '../vocabulary.ts';
 import { type CommonOptions, command, portNumber } from './command.ts';
 import { color, explainError, print, printJson, printWrapped } from './output.ts';
 

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import type { Pool } from 'pg';
-import { type Config, readConfig } from '../config.ts';
-import { listEndpoints, openEndpoint } from '../dispatch/webhook/endpoints/registry.ts';
+import { type Config, readConfig } from './config.ts';
+import { listEndpoints, openEndpoint } from '../operate/endpoints.ts';
 import { ConfigurationError } from '../errors.ts';
 import { examineDatabase, type Finding, ok, problem } from '../operate/doctor.ts';
 import { createSecretBox } from '../secrets.ts';

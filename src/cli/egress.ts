@@ -1,4 +1,4 @@
-import { readEgress } from '../config.ts';
+import { readEgress } from './config.ts';
 import { createEgress, type Egress } from '../dispatch/egress/egress.ts';
 import { parseEgress } from '../dispatch/egress/options.ts';
 

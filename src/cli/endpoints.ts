@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import type { Pool } from 'pg';
-import { readBrand, readSecretKeys } from '../config.ts';
-import { ping } from '../dispatch/webhook/endpoints/ping.ts';
+import { readBrand, readSecretKeys } from './config.ts';
+import { ping } from '../operate/ping-endpoint.ts';
 import {
   disableEndpoint,
   type EndpointDetails,
@@ -15,7 +15,7 @@ import {
   replayMessage,
   rotateEndpoint,
   showEndpoint,
-} from '../dispatch/webhook/endpoints/registry.ts';
+} from '../operate/endpoints.ts';
 import { createSecretBox } from '../secrets.ts';
 import { addEndpointCommand } from './add-endpoint.ts';
 import { audit } from './audit.ts';

@@ -1,6 +1,6 @@
 /** How long messages are kept, and what of a person is not kept at all. */
 import { Command } from 'commander';
-import { readOperator } from '../config.ts';
+import { readOperator } from './config.ts';
 import { erase } from '../operate/erase.ts';
 import { readRetention, type RetentionPolicy, setRetention } from '../operate/retention.ts';
 import { audit } from './audit.ts';

@@ -1,6 +1,6 @@
 /** The worker's log: one JSON object per line on standard error, as pino writes it. */
-import type { LogLevel } from '../config.ts';
-import type { Logger } from '../notification.ts';
+import type { LogLevel } from './config.ts';
+import type { Logger } from '../vocabulary.ts';
 
 const levels = { debug: 20, info: 30, warn: 40, error: 50, silent: 100 } as const;
 

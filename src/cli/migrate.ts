@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { readDatabaseUrl } from '../config.ts';
+import { readDatabaseUrl } from './config.ts';
 import { migrate, migrationPlan, migrationScript } from '../database/migrate.ts';
 import { applyRoles, rolesScript } from '../database/roles.ts';
 import { type CommonOptions, collect, command } from './command.ts';

@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { readOperator } from '../config.ts';
+import { readOperator } from './config.ts';
 import { preferencesOf, setPreference } from '../enqueue/preferences.ts';
 import { pause, pauses, resume } from '../operate/pause.ts';
 import { purge } from '../operate/purge.ts';

@@ -21,7 +21,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   status: async () => (await import('./operate.ts')).statusCommand(),
   pause: async () => (await import('./operate.ts')).pauseCommand(),
   resume: async () => (await import('./operate.ts')).resumeCommand(),
-  methods: async () => (await import('./switches.ts')).methodsCommand(),
+  methods: async () => (await import('./methods.ts')).methodsCommand(),
   preferences: async () => (await import('./operate.ts')).preferencesCommand(),
   suppressions: async () => (await import('./operate.ts')).suppressionsCommand(),
   endpoints: async () => (await import('./endpoints.ts')).endpointsCommand(),

@@ -1,6 +1,6 @@
 /** Acting on many messages: which ones, asking first, and batch by batch. */
 import type { Pool } from 'pg';
-import { type MessageStatus, messageStatuses } from '../notification.ts';
+import { type MessageStatus, messageStatuses } from '../vocabulary.ts';
 import { countMessages, findMessages, type MessageState } from '../operate/messages.ts';
 import { type CommonOptions, confirm, filterHelp, messageId, parseWhere } from './command.ts';
 import { printAside, UsageError } from './output.ts';

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
-import { parseAddress } from '../address.ts';
-import { readOperator } from '../config.ts';
+import { parseAddress } from '../email-address.ts';
+import { readOperator } from './config.ts';
 import { type CommonOptions, collect, keyValue, listing, withPool } from './command.ts';
 import { print, printJson, printTable, statusText, UsageError } from './output.ts';
 

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
 import type { Pool } from 'pg';
-import { watchChanges } from '../operate/changes.ts';
+import { watchChanges } from '../operate/watch-messages.ts';
 import type { MessageFilter, MessageLine } from '../operate/messages.ts';
 import { type CommonOptions, filterHelp, listing, parseWhere, withPool } from './command.ts';
 import { print, printJson, statusText, terminalWidth, timeText } from './output.ts';

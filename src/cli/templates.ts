@@ -1,11 +1,11 @@
 import { writeFileSync } from 'node:fs';
 import { Command } from 'commander';
-import { readBrand } from '../config.ts';
+import { readBrand } from './config.ts';
 import { listTemplates, syncTemplates } from '../templates/catalog.ts';
 import { checkTemplate, renderExample } from '../templates/check.ts';
 import { readTemplates } from '../templates/files.ts';
 import { readTemplateHistory } from '../templates/history.ts';
-import type { TemplateIssue, TemplateSource } from '../templates/source.ts';
+import type { TemplateIssue, TemplateSource } from '../templates/template-file.ts';
 import { type CommonOptions, command, listing, positiveInteger, withPool } from './command.ts';
 import {
   color,
@@ -19,7 +19,7 @@ import {
   Unsuccessful,
   UsageError,
 } from './output.ts';
-import { noTemplate, templateSetCommand } from './switches.ts';
+import { noTemplate, templateSetCommand } from './methods.ts';
 
 const defaultFolder = 'templates';
 

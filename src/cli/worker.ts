@@ -1,12 +1,12 @@
 import type { Command } from 'commander';
-import { type Config, readConfig } from '../config.ts';
+import { type Config, readConfig } from './config.ts';
 import { createWorker, type Worker } from '../delivery/worker.ts';
 import type { Dispatcher } from '../dispatch/dispatcher.ts';
 import { smtp } from '../dispatch/smtp/smtp.ts';
-import { announceByMail } from '../dispatch/webhook/endpoints/announce.ts';
+import { announceByMail } from '../dispatch/webhook/endpoints/notify-owner.ts';
 import type { WebhookOptions } from '../dispatch/webhook/options.ts';
 import { webhook } from '../dispatch/webhook/webhook.ts';
-import type { Logger } from '../notification.ts';
+import type { Logger } from '../vocabulary.ts';
 import { ConfigurationError } from '../errors.ts';
 import { createSecretBox, labelSecrets } from '../secrets.ts';
 import { type CommonOptions, command } from './command.ts';

@@ -1,6 +1,6 @@
 /** A bar chart as inline SVG, drawn here: no script, no style attribute. Colours come from the style sheet by class. */
 import { html } from 'hono/html';
-import type { ActivitySpan, Period } from '../operate/activity.ts';
+import type { ActivitySpan, Period } from '../operate/throughput.ts';
 import { count, type Html } from './view.ts';
 
 /** From the ground up. */

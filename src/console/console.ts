@@ -1,13 +1,13 @@
 /** The operator's web page as a fetch-style handler, for any server. */
 import { Hono } from 'hono';
 import { Pool } from 'pg';
-import { readActivity } from '../operate/activity.ts';
+import { readActivity } from '../operate/throughput.ts';
 import { readStatus } from '../operate/status.ts';
-import { codeOf } from '../queue.ts';
+import { codeOf } from '../queue/queue.ts';
 import { createRenderer } from '../templates/render.ts';
 import { createAccess } from './access.ts';
 import { isAssetName, readAssets } from './assets.ts';
-import { createKept } from './kept.ts';
+import { createKept } from './cached.ts';
 import { createLive } from './live.ts';
 import { type ConsoleOptions, parseConsoleOptions } from './options.ts';
 import { addPages } from './pages/pages.ts';

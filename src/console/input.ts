@@ -1,5 +1,5 @@
 /** What comes in by address and form: bounded text, known words, and nothing else. */
-import { messageStatuses } from '../notification.ts';
+import { messageStatuses } from '../vocabulary.ts';
 import type { Cursor } from '../operate/messages.ts';
 import type { Search } from '../operate/search.ts';
 import type { PageContext } from './services.ts';

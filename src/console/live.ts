@@ -5,8 +5,8 @@
  */
 import type { Pool } from 'pg';
 import type { Status } from '../operate/status.ts';
-import type { Catches } from './catches.ts';
-import type { Kept } from './kept.ts';
+import type { Catches } from './captured.ts';
+import type { Kept } from './cached.ts';
 
 /** `overview`: counts or pauses. `messages`: there are new ones. `message`: one that the page shows. `caught`: the catcher's list. */
 export type Topic = 'overview' | 'messages' | 'message' | 'caught';

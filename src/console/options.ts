@@ -2,9 +2,9 @@
 import type { Pool } from 'pg';
 import type { EgressOptions } from '../dispatch/egress/options.ts';
 import { ConfigurationError } from '../errors.ts';
-import type { Brand, Logger } from '../notification.ts';
-import { silentLogger } from '../notification.ts';
-import type { Catches } from './catches.ts';
+import type { Brand, Logger } from '../vocabulary.ts';
+import { silentLogger } from '../vocabulary.ts';
+import type { Catches } from './captured.ts';
 
 /** Who uses the console: a name for the audit, and perhaps fewer rights than the console has. */
 export type Visitor = string | { readonly name: string; readonly readOnly?: boolean };

@@ -1,10 +1,10 @@
 /** Messages and examples as their recipients get them, with secret labels blacked out. */
 import type { Delivery } from '../dispatch/dispatcher.ts';
-import { mailSource } from '../dispatch/smtp/source.ts';
+import { mailSource } from '../dispatch/smtp/raw-message.ts';
 import { type FormatName, formatNames } from '../dispatch/webhook/formats/format.ts';
 import { formats } from '../dispatch/webhook/formats/formats.ts';
 import { payloadOf } from '../dispatch/webhook/payload.ts';
-import type { ContentSource } from '../operate/content.ts';
+import type { ContentSource } from '../operate/message-source.ts';
 import type { MessageDetails } from '../operate/messages.ts';
 import { type Email, renderEmail } from '../templates/email.ts';
 import { RenderError } from '../templates/render.ts';

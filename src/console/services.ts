@@ -1,12 +1,12 @@
 /** What the pages share. */
 import type { Context } from 'hono';
 import type { Pool } from 'pg';
-import type { Period } from '../operate/activity.ts';
+import type { Period } from '../operate/throughput.ts';
 import type { Status } from '../operate/status.ts';
 import type { Renderer } from '../templates/render.ts';
 import type { Operator } from './access.ts';
 import type { Assets } from './assets.ts';
-import type { Kept } from './kept.ts';
+import type { Kept } from './cached.ts';
 import type { Live } from './live.ts';
 import type { Settings } from './options.ts';
 

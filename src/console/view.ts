@@ -1,6 +1,6 @@
 /** The frame of every page and the small pieces that pages are made of. Values become text: `html` escapes them. */
 import { html } from 'hono/html';
-import type { MessageStatus, Reason } from '../notification.ts';
+import type { MessageStatus, Reason } from '../vocabulary.ts';
 import { meaningOf } from '../operate/why.ts';
 import { takeNote } from './cookies.ts';
 import type { PageContext, Services } from './services.ts';

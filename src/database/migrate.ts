@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
 import { ConfigurationError } from '../errors.ts';
-import { builtInMethods, codeOf, installQueues, planQueues, queueInstallScript } from '../queue.ts';
+import { builtInMethods, codeOf, installQueues, planQueues, queueInstallScript } from '../queue/queue.ts';
 import { createJournal, type Migration, pendingMigrations, recordOf, shippedMigrations } from './journal.ts';
 
 export interface MigrateOptions {

@@ -1,6 +1,6 @@
 /** The worker's connections, and the statements that it runs again and again on them. */
 import { Pool } from 'pg';
-import { borrow, patience } from '../pool.ts';
+import { borrow, patience } from './pool.ts';
 
 /** A statement that is parsed and planned once per connection; the name must be its alone. */
 export interface PreparedStatement {

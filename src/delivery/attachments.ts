@@ -1,6 +1,6 @@
 /** The files of a notification, read when one of its messages goes out. */
 import type { Database } from '../database/statements.ts';
-import type { Attachment } from '../notification.ts';
+import type { Attachment } from '../vocabulary.ts';
 
 const statement = {
   name: 'herald.attachments',

@@ -3,7 +3,7 @@
  * on, and opens the attempts. The row decides; the job only wakes.
  */
 import type { Database } from '../database/statements.ts';
-import type { Action, JsonValue, Recipient } from '../notification.ts';
+import type { Action, JsonValue, Recipient } from '../vocabulary.ts';
 
 /** A message whose attempt is open. */
 export interface OpenMessage {

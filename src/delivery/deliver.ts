@@ -2,16 +2,16 @@
 import type { Database } from '../database/statements.ts';
 import type { Delivery, Dispatcher, DispatchResult } from '../dispatch/dispatcher.ts';
 import { ConfigurationError } from '../errors.ts';
-import type { Attachment, Brand, Logger } from '../notification.ts';
-import type { LeasedJob } from '../queue.ts';
+import type { Attachment, Brand, Logger } from '../vocabulary.ts';
+import type { LeasedJob } from '../queue/queue.ts';
 import { RenderError, type Renderer, type TemplateTexts } from '../templates/render.ts';
 import { attachmentsOf } from './attachments.ts';
 import type { OpenMessage } from './begin.ts';
-import type { Outage } from './outage.ts';
+import type { Outage } from './database-errors.ts';
 import { countUnknown } from './settle.ts';
 import type { Settler } from './settler.ts';
 import type { AttemptTelemetry, DeliveryTelemetry } from './telemetry.ts';
-import { type Verdict, verdictOf } from './verdict.ts';
+import { type Verdict, verdictOf } from './decide.ts';
 import type { TemplateVersions } from './versions.ts';
 
 export interface DeliveryServices {

@@ -2,7 +2,7 @@
 import type { Pool } from 'pg';
 import { requireMigrated } from '../database/journal.ts';
 import { ConfigurationError } from '../errors.ts';
-import { codeOf } from '../queue.ts';
+import { codeOf } from '../queue/queue.ts';
 import { within } from './clock.ts';
 
 /** One thing that a worker needs in order to deliver. */

@@ -1,7 +1,7 @@
 /** The options of a worker, and what they may be. */
 import type { Dispatcher } from '../dispatch/dispatcher.ts';
 import { ConfigurationError } from '../errors.ts';
-import type { Brand, Logger } from '../notification.ts';
+import type { Brand, Logger } from '../vocabulary.ts';
 import type { TelemetryOptions } from '../telemetry/options.ts';
 
 export interface WorkerOptions {

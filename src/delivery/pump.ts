@@ -8,13 +8,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { DispatchResult } from '../dispatch/dispatcher.ts';
 import { pauseForFault, resumeAfterProbe } from '../operate/pause.ts';
 import { countAddressFault } from '../operate/suppressions.ts';
-import type { LeasedJob, PostponedJob, Queue } from '../queue.ts';
-import { createAdmission } from './admission.ts';
+import type { LeasedJob, PostponedJob, Queue } from '../queue/queue.ts';
+import { createAdmission } from './admit.ts';
 import { type Begun, begin, type OpenMessage } from './begin.ts';
 import { type Attempt, type DeliveryServices, handOver, record } from './deliver.ts';
-import { endOverdue, type Flight } from './flight.ts';
-import { createReserve, type Lot } from './reserve.ts';
-import type { Solitude } from './solitude.ts';
+import { endOverdue, type Flight } from './in-flight.ts';
+import { createReserve, type Lot } from './jobs/prefetch.ts';
+import type { Solitude } from './isolation.ts';
 
 export interface Pump {
   /** Something may be due: look at once. */

@@ -1,7 +1,7 @@
 /** The last statement of a delivery: records attempts and moves their messages, a batch at a time. */
 import type { Database } from '../database/statements.ts';
 import type { DispatchResult } from '../dispatch/dispatcher.ts';
-import type { Verdict } from './verdict.ts';
+import type { Verdict } from './decide.ts';
 
 /** An attempt that ended. */
 export interface Settlement {

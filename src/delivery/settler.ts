@@ -5,10 +5,10 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Database } from '../database/statements.ts';
-import type { Logger } from '../notification.ts';
-import type { LeasedJob, PostponedJob, Queue } from '../queue.ts';
-import type { Outage } from './outage.ts';
-import { createReleases, type Releases } from './releases.ts';
+import type { Logger } from '../vocabulary.ts';
+import type { LeasedJob, PostponedJob, Queue } from '../queue/queue.ts';
+import type { Outage } from './database-errors.ts';
+import { createReleases, type Releases } from './jobs/remove.ts';
 import { type Settled, type Settlement, settle } from './settle.ts';
 
 export interface Settler {

@@ -17,7 +17,7 @@ import { createInstruments, type Instruments, instrumentationScope } from '../te
 import type { TelemetryOptions } from '../telemetry/options.ts';
 import { fromTraceContext, toTraceContext, type TraceContext } from '../telemetry/trace-context.ts';
 import type { OpenMessage } from './begin.ts';
-import type { Verdict } from './verdict.ts';
+import type { Verdict } from './decide.ts';
 
 /** One attempt, from its beginning to when its outcome is recorded. */
 export interface AttemptTelemetry {

@@ -1,6 +1,6 @@
 /** The texts of template versions, each read from the database once: a version never changes. */
 import type { Database } from '../database/statements.ts';
-import { RecentlyUsed } from '../templates/recently-used.ts';
+import { RecentlyUsed } from '../lru.ts';
 import type { TemplateTexts } from '../templates/render.ts';
 
 export interface TemplateVersions {

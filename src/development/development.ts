@@ -4,16 +4,16 @@
  */
 import { resolve } from 'node:path';
 import { Pool } from 'pg';
-import type { Catch } from '../console/catches.ts';
+import type { Catch } from '../console/captured.ts';
 import { type ConsoleServer, serveConsole } from '../console/index.ts';
 import { migrate } from '../database/migrate.ts';
 import { createWorker, type Worker } from '../delivery/worker.ts';
 import { smtp } from '../dispatch/smtp/smtp.ts';
-import type { Brand, Logger } from '../notification.ts';
+import type { Brand, Logger } from '../vocabulary.ts';
 import { readStatus } from '../operate/status.ts';
 import { createSecretBox, labelSecrets } from '../secrets.ts';
-import { type CaughtList, createCatches } from './catches.ts';
-import { caughtWebhooks } from './caught-webhooks.ts';
+import { type CaughtList, createCatches } from './captured.ts';
+import { caughtWebhooks } from './captured-webhooks.ts';
 import { type Catcher, startMailCatcher } from './mail-catcher.ts';
 import { startProjectDatabase } from './database.ts';
 import { type SyncReport, watchTemplates } from './template-watch.ts';

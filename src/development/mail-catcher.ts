@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { buffer } from 'node:stream/consumers';
 import { SMTPServer } from 'smtp-server';
-import { type CaughtList, messageIdIn } from './catches.ts';
+import { type CaughtList, messageIdIn } from './captured.ts';
 
 export interface Catcher {
   readonly port: number;

@@ -6,7 +6,7 @@ import { ConfigurationError } from '../errors.ts';
 import { syncTemplates, type TemplateChange } from '../templates/catalog.ts';
 import { checkTemplate } from '../templates/check.ts';
 import { readTemplates } from '../templates/files.ts';
-import type { TemplateIssue } from '../templates/source.ts';
+import type { TemplateIssue } from '../templates/template-file.ts';
 
 export interface SyncReport {
   /** Files that can be used. */

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { buffer } from 'node:stream/consumers';
-import { type CaughtList, messageIdIn } from './catches.ts';
+import { type CaughtList, messageIdIn } from './captured.ts';
 import type { Catcher } from './mail-catcher.ts';
 
 /** Format and message of a chat post, which name no message themselves. Not part of what was caught. */

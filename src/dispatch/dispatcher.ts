@@ -12,7 +12,7 @@ import type {
   Reason,
   Recipient,
   RenderedContent,
-} from '../notification.ts';
+} from '../vocabulary.ts';
 
 /** One message on its way, with everything a dispatcher may use. The same for every attempt but `attempt`. */
 export interface Delivery {

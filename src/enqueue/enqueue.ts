@@ -2,7 +2,7 @@
 import { type SQLWrapper, sql } from 'drizzle-orm';
 import { run, runDrizzle, type Transaction } from '../database/connection.ts';
 import { InvalidNotificationError } from '../errors.ts';
-import type { MessageStatus, Reason, Recipient } from '../notification.ts';
+import type { MessageStatus, Reason, Recipient } from '../vocabulary.ts';
 import type { TelemetryOptions } from '../telemetry/options.ts';
 import type { DataOf, LabelsOf, Template } from '../templates/define.ts';
 import { type CancelAnswer, type CancelBy, cancel } from './cancel.ts';

@@ -1,6 +1,6 @@
 /** What may be stored: JSON that Postgres takes, checked before anything is written. */
 import type { Issue } from '../errors.ts';
-import type { JsonValue } from '../notification.ts';
+import type { JsonValue } from '../vocabulary.ts';
 
 /** Bytes of JSON that one notification may have, without its recipients. */
 export const longestNotification = 262_144;

@@ -1,7 +1,7 @@
 /** Checks the input of `enqueue` before anything is written, and turns it into what the SQL function takes. */
 import * as v from 'valibot';
 import { InvalidNotificationError, type Issue } from '../errors.ts';
-import type { Attachment, Action, JsonValue, Recipient } from '../notification.ts';
+import type { Attachment, Action, JsonValue, Recipient } from '../vocabulary.ts';
 import { type DataOf, type LabelsOf, type Template, validateInput } from '../templates/define.ts';
 import { jsonFault, longestNotification, storableJson } from './json.ts';
 

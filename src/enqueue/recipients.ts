@@ -1,7 +1,7 @@
 /** Checks recipients before anything is written. By hand rather than by schema: there may be 100,000 of them. */
-import { parseAddress } from '../address.ts';
+import { parseAddress } from '../email-address.ts';
 import { InvalidNotificationError, type Issue } from '../errors.ts';
-import type { Recipient } from '../notification.ts';
+import type { Recipient } from '../vocabulary.ts';
 
 /** Characters that the known fields may have. */
 const longest: Readonly<Record<string, number>> = { id: 200, name: 200, locale: 35, timeZone: 64 };

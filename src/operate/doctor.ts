@@ -2,7 +2,7 @@
 import type { Pool } from 'pg';
 import { pendingMigrations } from '../database/journal.ts';
 import { ConfigurationError } from '../errors.ts';
-import { knownQueueVersion } from '../queue.ts';
+import { knownQueueVersion } from '../queue/queue.ts';
 import { pauses } from './pause.ts';
 import { readStatus } from './status.ts';
 

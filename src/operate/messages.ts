@@ -1,6 +1,6 @@
 /** Messages as an operator looks for them: newest first, page by page, by what the indexes of schema.ts support. */
 import type { Pool } from 'pg';
-import type { JsonValue, MessageStatus, Outcome, Reason, Recipient } from '../notification.ts';
+import type { JsonValue, MessageStatus, Outcome, Reason, Recipient } from '../vocabulary.ts';
 
 /** One line of a list. Holds no label, no body and no secret. */
 export interface MessageLine {

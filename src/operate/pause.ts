@@ -3,7 +3,7 @@
  * resumed; one that a fault of the method itself caused is probed with a single message and ends by itself.
  */
 import type { Pool } from 'pg';
-import type { Reason } from '../notification.ts';
+import type { Reason } from '../vocabulary.ts';
 
 export interface PauseState {
   readonly method: string;

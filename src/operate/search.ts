@@ -3,7 +3,7 @@
  * a bounded number of rows, and says where to go on. A rare match among millions of rows is thereby found page by page.
  */
 import type { Pool } from 'pg';
-import type { MessageStatus } from '../notification.ts';
+import type { MessageStatus } from '../vocabulary.ts';
 import { type Cursor, lineColumns, type MessageFilter, type MessageLine, olderThan } from './messages.ts';
 
 export interface Search extends MessageFilter {

@@ -1,6 +1,6 @@
 /** Senders of a method that rest, or whose server allows fewer connections than are configured. */
 import type { Pool } from 'pg';
-import type { Reason } from '../notification.ts';
+import type { Reason } from '../vocabulary.ts';
 
 export interface SenderState {
   readonly method: string;

@@ -1,5 +1,5 @@
 /** What happened to a message, as a list of events in words, with what to do about it. Pure. */
-import type { Reason } from '../notification.ts';
+import type { Reason } from '../vocabulary.ts';
 import type { AttemptRecord, MessageDetails } from './messages.ts';
 
 export interface TimelineEvent {

@@ -1,6 +1,6 @@
 /** Templates in the database: files become numbered versions, and a message stays pinned to the one it was enqueued with. */
 import type { Pool, PoolClient } from 'pg';
-import type { TemplateSource } from './source.ts';
+import type { TemplateSource } from './template-file.ts';
 
 /** What `templates sync` did with one template. */
 export interface TemplateChange {

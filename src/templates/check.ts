@@ -1,12 +1,12 @@
 /** What `templates check` says of one template: everything that can be told without sending it. */
-import type { Brand, RenderedContent } from '../notification.ts';
+import type { Brand, RenderedContent } from '../vocabulary.ts';
 import { type Email, renderEmail } from './email.ts';
 import { type LabelUse, labelUses, requiredAndOptional } from './labels.ts';
 import { suggestion } from './nearest.ts';
 import { parseSyntax } from './parse.ts';
 import { createRenderer, RenderError } from './render.ts';
-import { containsMark } from './skeleton.ts';
-import { issueAt, placeWithin, syntaxIssues, type TemplateIssue, type TemplateSource } from './source.ts';
+import { containsMark } from './placeholders.ts';
+import { issueAt, placeWithin, syntaxIssues, type TemplateIssue, type TemplateSource } from './template-file.ts';
 import type { Place } from './syntax.ts';
 
 export interface CheckOptions {

@@ -4,7 +4,7 @@
  */
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import { ConfigurationError, type Issue } from '../errors.ts';
-import type { JsonValue } from '../notification.ts';
+import type { JsonValue } from '../vocabulary.ts';
 
 /** A schema whose output is flat strings; `undefined` stands for an optional label that is absent. */
 export type LabelsSchema = StandardSchemaV1<unknown, Readonly<Record<string, string | undefined>>>;

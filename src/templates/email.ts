@@ -1,5 +1,5 @@
 /** A rendered message as a mail: subject, plain text, HTML. Pure. */
-import type { Brand, RenderedContent } from '../notification.ts';
+import type { Brand, RenderedContent } from '../vocabulary.ts';
 import { cut, oneLine } from './escape.ts';
 import { elementStyles, renderActions, renderLayout } from './layout.ts';
 

@@ -1,5 +1,5 @@
 /** Walks a template's tree with the values of one message. Knows nothing of Markdown, HTML or URLs. */
-import type { JsonValue } from '../notification.ts';
+import type { JsonValue } from '../vocabulary.ts';
 import { type Formatters, formatterRules, type Locality } from './formatters.ts';
 import type { Call, Expression, InsertedAs, Part, Path, Place } from './syntax.ts';
 

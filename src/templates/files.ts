@@ -3,7 +3,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ConfigurationError } from '../errors.ts';
-import { issueAt, parseTemplate, type TemplateIssue, type TemplateSource } from './source.ts';
+import { issueAt, parseTemplate, type TemplateIssue, type TemplateSource } from './template-file.ts';
 
 /** The templates that come with the package; beside both `src/` and `dist/`. */
 export const shippedTemplatesFolder = fileURLToPath(new URL('../../templates/', import.meta.url));

@@ -14,7 +14,7 @@
  * | `url value` | a whole URL: https, http or mailto; only directly in `{{ }}` |
  * | `paragraphs value` | a text whose line breaks are kept; alone on its line, only directly in `{{ }}` |
  */
-import type { JsonValue } from '../notification.ts';
+import type { JsonValue } from '../vocabulary.ts';
 
 /** What a helper call may look like. */
 export interface FormatterRule {

@@ -1,6 +1,6 @@
 /** What may stand in the YAML header of a template file. */
 import * as v from 'valibot';
-import type { JsonValue } from '../notification.ts';
+import type { JsonValue } from '../vocabulary.ts';
 
 const maximumBytes = (limit: number) => v.maxBytes(limit, `is longer than ${limit} bytes`);
 const text = (limit: number) =>

@@ -1,6 +1,6 @@
 /** A template's versions in the database, for those who look at them. */
 import type { Pool } from 'pg';
-import type { Action, JsonValue, Recipient } from '../notification.ts';
+import type { Action, JsonValue, Recipient } from '../vocabulary.ts';
 import type { TemplateTexts } from './render.ts';
 
 /** The texts of one version. */

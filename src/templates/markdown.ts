@@ -3,7 +3,7 @@ import MarkdownIt, { type Token } from 'markdown-it';
 import { escapeHtml } from './escape.ts';
 import { RenderError } from './evaluate.ts';
 import { attribute, plainText, type TextPart } from './plaintext.ts';
-import { type Segment, segments } from './skeleton.ts';
+import { type Segment, segments } from './placeholders.ts';
 import { composeUrl } from './url.ts';
 
 /** A link whose URL holds values: it is put together and checked for each message. */

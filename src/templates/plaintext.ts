@@ -1,6 +1,6 @@
 /** Markdown tokens to plain text: what a text/plain part, a terminal or an SMS can show. */
 import type { Token } from 'markdown-it';
-import { type Segment, segments } from './skeleton.ts';
+import { type Segment, segments } from './placeholders.ts';
 
 /** A table is laid out when its values are known, because they decide the width of its columns. */
 export interface TextTable {

@@ -2,15 +2,15 @@
  * Template version + message -> content. Pure: the same input gives the same bytes on every retry and every machine
  * (dates and numbers follow the ICU data of the Node release). See `skeleton.ts` for why values cannot become markup.
  */
-import type { Action, Brand, JsonValue, Recipient, RenderedContent } from '../notification.ts';
+import type { Action, Brand, JsonValue, Recipient, RenderedContent } from '../vocabulary.ts';
 import { cut, escapeHtml, escapeMarkdown, escapeMarkdownAttribute, escapeMarkdownCode, oneLine } from './escape.ts';
 import { type Environment, evaluate, type Inserted, maximumOutput, type Piece, RenderError } from './evaluate.ts';
 import { createFormatters } from './formatters.ts';
 import { createMarkdownParser, type MarkdownParser, type MarkPlace, type Shape } from './markdown.ts';
 import { parseSyntax } from './parse.ts';
 import { layOutTable, type TextInline, type TextPart, type TextTable } from './plaintext.ts';
-import { RecentlyUsed } from './recently-used.ts';
-import { buildSkeleton, containsMark, type Segment, type Skeleton } from './skeleton.ts';
+import { RecentlyUsed } from '../lru.ts';
+import { buildSkeleton, containsMark, type Segment, type Skeleton } from './placeholders.ts';
 import { type Part, recipientFields } from './syntax.ts';
 import { composeUrl, encodeUrlPart } from './url.ts';
 

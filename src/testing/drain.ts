@@ -1,7 +1,7 @@
 /** Delivery without a worker: everything in the test's own transaction, so that a rollback takes it back. */
 import { run, type Transaction } from '../database/connection.ts';
 import type { Delivery, Dispatcher, DispatchResult } from '../dispatch/dispatcher.ts';
-import { type RenderedContent, silentLogger } from '../notification.ts';
+import { type RenderedContent, silentLogger } from '../vocabulary.ts';
 import { collectingDispatcher } from './dispatcher.ts';
 import { type MessageFilter, testBrand, type WrittenMessage, writtenMessages } from './written.ts';
 

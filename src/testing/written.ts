@@ -1,6 +1,6 @@
 /** The messages of a transaction as they stand, with the content that would be sent. */
 import { run, type Transaction } from '../database/connection.ts';
-import type { Action, Brand, JsonValue, MessageStatus, Reason, Recipient, RenderedContent } from '../notification.ts';
+import type { Action, Brand, JsonValue, MessageStatus, Reason, Recipient, RenderedContent } from '../vocabulary.ts';
 import { createRenderer } from '../templates/render.ts';
 
 /** A message as it stands in the transaction. */

@@ -1,6 +1,6 @@
 /** Pages that bring themselves up to date: one look at the database feeds them all. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createKept } from '../../src/console/kept.ts';
+import { createKept } from '../../src/console/cached.ts';
 import { createLive } from '../../src/console/live.ts';
 import type { Catch } from '../../src/console/index.ts';
 import { createHerald } from '../../src/enqueue/enqueue.ts';

@@ -4,7 +4,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { diffLines } from '../../src/console/diff.ts';
 import { createEgress } from '../../src/dispatch/egress/egress.ts';
 import { parseEgress } from '../../src/dispatch/egress/options.ts';
-import { addEndpoint, listEndpoints } from '../../src/dispatch/webhook/endpoints/registry.ts';
+import { addEndpoint, listEndpoints } from '../../src/operate/endpoints.ts';
 import { createSecretBox } from '../../src/secrets.ts';
 import { greetingFile, putTemplates } from '../support/application.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';

@@ -8,7 +8,7 @@ import { migrate as migrateHost } from 'drizzle-orm/node-postgres/migrator';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createJournal, recordOf, shippedMigrations } from '../../src/database/journal.ts';
 import { migrate, migrationPlan, migrationScript } from '../../src/database/migrate.ts';
-import { queueInstallScript } from '../../src/queue.ts';
+import { queueInstallScript } from '../../src/queue/queue.ts';
 import { scriptedDispatcher, testWorker } from '../support/application.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { until } from '../support/wait.ts';

@@ -3,7 +3,7 @@ import { Pool } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { applyRoles } from '../../src/database/roles.ts';
 import { openDatabase } from '../../src/database/statements.ts';
-import { createLearned } from '../../src/dispatch/smtp/learned.ts';
+import { createLearned } from '../../src/dispatch/smtp/connection-limits.ts';
 import { smtp } from '../../src/dispatch/smtp/smtp.ts';
 import { createHerald } from '../../src/enqueue/enqueue.ts';
 import { listMessages, showMessage } from '../../src/operate/messages.ts';

@@ -1,6 +1,6 @@
 /** How much a worker says about a database in trouble. */
 import { expect, test } from 'vitest';
-import { createOutage, readOnlyCode } from '../../src/delivery/outage.ts';
+import { createOutage, readOnlyCode } from '../../src/delivery/database-errors.ts';
 import { keepingLogger } from '../support/application.ts';
 
 const failure = (code: string) => Object.assign(new Error('secret text'), { code });

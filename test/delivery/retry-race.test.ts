@@ -4,7 +4,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { type Database, openDatabase } from '../../src/database/statements.ts';
 import { begin } from '../../src/delivery/begin.ts';
 import { settle } from '../../src/delivery/settle.ts';
-import { type LeasedJob, openQueue, type Queue } from '../../src/queue.ts';
+import { type LeasedJob, openQueue, type Queue } from '../../src/queue/queue.ts';
 import { greetingFile, keepingLogger, putTemplates } from '../support/application.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { until } from '../support/wait.ts';

@@ -1,7 +1,7 @@
 /** The catchers by themselves: whatever comes is kept as it came. */
 import { createTransport } from 'nodemailer';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { type CaughtList, createCatches, messageIdIn } from '../../src/development/catches.ts';
+import { type CaughtList, createCatches, messageIdIn } from '../../src/development/captured.ts';
 import { type Catcher, decodeWords, startMailCatcher } from '../../src/development/mail-catcher.ts';
 import { startWebhookCatcher } from '../../src/development/webhook-catcher.ts';
 

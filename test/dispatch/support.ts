@@ -10,7 +10,7 @@ import {
 import { createServer as createHttpsServer, type ServerOptions } from 'node:https';
 import { createServer as createTcpServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import type { Delivery, DispatchContext } from '../../src/dispatch/dispatcher.ts';
-import { silentLogger } from '../../src/notification.ts';
+import { silentLogger } from '../../src/vocabulary.ts';
 
 export const secret = `whsec_${Buffer.alloc(32, 7).toString('base64')}`;
 

@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { parseAllDocuments } from 'yaml';
-import { readConfig } from '../../src/config.ts';
+import { readConfig } from '../../src/cli/config.ts';
 import { hasProgram } from '../cli/support.ts';
 import { greetingFile } from '../support/application.ts';
 import { createTestDatabase } from '../support/database.ts';

@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { readConfig } from '../../src/config.ts';
+import { readConfig } from '../../src/cli/config.ts';
 import { candidatesOf, parseSenders, type SmtpSender } from '../../src/dispatch/smtp/senders.ts';
 
 const guide = readFileSync(new URL('../../docs/smtp.md', import.meta.url), 'utf8');

@@ -2,7 +2,7 @@
 import { PgBoss } from 'pg-boss';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createHerald } from '../../src/enqueue/enqueue.ts';
-import { queueSchema } from '../../src/queue.ts';
+import { queueSchema } from '../../src/queue/queue.ts';
 import { greeting, greetingFile, putTemplates } from '../support/application.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 

@@ -3,7 +3,7 @@ import * as v from 'valibot';
 import { afterAll, beforeAll, beforeEach, describe, expect, expectTypeOf, test } from 'vitest';
 import { createHerald } from '../../src/enqueue/enqueue.ts';
 import { InvalidNotificationError } from '../../src/errors.ts';
-import type { JsonValue } from '../../src/notification.ts';
+import type { JsonValue } from '../../src/vocabulary.ts';
 import { type DataOf, defineTemplate, type LabelsOf } from '../../src/templates/define.ts';
 import { greeting } from '../support/application.ts';
 import { ada, bob, type Enqueueing, issuesOf, openEnqueueing } from './support.ts';

@@ -5,7 +5,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Dispatcher } from '../../src/dispatch/dispatcher.ts';
 import { webhook } from '../../src/dispatch/webhook/webhook.ts';
-import { silentLogger } from '../../src/notification.ts';
+import { silentLogger } from '../../src/vocabulary.ts';
 import { greetingFile, putTemplates, testWorker } from '../support/application.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { until } from '../support/wait.ts';

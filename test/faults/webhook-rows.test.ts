@@ -2,7 +2,7 @@
 import { Webhook } from 'standardwebhooks';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import type { Worker } from '../../src/delivery/worker.ts';
-import { rotateEndpoint } from '../../src/dispatch/webhook/endpoints/registry.ts';
+import { rotateEndpoint } from '../../src/operate/endpoints.ts';
 import { webhook } from '../../src/dispatch/webhook/webhook.ts';
 import { createSecretBox } from '../../src/secrets.ts';
 import { addEndpoint, box } from '../dispatch/webhook/endpoints/table.ts';

@@ -11,7 +11,7 @@ import { shippedTemplate } from '../../bench/shipped.ts';
 import { migrate } from '../../src/database/migrate.ts';
 import { openDatabase } from '../../src/database/statements.ts';
 import { createHerald } from '../../src/enqueue/enqueue.ts';
-import { watchChanges } from '../../src/operate/changes.ts';
+import { watchChanges } from '../../src/operate/watch-messages.ts';
 import { enqueueLagSeconds, readGauges } from '../../src/operate/gauges.ts';
 import {
   countMessages,
@@ -23,7 +23,7 @@ import {
 import { purge } from '../../src/operate/purge.ts';
 import { countMatches } from '../../src/operate/search.ts';
 import { readStatus } from '../../src/operate/status.ts';
-import { rescue } from '../../src/delivery/pulse.ts';
+import { rescue } from '../../src/delivery/poll.ts';
 import { syncTemplates } from '../../src/templates/catalog.ts';
 import { readTemplates, shippedTemplatesFolder } from '../../src/templates/files.ts';
 import { scriptedDispatcher, testWorker } from '../support/application.ts';

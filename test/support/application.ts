@@ -4,10 +4,10 @@ import * as v from 'valibot';
 import type { WorkerOptions } from '../../src/delivery/options.ts';
 import { createWorker, type Worker } from '../../src/delivery/worker.ts';
 import type { Delivery, Dispatcher, DispatchContext, DispatchResult } from '../../src/dispatch/dispatcher.ts';
-import type { Logger } from '../../src/notification.ts';
+import type { Logger } from '../../src/vocabulary.ts';
 import { syncTemplates } from '../../src/templates/catalog.ts';
 import { defineTemplate } from '../../src/templates/define.ts';
-import { parseTemplate } from '../../src/templates/source.ts';
+import { parseTemplate } from '../../src/templates/template-file.ts';
 
 export const greeting = defineTemplate({ name: 'greeting', labels: v.object({ who: v.string() }) });
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { type CheckOptions, checkTemplate } from '../../src/templates/check.ts';
-import { parseTemplate } from '../../src/templates/source.ts';
+import { parseTemplate } from '../../src/templates/template-file.ts';
 
 function check(content: string, options: CheckOptions = {}): string[] {
   const { source, issues } = parseTemplate('a.md', content);

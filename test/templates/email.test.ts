@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { RenderedContent } from '../../src/notification.ts';
+import type { RenderedContent } from '../../src/vocabulary.ts';
 import { type EmailInput, renderEmail } from '../../src/templates/email.ts';
 import { renderContent } from '../../src/templates/render.ts';
 

@@ -1,6 +1,6 @@
 import Handlebars from 'handlebars';
 import { describe, expect, it } from 'vitest';
-import type { JsonValue } from '../../src/notification.ts';
+import type { JsonValue } from '../../src/vocabulary.ts';
 import { evaluate } from '../../src/templates/evaluate.ts';
 import { createFormatters } from '../../src/templates/formatters.ts';
 import { parseSyntax } from '../../src/templates/parse.ts';

@@ -3,7 +3,7 @@ import type { Hono } from 'hono';
 import { html } from 'hono/html';
 import type { Pool } from 'pg';
 import { cancel } from '../../enqueue/cancel.ts';
-import type { MessageStatus } from '../../notification.ts';
+import type { MessageStatus } from '../../vocabulary.ts';
 import { recordAudit } from '../../operate/audit.ts';
 import { retriedStatuses, retryMessages } from '../../operate/messages.ts';
 import { countMatches, findMatches, type Search, searchMessages } from '../../operate/search.ts';

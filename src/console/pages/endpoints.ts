@@ -3,14 +3,14 @@ import type { Hono } from 'hono';
 import { html } from 'hono/html';
 import { createEgress } from '../../dispatch/egress/egress.ts';
 import { parseEgress } from '../../dispatch/egress/options.ts';
-import { ping } from '../../dispatch/webhook/endpoints/ping.ts';
+import { ping } from '../../operate/ping-endpoint.ts';
 import {
   disableEndpoint,
   type EndpointLine,
   enableEndpoint,
   listEndpoints,
   openEndpoint,
-} from '../../dispatch/webhook/endpoints/registry.ts';
+} from '../../operate/endpoints.ts';
 import { ConfigurationError } from '../../errors.ts';
 import { recordAudit } from '../../operate/audit.ts';
 import { createSecretBox } from '../../secrets.ts';

@@ -1,5 +1,5 @@
 import { html } from 'hono/html';
-import { codeOf } from '../../queue.ts';
+import { codeOf } from '../../queue/queue.ts';
 import type { PageContext, Services } from '../services.ts';
 import { documentOf, page } from '../view.ts';
 

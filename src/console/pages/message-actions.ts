@@ -8,7 +8,7 @@ import { leaveNote } from '../cookies.ts';
 import { formOf, isId } from '../input.ts';
 import type { ConsoleEnv, Services } from '../services.ts';
 import { refusal } from './failure.ts';
-import { readShown } from './shown.ts';
+import { readShown } from './load-message.ts';
 
 export function addMessageActions(app: Hono<ConsoleEnv>, services: Services): void {
   const { pool, settings } = services;

@@ -3,9 +3,9 @@ import { html } from 'hono/html';
 import { isFormat, rawMail, type Rendering, webhookBody } from '../rendering.ts';
 import type { PageContext, Services } from '../services.ts';
 import { empty, type Html, table } from '../view.ts';
-import { caughtSources } from './caught.ts';
+import { caughtSources } from './captured.ts';
 import { frame } from './frame.ts';
-import type { Shown } from './shown.ts';
+import type { Shown } from './load-message.ts';
 import { tabs } from './tabs.ts';
 
 const views = {

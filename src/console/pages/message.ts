@@ -9,7 +9,7 @@ import type { ConsoleEnv, PageContext, Services } from '../services.ts';
 import { count, empty, formToken, type Html, page, plural, prose, statusBadge, table, time } from '../view.ts';
 import { addMessageActions } from './message-actions.ts';
 import { contentOf } from './message-content.ts';
-import { readShown, type Shown } from './shown.ts';
+import { readShown, type Shown } from './load-message.ts';
 
 export function addMessage(app: Hono<ConsoleEnv>, services: Services): void {
   const { pool } = services;

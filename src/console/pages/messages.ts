@@ -1,7 +1,7 @@
 /** Looking for messages, and doing something with all that match. */
 import type { Hono } from 'hono';
 import { html } from 'hono/html';
-import { messageStatuses } from '../../notification.ts';
+import { messageStatuses } from '../../vocabulary.ts';
 import { type MessagePage, searchMessages } from '../../operate/search.ts';
 import { cursorOf, queryOf, readSearch, type SearchInput, searchOf } from '../input.ts';
 import type { ConsoleEnv, Services } from '../services.ts';

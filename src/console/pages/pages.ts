@@ -2,7 +2,7 @@
 import type { Hono } from 'hono';
 import type { ConsoleEnv, Services } from '../services.ts';
 import { addAudit } from './audit.ts';
-import { addCaught } from './caught.ts';
+import { addCaught } from './captured.ts';
 import { addEndpoints } from './endpoints.ts';
 import { addLive } from './live.ts';
 import { addMessage } from './message.ts';

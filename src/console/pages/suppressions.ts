@@ -1,7 +1,7 @@
 /** Addresses that a method must not use. */
 import type { Hono } from 'hono';
 import { html } from 'hono/html';
-import type { Reason } from '../../notification.ts';
+import type { Reason } from '../../vocabulary.ts';
 import { recordAudit } from '../../operate/audit.ts';
 import { listSuppressions, type Suppression, suppress, unsuppress } from '../../operate/suppressions.ts';
 import { meaningOf } from '../../operate/why.ts';

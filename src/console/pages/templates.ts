@@ -2,7 +2,7 @@
 import type { Hono } from 'hono';
 import { html } from 'hono/html';
 import { recordAudit } from '../../operate/audit.ts';
-import { switchTemplate } from '../../operate/switches.ts';
+import { switchTemplate } from '../../operate/enablement.ts';
 import { type CatalogEntry, listTemplates } from '../../templates/catalog.ts';
 import { readTemplateHistory, type TemplateHistory, type TemplateVersion } from '../../templates/history.ts';
 import { leaveNote } from '../cookies.ts';

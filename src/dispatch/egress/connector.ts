@@ -5,7 +5,7 @@
  */
 import { isIP, type LookupFunction, type Socket } from 'node:net';
 import { buildConnector } from 'undici';
-import { isForbiddenAddress } from './address.ts';
+import { isForbiddenAddress } from './ip-address.ts';
 import { bareHost, isTrustedHost, type DestinationPolicy } from './destination.ts';
 import { EgressError } from './faults.ts';
 import { systemResolver, type Resolve } from './resolver.ts';

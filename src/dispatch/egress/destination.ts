@@ -1,6 +1,6 @@
 /** Which URLs may be called at all, before any name is resolved. Pure. The addresses are judged at connect time. */
 import { isIP } from 'node:net';
-import { isForbiddenAddress, type AddressExceptions } from './address.ts';
+import { isForbiddenAddress, type AddressExceptions } from './ip-address.ts';
 
 /** What the operator allows. Endpoints of tenants never widen it. */
 export interface DestinationPolicy extends AddressExceptions {

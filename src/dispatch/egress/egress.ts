@@ -4,8 +4,8 @@
  */
 import { createHash } from 'node:crypto';
 import { networkInterfaces } from 'node:os';
-import { RecentlyUsed } from '../../templates/recently-used.ts';
-import { addressSet } from './address.ts';
+import { RecentlyUsed } from '../../lru.ts';
+import { addressSet } from './ip-address.ts';
 import { openConnection, type Connection } from './connection.ts';
 import { guardedConnector, type Connector, type TlsMaterial } from './connector.ts';
 import { checkDestination, type Destination, type DestinationPolicy } from './destination.ts';

@@ -6,7 +6,7 @@ import { domainToASCII } from 'node:url';
 import type { Pool } from 'pg';
 import type { ConfiguredSender } from './failover.ts';
 import type { Bucket, Rates, Want } from './rates.ts';
-import type { Rest, Rests } from './rests.ts';
+import type { Rest, Rests } from './sender-pauses.ts';
 import { candidatesOf, type Wish } from './senders.ts';
 
 export interface AdmissionServices {

@@ -3,7 +3,7 @@
  * the message and a 4yz to RCPT nothing about the server (RFC 5321 section 4.2, RFC 3463).
  */
 import type { DispatchResult, Reply } from '../dispatcher.ts';
-import type { Reason } from '../../notification.ts';
+import type { Reason } from '../../vocabulary.ts';
 import type { StreamState } from './stream.ts';
 
 /** What nodemailer's error says, and how far the message's bytes had got. */

@@ -1,11 +1,11 @@
 /** Which sender takes a message, and what its fault means: it rests, the next takes over; when all rest the method is at fault. */
-import type { Address } from '../../address.ts';
-import type { Logger } from '../../notification.ts';
+import type { Address } from '../../email-address.ts';
+import type { Logger } from '../../vocabulary.ts';
 import type { Delivery, DispatchContext, DispatchResult } from '../dispatcher.ts';
 import type { Failure } from './connections.ts';
 import { domainOf } from './options.ts';
 import type { Doubt, Refusals } from './refusals.ts';
-import type { Rest, Rests } from './rests.ts';
+import type { Rest, Rests } from './sender-pauses.ts';
 import type { Sender } from './sender.ts';
 import { candidatesOf, type SenderSettings } from './senders.ts';
 

@@ -3,7 +3,7 @@ import { isIP } from 'node:net';
 import { hostname } from 'node:os';
 import { domainToASCII } from 'node:url';
 import * as v from 'valibot';
-import { formatAddress, parseAddress } from '../../address.ts';
+import { formatAddress, parseAddress } from '../../email-address.ts';
 import { ConfigurationError } from '../../errors.ts';
 import { requirementOf } from '../requirement.ts';
 

@@ -4,7 +4,7 @@
  */
 import type { DispatchResult } from '../dispatcher.ts';
 import type { Failure } from './connections.ts';
-import { nameOf, type RestServices } from './rests.ts';
+import { nameOf, type RestServices } from './sender-pauses.ts';
 
 export interface Refusals {
   /** Passes a result on, or makes a fault of the sender of it. */

@@ -1,5 +1,5 @@
 /** One sender: a relay, the address and the credentials that we use it with, and its connections. */
-import { type Address, formatAddress } from '../../address.ts';
+import { type Address, formatAddress } from '../../email-address.ts';
 import { ConfigurationError } from '../../errors.ts';
 import type { Delivery, DispatchContext, DispatchResult } from '../dispatcher.ts';
 import { classifySmtpFailure } from './classify.ts';

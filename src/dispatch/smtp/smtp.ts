@@ -1,13 +1,13 @@
 /** The `smtp` method: hands mails to one or several relays over pooled connections. */
-import { parseAddress } from '../../address.ts';
+import { parseAddress } from '../../email-address.ts';
 import type { Dispatcher, DispatcherServices } from '../dispatcher.ts';
 import { type AdmissionServices, admit, needsAdmission } from './admission.ts';
 import { type FailoverServices, sendBySome } from './failover.ts';
-import { createLearned } from './learned.ts';
+import { createLearned } from './connection-limits.ts';
 import type { SmtpOptions } from './options.ts';
 import { createRates } from './rates.ts';
 import { createRefusals } from './refusals.ts';
-import { createRests } from './rests.ts';
+import { createRests } from './sender-pauses.ts';
 import { createSender } from './sender.ts';
 import { parseSenders, type SmtpSendersOptions } from './senders.ts';
 

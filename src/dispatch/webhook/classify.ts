@@ -1,5 +1,5 @@
 /** What a response, a fault or a refusal means for the message and for the endpoint. Pure; tested by table. */
-import type { Reason } from '../../notification.ts';
+import type { Reason } from '../../vocabulary.ts';
 import type { DispatchResult, Reply } from '../dispatcher.ts';
 import type { EgressFault, EgressFaultKind } from '../egress/faults.ts';
 import { parseRetryAfter } from './retry-after.ts';

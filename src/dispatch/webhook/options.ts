@@ -3,7 +3,7 @@ import * as v from 'valibot';
 import { ConfigurationError } from '../../errors.ts';
 import { egressSchema, type EgressOptions, type EgressSettings } from '../egress/options.ts';
 import type { SecretBox } from '../../secrets.ts';
-import type { Announce } from './endpoints/ledger.ts';
+import type { Announce } from './endpoints/health-recorder.ts';
 import { parseEndpoint, type Endpoint, type EndpointSettings } from './endpoint.ts';
 
 export interface WebhookOptions {

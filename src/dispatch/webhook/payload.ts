@@ -3,7 +3,7 @@
  * bytes. Documented for receivers by the JSON Schema in `payload.v1.schema.json`, which is generated from the schema below.
  */
 import * as v from 'valibot';
-import type { JsonValue } from '../../notification.ts';
+import type { JsonValue } from '../../vocabulary.ts';
 import type { Delivery } from '../dispatcher.ts';
 
 const json: v.GenericSchema<JsonValue> = v.lazy(() =>

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { addressSet } from '../../../src/dispatch/egress/address.ts';
+import { addressSet } from '../../../src/dispatch/egress/ip-address.ts';
 import { checkDestination, type DestinationPolicy } from '../../../src/dispatch/egress/destination.ts';
 
 const policy: DestinationPolicy = { allowHosts: [], ports: [443, 8443], allowHttp: false };

@@ -2,10 +2,10 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import type { DispatchResult } from '../../../src/dispatch/dispatcher.ts';
 import { createConnections, type Failure } from '../../../src/dispatch/smtp/connections.ts';
-import { createLearned } from '../../../src/dispatch/smtp/learned.ts';
+import { createLearned } from '../../../src/dispatch/smtp/connection-limits.ts';
 import { parseSmtpOptions } from '../../../src/dispatch/smtp/options.ts';
 import { createSender } from '../../../src/dispatch/smtp/sender.ts';
-import { silentLogger } from '../../../src/notification.ts';
+import { silentLogger } from '../../../src/vocabulary.ts';
 import { createTestDatabase } from '../../support/database.ts';
 import { conversation, startSmtpScript } from '../../support/smtp-script.ts';
 import { context, delivery, until } from '../support.ts';

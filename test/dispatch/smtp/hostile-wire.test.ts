@@ -1,7 +1,7 @@
 /** The same through the whole dispatcher, judged by what a server reads from the wire: commands, head, and that it ends. */
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { parseAddress } from '../../../src/address.ts';
+import { parseAddress } from '../../../src/email-address.ts';
 import type { Dispatcher } from '../../../src/dispatch/dispatcher.ts';
 import { smtp } from '../../../src/dispatch/smtp/smtp.ts';
 import { ConfigurationError } from '../../../src/errors.ts';

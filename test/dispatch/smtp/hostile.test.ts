@@ -1,7 +1,7 @@
 /** Whatever people put into names, addresses and labels: no header gains a line, nothing crashes, nothing hangs. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { parseAddress } from '../../../src/address.ts';
+import { parseAddress } from '../../../src/email-address.ts';
 import { writeMail } from '../../../src/dispatch/smtp/mail.ts';
 import { parseSmtpOptions } from '../../../src/dispatch/smtp/options.ts';
 import { createRenderer } from '../../../src/templates/render.ts';

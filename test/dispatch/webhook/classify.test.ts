@@ -1,6 +1,6 @@
 import { errors } from 'undici';
 import { describe, expect, test } from 'vitest';
-import { reasons } from '../../../src/notification.ts';
+import { reasons } from '../../../src/vocabulary.ts';
 import { classifyError } from '../../../src/dispatch/egress/faults.ts';
 import {
   classifyRefusal,

@@ -5,7 +5,7 @@ import { payloadBytes, payloadOf, payloadSchema } from '../../../src/dispatch/we
 import { delivery } from '../support.ts';
 
 /** `vitest run -u` writes it anew. */
-const schemaFile = '../../../src/dispatch/webhook/payload.v1.schema.json';
+const schemaFile = '../../../schemas/payload.v1.schema.json';
 
 function jsonSchema(): object {
   const generated = toJsonSchema(payloadSchema, { target: 'draft-2020-12' });

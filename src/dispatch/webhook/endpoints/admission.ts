@@ -4,9 +4,9 @@
  */
 import type { Pool } from 'pg';
 import { formats } from '../formats/formats.ts';
-import type { Directory } from './directory.ts';
-import type { LaneRequest, Lanes } from './lanes.ts';
-import { type EndpointRow, heldAssignments } from './row.ts';
+import type { Directory } from './endpoint-cache.ts';
+import type { LaneRequest, Lanes } from './concurrency-limiter.ts';
+import { type EndpointRow, heldAssignments } from './stored-endpoint.ts';
 
 export interface AdmissionServices {
   readonly pool: Pool;

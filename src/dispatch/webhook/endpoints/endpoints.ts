@@ -1,13 +1,13 @@
 /** The endpoints that are rows: which messages may go to them now, how they are called, how they do. */
 import type { Pool } from 'pg';
-import type { Logger } from '../../../notification.ts';
+import type { Logger } from '../../../vocabulary.ts';
 import type { SecretBox } from '../../../secrets.ts';
 import type { Verdict } from '../classify.ts';
 import type { Endpoint } from '../endpoint.ts';
 import { admit } from './admission.ts';
-import { createDirectory } from './directory.ts';
-import { createLanes } from './lanes.ts';
-import { type Announce, createLedger } from './ledger.ts';
+import { createDirectory } from './endpoint-cache.ts';
+import { createLanes } from './concurrency-limiter.ts';
+import { type Announce, createLedger } from './health-recorder.ts';
 
 export interface EndpointServices {
   readonly pool: Pool;

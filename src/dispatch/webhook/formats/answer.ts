@@ -1,6 +1,6 @@
 /** What the answers of chat services have in common. Pure. */
 import * as v from 'valibot';
-import type { Reason } from '../../../notification.ts';
+import type { Reason } from '../../../vocabulary.ts';
 import { failure, type Verdict } from '../classify.ts';
 
 /** The service will never take this message. The endpoint is all right. */

@@ -4,7 +4,7 @@
  * https://discord.com/developers/docs/resources/webhook#execute-webhook
  */
 import * as v from 'valibot';
-import type { Action } from '../../../notification.ts';
+import type { Action } from '../../../vocabulary.ts';
 import { classifyResponse, goneVerdict } from '../classify.ts';
 import { accepted, contentRefused, parseBody, unusable } from './answer.ts';
 import type { Format } from './format.ts';

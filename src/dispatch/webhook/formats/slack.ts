@@ -3,7 +3,7 @@
  * takes effect; `&`, `<` and `>` are escaped as Slack asks everywhere, which also makes `<!channel>` harmless.
  * https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks
  */
-import type { Action, RenderedContent } from '../../../notification.ts';
+import type { Action, RenderedContent } from '../../../vocabulary.ts';
 import { failure, goneVerdict, type ResponseFacts, type Verdict } from '../classify.ts';
 import { accepted, contentRefused, unusable } from './answer.ts';
 import type { Format } from './format.ts';

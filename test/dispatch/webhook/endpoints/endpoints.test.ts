@@ -1,10 +1,14 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { Webhook } from 'standardwebhooks';
 import type { Dispatcher } from '../../../../src/dispatch/dispatcher.ts';
-import type { EndpointNews } from '../../../../src/dispatch/webhook/endpoints/ledger.ts';
-import { openSettings, rotateSecret, sealSettings } from '../../../../src/dispatch/webhook/endpoints/row.ts';
+import type { EndpointNews } from '../../../../src/dispatch/webhook/endpoints/health-recorder.ts';
+import {
+  openSettings,
+  rotateSecret,
+  sealSettings,
+} from '../../../../src/dispatch/webhook/endpoints/stored-endpoint.ts';
 import { webhook } from '../../../../src/dispatch/webhook/webhook.ts';
-import { silentLogger } from '../../../../src/notification.ts';
+import { silentLogger } from '../../../../src/vocabulary.ts';
 import { createSecretBox } from '../../../../src/secrets.ts';
 import { createTestDatabase, type TestDatabase } from '../../../support/database.ts';
 import { context, delivery, secret, startReceiver, type Answer, type Receiver } from '../../support.ts';

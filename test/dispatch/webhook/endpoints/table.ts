@@ -1,7 +1,7 @@
 /** Rows of endpoints, and messages to them. */
 import { randomUUID } from 'node:crypto';
 import type { Pool } from 'pg';
-import { sealSettings, type SealedSettings } from '../../../../src/dispatch/webhook/endpoints/row.ts';
+import { sealSettings, type SealedSettings } from '../../../../src/dispatch/webhook/endpoints/stored-endpoint.ts';
 import { createSecretBox } from '../../../../src/secrets.ts';
 
 export const box = createSecretBox([Buffer.alloc(32, 3).toString('base64')]);

@@ -1,0 +1,54 @@
+import { describe, expect, test } from 'vitest';
+import { type AttemptFacts, verdictOf } from '../../src/delivery/decide.ts';
+import type { DispatchResult } from '../../src/dispatch/dispatcher.ts';
+
+const facts: AttemptFacts = {
+  charged: 0,
+  unknowns: 0,
+  maxAttempts: 3,
+  unknown: 'retry',
+  retryDelaysSeconds: [10, 100],
+  random: 0.5,
+};
+const retry: DispatchResult = { outcome: 'retry', reason: 'deferred', detail: '' };
+const unknown: DispatchResult = { outcome: 'unknown', reason: 'no_reply', detail: '' };
+
+describe('what an outcome means for the message', () => {
+  test.each<[string, DispatchResult, Partial<AttemptFacts>, object]>([
+    ['sent settles it', { outcome: 'sent' }, {}, { status: 'sent', charged: true }],
+    [
+      'failed settles it at once',
+      { outcome: 'failed', reason: 'refused', detail: '' },
+      {},
+      { status: 'failed', charged: true },
+    ],
+    ['retry waits for the first delay', retry, {}, { status: 'pending', delaySeconds: 10, charged: true }],
+    ['the second retry waits for the second delay', retry, { charged: 1 }, { status: 'pending', delaySeconds: 100 }],
+    ['the last delay repeats', retry, { charged: 7, maxAttempts: 20 }, { status: 'pending', delaySeconds: 100 }],
+    ['the last attempt fails', retry, { charged: 2 }, { status: 'failed', charged: true }],
+    ['jitter shortens by 20 % at most', retry, { random: 0 }, { delaySeconds: 8 }],
+    ['jitter lengthens by 20 % at most', retry, { random: 1 }, { delaySeconds: expect.closeTo(12) }],
+    ['the receiver may ask for more time', { ...retry, retryAfterSeconds: 500 }, {}, { delaySeconds: 500 }],
+    ['the receiver cannot ask for less', { ...retry, retryAfterSeconds: 1 }, {}, { delaySeconds: 10 }],
+    ['the receiver cannot ask for more than a day', { ...retry, retryAfterSeconds: 1e9 }, {}, { delaySeconds: 86_400 }],
+    [
+      'a fault of the method charges nothing',
+      { ...retry, fault: 'method' },
+      { charged: 2 },
+      { status: 'pending', charged: false },
+    ],
+    [
+      'a message given back is due in a second',
+      { ...retry, fault: 'message-uncharged' },
+      {},
+      { delaySeconds: 1, charged: false },
+    ],
+    ['unknown retries after five minutes', unknown, {}, { status: 'pending', delaySeconds: 300, charged: true }],
+    ['unknown is held where the template says so', unknown, { unknown: 'hold' }, { status: 'held', charged: true }],
+    ['unknown is retried once more', unknown, { unknowns: 1, maxAttempts: 9 }, { status: 'pending' }],
+    ['unknown is not retried a third time', unknown, { unknowns: 2, maxAttempts: 9 }, { status: 'failed' }],
+    ['the last unknown attempt fails', unknown, { charged: 2 }, { status: 'failed' }],
+  ])('%s', (_, result, override, expected) => {
+    expect(verdictOf(result, { ...facts, ...override })).toMatchObject(expected);
+  });
+});
