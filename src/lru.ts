@@ -1,5 +1,5 @@
-/** A map that forgets what was not asked for longest. */
-export class RecentlyUsed<V> {
+/** A bounded map: when it is full, the least recently used entry is removed. */
+export class LruCache<V> {
   readonly #entries = new Map<string, V>();
   readonly #limit: number;
 

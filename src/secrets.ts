@@ -69,19 +69,20 @@ function parseKey(text: string): { id: string; key: Buffer } {
 }
 
 /** Turns the secret labels of one template into stored text, or back. */
-export type TurnLabels = (secrets: Readonly<Record<string, string>>, template: string) => Record<string, string>;
+export type TransformLabels = (secrets: Readonly<Record<string, string>>, template: string) => Record<string, string>;
 
-/** The two hooks for labels that a template declares secret: `createHerald({ conceal })` and `createWorker({ reveal })`. */
+/** The two hooks for labels that a template declares secret: `createHerald({ encryptLabels })` and `createWorker({ decryptLabels })`. */
 export function labelSecrets(box: SecretBox): {
-  readonly conceal: TurnLabels;
-  readonly reveal: TurnLabels;
+  readonly encryptLabels: TransformLabels;
+  readonly decryptLabels: TransformLabels;
 } {
   const each = (secrets: Readonly<Record<string, string>>, turn: (value: string, name: string) => string) =>
     Object.fromEntries(Object.entries(secrets).map(([name, value]) => [name, turn(value, name)]));
   return {
-    conceal: (secrets, template) => each(secrets, (value, name) => box.encrypt(value, `label:${template}:${name}`)),
+    encryptLabels: (secrets, template) =>
+      each(secrets, (value, name) => box.encrypt(value, `label:${template}:${name}`)),
     // Callers of the SQL function have no key: what they stored in clear is used as it is.
-    reveal: (secrets, template) =>
+    decryptLabels: (secrets, template) =>
       each(secrets, (value, name) => (isSealed(value) ? box.decrypt(value, `label:${template}:${name}`) : value)),
   };
 }

@@ -59,8 +59,8 @@ describe('secret labels', () => {
   afterAll(() => database.close());
 
   test('are encrypted at rest, reach the recipient, and are wiped when the message settles', async () => {
-    const { conceal, reveal } = labelSecrets(createSecretBox([newKey()]));
-    const herald = createHerald({ conceal });
+    const { encryptLabels, decryptLabels } = labelSecrets(createSecretBox([newKey()]));
+    const herald = createHerald({ encryptLabels });
     const [message] = await herald.enqueue(database.pool, template, {
       to: { id: 'ada', email: 'ada@example.com' },
       labels: { who: 'Ada', code: '4F9K-27QX' },
@@ -79,7 +79,7 @@ describe('secret labels', () => {
     const smtp = scriptedDispatcher(({ attempt }) =>
       attempt === 1 ? { outcome: 'retry', reason: 'deferred', detail: '' } : { outcome: 'sent' },
     );
-    const worker = testWorker(database.url, { dispatchers: { smtp }, reveal, logger });
+    const worker = testWorker(database.url, { dispatchers: { smtp }, decryptLabels, logger });
     await worker.start();
     await until(async () => (await database.pool.query(`SELECT 1 FROM herald.message WHERE status = 'sent'`)).rowCount);
     await worker.stop();
@@ -113,14 +113,14 @@ describe('secret labels', () => {
 
   test('that cannot be decrypted are retried as a fault of ours, without a word of them', async () => {
     await database.pool.query('TRUNCATE herald.message, herald.attempt');
-    const herald = createHerald({ conceal: labelSecrets(createSecretBox([newKey()])).conceal });
+    const herald = createHerald({ encryptLabels: labelSecrets(createSecretBox([newKey()])).encryptLabels });
     await herald.enqueue(database.pool, template, {
       to: { id: 'ada', email: 'ada@example.com' },
       labels: { who: 'Ada', code: '4F9K-27QX' },
     });
     const worker = testWorker(database.url, {
       dispatchers: { smtp: scriptedDispatcher() },
-      reveal: labelSecrets(createSecretBox([newKey()])).reveal,
+      decryptLabels: labelSecrets(createSecretBox([newKey()])).decryptLabels,
     });
     await worker.start();
     await until(

@@ -57,7 +57,9 @@ async function work(options: WorkerCommandOptions): Promise<void> {
     connectionString: config.databaseUrl,
     dispatchers,
     brand: config.brand,
-    ...(config.secretKeys.length > 0 && { reveal: labelSecrets(createSecretBox(config.secretKeys)).reveal }),
+    ...(config.secretKeys.length > 0 && {
+      decryptLabels: labelSecrets(createSecretBox(config.secretKeys)).decryptLabels,
+    }),
     logger,
     stopTimeoutSeconds: config.stopTimeoutSeconds,
     watchdogSeconds,

@@ -27,7 +27,7 @@ export interface DeliveryServices {
   readonly telemetry: DeliveryTelemetry;
   readonly outage: Outage;
   /** Turns stored secret labels into plain ones. */
-  readonly reveal: (message: OpenMessage) => Record<string, string>;
+  readonly decryptLabels: (message: OpenMessage) => Record<string, string>;
 }
 
 /** An open attempt and what fences it. */
@@ -174,7 +174,7 @@ function deliveryOf(message: OpenMessage, template: TemplateTexts, services: Del
 const blackedOut = '••••••';
 
 function secretsFor(message: OpenMessage, services: DeliveryServices): Record<string, string> {
-  if (!services.dispatcher.withholdSecrets) return services.reveal(message);
+  if (!services.dispatcher.withholdSecrets) return services.decryptLabels(message);
   return Object.fromEntries(Object.keys(message.secrets ?? {}).map((name) => [name, blackedOut]));
 }
 

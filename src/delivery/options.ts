@@ -31,7 +31,7 @@ export interface WorkerOptions {
   /** Where spans and metrics go. Default: OpenTelemetry's global providers, as they are registered at `start`. */
   readonly telemetry?: TelemetryOptions;
   /** Decrypts secret labels; needed when the enqueuing side encrypts them. */
-  readonly reveal?: (secrets: Readonly<Record<string, string>>, template: string) => Record<string, string>;
+  readonly decryptLabels?: (secrets: Readonly<Record<string, string>>, template: string) => Record<string, string>;
 }
 
 /** @throws {ConfigurationError} for the first option that is out of bounds. */

@@ -1,6 +1,6 @@
 /** The texts of template versions, each read from the database once: a version never changes. */
 import type { Database } from '../database/statements.ts';
-import { RecentlyUsed } from '../lru.ts';
+import { LruCache } from '../lru.ts';
 import type { TemplateTexts } from '../templates/render.ts';
 
 export interface TemplateVersions {
@@ -17,7 +17,7 @@ const statement = {
 const limit = 500;
 
 export function createTemplateVersions(database: Database): TemplateVersions {
-  const known = new RecentlyUsed<Promise<TemplateTexts>>(limit);
+  const known = new LruCache<Promise<TemplateTexts>>(limit);
 
   async function read(template: string, version: number): Promise<TemplateTexts> {
     const [texts] = await database.run<TemplateTexts>(statement, [template, version]);

@@ -149,7 +149,7 @@ function assemble(
   for (const [method, dispatcher] of Object.entries(options.dispatchers)) {
     const settler = createSettler({ method, worker, database, queue, logger, outage });
     settlers.push(settler);
-    const reveal = options.reveal;
+    const decryptLabels = options.decryptLabels;
     pumps.set(
       method,
       createPump({
@@ -166,8 +166,10 @@ function assemble(
         queue,
         solitude,
         outage,
-        reveal: (message) =>
-          reveal === undefined ? (message.secrets ?? {}) : reveal(message.secrets ?? {}, message.template),
+        decryptLabels: (message) =>
+          decryptLabels === undefined
+            ? (message.secrets ?? {})
+            : decryptLabels(message.secrets ?? {}, message.template),
       }),
     );
   }

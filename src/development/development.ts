@@ -137,6 +137,6 @@ function createDevelopmentWorker(
       }),
       webhook: caughtWebhooks(pool, hook.url),
     },
-    ...(secretKeys.length > 0 && { reveal: labelSecrets(createSecretBox(secretKeys)).reveal }),
+    ...(secretKeys.length > 0 && { decryptLabels: labelSecrets(createSecretBox(secretKeys)).decryptLabels }),
   });
 }

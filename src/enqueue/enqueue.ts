@@ -46,7 +46,7 @@ export interface HeraldOptions {
    */
   readonly recipients?: (tx: Transaction, ids: readonly string[]) => Promise<readonly Recipient[]>;
   /** Encrypts the labels that a template declares secret (see `secretBox`). Default: they are stored as they are, apart. */
-  readonly conceal?: (secrets: Readonly<Record<string, string>>, template: string) => Record<string, string>;
+  readonly encryptLabels?: (secrets: Readonly<Record<string, string>>, template: string) => Record<string, string>;
   /** Where the span of each enqueue goes. Default: OpenTelemetry's global provider, whenever it is registered. */
   readonly telemetry?: Pick<TelemetryOptions, 'tracerProvider'>;
 }
@@ -132,7 +132,7 @@ export function createHerald(options: HeraldOptions = {}): Herald {
     more: StoredNotification = {},
   ): Promise<string> {
     const stored = await checkNotification(template, input, rest);
-    const json = notificationJson({ ...withSecrets(stored, template, options.conceal), ...more });
+    const json = notificationJson({ ...withSecrets(stored, template, options.encryptLabels), ...more });
     return withAttachments(json, rest.attachments);
   }
 }
@@ -150,13 +150,13 @@ const messageOf = (row: Row): EnqueuedMessage => ({
 function withSecrets(
   stored: StoredNotification,
   template: Template,
-  conceal: HeraldOptions['conceal'] = (secrets) => ({ ...secrets }),
+  encryptLabels: HeraldOptions['encryptLabels'] = (secrets) => ({ ...secrets }),
 ): StoredNotification {
   if (template.secrets.length === 0) return stored;
   const all = Object.entries(stored['labels'] as Record<string, string>);
   const secrets = Object.fromEntries(all.filter(([name]) => template.secrets.includes(name)));
   const labels = Object.fromEntries(all.filter(([name]) => !template.secrets.includes(name)));
-  return { ...stored, labels, secrets: conceal(secrets, template.name) };
+  return { ...stored, labels, secrets: encryptLabels(secrets, template.name) };
 }
 
 /** The recipients as they are stored: one, or an array of them, as the caller gave it. */

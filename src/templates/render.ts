@@ -9,7 +9,7 @@ import { createFormatters } from './formatters.ts';
 import { createMarkdownParser, type MarkdownParser, type MarkPlace, type Shape } from './markdown.ts';
 import { parseSyntax } from './parse.ts';
 import { layOutTable, type TextInline, type TextPart, type TextTable } from './plaintext.ts';
-import { RecentlyUsed } from '../lru.ts';
+import { LruCache } from '../lru.ts';
 import { buildSkeleton, containsMark, type Segment, type Skeleton } from './placeholders.ts';
 import { type Part, recipientFields } from './syntax.ts';
 import { composeUrl, encodeUrlPart } from './url.ts';
@@ -56,7 +56,7 @@ export const maximumTitle = 200;
 export function createRenderer({ cacheSize = 200 }: { readonly cacheSize?: number } = {}): Renderer {
   const formatters = createFormatters();
   const parse = createMarkdownParser();
-  const templates = new RecentlyUsed<CompiledTemplate>(Math.min(Math.max(cacheSize, 1), 10_000));
+  const templates = new LruCache<CompiledTemplate>(Math.min(Math.max(cacheSize, 1), 10_000));
   // A caller that keeps its template objects spares the comparison of whole texts.
   const known = new WeakMap<TemplateTexts, CompiledTemplate>();
 
@@ -87,7 +87,7 @@ interface CompiledTemplate {
   readonly title: CompiledText;
   readonly body: CompiledText;
   readonly actions: readonly { readonly label: CompiledText; readonly url: CompiledText }[];
-  readonly shapes: RecentlyUsed<Shape>;
+  readonly shapes: LruCache<Shape>;
 }
 
 interface CompiledText {
@@ -109,7 +109,7 @@ function compile(template: TemplateTexts): CompiledTemplate {
       label: compileText(`actions[${index}].label`, action.label),
       url: compileText(`actions[${index}].url`, action.url),
     })),
-    shapes: new RecentlyUsed<Shape>(shapesPerTemplate),
+    shapes: new LruCache<Shape>(shapesPerTemplate),
   };
 }
 
@@ -181,7 +181,7 @@ function plainLine(pieces: readonly Piece[]): string {
 
 function renderBody(
   skeleton: Skeleton,
-  shapes: RecentlyUsed<Shape>,
+  shapes: LruCache<Shape>,
   parse: MarkdownParser,
 ): Pick<RenderedContent, 'markdown' | 'text' | 'html'> {
   const { markdown, values } = skeleton;

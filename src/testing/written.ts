@@ -42,8 +42,8 @@ export interface MessageFilter {
   readonly target?: string;
   /** Default: an application of the name `Test App`. */
   readonly brand?: Brand;
-  /** Where `createHerald` was given `conceal`: its counterpart (see `labelSecrets`). */
-  readonly reveal?: (secrets: Readonly<Record<string, string>>, template: string) => Record<string, string>;
+  /** Where `createHerald` was given `encryptLabels`: its counterpart (see `labelSecrets`). */
+  readonly decryptLabels?: (secrets: Readonly<Record<string, string>>, template: string) => Record<string, string>;
 }
 
 export const testBrand: Brand = { appName: 'Test App', baseUrl: 'https://app.example.com' };
@@ -98,7 +98,7 @@ function written(row: Row, filter: MessageFilter, render: ReturnType<typeof crea
   };
   const wiped = secretNames.length > 0 && secrets === null;
   if (wiped || ['inhibited', 'expired', 'cancelled'].includes(row.status)) return { ...stands, content: null };
-  const revealed = secrets === null ? {} : (filter.reveal?.(secrets, row.template) ?? secrets);
+  const revealed = secrets === null ? {} : (filter.decryptLabels?.(secrets, row.template) ?? secrets);
   const content = render({
     template: { name: row.template, version: row.version, title, body, actions: templateActions },
     recipient: row.recipient,

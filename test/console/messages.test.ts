@@ -204,7 +204,7 @@ describe('a message', () => {
       secrets: ['code'],
     });
     const box = createSecretBox([Buffer.alloc(32, 3).toString('base64')]);
-    for (const source of [herald, createHerald({ conceal: labelSecrets(box).conceal })]) {
+    for (const source of [herald, createHerald({ encryptLabels: labelSecrets(box).encryptLabels })]) {
       const [message] = await source.enqueue(database.pool, template, {
         to: { id: 'ada', email: 'ada@example.com' },
         labels: { who: 'Ada', code: '4F9K-27QX' },

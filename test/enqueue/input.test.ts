@@ -228,12 +228,12 @@ describe('secret labels', () => {
   });
   const stored = async () => (await it.rows()).map((row) => ({ labels: row.labels, secrets: row.secrets }));
 
-  test('are kept apart from the others, whoever enqueues, and pass through conceal', async () => {
-    const concealing = createHerald({
-      conceal: (secrets, template) =>
+  test('are kept apart from the others, whoever enqueues, and pass through encryptLabels', async () => {
+    const encrypting = createHerald({
+      encryptLabels: (secrets, template) =>
         Object.fromEntries(Object.entries(secrets).map(([name, value]) => [name, `${template}:${value.length}`])),
     });
-    await concealing.enqueue(it.pool, code, { to: ada, labels: { who: 'x', code: '1234' } });
+    await encrypting.enqueue(it.pool, code, { to: ada, labels: { who: 'x', code: '1234' } });
     await it.herald.enqueue(it.pool, code, { to: ada, labels: { who: 'y', code: '1234' } });
     await it.pool.query(
       `SELECT herald.enqueue('code', '{"id": "bob", "email": "b@example.com"}', labels => '{"who": "z", "code": "5678"}')`,

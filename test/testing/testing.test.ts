@@ -92,18 +92,18 @@ describe('writtenMessages', () => {
   });
 
   test('shows secret labels in the content only, also when they are encrypted', async () => {
-    const { conceal, reveal } = labelSecrets(createSecretBox([Buffer.alloc(32, 7).toString('base64')]));
+    const { encryptLabels, decryptLabels } = labelSecrets(createSecretBox([Buffer.alloc(32, 7).toString('base64')]));
     const code = defineTemplate({
       name: 'code',
       labels: v.object({ who: v.string(), code: v.string() }),
       secrets: ['code'],
     });
     await rolledBack(async (tx) => {
-      await createHerald({ conceal }).enqueue(tx, code, { to: ada, labels: { who: 'x', code: '1234' } });
-      const [message] = await writtenMessages(tx, { reveal });
+      await createHerald({ encryptLabels }).enqueue(tx, code, { to: ada, labels: { who: 'x', code: '1234' } });
+      const [message] = await writtenMessages(tx, { decryptLabels });
       expect(message?.content?.text).toContain('your code is 1234');
       expect(message?.labels).toEqual({ who: 'x' });
-      await drain(tx, { reveal });
+      await drain(tx, { decryptLabels });
       expect(await writtenMessages(tx)).toMatchObject([{ status: 'sent', content: null }]);
     });
   });

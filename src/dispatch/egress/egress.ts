@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { networkInterfaces } from 'node:os';
-import { RecentlyUsed } from '../../lru.ts';
+import { LruCache } from '../../lru.ts';
 import { addressSet } from './ip-address.ts';
 import { openConnection, type Connection } from './connection.ts';
 import { guardedConnector, type Connector, type TlsMaterial } from './connector.ts';
@@ -53,7 +53,7 @@ export function createEgress(settings: EgressSettings, resolve: Resolve = resolv
   const policy = policyOf(settings);
   const pool = createConnectionPool(maxIdleConnections);
   const connectors = new Map<string, Connector>();
-  const destinations = new RecentlyUsed<Destination>(maxDestinations);
+  const destinations = new LruCache<Destination>(maxDestinations);
   const destinationOf = (url: string) => destinations.get(url, () => checkDestination(url, policy));
 
   function connectorFor(request: EgressRequest): { key: string; connector: Connector } {
