@@ -1,4 +1,5 @@
 /** Messages and examples as their recipients get them, with secret labels blacked out. */
+import { createDelivery } from '../dispatch/delivery.ts';
 import type { Delivery } from '../dispatch/dispatcher.ts';
 import { mailSource } from '../dispatch/smtp/raw-message.ts';
 import { type FormatName, formatNames } from '../dispatch/webhook/formats/format.ts';
@@ -29,19 +30,15 @@ export function renderMessage(
   return caught(() => {
     const labels = { ...message.labels, ...secrets };
     const content = render({ template: source.texts, recipient, labels, data, targets, brand, createdAt });
-    const whole = { ...content, actions: [...content.actions, ...source.actions] };
-    const { expiresAt, tenant, groupKey, dedupeKey, method } = message;
-    const { sender, unsubscribeUrl, endpointId } = source;
-    const delivery: Delivery = {
+    const { sender, unsubscribeUrl, endpointId, actions } = source;
+    const delivery = createDelivery({
+      ...message,
       messageId: message.id,
       attempt: Math.max(message.attempts, 1),
       template: { name: message.template, version: message.version, group: message.group },
-      content: whole,
-      labels: message.labels,
-      ...{ method, recipient, data, targets, brand, createdAt, expiresAt },
-      ...{ sender, tenant, groupKey, dedupeKey, unsubscribeUrl, endpointId },
-    };
-    return { delivery, email: renderEmail({ content: whole, brand, unsubscribeUrl, createdAt }) };
+      ...{ content, actions, brand, sender, unsubscribeUrl, endpointId },
+    });
+    return { delivery, email: renderEmail({ content: delivery.content, brand, unsubscribeUrl, createdAt }) };
   });
 }
 

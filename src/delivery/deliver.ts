@@ -1,5 +1,6 @@
 /** One message's way through a worker, once its attempt is open: render -> dispatch, then verdict -> settle. */
 import type { Database } from '../database/statements.ts';
+import { createDelivery } from '../dispatch/delivery.ts';
 import type { Delivery, Dispatcher, DispatchResult } from '../dispatch/dispatcher.ts';
 import { ConfigurationError } from '../errors.ts';
 import type { Attachment, Brand, Logger } from '../vocabulary.ts';
@@ -102,7 +103,7 @@ async function renderAndDispatch(
     return { outcome: 'retry', reason: 'internal', detail, fault: 'message-uncharged', retryAfterSeconds: 5 };
   }
   try {
-    const delivery = { ...deliveryOf(message, template, services), attachments };
+    const delivery = deliveryOf(message, { template, attachments }, services);
     if (services.dispatcher.takesAttachments && attachments.length < message.attachments)
       return { outcome: 'failed', reason: 'internal', detail: 'an attachment is gone' };
     return await telemetry.dispatch((traceContext) =>
@@ -135,7 +136,11 @@ async function renderAndDispatch(
   }
 }
 
-function deliveryOf(message: OpenMessage, template: TemplateTexts, services: DeliveryServices): Delivery {
+function deliveryOf(
+  message: OpenMessage,
+  { template, attachments }: { readonly template: TemplateTexts; readonly attachments: readonly Attachment[] },
+  services: DeliveryServices,
+): Delivery {
   const labels = message.secrets === null ? message.labels : { ...message.labels, ...secretsFor(message, services) };
   const content = services.renderer({
     template,
@@ -146,28 +151,16 @@ function deliveryOf(message: OpenMessage, template: TemplateTexts, services: Del
     brand: services.brand,
     createdAt: message.createdAt,
   });
-  return {
+  // Secret labels are in the content and nowhere else: `labels` are those without them.
+  return createDelivery({
+    ...message,
     messageId: message.id,
-    attempt: message.attempt,
     method: services.method,
     template: { name: message.template, version: message.templateVersion, group: message.group },
-    recipient: message.recipient,
-    // Secret labels stand in the content and nowhere else.
-    labels: message.labels,
-    data: message.data,
-    targets: message.targets,
-    // Actions of the message are values, never template source: they may hold braces that somebody typed.
-    content: message.actions === null ? content : { ...content, actions: [...content.actions, ...message.actions] },
+    content,
     brand: services.brand,
-    createdAt: message.createdAt,
-    expiresAt: message.expiresAt,
-    sender: message.sender,
-    tenant: message.tenant,
-    groupKey: message.groupKey,
-    dedupeKey: message.dedupeKey,
-    unsubscribeUrl: message.unsubscribeUrl,
-    endpointId: message.endpointId,
-  };
+    attachments,
+  });
 }
 
 /** What a receiver that must not see them gets in place of secret labels. */

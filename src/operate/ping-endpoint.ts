@@ -1,6 +1,7 @@
 /** A signed test call to an endpoint, and what its answer means in words. */
 import { randomUUID } from 'node:crypto';
 import { silentLogger } from '../vocabulary.ts';
+import { createDelivery } from '../dispatch/delivery.ts';
 import type { Delivery } from '../dispatch/dispatcher.ts';
 import type { Egress } from '../dispatch/egress/egress.ts';
 import { attempt } from '../dispatch/webhook/attempt.ts';
@@ -58,24 +59,14 @@ export async function ping(
 
 function pingOf(messageId: string, about: { readonly appName: string; readonly endpointId: string | null }): Delivery {
   const text = `This is a test of ${about.appName}. There is nothing to do.`;
-  return {
+  return createDelivery({
     messageId,
-    attempt: 1,
     method: 'webhook',
     template: { name: 'ping', version: 1, group: 'Test' },
     recipient: { id: 'ping' },
-    labels: {},
-    data: null,
-    targets: [],
     content: { title: 'Test', markdown: text, text, html: `<p>${text.replace(/[&<>"]/g, '')}</p>`, actions: [] },
     brand: { appName: about.appName, baseUrl: 'http://localhost' },
     createdAt: new Date(),
-    expiresAt: null,
-    sender: null,
-    tenant: null,
-    groupKey: null,
-    dedupeKey: null,
-    unsubscribeUrl: null,
     endpointId: about.endpointId,
-  };
+  });
 }

@@ -1,5 +1,6 @@
 /** Delivery without a worker: everything in the test's own transaction, so that a rollback takes it back. */
 import { run, type Transaction } from '../database/connection.ts';
+import { createDelivery } from '../dispatch/delivery.ts';
 import type { Delivery, Dispatcher, DispatchResult } from '../dispatch/dispatcher.ts';
 import { type RenderedContent, silentLogger } from '../vocabulary.ts';
 import { collectingDispatcher } from './dispatcher.ts';
@@ -53,26 +54,9 @@ export async function drain(tx: Transaction, options: DrainOptions = {}): Promis
 }
 
 function deliveryOf(message: WrittenMessage, content: RenderedContent, options: DrainOptions): Delivery {
-  const {
-    id,
-    template,
-    version,
-    group,
-    status: _status,
-    reason: _reason,
-    dueAt: _dueAt,
-    priority: _priority,
-    ...same
-  } = message;
-  return {
-    ...same,
-    messageId: id,
-    attempt: 1,
-    template: { name: template, version, group },
-    content,
-    brand: options.brand ?? testBrand,
-    endpointId: null,
-  };
+  const { id, template: name, version, group } = message;
+  const brand = options.brand ?? testBrand;
+  return createDelivery({ ...message, messageId: id, template: { name, version, group }, content, brand });
 }
 
 function endOf({ messageId, result }: Drained): { id: string; status: string; reason: string | null } {

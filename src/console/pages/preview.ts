@@ -1,6 +1,7 @@
 /** A template with its example or labels of one's own, as each kind of receiver gets it, while one types. */
 import type { Hono } from 'hono';
 import { html } from 'hono/html';
+import { createDelivery } from '../../dispatch/delivery.ts';
 import type { Delivery } from '../../dispatch/dispatcher.ts';
 import type { FormatName } from '../../dispatch/webhook/formats/format.ts';
 import type { JsonValue, Recipient } from '../../vocabulary.ts';
@@ -117,23 +118,15 @@ function renderSample(
       brand,
       createdAt: exampleTime,
     });
-    const delivery: Delivery = {
+    const delivery = createDelivery({
       messageId: '0199f3a0-7b1c-7000-8000-000000000000',
-      attempt: 1,
       method: 'preview',
       template: { name: template.name, version: version.version, group: template.group },
       labels: Object.fromEntries(Object.entries(labels).filter(([name]) => !version.secrets.includes(name))),
       data: read.data,
       createdAt: exampleTime,
-      expiresAt: null,
-      sender: null,
-      tenant: null,
-      groupKey: null,
-      dedupeKey: null,
-      unsubscribeUrl: null,
-      endpointId: null,
       ...{ recipient, targets, content, brand },
-    };
+    });
     return { delivery, email: renderEmail({ content, brand, createdAt: exampleTime }) };
   });
 }
