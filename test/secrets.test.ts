@@ -2,15 +2,15 @@ import { randomBytes } from 'node:crypto';
 import { PrometheusExporter, PrometheusSerializer } from '@opentelemetry/exporter-prometheus';
 import { MeterProvider } from '@opentelemetry/sdk-metrics';
 import * as v from 'valibot';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { createHerald } from '../src/enqueue/enqueue.ts';
 import { ConfigurationError } from '../src/errors.ts';
 import { explain } from '../src/operate/why.ts';
 import { showMessage } from '../src/operate/messages.ts';
 import { createSecretBox, isSealed, labelSecrets } from '../src/secrets.ts';
 import { defineTemplate } from '../src/templates/define.ts';
-import { greetingFile, keepingLogger, putTemplates, scriptedDispatcher, testWorker } from './support/application.ts';
-import { createTestDatabase, type TestDatabase } from './support/database.ts';
+import { greetingFile, keepingLogger, scriptedDispatcher, testWorker } from './support/application.ts';
+import { useDatabase } from './support/use-database.ts';
 import { keepSpans } from './support/tracing.ts';
 import { until } from './support/wait.ts';
 
@@ -42,21 +42,18 @@ describe('a secret box', () => {
 });
 
 describe('secret labels', () => {
-  let database: TestDatabase;
+  const database = useDatabase({
+    templates: {
+      code: greetingFile
+        .replace('group:', 'secrets: [code]\ngroup:')
+        .replace('welcome', 'your code is {{labels.code}}'),
+    },
+  });
   const template = defineTemplate({
     name: 'code',
     labels: v.object({ who: v.string(), code: v.string() }),
     secrets: ['code'],
   });
-  beforeAll(async () => {
-    database = await createTestDatabase();
-    await putTemplates(database.pool, {
-      code: greetingFile
-        .replace('group:', 'secrets: [code]\ngroup:')
-        .replace('welcome', 'your code is {{labels.code}}'),
-    });
-  });
-  afterAll(() => database.close());
 
   test('are encrypted at rest, reach the recipient, and are wiped when the message settles', async () => {
     const { encryptLabels, decryptLabels } = labelSecrets(createSecretBox([newKey()]));

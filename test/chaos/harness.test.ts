@@ -2,10 +2,10 @@
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 import { Client } from 'pg';
-import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { beforeAll, describe, expect, inject, test } from 'vitest';
 import { createHerald } from '../../src/enqueue/enqueue.ts';
 import { greeting, greetingFile, putTemplates } from '../support/application.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { useDatabase } from '../support/use-database.ts';
 import { listenLocally } from '../support/recorder.ts';
 import { compare } from './comparison.ts';
 import { faults } from './faults/all.ts';
@@ -15,10 +15,9 @@ import { schedule } from './schedule.ts';
 import { judge, slopeOf } from './soak-verdict.ts';
 
 describe('the comparison', () => {
-  let database: TestDatabase;
+  const database = useDatabase();
   let ids: readonly string[];
   beforeAll(async () => {
-    database = await createTestDatabase();
     const { pool } = database;
     await putTemplates(pool, { greeting: greetingFile });
     await pool.query('CREATE SCHEMA chaos; CREATE TABLE chaos.ledger (id uuid PRIMARY KEY)');
@@ -33,7 +32,6 @@ describe('the comparison', () => {
       [ids[0]],
     );
   });
-  afterAll(() => database.close());
 
   const comparedWith = (
     accepted: readonly (string | undefined)[],

@@ -3,18 +3,16 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { useDatabase } from '../support/use-database.ts';
 import { programs } from '../support/processes.ts';
 import { main, runCli } from './support.ts';
 
 const start = programs(afterAll);
-let database: TestDatabase;
+const database = useDatabase();
 let env: Record<string, string>;
 beforeAll(async () => {
-  database = await createTestDatabase();
   env = { DATABASE_URL: database.url, USER: 'grace', NO_COLOR: '1' };
 });
-afterAll(() => database.close());
 
 const ask = (url: string) => fetch(url, { headers: { accept: 'text/html' }, redirect: 'manual' });
 

@@ -2,8 +2,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createHerald } from '../../src/enqueue/enqueue.ts';
 import { pause, resume } from '../../src/operate/pause.ts';
-import { greeting, greetingFile, putTemplates } from '../support/application.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { greeting, greetingFile } from '../support/application.ts';
+import { useDatabase } from '../support/use-database.ts';
 import { type Program, programs } from '../support/processes.ts';
 import { scrape } from '../support/prometheus.ts';
 import { startSmtpServer, type TestSmtpServer } from '../support/smtp-server.ts';
@@ -11,7 +11,7 @@ import { until } from '../support/wait.ts';
 import { main, runCli } from './support.ts';
 
 const start = programs(afterAll);
-let database: TestDatabase;
+const database = useDatabase({ templates: { greeting: greetingFile } });
 let smtp: TestSmtpServer;
 let worker: Program;
 let url: string;
@@ -21,11 +21,9 @@ const metricsUrl = async (program: Program) => {
 };
 
 beforeAll(async () => {
-  database = await createTestDatabase();
   smtp = await startSmtpServer({
     onRecipient: (address) => (address.startsWith('nobody') ? { code: 550, text: '5.1.1 no such user' } : undefined),
   });
-  await putTemplates(database.pool, { greeting: greetingFile });
   worker = start(main, {
     args: ['worker', '--metrics-port', '0'],
     env: {
@@ -41,7 +39,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await worker.kill('SIGTERM');
   await smtp.close();
-  await database.close();
 });
 
 const get = async (path: string, init: RequestInit = {}) => {

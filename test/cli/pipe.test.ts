@@ -5,10 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { Command } from 'commander';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { createProgram } from '../../src/cli/program.ts';
-import { greetingFile, putTemplates } from '../support/application.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { greetingFile } from '../support/application.ts';
+import { useDatabase } from '../support/use-database.ts';
 import { startProgram } from '../support/processes.ts';
 import { until } from '../support/wait.ts';
 import { main, runCli, runInTerminal } from './support.ts';
@@ -20,18 +20,15 @@ test('a reader that leaves early ends the command without a word', async () => {
 });
 
 describe('a command that prints a table', () => {
-  let database: TestDatabase;
+  const database = useDatabase({ templates: { greeting: greetingFile } });
   let env: Record<string, string>;
   let id: string;
   const send = ['send', 'greeting', '--to', 'user-7=ada@example.com', '--label', 'who=Ada', '--dedupe-key', 'once'];
 
   beforeAll(async () => {
-    database = await createTestDatabase();
     env = { DATABASE_URL: database.url };
-    await putTemplates(database.pool, { greeting: greetingFile });
     [{ id }] = JSON.parse((await runCli(send, env)).out) as [{ id: string }];
   });
-  afterAll(() => database.close());
 
   test.each<[string, () => string[], RegExp]>([
     ['status', () => ['status'], /^method +pending/],

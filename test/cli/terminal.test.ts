@@ -1,15 +1,14 @@
 /** What an operator sees and is asked in a terminal, and what happens where nobody can be asked. */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { greetingFile, putTemplates } from '../support/application.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { useDatabase } from '../support/use-database.ts';
 import { runCli, runInTerminal } from './support.ts';
 
-let database: TestDatabase;
+const database = useDatabase();
 let env: Record<string, string>;
 const total = 2500;
 
 beforeAll(async () => {
-  database = await createTestDatabase();
   env = { DATABASE_URL: database.url, USER: 'grace' };
   await putTemplates(database.pool, { greeting: greetingFile });
   await database.pool.query(
@@ -18,7 +17,6 @@ beforeAll(async () => {
     [total],
   );
 });
-afterAll(() => database.close());
 
 const statuses = async () => {
   const { rows } = await database.pool.query<{ status: string; n: number }>(

@@ -1,16 +1,12 @@
 /** Who gets in, who may act, and what a browser is told. */
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { createConsole, serveConsole } from '../../src/console/index.ts';
 import { ConfigurationError } from '../../src/errors.ts';
 import { pauses, resume } from '../../src/operate/pause.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { useDatabase } from '../support/use-database.ts';
 import { audits, createVisitor, origin, token } from './support.ts';
 
-let database: TestDatabase;
-beforeAll(async () => {
-  database = await createTestDatabase();
-});
-afterAll(() => database.close());
+const database = useDatabase();
 beforeEach(async () => {
   await resume(database.pool, '*');
   await database.pool.query('TRUNCATE herald.audit');

@@ -1,22 +1,17 @@
 /** Pages that bring themselves up to date: one look at the database feeds them all. */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { createKept } from '../../src/console/cached.ts';
 import { createLive } from '../../src/console/live.ts';
 import type { Catch } from '../../src/console/index.ts';
 import { createHerald } from '../../src/enqueue/enqueue.ts';
 import { pause, resume } from '../../src/operate/pause.ts';
 import { readStatus } from '../../src/operate/status.ts';
-import { greeting, greetingFile, putTemplates } from '../support/application.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { greeting, greetingFile } from '../support/application.ts';
+import { useDatabase } from '../support/use-database.ts';
 import { until } from '../support/wait.ts';
 import { createVisitor } from './support.ts';
 
-let database: TestDatabase;
-beforeAll(async () => {
-  database = await createTestDatabase();
-  await putTemplates(database.pool, { greeting: greetingFile });
-});
-afterAll(() => database.close());
+const database = useDatabase({ templates: { greeting: greetingFile } });
 
 const enqueue = async () => {
   const to = { id: 'ada', email: 'ada@example.com' };

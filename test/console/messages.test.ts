@@ -1,30 +1,29 @@
 /** Finding messages, telling what became of them, and acting on one or all that match. */
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterEach, beforeAll, describe, expect, test } from 'vitest';
 import * as v from 'valibot';
 import { createHerald } from '../../src/enqueue/enqueue.ts';
 import { defineTemplate } from '../../src/templates/define.ts';
 import type { Cursor } from '../../src/operate/messages.ts';
 import { searchMessages } from '../../src/operate/search.ts';
 import { createSecretBox, labelSecrets } from '../../src/secrets.ts';
-import { greeting, greetingFile, putTemplates } from '../support/application.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { greeting, greetingFile } from '../support/application.ts';
+import { useDatabase } from '../support/use-database.ts';
 import { audits, createVisitor, type Visitor } from './support.ts';
 
-let database: TestDatabase;
+const database = useDatabase({
+  templates: {
+    greeting: greetingFile,
+    farewell: greetingFile.replace('Hello', 'Goodbye'),
+    code: greetingFile.replace('group:', 'secrets: [code]\ngroup:').replace('welcome', 'code {{labels.code}}'),
+  },
+});
 let visitor: Visitor;
 const herald = createHerald();
 const brand = { appName: 'Acme', baseUrl: 'https://acme.example' };
 beforeAll(async () => {
-  database = await createTestDatabase();
-  await putTemplates(database.pool, {
-    greeting: greetingFile,
-    farewell: greetingFile.replace('Hello', 'Goodbye'),
-    code: greetingFile.replace('group:', 'secrets: [code]\ngroup:').replace('welcome', 'code {{labels.code}}'),
-  });
   visitor = createVisitor(database, { brand });
   await visitor.see('/');
 });
-afterAll(() => database.close());
 afterEach(async () => {
   await database.pool.query('TRUNCATE herald.message, herald.attempt, herald.audit, herald.suppression');
   await database.pool.query('DELETE FROM herald_queue.job');

@@ -1,13 +1,13 @@
 /** Templates, endpoints, recipients, suppressions and audit. */
 import { Pool } from 'pg';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { diffLines } from '../../src/console/diff.ts';
 import { createEgress } from '../../src/dispatch/egress/egress.ts';
 import { parseEgress } from '../../src/dispatch/egress/options.ts';
 import { addEndpoint, listEndpoints } from '../../src/operate/endpoints.ts';
 import { createSecretBox } from '../../src/secrets.ts';
 import { greetingFile, putTemplates } from '../support/application.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { useDatabase } from '../support/use-database.ts';
 import { startHttpServer } from '../support/http-server.ts';
 import { until } from '../support/wait.ts';
 import { audits, createVisitor, type Visitor } from './support.ts';
@@ -21,16 +21,14 @@ const files = {
   ),
   bare: greetingFile,
 };
-let database: TestDatabase;
+const database = useDatabase();
 let visitor: Visitor;
 beforeAll(async () => {
-  database = await createTestDatabase();
   await putTemplates(database.pool, files);
   const brand = { appName: 'Acme', baseUrl: 'https://acme.example' };
   visitor = createVisitor(database, { brand, secretKeys: keys, egress });
   await visitor.see('/');
 });
-afterAll(() => database.close());
 afterEach(() => database.pool.query('TRUNCATE herald.audit, herald.endpoint, herald.suppression, herald.preference'));
 
 describe('the overview', () => {

@@ -9,19 +9,12 @@ import { createHerald } from '../../src/enqueue/enqueue.ts';
 import { listMessages, showMessage } from '../../src/operate/messages.ts';
 import { readGauges } from '../../src/operate/gauges.ts';
 import { readStatus } from '../../src/operate/status.ts';
-import {
-  greeting,
-  greetingFile,
-  keepingLogger,
-  putTemplates,
-  scriptedDispatcher,
-  testWorker,
-} from '../support/application.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { greeting, greetingFile, keepingLogger, scriptedDispatcher, testWorker } from '../support/application.ts';
+import { useDatabase } from '../support/use-database.ts';
 import { startSmtpServer } from '../support/smtp-server.ts';
 import { until } from '../support/wait.ts';
 
-let database: TestDatabase;
+const database = useDatabase({ templates: { greeting: greetingFile } });
 const pools: Pool[] = [];
 
 /** The same database with the rights of a role. */
@@ -37,14 +30,11 @@ function poolAs(role: string): Pool {
 }
 
 beforeAll(async () => {
-  database = await createTestDatabase();
-  await putTemplates(database.pool, { greeting: greetingFile });
   await applyRoles(database.url);
   await applyRoles(database.url);
 });
 afterAll(async () => {
   await Promise.all(pools.map((pool) => pool.end()));
-  await database.close();
 });
 
 const ada = { to: { id: 'ada', email: 'ada@example.com' }, labels: { who: 'Ada' } };

@@ -3,20 +3,18 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { smtp } from '../../src/dispatch/smtp/smtp.ts';
 import { createHerald } from '../../src/enqueue/enqueue.ts';
 import { purge } from '../../src/operate/purge.ts';
-import { greeting, greetingFile, putTemplates, scriptedDispatcher, testWorker } from '../support/application.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { greeting, greetingFile, scriptedDispatcher, testWorker } from '../support/application.ts';
+import { useDatabase } from '../support/use-database.ts';
 import { startSmtpServer, type TestSmtpServer } from '../support/smtp-server.ts';
 import { until } from '../support/wait.ts';
 
-let database: TestDatabase;
+const database = useDatabase({ templates: { greeting: greetingFile } });
 let relay: TestSmtpServer;
 beforeAll(async () => {
-  [database, relay] = await Promise.all([createTestDatabase(), startSmtpServer()]);
-  await putTemplates(database.pool, { greeting: greetingFile });
+  relay = await startSmtpServer();
 });
 afterAll(async () => {
   await relay.close();
-  await database.close();
 });
 
 const content = Buffer.from([0, 255, 13, 10, 46, 13, 10, 128, ...Buffer.from('%PDF')]);

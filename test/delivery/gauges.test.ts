@@ -6,25 +6,22 @@ import { observeGauges } from '../../src/delivery/gauges.ts';
 import { createHerald } from '../../src/enqueue/enqueue.ts';
 import { pause, pauseForFault, resume } from '../../src/operate/pause.ts';
 import { createInstruments } from '../../src/telemetry/metrics.ts';
-import { greeting, greetingFile, putTemplates, scriptedDispatcher, testWorker } from '../support/application.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { greeting, greetingFile, scriptedDispatcher, testWorker } from '../support/application.ts';
+import { useDatabase } from '../support/use-database.ts';
 import { parseScrape } from '../support/prometheus.ts';
 import { until } from '../support/wait.ts';
 
-let database: TestDatabase;
+const database = useDatabase({ templates: { greeting: greetingFile } });
 let worker: Database;
 const herald = createHerald();
 beforeAll(async () => {
-  database = await createTestDatabase();
   worker = openDatabase(
     { connectionString: database.url, applicationName: 'pg-herald worker x', maxConnections: 2, prepare: true },
     () => undefined,
   );
-  await putTemplates(database.pool, { greeting: greetingFile });
 });
 afterAll(async () => {
   await worker.pool.end();
-  await database.close();
 });
 
 /** Collects what is observed; `asked` counts the questions to the database. */

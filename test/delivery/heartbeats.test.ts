@@ -1,17 +1,12 @@
 /** Signs of life of what is under way. */
-import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import type { DispatchResult } from '../../src/dispatch/dispatcher.ts';
 import { createHerald } from '../../src/enqueue/enqueue.ts';
-import { greeting, greetingFile, putTemplates, scriptedDispatcher, testWorker } from '../support/application.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { greeting, greetingFile, scriptedDispatcher, testWorker } from '../support/application.ts';
+import { useDatabase } from '../support/use-database.ts';
 import { until } from '../support/wait.ts';
 
-let database: TestDatabase;
-beforeAll(async () => {
-  database = await createTestDatabase();
-  await putTemplates(database.pool, { greeting: greetingFile });
-});
-afterAll(() => database.close());
+const database = useDatabase({ templates: { greeting: greetingFile } });
 
 test('somebody who locks the job of one method does not hold up the heartbeats of another', async () => {
   const to = { id: 'ada', email: 'ada@example.com' };

@@ -9,20 +9,13 @@ import { Pool } from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createHerald } from '../../src/enqueue/enqueue.ts';
 import { hasProgram } from '../cli/support.ts';
-import {
-  greeting,
-  greetingFile,
-  keepingLogger,
-  putTemplates,
-  scriptedDispatcher,
-  testWorker,
-} from '../support/application.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { greeting, greetingFile, keepingLogger, scriptedDispatcher, testWorker } from '../support/application.ts';
+import { useDatabase } from '../support/use-database.ts';
 import { serverAccount } from '../../src/development/postgres/account.ts';
 import { until } from '../support/wait.ts';
 
 const installed = hasProgram('pgbouncer');
-let database: TestDatabase;
+const database = useDatabase({ templates: { greeting: greetingFile } });
 let bouncer: ChildProcess | null = null;
 let folder: string;
 let url: string;
@@ -38,8 +31,6 @@ async function freePort(): Promise<number> {
 
 beforeAll(async () => {
   if (!installed) return;
-  database = await createTestDatabase();
-  await putTemplates(database.pool, { greeting: greetingFile });
   const at = new URL(database.url);
   const port = await freePort();
   folder = mkdtempSync(join(tmpdir(), 'herald-pgbouncer-'));
@@ -70,7 +61,6 @@ default_pool_size = 5
 afterAll(async () => {
   if (bouncer?.kill('SIGTERM')) await once(bouncer, 'exit');
   if (!installed) return;
-  await database.close();
   rmSync(folder, { recursive: true });
 });
 

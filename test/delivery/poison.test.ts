@@ -1,20 +1,15 @@
 /** Who pays when a worker dies: what was beside the culprit goes on, and only what dies alone is given up. */
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Worker } from '../../src/delivery/worker.ts';
 import { createHerald } from '../../src/enqueue/enqueue.ts';
-import { greeting, greetingFile, putTemplates, scriptedDispatcher, testWorker } from '../support/application.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { greeting, greetingFile, scriptedDispatcher, testWorker } from '../support/application.ts';
+import { useDatabase } from '../support/use-database.ts';
 import { until } from '../support/wait.ts';
 
-let database: TestDatabase;
+const database = useDatabase({ templates: { greeting: greetingFile } });
 let worker: Worker | null = null;
 const herald = createHerald();
 
-beforeAll(async () => {
-  database = await createTestDatabase();
-  await putTemplates(database.pool, { greeting: greetingFile });
-});
-afterAll(() => database.close());
 beforeEach(async () => {
   await database.pool.query('TRUNCATE herald.message, herald.attempt');
   await database.pool.query('DELETE FROM herald_queue.job');

@@ -1,22 +1,17 @@
 /** Several workers in processes of their own, one of them killed: what the promise is about. */
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import { createHerald } from '../../src/enqueue/enqueue.ts';
-import { greeting, greetingFile, putTemplates } from '../support/application.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { greeting, greetingFile } from '../support/application.ts';
+import { useDatabase } from '../support/use-database.ts';
 import { startHttpServer } from '../support/http-server.ts';
 import { type Program, programs } from '../support/processes.ts';
 import { startSmtpServer } from '../support/smtp-server.ts';
 import { until } from '../support/wait.ts';
 
-let database: TestDatabase;
+const database = useDatabase({ templates: { greeting: greetingFile } });
 const herald = createHerald();
 const start = programs(afterEach);
 
-beforeAll(async () => {
-  database = await createTestDatabase();
-  await putTemplates(database.pool, { greeting: greetingFile });
-});
-afterAll(() => database.close());
 afterEach(async () => {
   await database.pool.query('TRUNCATE herald.message, herald.attempt');
   await database.pool.query('DELETE FROM herald_queue.job');

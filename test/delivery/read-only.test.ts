@@ -1,24 +1,12 @@
 /** A database that takes no changes for a while, as a standby or a primary before its failover. */
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { createHerald } from '../../src/enqueue/enqueue.ts';
 import { runCli } from '../cli/support.ts';
-import {
-  greeting,
-  greetingFile,
-  keepingLogger,
-  putTemplates,
-  scriptedDispatcher,
-  testWorker,
-} from '../support/application.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { greeting, greetingFile, keepingLogger, scriptedDispatcher, testWorker } from '../support/application.ts';
+import { useDatabase } from '../support/use-database.ts';
 import { until } from '../support/wait.ts';
 
-let database: TestDatabase;
-beforeAll(async () => {
-  database = await createTestDatabase();
-  await putTemplates(database.pool, { greeting: greetingFile });
-});
-afterAll(() => database.close());
+const database = useDatabase({ templates: { greeting: greetingFile } });
 
 async function turn(readOnly: boolean): Promise<void> {
   await database.pool.query(`SET default_transaction_read_only = off`);

@@ -5,19 +5,17 @@ import { type Database, openDatabase } from '../../src/database/statements.ts';
 import { begin } from '../../src/delivery/begin.ts';
 import { settle } from '../../src/delivery/settle.ts';
 import { type LeasedJob, openQueue, type Queue } from '../../src/queue/queue.ts';
-import { greetingFile, keepingLogger, putTemplates } from '../support/application.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { greetingFile, keepingLogger } from '../support/application.ts';
+import { useDatabase } from '../support/use-database.ts';
 import { until } from '../support/wait.ts';
 
-let testDatabase: TestDatabase;
+const testDatabase = useDatabase({ templates: { greeting: greetingFile } });
 let database: Database;
 let queue: Queue;
 /** The operator's connection. */
 let operator: Pool;
 beforeAll(async () => {
-  testDatabase = await createTestDatabase();
   const connectionString = testDatabase.url;
-  await putTemplates(testDatabase.pool, { greeting: greetingFile });
   database = openDatabase(
     { connectionString, applicationName: 'worker', maxConnections: 2, prepare: true },
     () => undefined,
@@ -34,7 +32,6 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await Promise.all([queue.close(), database.pool.end(), operator.end()]);
-  await testDatabase.close();
 });
 beforeEach(() => operator.query('TRUNCATE herald.message, herald.attempt; DELETE FROM herald_queue.job'));
 

@@ -3,12 +3,12 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { compileFunction } from 'node:vm';
 import { Webhook } from 'standardwebhooks';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { secret } from '../dispatch/support.ts';
 import { readTemplates, shippedTemplatesFolder } from '../../src/templates/files.ts';
 import { syncTemplates } from '../../src/templates/catalog.ts';
-import { greetingFile, putTemplates } from '../support/application.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { greetingFile } from '../support/application.ts';
+import { useDatabase } from '../support/use-database.ts';
 import { type Block, blocksOf } from './support/blocks.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
@@ -71,13 +71,10 @@ test.each(pages)('every block of %s is tried', (page) => {
 });
 
 describe('what pages show in SQL', () => {
-  let database: TestDatabase;
+  const database = useDatabase({ templates: { greeting: greetingFile } });
   beforeAll(async () => {
-    database = await createTestDatabase();
     await syncTemplates(database.pool, (await readTemplates(shippedTemplatesFolder)).sources);
-    await putTemplates(database.pool, { greeting: greetingFile });
   });
-  afterAll(() => database.close());
 
   test.each([
     ['README.md', 'From SQL'],

@@ -1,10 +1,10 @@
 /** The SQL of docs/scaling.md that partitions the messages, run as it stands there on a database that is in use. */
 import { readFileSync } from 'node:fs';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { createHerald } from '../../src/enqueue/enqueue.ts';
 import { purge } from '../../src/operate/purge.ts';
-import { greeting, greetingFile, putTemplates, scriptedDispatcher, testWorker } from '../support/application.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { greeting, greetingFile, scriptedDispatcher, testWorker } from '../support/application.ts';
+import { useDatabase } from '../support/use-database.ts';
 import { until } from '../support/wait.ts';
 
 const page = readFileSync(new URL('../../docs/scaling.md', import.meta.url), 'utf8');
@@ -16,14 +16,8 @@ function sqlOf(name: string): string {
   return block;
 }
 
-let database: TestDatabase;
+const database = useDatabase({ templates: { greeting: greetingFile } });
 const herald = createHerald();
-
-beforeAll(async () => {
-  database = await createTestDatabase();
-  await putTemplates(database.pool, { greeting: greetingFile });
-});
-afterAll(() => database.close());
 
 const enqueue = (n: number, dedupeKey?: string) =>
   herald.enqueue(database.pool, greeting, {

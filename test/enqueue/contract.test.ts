@@ -3,16 +3,14 @@ import { PgBoss } from 'pg-boss';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createHerald } from '../../src/enqueue/enqueue.ts';
 import { queueSchema } from '../../src/queue/queue.ts';
-import { greeting, greetingFile, putTemplates } from '../support/application.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { greeting, greetingFile } from '../support/application.ts';
+import { useDatabase } from '../support/use-database.ts';
 
-let database: TestDatabase;
+const database = useDatabase({ templates: { greeting: greetingFile } });
 let boss: PgBoss;
 const herald = createHerald();
 
 beforeAll(async () => {
-  database = await createTestDatabase();
-  await putTemplates(database.pool, { greeting: greetingFile });
   boss = new PgBoss({
     connectionString: database.url,
     schema: queueSchema,
@@ -26,7 +24,6 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await boss.stop({ graceful: false });
-  await database.close();
 });
 
 async function rowOf(id: string): Promise<Record<string, unknown>> {

@@ -13,17 +13,11 @@ import { installScript } from '../../src/database/migrate.ts';
 import { createHerald, type EnqueuedMessage } from '../../src/enqueue/enqueue.ts';
 import { InvalidNotificationError } from '../../src/errors.ts';
 import { writtenMessages } from '../../src/testing/index.ts';
-import { greeting, greetingFile, putTemplates } from '../support/application.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { greeting, greetingFile } from '../support/application.ts';
+import { useDatabase } from '../support/use-database.ts';
 
 const herald = createHerald();
-let database: TestDatabase;
-
-beforeAll(async () => {
-  database = await createTestDatabase();
-  await putTemplates(database.pool, { greeting: greetingFile });
-});
-afterAll(() => database.close());
+const database = useDatabase({ templates: { greeting: greetingFile } });
 
 type Query = (text: string) => Promise<unknown[]>;
 

@@ -1,24 +1,21 @@
 /** Random sequences of calls against small models of the rules, written here again in the simplest way. */
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { createHerald } from '../../src/enqueue/enqueue.ts';
-import { greeting, greetingFile, putTemplates } from '../support/application.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { greeting, greetingFile } from '../support/application.ts';
+import { useDatabase } from '../support/use-database.ts';
 import { outcomes } from './support.ts';
 
-let database: TestDatabase;
-const herald = createHerald();
-
-beforeAll(async () => {
-  database = await createTestDatabase();
-  const both = greetingFile.replace('group:', 'methods: [smtp, webhook]\ngroup:');
-  await putTemplates(database.pool, {
+const both = greetingFile.replace('group:', 'methods: [smtp, webhook]\ngroup:');
+const database = useDatabase({
+  templates: {
     greeting: both,
     both,
     either: both.replace('group:', 'fallback: first\ngroup:'),
-  });
+  },
 });
-afterAll(() => database.close());
+const herald = createHerald();
+
 const empty = () =>
   database.pool.query(`TRUNCATE herald.message, herald.preference; DELETE FROM herald_queue.job;
     UPDATE herald.template SET methods_override = NULL; UPDATE herald.method SET enabled = true`);

@@ -1,21 +1,19 @@
 /** The same rules from SQL alone: triggers, psql, other languages. */
 import { execFile, execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { readTemplates, shippedTemplatesFolder } from '../../src/templates/files.ts';
 import { syncTemplates } from '../../src/templates/catalog.ts';
 import { scriptedDispatcher, testWorker } from '../support/application.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { useDatabase } from '../support/use-database.ts';
 import { until } from '../support/wait.ts';
 
-let database: TestDatabase;
+const database = useDatabase();
 
 beforeAll(async () => {
-  database = await createTestDatabase();
   await syncTemplates(database.pool, (await readTemplates(shippedTemplatesFolder)).sources);
 });
 beforeEach(() => database.pool.query('TRUNCATE herald.message, herald.attempt; DELETE FROM herald_queue.job'));
-afterAll(() => database.close());
 
 const trigger = readFileSync(new URL('../../examples/trigger.sql', import.meta.url), 'utf8');
 const rows = async () => (await database.pool.query('SELECT * FROM herald.message ORDER BY id')).rows;

@@ -6,20 +6,19 @@ import type { Worker } from '../../src/delivery/worker.ts';
 import { webhook } from '../../src/dispatch/webhook/webhook.ts';
 import { addEndpoint, box } from '../dispatch/webhook/endpoints/table.ts';
 import { secret } from '../dispatch/support.ts';
-import { greetingFile, putTemplates, scriptedDispatcher, testWorker } from '../support/application.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { greetingFile, scriptedDispatcher, testWorker } from '../support/application.ts';
+import { useDatabase } from '../support/use-database.ts';
 import { startHttpServer, type TestHttpServer } from '../support/http-server.ts';
 import { startSmtpServer } from '../support/smtp-server.ts';
 import { until } from '../support/wait.ts';
 import { smtp } from '../../src/dispatch/smtp/smtp.ts';
 
 const hour = 3_600_000;
-let database: TestDatabase;
+const database = useDatabase({ templates: { greeting: greetingFile } });
 let receiver: TestHttpServer;
 let worker: Worker | null = null;
 beforeAll(async () => {
-  [database, receiver] = await Promise.all([createTestDatabase(), startHttpServer()]);
-  await putTemplates(database.pool, { greeting: greetingFile });
+  receiver = await startHttpServer();
 });
 afterEach(async () => {
   await worker?.stop();
@@ -30,7 +29,6 @@ afterEach(async () => {
 });
 afterAll(async () => {
   await receiver.close();
-  await database.close();
 });
 
 /** From now on this process believes that it is so much later. */

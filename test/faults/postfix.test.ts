@@ -6,23 +6,21 @@ import { smtp } from '../../src/dispatch/smtp/smtp.ts';
 import { createHerald } from '../../src/enqueue/enqueue.ts';
 import { syncTemplates } from '../../src/templates/catalog.ts';
 import { readTemplates, shippedTemplatesFolder } from '../../src/templates/files.ts';
-import { greeting, greetingFile, putTemplates, testWorker } from '../support/application.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { greeting, greetingFile, testWorker } from '../support/application.ts';
+import { useDatabase } from '../support/use-database.ts';
 import { type Postfix, postfixMissing, startPostfix } from '../support/postfix.ts';
 import { until } from '../support/wait.ts';
 
 const missing = postfixMissing();
 
 describe.skipIf(missing !== null)(`Postfix${missing === null ? '' : ` (skipped: ${missing})`}`, () => {
-  let database: TestDatabase;
+  const database = useDatabase({ templates: { greeting: greetingFile } });
   let postfix: Postfix;
   let worker: Worker;
   const herald = createHerald();
 
   beforeAll(async () => {
-    database = await createTestDatabase();
     await syncTemplates(database.pool, (await readTemplates(shippedTemplatesFolder)).sources);
-    await putTemplates(database.pool, { greeting: greetingFile });
     postfix = await startPostfix({
       recipients: {
         'gone@example.com': '550 5.1.1 no such user',
@@ -43,7 +41,6 @@ describe.skipIf(missing !== null)(`Postfix${missing === null ? '' : ` (skipped: 
   afterAll(async () => {
     await worker.stop();
     postfix.stop();
-    await database.close();
   });
 
   const row = async (id: string | undefined) =>

@@ -1,17 +1,12 @@
 /** Receivers that take longer than a lease lasts without a sign of life (15 s), and more messages than slots. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { createHerald } from '../../src/enqueue/enqueue.ts';
-import { greeting, greetingFile, putTemplates, scriptedDispatcher, testWorker } from '../support/application.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { greeting, greetingFile, scriptedDispatcher, testWorker } from '../support/application.ts';
+import { useDatabase } from '../support/use-database.ts';
 import { until } from '../support/wait.ts';
 
-let database: TestDatabase;
-beforeAll(async () => {
-  database = await createTestDatabase();
-  await putTemplates(database.pool, { greeting: greetingFile });
-});
-afterAll(() => database.close());
+const database = useDatabase({ templates: { greeting: greetingFile } });
 
 test('a worker leases no more than it has slots for, and a receiver that takes 20 s costs no lease and no second mail', async () => {
   const concurrency = 5;

@@ -2,12 +2,12 @@
  * 67 and 68: many endpoints, one dead, one slow. 67 goes through enqueue and a worker; in 68 the loop around the dispatcher
  * is the worker's in small, so that each step can be looked at.
  */
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import type { Dispatcher } from '../../src/dispatch/dispatcher.ts';
 import { webhook } from '../../src/dispatch/webhook/webhook.ts';
 import { silentLogger } from '../../src/vocabulary.ts';
 import { greetingFile, putTemplates, testWorker } from '../support/application.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { useDatabase } from '../support/use-database.ts';
 import { until } from '../support/wait.ts';
 import { closedPort, context, delivery, secret, startReceiver, type Receiver } from '../dispatch/support.ts';
 import { addEndpoint, addMessages, box } from '../dispatch/webhook/endpoints/table.ts';
@@ -17,11 +17,7 @@ const perEndpoint = 500;
 const concurrency = 50;
 const slowMs = 15_000;
 
-let database: TestDatabase;
-beforeAll(async () => {
-  database = await createTestDatabase();
-});
-afterAll(() => database.close());
+const database = useDatabase();
 
 interface Job {
   readonly messageId: string;

@@ -7,19 +7,18 @@ import { webhook } from '../../src/dispatch/webhook/webhook.ts';
 import { createSecretBox } from '../../src/secrets.ts';
 import { addEndpoint, box } from '../dispatch/webhook/endpoints/table.ts';
 import { secret } from '../dispatch/support.ts';
-import { greetingFile, keepingLogger, putTemplates, testWorker } from '../support/application.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { greetingFile, keepingLogger, testWorker } from '../support/application.ts';
+import { useDatabase } from '../support/use-database.ts';
 import { type Answer, startHttpServer, type TestHttpServer } from '../support/http-server.ts';
 import { until } from '../support/wait.ts';
 
-let database: TestDatabase;
+const database = useDatabase({ templates: { greeting: greetingFile } });
 let receiver: TestHttpServer;
 let answer: Answer = {};
 let worker: Worker | null = null;
 const logger = keepingLogger();
 beforeAll(async () => {
-  [database, receiver] = await Promise.all([createTestDatabase(), startHttpServer({ answer: () => answer })]);
-  await putTemplates(database.pool, { greeting: greetingFile });
+  receiver = await startHttpServer({ answer: () => answer });
 });
 afterEach(async () => {
   await worker?.stop();
@@ -30,7 +29,6 @@ afterEach(async () => {
 });
 afterAll(async () => {
   await receiver.close();
-  await database.close();
 });
 
 async function deliver(secrets = box): Promise<void> {

@@ -1,26 +1,23 @@
 /** What is deleted by itself, and what of a person is erased on request: both without getting in the way of delivery. */
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { createHerald } from '../../src/enqueue/enqueue.ts';
 import { erase } from '../../src/operate/erase.ts';
 import { applyRetention, readRetention, setRetention } from '../../src/operate/retention.ts';
 import { suppress } from '../../src/operate/suppressions.ts';
 import { runCli } from '../cli/support.ts';
-import { greeting, greetingFile, putTemplates, scriptedDispatcher, testWorker } from '../support/application.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { greeting, greetingFile, scriptedDispatcher, testWorker } from '../support/application.ts';
+import { useDatabase } from '../support/use-database.ts';
 import { until } from '../support/wait.ts';
 
-let database: TestDatabase;
-const herald = createHerald();
-
-beforeAll(async () => {
-  database = await createTestDatabase();
-  await putTemplates(database.pool, {
+const database = useDatabase({
+  templates: {
     greeting: greetingFile,
     invoice: greetingFile.replace('Greetings', 'Billing'),
     note: greetingFile.replace('Greetings', 'Notes'),
-  });
+  },
 });
-afterAll(() => database.close());
+const herald = createHerald();
+
 beforeEach(async () => {
   await database.pool.query(
     'TRUNCATE herald.message, herald.attempt, herald.attachment, herald.audit, herald.setting, herald.preference, herald.suppression, herald.endpoint',

@@ -1,21 +1,15 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { createHerald } from '../../src/enqueue/enqueue.ts';
 import { discardMessages, holdRestored } from '../../src/operate/restore.ts';
 import { pause, pauses, resume } from '../../src/operate/pause.ts';
 import { runCli } from '../cli/support.ts';
-import { greeting, greetingFile, putTemplates, scriptedDispatcher, testWorker } from '../support/application.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { greeting, greetingFile, scriptedDispatcher, testWorker } from '../support/application.ts';
+import { useDatabase } from '../support/use-database.ts';
 import { until } from '../support/wait.ts';
 
-let database: TestDatabase;
+const database = useDatabase({ templates: { greeting: greetingFile } });
 const herald = createHerald();
 const since = new Date(Date.now() - 3_600_000);
-
-beforeAll(async () => {
-  database = await createTestDatabase();
-  await putTemplates(database.pool, { greeting: greetingFile });
-});
-afterAll(() => database.close());
 
 /** One message per recipient, as the restore left them. */
 const left: Readonly<Record<string, string>> = {

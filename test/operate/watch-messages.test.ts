@@ -1,15 +1,10 @@
 /** What changes is seen, however old the message is, and what does not is not repeated. */
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { watchChanges } from '../../src/operate/watch-messages.ts';
-import { greetingFile, putTemplates } from '../support/application.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { greetingFile } from '../support/application.ts';
+import { useDatabase } from '../support/use-database.ts';
 
-let database: TestDatabase;
-beforeAll(async () => {
-  database = await createTestDatabase();
-  await putTemplates(database.pool, { greeting: greetingFile });
-});
-afterAll(() => database.close());
+const database = useDatabase({ templates: { greeting: greetingFile } });
 
 async function enqueue(count: number, of = 'user'): Promise<string[]> {
   const { rows } = await database.pool.query<{ id: string }>(

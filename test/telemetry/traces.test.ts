@@ -10,27 +10,18 @@ import { smtp } from '../../src/dispatch/smtp/smtp.ts';
 import { webhook } from '../../src/dispatch/webhook/webhook.ts';
 import { createHerald, type Herald } from '../../src/enqueue/enqueue.ts';
 import type { Worker } from '../../src/delivery/worker.ts';
-import {
-  greeting,
-  greetingFile,
-  keepingLogger,
-  putTemplates,
-  scriptedDispatcher,
-  testWorker,
-} from '../support/application.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { greeting, greetingFile, keepingLogger, scriptedDispatcher, testWorker } from '../support/application.ts';
+import { useDatabase } from '../support/use-database.ts';
 import { startHttpServer } from '../support/http-server.ts';
 import { startSmtpServer, type TestSmtpServer } from '../support/smtp-server.ts';
 import { asyncContextManager, type KeptSpans, keepSpans } from '../support/tracing.ts';
 import { until } from '../support/wait.ts';
 
-let database: TestDatabase;
+const database = useDatabase({ templates: { greeting: greetingFile } });
 let server: TestSmtpServer;
 let worker: Worker | null = null;
 beforeAll(async () => {
-  database = await createTestDatabase();
   server = await startSmtpServer();
-  await putTemplates(database.pool, { greeting: greetingFile });
   context.setGlobalContextManager(asyncContextManager());
 });
 afterEach(async () => {
@@ -42,7 +33,6 @@ afterEach(async () => {
 afterAll(async () => {
   context.disable();
   await server.close();
-  await database.close();
 });
 
 const mail = (): Dispatcher =>

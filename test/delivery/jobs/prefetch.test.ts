@@ -1,28 +1,16 @@
 /** Jobs that a fast worker leases ahead of its slots. */
-import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { openDatabase } from '../../../src/database/statements.ts';
 import { createOutage } from '../../../src/delivery/database-errors.ts';
 import { createReserve } from '../../../src/delivery/jobs/prefetch.ts';
 import type { DispatchResult } from '../../../src/dispatch/dispatcher.ts';
 import { createHerald } from '../../../src/enqueue/enqueue.ts';
 import { openQueue } from '../../../src/queue/queue.ts';
-import {
-  greeting,
-  greetingFile,
-  keepingLogger,
-  putTemplates,
-  scriptedDispatcher,
-  testWorker,
-} from '../../support/application.ts';
-import { createTestDatabase, type TestDatabase } from '../../support/database.ts';
+import { greeting, greetingFile, keepingLogger, scriptedDispatcher, testWorker } from '../../support/application.ts';
+import { useDatabase } from '../../support/use-database.ts';
 import { until } from '../../support/wait.ts';
 
-let database: TestDatabase;
-beforeAll(async () => {
-  database = await createTestDatabase();
-  await putTemplates(database.pool, { greeting: greetingFile });
-});
-afterAll(() => database.close());
+const database = useDatabase({ templates: { greeting: greetingFile } });
 
 /** In a transaction, which ends with the test at the latest. */
 const lockingClient = async () => {

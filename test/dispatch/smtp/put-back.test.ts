@@ -1,14 +1,9 @@
 /** The SQL function that puts refused messages back. */
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { greetingFile, putTemplates } from '../../support/application.ts';
-import { createTestDatabase, type TestDatabase } from '../../support/database.ts';
+import { expect, test } from 'vitest';
+import { greetingFile } from '../../support/application.ts';
+import { useDatabase } from '../../support/use-database.ts';
 
-let database: TestDatabase;
-beforeAll(async () => {
-  database = await createTestDatabase();
-  await putTemplates(database.pool, { greeting: greetingFile });
-});
-afterAll(() => database.close());
+const database = useDatabase({ templates: { greeting: greetingFile } });
 
 test('gives a message a job again when the worker that had settled it removed the new job with the old one', async () => {
   const { pool } = database;

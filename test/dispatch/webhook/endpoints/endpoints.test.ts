@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import { Webhook } from 'standardwebhooks';
 import type { Dispatcher } from '../../../../src/dispatch/dispatcher.ts';
 import type { EndpointNews } from '../../../../src/dispatch/webhook/endpoints/health-recorder.ts';
@@ -10,15 +10,11 @@ import {
 import { webhook } from '../../../../src/dispatch/webhook/webhook.ts';
 import { silentLogger } from '../../../../src/vocabulary.ts';
 import { createSecretBox } from '../../../../src/secrets.ts';
-import { createTestDatabase, type TestDatabase } from '../../../support/database.ts';
+import { useDatabase } from '../../../support/use-database.ts';
 import { context, delivery, secret, startReceiver, type Answer, type Receiver } from '../../support.ts';
 import { addEndpoint, addMessages, box } from './table.ts';
 
-let database: TestDatabase;
-beforeAll(async () => {
-  database = await createTestDatabase();
-});
-afterAll(() => database.close());
+const database = useDatabase();
 
 const open: (() => unknown)[] = [];
 afterEach(async () => {
