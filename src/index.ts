@@ -40,7 +40,7 @@ export type {
   Reply,
 } from './dispatch/dispatcher.ts';
 export { type SmtpOptions, type SmtpSender, type SmtpSendersOptions, smtp } from './dispatch/smtp/smtp.ts';
-export type { WebhookOptions } from './dispatch/webhook/options.ts';
+export type { WebhookOptions } from './dispatch/webhook/webhook-options.ts';
 export { webhook } from './dispatch/webhook/webhook.ts';
 export type { CancelAnswer, CancelBy } from './enqueue/cancel.ts';
 export {

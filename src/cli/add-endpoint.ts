@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { readSecretKeys } from './config.ts';
 import { addEndpoint, type NewEndpoint } from '../operate/endpoints.ts';
-import { formatNames, type FormatName } from '../dispatch/webhook/formats/format.ts';
+import { formatNames, type FormatName } from '../dispatch/webhook/formats/formats.ts';
 import { createSecretBox } from '../secrets.ts';
 import { audit } from './audit.ts';
 import { collect, type CommonOptions, command, keyValue, positiveInteger, withPool } from './command.ts';

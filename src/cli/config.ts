@@ -6,8 +6,8 @@ import { readFileSync } from 'node:fs';
 import * as v from 'valibot';
 import { type SmtpOptions, tlsModes } from '../dispatch/smtp/options.ts';
 import { parseSenders, type SmtpSendersOptions } from '../dispatch/smtp/senders.ts';
-import type { EgressOptions } from '../dispatch/egress/options.ts';
-import type { WebhookOptions } from '../dispatch/webhook/options.ts';
+import type { EgressOptions } from '../dispatch/egress/egress-options.ts';
+import type { WebhookOptions } from '../dispatch/webhook/webhook-options.ts';
 import { ConfigurationError } from '../errors.ts';
 import type { Brand } from '../vocabulary.ts';
 

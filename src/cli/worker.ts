@@ -4,7 +4,7 @@ import { createWorker, type Worker } from '../delivery/worker.ts';
 import type { Dispatcher } from '../dispatch/dispatcher.ts';
 import { smtp } from '../dispatch/smtp/smtp.ts';
 import { announceByMail } from '../dispatch/webhook/endpoints/notify-owner.ts';
-import type { WebhookOptions } from '../dispatch/webhook/options.ts';
+import type { WebhookOptions } from '../dispatch/webhook/webhook-options.ts';
 import { webhook } from '../dispatch/webhook/webhook.ts';
 import type { Logger } from '../vocabulary.ts';
 import { ConfigurationError } from '../errors.ts';

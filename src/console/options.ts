@@ -1,6 +1,6 @@
 /** What `createConsole` can be told, checked before anything is served. */
 import type { Pool } from 'pg';
-import type { EgressOptions } from '../dispatch/egress/options.ts';
+import type { EgressOptions } from '../dispatch/egress/egress-options.ts';
 import { ConfigurationError } from '../errors.ts';
 import type { Brand, Logger } from '../vocabulary.ts';
 import { silentLogger } from '../vocabulary.ts';

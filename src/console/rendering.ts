@@ -2,8 +2,7 @@
 import { createDelivery } from '../dispatch/delivery.ts';
 import type { Delivery } from '../dispatch/dispatcher.ts';
 import { mailSource } from '../dispatch/smtp/raw-message.ts';
-import { type FormatName, formatNames } from '../dispatch/webhook/formats/format.ts';
-import { formats } from '../dispatch/webhook/formats/formats.ts';
+import { type FormatName, formatNames, formats } from '../dispatch/webhook/formats/formats.ts';
 import { payloadOf } from '../dispatch/webhook/payload.ts';
 import type { ContentSource } from '../operate/message-source.ts';
 import type { MessageDetails } from '../operate/messages.ts';

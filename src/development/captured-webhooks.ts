@@ -1,7 +1,7 @@
 /** The method `webhook` while developing: every call goes to the catcher, also those to stored endpoints, each in its endpoint's format. */
 import type { Pool } from 'pg';
 import type { Dispatcher } from '../dispatch/dispatcher.ts';
-import type { FormatName } from '../dispatch/webhook/formats/format.ts';
+import type { FormatName } from '../dispatch/webhook/formats/formats.ts';
 import { generateSecret } from '../dispatch/webhook/signature.ts';
 import { webhook } from '../dispatch/webhook/webhook.ts';
 import { caughtHeader } from './webhook-catcher.ts';

@@ -6,7 +6,7 @@ import { parseAddress } from '../email-address.ts';
 import { ConfigurationError } from '../errors.ts';
 import type { SecretBox } from '../secrets.ts';
 import type { Egress } from '../dispatch/egress/egress.ts';
-import { requirementOf } from '../dispatch/requirement.ts';
+import { requirementOf } from '../dispatch/settings.ts';
 import { type EndpointSettings, parseEndpoint } from '../dispatch/webhook/endpoint.ts';
 import { generateSecret } from '../dispatch/webhook/signature.ts';
 import type { DisabledReason } from '../dispatch/webhook/endpoints/circuit.ts';

@@ -3,7 +3,7 @@ import { Pool } from 'pg';
 import { afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { diffLines } from '../../src/console/diff.ts';
 import { createEgress } from '../../src/dispatch/egress/egress.ts';
-import { parseEgress } from '../../src/dispatch/egress/options.ts';
+import { parseEgress } from '../../src/dispatch/egress/egress-options.ts';
 import { addEndpoint, listEndpoints } from '../../src/operate/endpoints.ts';
 import { createSecretBox } from '../../src/secrets.ts';
 import { greetingFile, putTemplates } from '../support/application.ts';

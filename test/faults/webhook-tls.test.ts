@@ -1,7 +1,7 @@
 /** Certificates: real sockets, real TLS. The numbers are those of the catalogue. */
 import { afterEach, describe, expect, test } from 'vitest';
 import type { DispatchResult } from '../../src/dispatch/dispatcher.ts';
-import type { EgressOptions } from '../../src/dispatch/egress/options.ts';
+import type { EgressOptions } from '../../src/dispatch/egress/egress-options.ts';
 import type { EndpointSettings } from '../../src/dispatch/webhook/endpoint.ts';
 import { webhook } from '../../src/dispatch/webhook/webhook.ts';
 import { context, delivery, pem, secret, startReceiver, type Answer } from '../dispatch/support.ts';

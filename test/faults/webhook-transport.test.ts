@@ -2,7 +2,7 @@
 import { gzipSync } from 'node:zlib';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { DispatchResult } from '../../src/dispatch/dispatcher.ts';
-import type { EgressOptions } from '../../src/dispatch/egress/options.ts';
+import type { EgressOptions } from '../../src/dispatch/egress/egress-options.ts';
 import type { EndpointSettings } from '../../src/dispatch/webhook/endpoint.ts';
 import { webhook } from '../../src/dispatch/webhook/webhook.ts';
 import { startNameServer } from '../dispatch/name-server.ts';

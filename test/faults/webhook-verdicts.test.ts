@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { Webhook } from 'standardwebhooks';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { Delivery, DispatchResult } from '../../src/dispatch/dispatcher.ts';
-import type { EgressOptions } from '../../src/dispatch/egress/options.ts';
+import type { EgressOptions } from '../../src/dispatch/egress/egress-options.ts';
 import type { EndpointSettings } from '../../src/dispatch/webhook/endpoint.ts';
 import { webhook } from '../../src/dispatch/webhook/webhook.ts';
 import { startNameServer } from '../dispatch/name-server.ts';

@@ -2,7 +2,7 @@
 import type { Hono } from 'hono';
 import { html } from 'hono/html';
 import { createEgress } from '../../dispatch/egress/egress.ts';
-import { parseEgress } from '../../dispatch/egress/options.ts';
+import { parseEgress } from '../../dispatch/egress/egress-options.ts';
 import { ping } from '../../operate/ping-endpoint.ts';
 import {
   disableEndpoint,

@@ -3,7 +3,7 @@ import type { Hono } from 'hono';
 import { html } from 'hono/html';
 import { createDelivery } from '../../dispatch/delivery.ts';
 import type { Delivery } from '../../dispatch/dispatcher.ts';
-import type { FormatName } from '../../dispatch/webhook/formats/format.ts';
+import type { FormatName } from '../../dispatch/webhook/formats/formats.ts';
 import type { JsonValue, Recipient } from '../../vocabulary.ts';
 import { renderEmail } from '../../templates/email.ts';
 import { readTemplateHistory, type TemplateHistory, type TemplateVersion } from '../../templates/history.ts';

@@ -5,7 +5,7 @@ import { domainToASCII } from 'node:url';
 import * as v from 'valibot';
 import { formatAddress, parseAddress } from '../../email-address.ts';
 import { ConfigurationError } from '../../errors.ts';
-import { requirementOf } from '../requirement.ts';
+import { requirementOf } from '../settings.ts';
 
 export interface Mailbox {
   readonly name?: string;

@@ -1,7 +1,7 @@
 /** Several senders of one method: what they are told, and which of them may take a message. Pure. */
 import * as v from 'valibot';
 import { ConfigurationError } from '../../errors.ts';
-import { requirementOf } from '../requirement.ts';
+import { requirementOf } from '../settings.ts';
 import { parseSmtpOptions, type SmtpOptions, type SmtpSettings } from './options.ts';
 
 /** A relay with the address that is used with it. */

@@ -1,7 +1,13 @@
 /** One attempt: build the request, make the call, judge the answer. */
 import type { Delivery, DispatchContext, DispatchResult } from '../dispatcher.ts';
 import type { Egress, EgressRequest, EgressResult } from '../egress/egress.ts';
-import { classifyRefusal, classifyResponse, classifyTransportError, failure, type Verdict } from './classify.ts';
+import {
+  classifyRefusal,
+  classifyResponse,
+  classifyTransportError,
+  failure,
+  type Verdict,
+} from './classify-response.ts';
 import type { Endpoint } from './endpoint.ts';
 import { formats } from './formats/formats.ts';
 import { redactReply } from './redact.ts';

@@ -3,9 +3,9 @@ import * as v from 'valibot';
 import { createSecureContext } from 'node:tls';
 import { X509Certificate } from 'node:crypto';
 import { ConfigurationError } from '../../errors.ts';
-import { requirementOf } from '../requirement.ts';
+import { parseSettings } from '../settings.ts';
 import type { TlsMaterial } from '../egress/connector.ts';
-import { formatNames, type FormatName } from './formats/format.ts';
+import { formatNames, type FormatName } from './formats/formats.ts';
 import { secretProblem, type SigningKey, signingKeyProblem, signingKeysOf } from './signature.ts';
 
 /** What an operator or a tenant sets about an endpoint. */
@@ -104,17 +104,11 @@ const endpointSchema = v.strictObject({
  * @throws {ConfigurationError} for the first thing that is wrong; holds no secret.
  */
 export function parseEndpoint(setting: string, id: string | null, settings: EndpointSettings): Endpoint {
-  const parsed = v.safeParse(endpointSchema, settings);
-  if (!parsed.success) {
-    const [issue] = parsed.issues;
-    const path = v.getDotPath(issue);
-    // valibot quotes what it received, and that may be a secret.
-    throw new ConfigurationError(path === null ? setting : `${setting}.${path}`, messageOf(issue));
-  }
-  const { url, secret, previousSecrets, signingKey, tls, ...rest } = parsed.output;
+  const parsed = parseSettings(setting, endpointSchema, settings);
+  const { url, secret, previousSecrets, signingKey, tls, ...rest } = parsed;
   const plain = secret === undefined ? [] : [secret, ...previousSecrets];
   const secrets = signingKey === undefined ? plain : [...plain, signingKey];
-  checkSecrets(setting, parsed.output);
+  checkSecrets(setting, parsed);
   if (tls) checkTls(`${setting}.tls`, tls);
   const address = url ?? (rest.format === 'pagerduty' ? pagerDutyUrl : undefined);
   if (address === undefined) throw new ConfigurationError(`${setting}.url`, 'is missing; give an absolute https: URL');
@@ -126,10 +120,6 @@ export function parseEndpoint(setting: string, id: string | null, settings: Endp
     ...rest,
     ...(tls ? { tls: definedOnly(tls) } : {}),
   };
-}
-
-function messageOf(issue: v.BaseIssue<unknown>): string {
-  return issue.type === 'strict_object' ? 'is no setting of an endpoint; check its spelling' : requirementOf(issue);
 }
 
 function checkSecrets(setting: string, settings: v.InferOutput<typeof endpointSchema>): void {

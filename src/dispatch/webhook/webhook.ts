@@ -3,10 +3,10 @@ import { ConfigurationError } from '../../errors.ts';
 import type { Delivery, DispatchContext, Dispatcher, DispatchResult } from '../dispatcher.ts';
 import { createEgress, type Egress } from '../egress/egress.ts';
 import { attempt } from './attempt.ts';
-import { failure, type Verdict } from './classify.ts';
+import { failure, type Verdict } from './classify-response.ts';
 import { maxTimeoutSeconds } from './endpoint.ts';
 import { createEndpoints, type Endpoints, type NoCall } from './endpoints/endpoints.ts';
-import { parseWebhookOptions, type WebhookOptions, type WebhookSettings } from './options.ts';
+import { parseWebhookOptions, type WebhookOptions, type WebhookSettings } from './webhook-options.ts';
 
 /**
  * Waits between attempts in seconds, from the Standard Webhooks specification: three days, dense where an outage is

@@ -6,7 +6,7 @@ import {
   type EgressRequest,
   type EgressResult,
 } from '../../../src/dispatch/egress/egress.ts';
-import { egressSchema, type EgressOptions } from '../../../src/dispatch/egress/options.ts';
+import { egressSchema, type EgressOptions } from '../../../src/dispatch/egress/egress-options.ts';
 import { publicResolver, type Resolve } from '../../../src/dispatch/egress/resolver.ts';
 import { startNameServer, type NameAnswer } from '../name-server.ts';
 import { closedPort, pem, startReceiver, startTcp, until } from '../support.ts';

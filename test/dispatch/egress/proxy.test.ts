@@ -9,7 +9,7 @@ import {
   type EgressRequest,
   type EgressResult,
 } from '../../../src/dispatch/egress/egress.ts';
-import { egressSchema, type EgressOptions } from '../../../src/dispatch/egress/options.ts';
+import { egressSchema, type EgressOptions } from '../../../src/dispatch/egress/egress-options.ts';
 import type { Resolve } from '../../../src/dispatch/egress/resolver.ts';
 import { closedPort, pem, startReceiver, startTcp } from '../support.ts';
 

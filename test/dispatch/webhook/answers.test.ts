@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { FormatName } from '../../../src/dispatch/webhook/formats/format.ts';
+import type { FormatName } from '../../../src/dispatch/webhook/formats/formats.ts';
 import { formats } from '../../../src/dispatch/webhook/formats/formats.ts';
 
 const now = new Date('2026-11-24T08:00:00.000Z');

@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import * as v from 'valibot';
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { Delivery } from '../../../src/dispatch/dispatcher.ts';
-import type { FormatName } from '../../../src/dispatch/webhook/formats/format.ts';
+import type { FormatName } from '../../../src/dispatch/webhook/formats/formats.ts';
 import { formats } from '../../../src/dispatch/webhook/formats/formats.ts';
 import { slackMessage } from '../../../src/dispatch/webhook/formats/slack.ts';
 import { utf8Length } from '../../../src/dispatch/webhook/formats/text.ts';

@@ -140,8 +140,12 @@ describe('options', () => {
   const endpoint = { url: 'https://hooks.example.com/x', secret };
   test.each<[string, object, RegExp]>([
     ['no endpoint', {}, /^webhook\.endpoint/],
-    ['an unknown option', { endpoint, retires: 3 }, /^webhook\.retires: is no option/],
-    ['an unknown setting', { endpoint: { ...endpoint, sekret: 'x' } }, /^webhook\.endpoint\.sekret: is no setting/],
+    ['an unknown option', { endpoint, retires: 3 }, /^webhook\.retires: unknown option$/],
+    [
+      'an unknown setting',
+      { endpoint: { ...endpoint, sekret: 'x' } },
+      /^webhook\.endpoint\.sekret: unknown option; did you mean "secret"\?$/,
+    ],
     ['no URL', { endpoint: { secret } }, /^webhook\.endpoint\.url: is missing/],
     ['no secret', { endpoint: { url: endpoint.url } }, /^webhook\.endpoint\.secret: is missing; make one with/],
     [

@@ -2,7 +2,7 @@
  * The health of one endpoint and what follows from it, shared by all replicas through its row. Open: nothing is tried
  * but one probe at a time. A pure state transition; `ledger.ts` applies it under a row lock.
  */
-import type { EndpointEffect } from '../classify.ts';
+import type { EndpointEffect } from '../classify-response.ts';
 
 export interface Circuit {
   /** Calls without success in a row, refusals included. */

@@ -4,7 +4,7 @@
  * does not fit is told when to come again, so that a slow or dead endpoint never holds a slot that another could use.
  * State of one dispatcher; time is a parameter.
  */
-import type { EndpointEffect } from '../classify.ts';
+import type { EndpointEffect } from '../classify-response.ts';
 
 /** The messages of one endpoint that want to go now, in order. */
 export interface LaneRequest {

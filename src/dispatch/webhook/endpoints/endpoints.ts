@@ -2,9 +2,9 @@
 import type { Pool } from 'pg';
 import type { Logger } from '../../../vocabulary.ts';
 import type { SecretBox } from '../../../secrets.ts';
-import type { Verdict } from '../classify.ts';
+import type { Verdict } from '../classify-response.ts';
 import type { Endpoint } from '../endpoint.ts';
-import { admit } from './admission.ts';
+import { admit } from './endpoint-admission.ts';
 import { createDirectory } from './endpoint-cache.ts';
 import { createLanes } from './concurrency-limiter.ts';
 import { type Announce, createLedger } from './health-recorder.ts';

@@ -2,7 +2,7 @@
 import type { SecretBox } from '../../../secrets.ts';
 import type { TlsMaterial } from '../../egress/connector.ts';
 import { parseEndpoint, type Endpoint, type EndpointSettings } from '../endpoint.ts';
-import type { FormatName } from '../formats/format.ts';
+import type { FormatName } from '../formats/formats.ts';
 import type { Circuit, DisabledReason } from './circuit.ts';
 
 /** The columns that the dispatcher reads. */

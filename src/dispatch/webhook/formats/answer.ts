@@ -1,7 +1,7 @@
 /** What the answers of chat services have in common. Pure. */
 import * as v from 'valibot';
 import type { Reason } from '../../../vocabulary.ts';
-import { failure, type Verdict } from '../classify.ts';
+import { failure, type Verdict } from '../classify-response.ts';
 
 /** The service will never take this message. The endpoint is all right. */
 export function contentRefused(status: number): Verdict {

@@ -5,7 +5,7 @@
  */
 import * as v from 'valibot';
 import type { Action } from '../../../vocabulary.ts';
-import { classifyResponse, goneVerdict } from '../classify.ts';
+import { classifyResponse, goneVerdict } from '../classify-response.ts';
 import { accepted, contentRefused, parseBody, unusable } from './answer.ts';
 import type { Format } from './format.ts';
 import { fit, oneLine, plain, safeUrl } from './text.ts';

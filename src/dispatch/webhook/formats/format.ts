@@ -1,10 +1,7 @@
 /** The contract of a format: how a message is written for one kind of receiver, and what its answers mean. */
 import type { Delivery } from '../../dispatcher.ts';
-import type { ClassifyContext, ResponseFacts, Verdict } from '../classify.ts';
+import type { ClassifyContext, ResponseFacts, Verdict } from '../classify-response.ts';
 import type { SigningKey } from '../signature.ts';
-
-export const formatNames = ['standard', 'slack', 'teams', 'discord', 'pagerduty', 'ntfy'] as const;
-export type FormatName = (typeof formatNames)[number];
 
 /** What of an endpoint a format may use. */
 export interface FormatEndpoint {

@@ -4,7 +4,7 @@
  * https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks
  */
 import type { Action, RenderedContent } from '../../../vocabulary.ts';
-import { failure, goneVerdict, type ResponseFacts, type Verdict } from '../classify.ts';
+import { failure, goneVerdict, type ResponseFacts, type Verdict } from '../classify-response.ts';
 import { accepted, contentRefused, unusable } from './answer.ts';
 import type { Format } from './format.ts';
 import { fit, oneLine, plain, safeUrl } from './text.ts';

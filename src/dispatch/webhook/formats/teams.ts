@@ -3,7 +3,7 @@
  * which knows neither Markdown nor mentions. The answer 202 says that the flow took it, not that it was posted.
  * https://adaptivecards.io/schemas/adaptive-card.json
  */
-import { failure, type Verdict } from '../classify.ts';
+import { failure, type Verdict } from '../classify-response.ts';
 import { accepted, contentRefused, unusable } from './answer.ts';
 import type { Format } from './format.ts';
 import { fit, oneLine, plain, utf8Length } from './text.ts';

@@ -6,7 +6,7 @@ import {
   type Circuit,
   type Transition,
 } from '../../../../src/dispatch/webhook/endpoints/circuit.ts';
-import type { EndpointEffect } from '../../../../src/dispatch/webhook/classify.ts';
+import type { EndpointEffect } from '../../../../src/dispatch/webhook/classify-response.ts';
 
 const start = new Date('2026-11-24T08:00:00Z').getTime();
 const at = (seconds: number) => new Date(start + seconds * 1_000);

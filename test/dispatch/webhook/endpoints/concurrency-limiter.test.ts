@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { EndpointEffect } from '../../../../src/dispatch/webhook/classify.ts';
+import type { EndpointEffect } from '../../../../src/dispatch/webhook/classify-response.ts';
 import {
   createLanes,
   type LaneRequest,

@@ -1,8 +1,7 @@
 /** What the operator sets about outgoing calls. */
 import { isIP } from 'node:net';
 import * as v from 'valibot';
-import { ConfigurationError } from '../../errors.ts';
-import { requirementOf } from '../requirement.ts';
+import { parseSettings } from '../settings.ts';
 import type { ProxySettings } from './proxy.ts';
 
 /** What the operator allows beyond public `https:` addresses; endpoints of tenants never widen it. */
@@ -88,8 +87,5 @@ function isNameServer(text: string): boolean {
 
 /** @throws {ConfigurationError} for the first option that is missing or wrong, named `egress.<path>`. */
 export function parseEgress(options: EgressOptions): EgressSettings {
-  const parsed = v.safeParse(egressSchema, options);
-  if (parsed.success) return parsed.output;
-  const [issue] = parsed.issues;
-  throw new ConfigurationError(`egress.${v.getDotPath(issue) ?? ''}`, requirementOf(issue));
+  return parseSettings('egress', egressSchema, options);
 }

@@ -7,7 +7,7 @@ import {
   classifyResponse,
   classifyTransportError,
   type EndpointEffect,
-} from '../../../src/dispatch/webhook/classify.ts';
+} from '../../../src/dispatch/webhook/classify-response.ts';
 
 const now = new Date('2026-11-24T08:00:00.000Z');
 const all = { retry: 'all', attempt: 1, now } as const;

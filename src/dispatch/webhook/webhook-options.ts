@@ -1,7 +1,8 @@
 /** The options of `webhook(...)`. */
 import * as v from 'valibot';
 import { ConfigurationError } from '../../errors.ts';
-import { egressSchema, type EgressOptions, type EgressSettings } from '../egress/options.ts';
+import { egressSchema, type EgressOptions, type EgressSettings } from '../egress/egress-options.ts';
+import { parseSettings } from '../settings.ts';
 import type { SecretBox } from '../../secrets.ts';
 import type { Announce } from './endpoints/health-recorder.ts';
 import { parseEndpoint, type Endpoint, type EndpointSettings } from './endpoint.ts';
@@ -53,12 +54,7 @@ const optionsSchema = v.strictObject({
 
 /** @throws {ConfigurationError} for the first option that is missing or wrong, named `webhook.<path>`. */
 export function parseWebhookOptions(options: WebhookOptions): WebhookSettings {
-  const parsed = v.safeParse(optionsSchema, options);
-  if (!parsed.success) {
-    const [issue] = parsed.issues;
-    throw new ConfigurationError(`webhook.${v.getDotPath(issue) ?? ''}`.replace(/\.$/, ''), messageOf(issue));
-  }
-  const { endpoint, endpoints = null, ...rest } = parsed.output;
+  const { endpoint, endpoints = null, ...rest } = parseSettings('webhook', optionsSchema, options);
   if (endpoint === undefined && endpoints === null)
     throw new ConfigurationError('webhook.endpoint', 'is missing; give a default endpoint, or endpoints, or both');
   return {
@@ -66,11 +62,4 @@ export function parseWebhookOptions(options: WebhookOptions): WebhookSettings {
     endpoints,
     endpoint: endpoint === undefined ? null : parseEndpoint('webhook.endpoint', null, endpoint),
   };
-}
-
-/** Without the value: an option may hold a secret. */
-function messageOf(issue: v.BaseIssue<unknown>): string {
-  if (issue.type === 'strict_object') return 'is no option; check its spelling';
-  if (issue.type === 'check') return issue.message;
-  return issue.expected === null ? issue.message : `must be ${issue.expected}`;
 }
