@@ -1,36 +1,47 @@
-/** Templates in the database: files become numbered versions, and a message stays pinned to the one it was enqueued with. */
+/** Templates in the database. Files become numbered versions; a message keeps the version it was enqueued with. */
 import type { Pool, PoolClient } from 'pg';
 import type { TemplateSource } from './template-file.ts';
 
-/** What `templates sync` did with one template. */
+/** What `syncTemplates` did with one template. */
 export interface TemplateChange {
   readonly name: string;
-  /** The version that new messages are pinned to. */
+  /** The version that new messages use. */
   readonly version: number;
-  /** `options`: the header's switches changed, the text did not. `missing`: in the database, but there is no file any more. */
+  /** `options`: only options of the header changed. `missing`: the database has the template, but there is no file. */
   readonly change: 'created' | 'new version' | 'options' | 'unchanged' | 'missing';
 }
 
-/** A template as the database knows it. */
+/** A template in the database. */
 export interface CatalogEntry {
   readonly name: string;
+  /** The version that new messages use. */
   readonly version: number;
+  /** What recipients see it under in their preferences. */
   readonly group: string;
+  /** `system`, `custom` or `test`. */
   readonly kind: string;
+  /** In order of preference; null: the application's default methods. */
   readonly methods: string[] | null;
+  /** What an operator set instead of `methods`; null: nothing. */
   readonly methodsOverride: string[] | null;
+  /** False if an operator disabled it. */
   readonly enabled: boolean;
+  /** Whether recipients without a preference of their own receive it. */
   readonly enabledByDefault: boolean;
+  /** Recipients cannot disable it. */
   readonly mandatory: boolean;
+  /** A message expires this long after enqueue; null: never. */
   readonly ttlSeconds: number | null;
+  /** Labels that every message needs, sorted. */
   readonly labels: string[];
+  /** Labels that are encrypted at rest. */
   readonly secrets: string[];
   readonly updatedAt: Date;
 }
 
 /**
- * Brings the database to these sources, all or nothing. A changed text becomes a new version; messages that are waiting
- * keep theirs. What an operator set (enabled, methods override) stays. Nothing is ever deleted.
+ * Stores templates in the database, all or none. A changed text becomes a new version; messages that wait keep theirs.
+ * What an operator set (enabled, methods override) stays. Nothing is deleted.
  */
 export async function syncTemplates(
   pool: Pool,
@@ -40,7 +51,7 @@ export async function syncTemplates(
   const client = await pool.connect();
   try {
     await client.query('BEGIN');
-    // Replicas that start together would otherwise race for the next version number.
+    // Otherwise replicas that start together would race for the next version number.
     await client.query(`LOCK TABLE herald.template IN SHARE ROW EXCLUSIVE MODE`);
     const changes: TemplateChange[] = [];
     for (const source of sources) changes.push(await syncOne(client, source));
@@ -114,7 +125,7 @@ async function missing(client: PoolClient, sources: readonly TemplateSource[]): 
   return result.rows.map((row) => ({ ...row, change: 'missing' }));
 }
 
-/** Every template with its current version, by name. */
+/** Returns every template with its current version, sorted by name. */
 export async function listTemplates(pool: Pool): Promise<CatalogEntry[]> {
   const result = await pool.query<CatalogEntry>(
     `SELECT t.name, t.current_version AS version, t."group", t.kind, t.methods, t.methods_override AS "methodsOverride", t.enabled,

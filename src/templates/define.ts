@@ -1,44 +1,45 @@
 /**
- * The typed side of a template: what an application declares in code, so that a forgotten label does not compile.
- * Any validator that speaks Standard Schema (https://standardschema.dev) works; the documentation uses valibot.
+ * Templates as an application declares them in code, so that a missing label does not compile. Any validator that
+ * implements Standard Schema (https://standardschema.dev) works; the documentation uses valibot.
  */
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import { ConfigurationError, type Issue } from '../errors.ts';
 import type { JsonValue } from '../vocabulary.ts';
 
-/** A schema whose output is flat strings; `undefined` stands for an optional label that is absent. */
+/** A schema whose output is an object of strings. `undefined` means that an optional label is absent. */
 export type LabelsSchema = StandardSchemaV1<unknown, Readonly<Record<string, string | undefined>>>;
 
-/** A template as the application knows it: its name and the schemas of what it is filled with. */
+/** A template as the application declares it: its name and the schemas of its labels and data. See `defineTemplate`. */
 export interface Template<
   Name extends string = string,
   Labels extends LabelsSchema = LabelsSchema,
   Data extends StandardSchemaV1 | undefined = StandardSchemaV1 | undefined,
 > {
   readonly name: Name;
+  /** Schema of the labels. */
   readonly labels: Labels;
-  /** Absent: any JSON is accepted. */
+  /** Schema of the data. Without one, any JSON is accepted. */
   readonly data: Data;
-  /** Names of labels that are encrypted at rest, wiped when the message settles and never shown. */
+  /** Names of the labels that are encrypted at rest, deleted when the message settles, and never displayed. */
   readonly secrets: readonly string[];
 }
 
-/** What `enqueue` takes as labels of this template: the schema's input, so that defaults stay optional. */
+/** The labels that `enqueue` accepts for a template: the input of its schema, so that a label with a default is optional. */
 export type LabelsOf<T extends Template> = StandardSchemaV1.InferInput<T['labels']>;
 
-/** What `enqueue` takes as data of this template: the schema's input, or any JSON without a schema. */
+/** The data that `enqueue` accepts for a template: the input of its schema, or any JSON without a schema. */
 export type DataOf<T extends Template> = T['data'] extends StandardSchemaV1
   ? StandardSchemaV1.InferInput<T['data']>
   : JsonValue;
 
-/** Names that templates may have: also the file name without `.md`. */
+/** Valid template names. The name is also the file name without `.md`. */
 export const templateNamePattern = /^[a-z0-9][a-z0-9-]{0,99}$/;
 
 /**
- * Declares a template. The text itself lives in `<name>.md` (see `templates sync`).
+ * Declares a template for `enqueue`. Its text is in the file `<name>.md`, which `pg-herald templates sync` stores.
  *
- * @throws {ConfigurationError} when the name does not match `templateNamePattern`, when `labels` is no Standard Schema,
- * or when a secret is not the name of one of the labels (checked where the schema tells its keys).
+ * @throws {ConfigurationError} if the name is not 1 to 100 lower-case letters, digits and hyphens, if `labels` or `data`
+ * is not a Standard Schema, or if a secret is not one of the labels (for schemas that list their keys).
  */
 export function defineTemplate<
   const Name extends string,
@@ -46,6 +47,7 @@ export function defineTemplate<
   Data extends StandardSchemaV1 | undefined = undefined,
 >(definition: {
   readonly name: Name;
+  /** Schema of the labels. */
   readonly labels: Labels;
   readonly data?: Data;
   readonly secrets?: readonly (keyof StandardSchemaV1.InferInput<Labels> & string)[];
@@ -69,30 +71,30 @@ export function defineTemplate<
 
 function requireSchema(setting: string, schema: StandardSchemaV1): void {
   if (typeof schema?.['~standard']?.validate !== 'function') {
-    throw new ConfigurationError(setting, 'is no Standard Schema; give for example a valibot v.object({ ... })');
+    throw new ConfigurationError(setting, 'is not a Standard Schema; use for example v.object({ ... }) of valibot');
   }
 }
 
 /**
- * The names of a template's labels where its schema tells them (valibot `entries`, zod `shape`); otherwise null.
- * Used to compare template files with their types, never to validate.
+ * Returns the names of a template's labels, sorted, or null if its schema does not list them (valibot has `entries`, zod
+ * has `shape`). Not used to validate.
  */
 export function labelNames(template: Template): string[] | null {
-  const schema = template.labels as { readonly entries?: unknown; readonly shape?: unknown };
-  const fields = schema.entries ?? schema.shape;
+  const schema = template.labels as { readonly entries?: unknown; readonly compiled?: unknown };
+  const fields = schema.entries ?? schema.compiled;
   return typeof fields === 'object' && fields !== null ? Object.keys(fields).sort() : null;
 }
 
-/** Labels and data after validation: absent optional labels are left out, defaults are filled in. */
+/** Labels and data after validation: without absent labels, with defaults filled in. */
 export interface ValidInput {
   readonly labels: Record<string, string>;
   readonly data: JsonValue;
 }
 
-/** Either the validated values, or everything that is wrong with them. */
+/** Either the validated values, or all issues. */
 export type Validation = { readonly value: ValidInput } | { readonly issues: readonly Issue[] };
 
-/** Validates what `enqueue` was given. Never throws for bad input; messages about secret labels hold no value. */
+/** Validates the input of `enqueue`. Never throws for bad input. Issues of secret labels contain no value. */
 export async function validateInput(
   template: Template,
   input: { readonly labels: unknown; readonly data?: unknown },
@@ -109,18 +111,18 @@ export async function validateInput(
   const flat = flatStrings(labels.value);
   return flat.issues.length > 0
     ? { issues: flat.issues }
-    : // The caller writes it with JSON.stringify, which is where anything that is not JSON falls away or throws.
+    : // The caller checks that it is JSON when it writes it.
       { value: { labels: flat.labels, data: (data.value ?? null) as JsonValue } };
 }
 
 function issuesUnder(root: string, issues: readonly StandardSchemaV1.Issue[], secrets: readonly string[]): Issue[] {
   return issues.map((issue) => {
-    const keys = (issue.path ?? []).map((segment) => (typeof segment === 'object' ? segment.key : segment));
+    const keys = (issue.path ?? []).map((part) => (typeof part === 'object' ? part.key : part));
     const path = keys.reduce<string>(
       (to, key) => (typeof key === 'number' ? `${to}[${key}]` : `${to}.${String(key)}`),
       root,
     );
-    // Validators like to quote what they received.
+    // Validators often quote what they received.
     const secret = secrets.length > 0 && (keys.length === 0 || secrets.includes(String(keys[0])));
     return {
       path,
@@ -129,7 +131,7 @@ function issuesUnder(root: string, issues: readonly StandardSchemaV1.Issue[], se
   });
 }
 
-/** The types promise strings; a schema with a cast may still let something else through. */
+/** The types promise strings, but a schema with a cast can still return something else. */
 function flatStrings(values: Readonly<Record<string, unknown>>): { labels: Record<string, string>; issues: Issue[] } {
   const present = Object.entries(values).filter(([, value]) => value !== undefined);
   return {

@@ -1,29 +1,29 @@
-/** A rendered message as a mail: subject, plain text, HTML. Pure. */
+/** Turns rendered content into an email: subject, plain text and HTML. Pure. */
 import type { Brand, RenderedContent } from '../vocabulary.ts';
 import { cut, oneLine } from './escape.ts';
 import { elementStyles, renderActions, renderLayout } from './layout.ts';
 
+/** What an email is made of. */
 export interface EmailInput {
   readonly content: RenderedContent;
   readonly brand: Brand;
-  /** Shown in the footer of both parts; the header fields are the dispatcher's. */
+  /** Shown in the footer of both parts. The dispatcher adds the header fields. */
   readonly unsubscribeUrl?: string | null;
-  /** Why this person gets this mail, one sentence, for example "You get this because you own the workspace." */
-  readonly reasonLine?: string | null;
-  /** Gives the year of the footer. */
+  /** Its year in UTC is the year of the footer. */
   readonly createdAt: Date;
-  /** BCP 47 tag of the language that the text is written in, which need not be the recipient's. Default `en`. */
+  /** BCP 47 tag of the language that the text is written in, which may differ from the recipient's. Default `en`. */
   readonly locale?: string;
 }
 
+/** The parts of an email. */
 export interface Email {
   readonly subject: string;
   readonly text: string;
-  /** A complete document; inline styles carry the layout. Keep it below 100,000 bytes: Gmail clips at about 102 KB. */
+  /** A complete document with inline styles. Gmail clips it at about 102 KB. */
   readonly html: string;
 }
 
-/** Puts content into the mail layout. Never throws. */
+/** Puts content into the email layout. Never throws. */
 export function renderEmail(input: EmailInput): Email {
   const { content, brand } = input;
   const year = input.createdAt.getUTCFullYear();
@@ -33,11 +33,10 @@ export function renderEmail(input: EmailInput): Email {
     preview: previewOf(content.text),
     appName: brand.appName,
     baseUrl: brand.baseUrl,
-    // A remote image may only come from where the operator says, and encrypted.
+    // Only the operator's own logo is a remote image, and only over https.
     logoUrl: brand.logoUrl?.startsWith('https://') ? brand.logoUrl : null,
     bodyHtml: styled(content.html),
     actionsHtml: renderActions(content.actions),
-    reasonLine: input.reasonLine ?? null,
     unsubscribeUrl: input.unsubscribeUrl ?? null,
     year,
   });
@@ -46,19 +45,18 @@ export function renderEmail(input: EmailInput): Email {
 
 const languageTag = /^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,8}$/;
 
-function plainPart({ content, brand, unsubscribeUrl, reasonLine }: EmailInput, year: number): string {
+function plainPart({ content, brand, unsubscribeUrl }: EmailInput, year: number): string {
   const actions = content.actions.map(({ label, url }) => `${label}: ${url}`);
   const footer = [
-    // Mail programs grey out or fold what follows this line (RFC 3676, section 4.3).
+    // Email programs fold what follows this line, or show it in grey (RFC 3676, section 4.3).
     '-- ',
-    ...(reasonLine ? [reasonLine] : []),
-    ...(unsubscribeUrl ? [`Unsubscribe from mails like this: ${unsubscribeUrl}`] : []),
+    ...(unsubscribeUrl ? [`Unsubscribe from emails like this: ${unsubscribeUrl}`] : []),
     `© ${year} ${brand.appName} · ${brand.baseUrl}`,
   ];
   return `${[content.text, ...(actions.length > 0 ? [actions.join('\n')] : []), footer.join('\n')].join('\n\n')}\n`;
 }
 
-/** The first sentence that says something: not the greeting. */
+/** The first paragraph that is not a greeting, for the list of messages in email programs. */
 function previewOf(text: string): string {
   const paragraphs = text.split('\n\n').map((paragraph) => oneLine(paragraph).trim());
   const greeted = paragraphs.length > 1 && /^.{1,60},$/.test(paragraphs[0] ?? '');
@@ -66,8 +64,8 @@ function previewOf(text: string): string {
 }
 
 /**
- * Adds inline styles to a body's fragment. Its tags are all ours: in text and attributes `<` and `>` are escaped. The
- * mail's title is the only h1.
+ * Adds inline styles to the HTML of a body. A regular expression is safe here: all tags come from our own renderer, and
+ * `<` and `>` are escaped in text and attributes. Headings move down one level, because the title is the only h1.
  */
 function styled(fragment: string): string {
   return fragment
@@ -82,7 +80,7 @@ function styled(fragment: string): string {
     });
 }
 
-/** A table cell brings its alignment as a style of its own, which comes last and wins. */
+/** A table cell already has a style for its alignment. It comes last, so that it wins. */
 function withStyle(attributes: string, style: string): string {
   const own = / style="([^"]*)"/.exec(attributes);
   return own ? attributes.replace(own[0], ` style="${style};${own[1]}"`) : `${attributes} style="${style}"`;

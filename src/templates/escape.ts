@@ -1,8 +1,9 @@
-/** Makes values harmless in the places where they are inserted. Pure string functions. */
+/** Escapes values for the contexts in which they are inserted. Pure string functions. */
 
 /**
- * One line of text without control characters: line breaks, tabs and runs of spaces become one space; what could
- * reorder the text around it on screen (bidirectional overrides and isolates) goes; broken surrogates are mended.
+ * Returns one line of text without control characters. Line breaks, tabs and runs of spaces become one space;
+ * bidirectional overrides and isolates, which could reorder the text around them, are removed; lone surrogates become
+ * U+FFFD.
  */
 export function oneLine(value: string): string {
   if (!unusual.test(value)) return value;
@@ -12,12 +13,12 @@ export function oneLine(value: string): string {
     .replace(/[\s\u0085]+/g, ' ');
 }
 
-// The common case, printable ASCII without double spaces, costs one look.
+// The common case, printable ASCII without double spaces, takes one test.
 const unusual = /[^ -~]| {2}/;
-// Control characters except white space, BOM, bidirectional controls (U+200E and U+200F are harmless marks).
+// Control characters except white space, the BOM, and bidirectional controls (the marks U+200E and U+200F are harmless).
 const invisible = /(?![\s\u0085])\p{Cc}|[\ufeff\u202a-\u202e\u2066-\u2069]/gu;
 
-/** Cuts to `limit` characters (code points), ending in an ellipsis when something was cut. */
+/** Cuts a text to `limit` characters (code points). A text that was cut ends in an ellipsis. */
 export function cut(text: string, limit: number): string {
   if (text.length <= limit) return text;
   const characters = Array.from(text);
@@ -37,19 +38,19 @@ export function escapeHtml(text: string): string {
 }
 
 /**
- * For Markdown text: a backslash before everything that CommonMark, GFM or a chat platform could take as markup, at the
- * start of a line or within it, bare links and mentions included. Expects one line.
+ * For Markdown text: puts a backslash before every character that CommonMark, GFM or a chat platform could read as
+ * markup, including bare links and mentions. Expects one line.
  */
 export function escapeMarkdown(line: string): string {
   return line.replace(/[\\`*_{}[\]()<>#+\-.!|~&$^]|^=|:(?=\/)|(?<![\p{L}\p{N}._-])@/gu, '\\$&');
 }
 
-/** For Markdown attributes (link titles), where any quote or bracket may end the value. */
+/** For Markdown attributes (link titles), which any quote or bracket may end. */
 export function escapeMarkdownAttribute(line: string): string {
   return line.replace(/[!-/:-@[-`{-~]/g, '\\$&');
 }
 
-/** For Markdown code spans and blocks, in which nothing can be escaped: what could end them is replaced. */
+/** For Markdown code spans and blocks, which have no escapes: characters that could end them are replaced. */
 export function escapeMarkdownCode(line: string): string {
   return line.replace(/~{3,}|`/g, "'");
 }

@@ -1,61 +1,61 @@
-/** Walks a template's tree with the values of one message. Knows nothing of Markdown, HTML or URLs. */
+/** Evaluates a template's syntax tree with the values of one message. Does not handle Markdown, HTML or URLs. */
 import type { JsonValue } from '../vocabulary.ts';
-import { type Formatters, formatterRules, type Locality } from './formatters.ts';
-import type { Call, Expression, InsertedAs, Part, Path, Place } from './syntax.ts';
+import { type Formatters, formatterRules, type LocaleContext } from './formatters.ts';
+import type { Call, Expression, InsertedAs, Part, Path, Position } from './syntax.ts';
 
-/** A value from outside the template, and how it was inserted. Never to be joined with template text unescaped. */
-export interface Inserted {
+/** A value from outside the template, and how it is inserted. It must be escaped before it joins template text. */
+export interface InsertedValue {
   readonly text: string;
   readonly as: InsertedAs;
 }
 
-/** What evaluation yields: the template's own text (string), and values. */
-export type Piece = string | Inserted;
+/** One piece of the output: the template's own text (a string), or a value. */
+export type Chunk = string | InsertedValue;
 
 /** Everything a template can see. */
 export interface Environment {
   /** Own, enumerable JSON values under the names of `rootNames`. */
   readonly root: { readonly [name: string]: JsonValue };
   readonly formatters: Formatters;
-  readonly locality: Locality;
+  readonly localeContext: LocaleContext;
 }
 
 /**
- * Ends a rendering: the template or the message is wrong, and rendering again gives the same. The message holds names
- * and places, never a value: it is stored and logged.
+ * The template or the message cannot be rendered; rendering it again throws the same error. The error's message contains
+ * names and positions but never a value, because it is stored and logged.
  */
 export class RenderError extends Error {
   override readonly name = 'RenderError';
-  /** Place within the text, and which text it is, for example `body` or `actions[0].url`; null where unknown. */
-  readonly place: Place | null;
+  /** Position within the text, and which text it is, for example `body` or `actions[0].url`; null if unknown. */
+  readonly position: Position | null;
   readonly where: string | null;
 
-  constructor(message: string, place: Place | null = null, where: string | null = null) {
+  constructor(message: string, position: Position | null = null, where: string | null = null) {
     super(message);
-    this.place = place;
+    this.position = position;
     this.where = where;
   }
 }
 
 /**
- * What bounds one text: its output, the rounds of all its loops, and its steps. A step is a part that is evaluated or an element that a
- * helper copies, so that neither an endless loop of nothing nor a list that is copied in every round can block a worker.
+ * Bounds of one text: its output in characters, the iterations of all its loops, and its steps. A step is a node that is
+ * evaluated or an element that a helper copies, so that neither a long loop without output nor a list that is copied in
+ * every iteration can block a worker.
  */
 export const maximumOutput = 256 * 1024;
-const maximumRounds = 100_000;
+const maximumIterations = 100_000;
 const maximumSteps = 1_000_000;
 
 /**
- * Evaluates the parts of one text.
+ * Evaluates one text. A name may be absent only in the arguments of `default` and `lookup` and, except for labels, in
+ * `{{#if}}` and `{{#unless}}`. A label that is used only in these ways is optional; every other label is required.
  *
- * @throws {RenderError} for a name that does not exist, a value of the wrong kind, or an output that is too long.
- * A name may be absent only in the arguments of `default` and `lookup` and, except for labels, under `{{#if}}` and
- * `{{#unless}}`. So a label that is used in no other way is optional, and every other one is required.
+ * @throws {RenderError} if a name does not exist, a value has the wrong type, or the output is too long.
  */
-export function evaluate(parts: readonly Part[], environment: Environment): Piece[] {
+export function evaluate(parts: readonly Part[], environment: Environment): Chunk[] {
   const evaluation = new Evaluation(environment);
   evaluation.run(parts, [{ value: environment.root, key: null, index: 0, last: true }]);
-  return evaluation.pieces;
+  return evaluation.chunks;
 }
 
 interface Frame {
@@ -66,10 +66,10 @@ interface Frame {
 }
 
 class Evaluation {
-  readonly pieces: Piece[] = [];
+  readonly chunks: Chunk[] = [];
   readonly #environment: Environment;
   #length = 0;
-  #rounds = 0;
+  #iterations = 0;
   #steps = 0;
 
   constructor(environment: Environment) {
@@ -85,8 +85,8 @@ class Evaluation {
     }
   }
 
-  #insert({ expression, as, place }: Part & { kind: 'value' }, frames: readonly Frame[]): void {
-    const text = printed(this.#value(expression, frames), expression, place);
+  #insert({ expression, as, position }: Part & { kind: 'value' }, frames: readonly Frame[]): void {
+    const text = printed(this.#value(expression, frames), expression, position);
     this.#append({ text, as }, text.length);
   }
 
@@ -95,11 +95,11 @@ class Evaluation {
     if (this.#steps > maximumSteps) throw new RenderError('the text takes too many steps to make');
   }
 
-  #append(piece: Piece, length: number): void {
-    // An empty value leaves a mark behind as well, until the text is put together.
+  #append(chunk: Chunk, length: number): void {
+    // An empty value still leaves a placeholder in the Markdown.
     this.#length += Math.max(length, 1);
     if (this.#length > maximumOutput) throw new RenderError(`the text grows beyond ${maximumOutput / 1024} KB`);
-    this.pieces.push(piece);
+    this.chunks.push(chunk);
   }
 
   #block(block: Part & { kind: 'block' }, frames: readonly Frame[]): void {
@@ -118,13 +118,14 @@ class Evaluation {
     const items = entriesOf(value);
     if (items.length === 0) this.run(otherwise, frames);
     items.forEach(([key, item], index) => {
-      this.#rounds += 1;
-      if (this.#rounds > maximumRounds) throw new RenderError('the loops take too many rounds', block.place);
+      this.#iterations += 1;
+      if (this.#iterations > maximumIterations)
+        throw new RenderError('the loops have too many iterations', block.position);
       this.run(body, [...frames, { value: item, key, index, last: index === items.length - 1 }]);
     });
   }
 
-  /** Data is free-form JSON, in which "not there" is a normal answer to a question. A label is declared. */
+  /** Data is free-form JSON, so a condition may ask for what is absent. Labels are declared, so it may not. */
   #condition(subject: Expression, frames: readonly Frame[]): JsonValue {
     if (subject.kind !== 'path' || subject.absolute?.[0] === 'labels') return this.#value(subject, frames);
     return lookUp(subject, frames) ?? null;
@@ -137,7 +138,7 @@ class Evaluation {
     if (value !== undefined) return value;
     const [root, label] = expression.absolute ?? [];
     const what = root === 'labels' ? `label "${label}"` : `"${expression.written}"`;
-    throw new RenderError(`${what} is missing`, expression.place);
+    throw new RenderError(`${what} is missing`, expression.position);
   }
 
   #call(call: Call, frames: readonly Frame[]): JsonValue {
@@ -148,18 +149,18 @@ class Evaluation {
     const options = new Map<string, JsonValue>();
     for (const [name, option] of call.options) options.set(name, this.#value(option, frames));
     try {
-      const { formatters, locality } = this.#environment;
-      const result = formatters.apply(call.name, args, { options, locality });
+      const { formatters, localeContext } = this.#environment;
+      const result = formatters.apply(call.name, args, { options, localeContext });
       if (Array.isArray(result)) this.#count(result.length);
       return result;
     } catch (error) {
-      if (error instanceof TypeError) throw new RenderError(`"${call.name}": ${error.message}`, call.place);
+      if (error instanceof TypeError) throw new RenderError(`"${call.name}": ${error.message}`, call.position);
       throw error;
     }
   }
 }
 
-/** Own properties only, so that nothing of JavaScript's own objects can be reached. */
+/** Reads own properties only, so that a template cannot reach JavaScript's prototypes. */
 function lookUp(path: Path, frames: readonly Frame[]): JsonValue | undefined {
   const frame = frames[path.frame];
   if (!frame) return undefined;
@@ -176,7 +177,7 @@ function loopVariable(field: Exclude<Path['field'], 'value'>, frame: Frame): Jso
   return frame[field];
 }
 
-/** Handlebars' own rule: empty lists count as false, empty objects as true. */
+/** Handlebars' rule: an empty list is false, an empty object is true. */
 function isTruthy(value: JsonValue): boolean {
   return Array.isArray(value) ? value.length > 0 : Boolean(value);
 }
@@ -186,11 +187,11 @@ function entriesOf(value: JsonValue): [string | number, JsonValue][] {
   return typeof value === 'object' && value !== null ? Object.entries(value) : [];
 }
 
-function printed(value: JsonValue, expression: Expression, place: Place): string {
+function printed(value: JsonValue, expression: Expression, position: Position): string {
   if (typeof value === 'string') return value;
   if (value === null) return '';
   if (typeof value === 'number' || typeof value === 'boolean') return String(value);
   const what = expression.kind === 'path' ? `"${expression.written}"` : 'this';
   const kind = Array.isArray(value) ? 'a list' : 'an object';
-  throw new RenderError(`${what} is ${kind}, which cannot be printed; print its fields or use {{#each}}`, place);
+  throw new RenderError(`${what} is ${kind}, which cannot be printed; print its fields or use {{#each}}`, position);
 }

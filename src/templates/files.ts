@@ -1,20 +1,21 @@
-/** A folder of template files. */
+/** Reads a folder of template files. */
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ConfigurationError } from '../errors.ts';
 import { issueAt, parseTemplate, type TemplateIssue, type TemplateSource } from './template-file.ts';
 
-/** The templates that come with the package; beside both `src/` and `dist/`. */
+/** Path of the folder with the templates that come with the package. */
 export const shippedTemplatesFolder = fileURLToPath(new URL('../../templates/', import.meta.url));
 
 const maximumFiles = 1000;
 
 /**
- * Reads every `*.md` of a folder, sorted by name; other files and sub-folders are left alone. Names are compared without
- * regard to case, so that a folder means the same on every file system.
+ * Reads every `*.md` file of a folder except `README.md`, sorted by name. Other files and subfolders are ignored. Two
+ * names that differ only in case are an issue, so that a folder means the same on every file system.
  *
- * @throws {ConfigurationError} when the folder cannot be read, holds no template or more than 1,000.
+ * @returns the templates that could be read, and everything that is wrong with the others.
+ * @throws {ConfigurationError} if the folder cannot be read, contains no template file or more than 1,000.
  */
 export async function readTemplates(folder: string): Promise<{ sources: TemplateSource[]; issues: TemplateIssue[] }> {
   const files = await templateFiles(folder);
@@ -45,7 +46,7 @@ async function templateFiles(folder: string): Promise<string[]> {
   const entries = await readdir(folder, { withFileTypes: true }).catch((error: NodeJS.ErrnoException) => {
     throw new ConfigurationError(
       'templates',
-      `cannot read the folder ${folder} (${error.code}); give one with template files (*.md)`,
+      `cannot read the folder ${folder} (${error.code}); name a folder with template files (*.md)`,
       {
         cause: error,
       },
@@ -55,11 +56,11 @@ async function templateFiles(folder: string): Promise<string[]> {
     .filter((entry) => !entry.isDirectory() && /\.md$/i.test(entry.name) && !/^readme\.md$/i.test(entry.name))
     .map((entry) => entry.name);
   if (files.length === 0)
-    throw new ConfigurationError('templates', `the folder ${folder} holds no template files (*.md)`);
+    throw new ConfigurationError('templates', `the folder ${folder} contains no template files (*.md)`);
   if (files.length > maximumFiles) {
     throw new ConfigurationError(
       'templates',
-      `the folder ${folder} holds ${files.length} files; at most ${maximumFiles}`,
+      `the folder ${folder} contains ${files.length} template files; the maximum is ${maximumFiles}`,
     );
   }
   return files.sort();

@@ -1,30 +1,30 @@
 /**
- * The helpers that templates may call: pure functions from JSON to JSON. `{{date data.at style="long"}}`.
+ * The helpers that templates may call, for example `{{date data.at style="long"}}`: pure functions from JSON to JSON.
  *
- * | helper | gives |
+ * | helper | result |
  * |---|---|
- * | `date value style="medium" time=true` | an ISO 8601 time in the recipient's language and time zone (UTC without one); style `short`, `medium`, `long` or `full`; a bare date is printed as it is |
+ * | `date value style="medium" time=true` | an ISO 8601 time in the recipient's language and time zone (UTC without one); style `short`, `medium`, `long` or `full`; a date without a time is printed without one |
  * | `number value digits=0` | a number with the recipient's separators; `digits` fixes the decimals |
- * | `plural count "build" "builds"` | the first form when the count is 1, else the second |
- * | `default value fallback` | the fallback when the value is absent, null or empty text |
- * | `eq a b` | true when both are the same text, number or boolean |
- * | `lookup object key` | the field or element, null when absent |
+ * | `plural count "build" "builds"` | the first form if the count is 1, otherwise the second |
+ * | `default value fallback` | the fallback if the value is absent, null or empty text |
+ * | `eq a b` | true if both are the same text, number or boolean |
+ * | `lookup object key` | the field or element, null if absent |
  * | `first list n` | the first n elements |
- * | `more list n` | how many elements there are beyond n |
- * | `url value` | a whole URL: https, http or mailto; only directly in `{{ }}` |
- * | `paragraphs value` | a text whose line breaks are kept; alone on its line, only directly in `{{ }}` |
+ * | `more list n` | the number of elements beyond the first n |
+ * | `url value` | a whole URL (https, http or mailto); not inside another helper |
+ * | `paragraphs value` | a text that keeps its line breaks; alone on its line, not inside another helper |
  */
 import type { JsonValue } from '../vocabulary.ts';
 
-/** What a helper call may look like. */
+/** How a helper may be called. */
 export interface FormatterRule {
-  /** Fewest and most arguments. */
+  /** Minimum and maximum number of arguments. */
   readonly args: readonly [number, number];
   readonly options: readonly string[];
   readonly usage: string;
-  /** Set for the two that say how the value enters the output rather than changing it. */
+  /** Set for the two helpers that do not change the value, but how it is inserted. */
   readonly inserts?: 'url' | 'paragraphs';
-  /** Positions of arguments that may be absent; they arrive as null. */
+  /** Indexes of arguments that may be absent; the helper receives null for them. */
   readonly absent?: readonly number[];
 }
 
@@ -41,18 +41,22 @@ export const formatterRules: Readonly<Record<string, FormatterRule>> = {
   paragraphs: { args: [1, 1], options: [], usage: 'for example {{paragraphs labels.body}}', inserts: 'paragraphs' },
 };
 
-/** Whose language and clock `date` and `number` use. */
-export interface Locality {
+/** The recipient's language and time zone, for `date` and `number`. */
+export interface LocaleContext {
   readonly locale?: string;
   readonly timeZone?: string;
 }
 
-/** Runs helpers; keeps the costly Intl objects. One per renderer. */
+/** Runs helpers and caches the expensive Intl objects. One per renderer. */
 export interface Formatters {
   /**
-   * @throws {TypeError} when an argument is of the wrong kind; the message says so without quoting it.
+   * @throws {TypeError} if an argument has the wrong type. The message does not quote the argument.
    */
-  apply(name: string, args: readonly JsonValue[], context: { options: Options; locality: Locality }): JsonValue;
+  apply(
+    name: string,
+    args: readonly JsonValue[],
+    context: { options: Options; localeContext: LocaleContext },
+  ): JsonValue;
 }
 
 type Options = ReadonlyMap<string, JsonValue>;
@@ -69,31 +73,31 @@ class CachingFormatters implements Formatters {
   apply(
     name: string,
     args: readonly JsonValue[],
-    { options, locality }: { options: Options; locality: Locality },
+    { options, localeContext }: { options: Options; localeContext: LocaleContext },
   ): JsonValue {
     const [first = null, second = null, third = null] = args;
-    if (name === 'date') return this.#date(first, options, locality);
-    if (name === 'number') return this.#number(first, options, locality);
+    if (name === 'date') return this.#date(first, options, localeContext);
+    if (name === 'number') return this.#number(first, options, localeContext);
     const plain = Object.hasOwn(plainFormatters, name) ? plainFormatters[name] : undefined;
     if (!plain) throw new TypeError(`there is no helper "${name}"`);
     return plain(first, second, third);
   }
 
-  #date(value: JsonValue, options: Options, locality: Locality): string {
+  #date(value: JsonValue, options: Options, localeContext: LocaleContext): string {
     const style = options.get('style') ?? 'medium';
     const fields = typeof style === 'string' && Object.hasOwn(dateStyles, style) ? dateStyles[style] : undefined;
     if (typeof style !== 'string' || !fields) throw new TypeError('style must be "short", "medium", "long" or "full"');
     const { at, dateOnly } = parseDate(value);
     const withTime = !dateOnly && options.get('time') !== false;
-    const locale = locality.locale ?? 'en';
-    const timeZone = dateOnly ? 'UTC' : (locality.timeZone ?? 'UTC');
+    const locale = localeContext.locale ?? 'en';
+    const timeZone = dateOnly ? 'UTC' : (localeContext.timeZone ?? 'UTC');
     const format = this.#cached(`date ${locale} ${timeZone} ${style} ${withTime}`, () =>
       dateFormat(locale, timeZone, withTime ? { ...fields, ...clock } : fields),
     );
     return plainSpaces(format.format(at));
   }
 
-  #number(value: JsonValue, options: Options, locality: Locality): string {
+  #number(value: JsonValue, options: Options, localeContext: LocaleContext): string {
     const amount = typeof value === 'string' && value.trim() !== '' ? Number(value) : value;
     if (typeof amount !== 'number' || !Number.isFinite(amount)) throw new TypeError('the value is not a number');
     const digits = options.get('digits');
@@ -103,7 +107,7 @@ class CachingFormatters implements Formatters {
     ) {
       throw new TypeError('digits must be a whole number from 0 to 20');
     }
-    const locale = locality.locale ?? 'en';
+    const locale = localeContext.locale ?? 'en';
     const format = this.#cached(`number ${locale} ${digits}`, () =>
       numberFormat(
         locale,
@@ -116,7 +120,7 @@ class CachingFormatters implements Formatters {
   #cached<T extends Intl.DateTimeFormat | Intl.NumberFormat>(key: string, create: () => T): T {
     const known = this.#formats.get(key) as T | undefined;
     if (known) return known;
-    // Recipients choose locale and zone, so the number of keys is theirs to choose as well.
+    // Recipients choose locale and time zone, so the number of keys has no bound of its own.
     if (this.#formats.size >= maximumFormats) this.#formats.clear();
     const format = create();
     this.#formats.set(key, format);
@@ -124,13 +128,13 @@ class CachingFormatters implements Formatters {
   }
 }
 
-/** ICU separates "2:00" and "PM" by a narrow no-break space, which some mail clients show as a box. */
+/** ICU puts a narrow no-break space between "2:00" and "PM", which some email clients show as a box. */
 function plainSpaces(text: string): string {
   return text.replace(/[\u202f\u00a0]/g, ' ');
 }
 
 const plainFormatters: Readonly<Record<string, (a: JsonValue, b: JsonValue, c: JsonValue) => JsonValue>> = {
-  plural: (count, one, many) => (Number(wanted(count, ['number', 'string'])) === 1 ? one : many),
+  plural: (count, one, many) => (Number(requireType(count, ['number', 'string'])) === 1 ? one : many),
   default: (value, fallback) => (value === null || value === '' ? fallback : value),
   eq: (a, b) => a === b,
   lookup: (from, key) => {
@@ -140,11 +144,11 @@ const plainFormatters: Readonly<Record<string, (a: JsonValue, b: JsonValue, c: J
   },
   first: (list, count) => listOf(list).slice(0, wholeNumber(count)),
   more: (list, count) => Math.max(0, listOf(list).length - wholeNumber(count)),
-  url: (value) => wanted(value, ['string']),
-  paragraphs: (value) => (value === null ? '' : wanted(value, ['string'])),
+  url: (value) => requireType(value, ['string']),
+  paragraphs: (value) => (value === null ? '' : requireType(value, ['string'])),
 };
 
-function wanted(value: JsonValue, types: readonly string[]): JsonValue {
+function requireType(value: JsonValue, types: readonly string[]): JsonValue {
   if (!types.includes(typeof value)) throw new TypeError(`the value must be a ${types.join(' or ')}`);
   return value;
 }
@@ -173,7 +177,7 @@ const clock: Intl.DateTimeFormatOptions = { hour: 'numeric', minute: '2-digit', 
 function parseDate(value: JsonValue): { at: Date; dateOnly: boolean } {
   const written = typeof value === 'string' ? value : '';
   const dateOnly = /^\d{4}-\d{2}-\d{2}$/.test(written);
-  // Without a zone it would be read in the time zone of whichever machine renders it.
+  // Without a zone, the result would depend on the time zone of the machine that renders it.
   const zoned = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}.*(Z|[+-]\d{2}:?\d{2})$/.test(written);
   const at = new Date(dateOnly || zoned ? written : Number.NaN);
   if (Number.isNaN(at.getTime())) {
@@ -182,7 +186,7 @@ function parseDate(value: JsonValue): { at: Date; dateOnly: boolean } {
   return { at, dateOnly };
 }
 
-/** A recipient with an unknown locale or time zone still gets the message: in English, in UTC. */
+/** A recipient with an unknown locale or time zone still gets the message, in English or UTC. */
 function dateFormat(locale: string, timeZone: string, fields: Intl.DateTimeFormatOptions): Intl.DateTimeFormat {
   const tries = [
     [locale, timeZone],
@@ -193,7 +197,7 @@ function dateFormat(locale: string, timeZone: string, fields: Intl.DateTimeForma
     try {
       return new Intl.DateTimeFormat(language, { ...fields, timeZone: zone });
     } catch {
-      // RangeError: the next pair
+      // RangeError: try the next pair.
     }
   }
   return new Intl.DateTimeFormat('en', { ...fields, timeZone: 'UTC' });

@@ -1,4 +1,4 @@
-/** What may stand in the YAML header of a template file. */
+/** The schema of a template file's YAML header. */
 import * as v from 'valibot';
 import type { JsonValue } from '../vocabulary.ts';
 
@@ -30,7 +30,7 @@ const json: v.GenericSchema<unknown, JsonValue> = v.lazy(() =>
 
 const mapping = 'must be a mapping of names to values';
 
-/** Strict: an unknown key is an error, because it is a typing error of somebody who expected it to do something. */
+/** Strict: an unknown key is an error, because it is most likely a typing error. */
 export const headerSchema = v.strictObject(
   {
     title: text(2000),
@@ -74,14 +74,15 @@ export const headerSchema = v.strictObject(
 
 export type Header = v.InferOutput<typeof headerSchema>;
 
-/** Everything that is wrong with a header, with the keys that lead to it. */
+/** One error in a header, with the keys that lead to it. */
 export interface HeaderFault {
   readonly path: readonly (string | number)[];
   readonly message: string;
-  /** The key is not known; these are. */
+  /** Set if the key is not known: the keys that are. */
   readonly known?: readonly string[];
 }
 
+/** Validates a parsed header. Returns it with defaults filled in, or all its faults. */
 export function readHeader(value: unknown): { readonly header: Header } | { readonly faults: readonly HeaderFault[] } {
   if (Array.isArray(value))
     return { faults: [{ path: [], message: 'the header must be a mapping of names to values' }] };
@@ -100,7 +101,7 @@ function faultOf(issue: v.BaseIssue<unknown>): HeaderFault {
   return known.length > 0 ? { path, message: 'is not a known key', known } : { path, message: issue.message };
 }
 
-/** The keys that may stand below a path of the header. */
+/** The known keys below a path of the header. */
 function keysAt(path: readonly (string | number)[]): readonly string[] {
   if (path.length === 0) return Object.keys(headerSchema.entries);
   if (path[0] === 'actions') return ['label', 'url'];

@@ -1,9 +1,9 @@
-/** A template's versions in the database, for those who look at them. */
+/** Reads a template's versions from the database, for the console and the CLI. */
 import type { Pool } from 'pg';
 import type { Action, JsonValue, Recipient } from '../vocabulary.ts';
 import type { TemplateTexts } from './render.ts';
 
-/** The texts of one version. */
+/** One version of a template. */
 export interface TemplateVersion extends TemplateTexts {
   readonly version: number;
   readonly labels: readonly string[];
@@ -11,12 +11,14 @@ export interface TemplateVersion extends TemplateTexts {
   readonly createdAt: Date;
 }
 
+/** The example of a stored template. */
 export interface StoredExample {
   readonly recipient: Recipient;
   readonly labels: Readonly<Record<string, string>>;
   readonly data: JsonValue;
 }
 
+/** A template with all its versions. */
 export interface TemplateHistory {
   readonly name: string;
   readonly group: string;
@@ -35,7 +37,7 @@ export interface TemplateHistory {
   readonly versions: readonly TemplateVersion[];
 }
 
-/** Null if there is no such template. */
+/** Returns null if there is no such template. */
 export async function readTemplateHistory(pool: Pick<Pool, 'query'>, name: string): Promise<TemplateHistory | null> {
   const [template, versions] = await Promise.all([
     pool.query<Omit<TemplateHistory, 'versions'>>(

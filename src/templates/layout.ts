@@ -1,22 +1,21 @@
 /**
- * The HTML document around the content of a mail. Tables and inline styles carry the whole look, because Outlook for
- * Windows and several web mailers drop the `<style>` element, which therefore only adds dark mode and phones. Colours
- * keep their contrast when a client inverts them by itself, and nothing depends on a transparent background.
+ * The HTML document around the content of an email. Tables and inline styles carry the whole layout, because Outlook for
+ * Windows and several web clients drop the `<style>` element; it only adds dark mode and phones. Colours keep their
+ * contrast in clients that invert them automatically, and nothing depends on a transparent background.
  */
 import { escapeHtml } from './escape.ts';
 
-/** Everything that varies, as plain text except for the two fragments, which are HTML. */
+/** Everything that varies. Plain text, except for the two HTML fragments. */
 export interface LayoutInput {
   readonly language: string;
   readonly title: string;
-  /** What a list of mails shows behind the subject. */
+  /** What a list of messages shows after the subject. */
   readonly preview: string;
   readonly appName: string;
   readonly baseUrl: string;
   readonly logoUrl: string | null;
   readonly bodyHtml: string;
   readonly actionsHtml: string;
-  readonly reasonLine: string | null;
   readonly unsubscribeUrl: string | null;
   readonly year: number;
 }
@@ -30,7 +29,7 @@ const line = '#d8dee4';
 const accent = '#0b5cad';
 const surface = '#f6f8fa';
 
-/** Inline style of each element that a body may hold. */
+/** Inline style of each element that a body may contain. */
 export const elementStyles: Readonly<Record<string, string>> = {
   p: 'margin:0 0 16px',
   h2: 'margin:24px 0 12px;font-size:20px;line-height:28px;font-weight:600',
@@ -52,7 +51,7 @@ export const elementStyles: Readonly<Record<string, string>> = {
   strong: 'font-weight:600',
 };
 
-// `[data-ogsc]` is what Outlook.com puts on a message that it shows in its own dark mode.
+// Outlook.com sets `data-ogsc` on a message that it shows in its own dark mode.
 const darkRules: readonly (readonly [selector: string, style: string])[] = [
   ['.page', 'background-color:#0d1117!important'],
   ['.card', 'background-color:#161b22!important;border-color:#30363d!important'],
@@ -128,7 +127,7 @@ ${footer(input)}
 `;
 }
 
-// Keeps a list of mails from filling up the preview with whatever comes next in the document.
+// Invisible characters that fill the preview, so that it does not continue with the next text of the document.
 const previewEnd = '&#8199;&#65279;&#847; '.repeat(30).trimEnd();
 
 function masthead({ appName, logoUrl }: LayoutInput): string {
@@ -139,12 +138,11 @@ function masthead({ appName, logoUrl }: LayoutInput): string {
   return `<div class="muted" style="margin:0 0 24px;font-size:15px;line-height:24px;font-weight:600;color:${muted}">${logo ?? name}</div>`;
 }
 
-function footer({ appName, baseUrl, reasonLine, unsubscribeUrl, year }: LayoutInput): string {
+function footer({ appName, baseUrl, unsubscribeUrl, year }: LayoutInput): string {
   const quiet = `color:${muted};text-decoration:underline`;
   const link = (url: string, label: string) => `<a href="${escapeHtml(url)}" style="${quiet}">${escapeHtml(label)}</a>`;
   const lines = [
-    reasonLine && escapeHtml(reasonLine),
-    unsubscribeUrl && link(unsubscribeUrl, 'Unsubscribe from mails like this'),
+    unsubscribeUrl && link(unsubscribeUrl, 'Unsubscribe from emails like this'),
     `&copy; ${year} ${escapeHtml(appName)} &middot; ${link(baseUrl, baseUrl.replace(/^https?:\/\//, ''))}`,
   ];
   return lines
@@ -153,7 +151,7 @@ function footer({ appName, baseUrl, reasonLine, unsubscribeUrl, year }: LayoutIn
     .join('\n');
 }
 
-/** Side by side while they fit, below each other on a phone. The first is the one that most readers want. */
+/** Renders the actions as buttons: side by side if they fit, below each other on a phone. The first one is the primary. */
 export function renderActions(actions: readonly { readonly label: string; readonly url: string }[]): string {
   if (actions.length === 0) return '';
   const width = actions.reduce((sum, action) => sum + action.label.length * 9 + 56, 0);
@@ -169,7 +167,7 @@ ${cells.join(between)}</tr>
 </table>`;
 }
 
-/** Outlook for Windows pads the cell (mso-padding-alt), everything else the link, so that all of it can be clicked. */
+/** Outlook for Windows pads the cell (mso-padding-alt), other clients the link, so that the whole button is clickable. */
 function button({ label, url }: { readonly label: string; readonly url: string }, primary: boolean): string {
   const fill = primary ? accent : '#ffffff';
   const edge = primary ? accent : '#8c959f';

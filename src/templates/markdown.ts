@@ -1,76 +1,76 @@
-/** Markdown with marks to HTML and to plain text with marks. The only one to run markdown-it. */
+/** Compiles Markdown with placeholders to HTML and plain text with placeholders. The only user of markdown-it. */
 import MarkdownIt, { type Token } from 'markdown-it';
 import { escapeHtml } from './escape.ts';
 import { RenderError } from './evaluate.ts';
+import { splitAtPlaceholders, type TextOrPlaceholder } from './placeholders.ts';
 import { attribute, plainText, type TextPart } from './plaintext.ts';
-import { type Segment, segments } from './placeholders.ts';
 import { composeUrl } from './url.ts';
 
-/** A link whose URL holds values: it is put together and checked for each message. */
-export interface UrlSlot {
-  readonly url: readonly Segment[];
+/** A link whose URL contains values: it is composed and checked for each message. */
+export interface UrlTemplate {
+  readonly url: readonly TextOrPlaceholder[];
 }
 
-export type HtmlPart = Segment | UrlSlot;
+export type HtmlPart = TextOrPlaceholder | UrlTemplate;
 
 /** Where in the Markdown source a value landed, which decides how it is escaped there. */
-export type MarkPlace = 'text' | 'code' | 'tableCode' | 'url' | 'attribute';
+export type PlaceholderContext = 'text' | 'code' | 'tableCode' | 'url' | 'attribute';
 
-/** A parsed skeleton, ready to be filled with values any number of times. */
-export interface Shape {
+/** Parsed Markdown, which can be filled with values any number of times. */
+export interface CompiledMarkdown {
   readonly html: readonly HtmlPart[];
   readonly text: readonly TextPart[];
-  readonly markdown: readonly Segment[];
-  /** By value number; what is not listed is text. */
-  readonly places: ReadonlyMap<number, MarkPlace>;
+  readonly markdown: readonly TextOrPlaceholder[];
+  /** By the value's number; a value that is not listed is in text. */
+  readonly contexts: ReadonlyMap<number, PlaceholderContext>;
 }
 
-/** Parses a skeleton. @throws {RenderError} for a link that is no allowed URL. */
-export type MarkdownParser = (skeleton: string) => Shape;
+/** @throws {RenderError} if a link's URL is not allowed. */
+export type MarkdownCompiler = (markdown: string) => CompiledMarkdown;
 
-export function createMarkdownParser(): MarkdownParser {
+export function createMarkdownCompiler(): MarkdownCompiler {
   const md = new MarkdownIt('default', { html: false, linkify: false, typographer: false });
-  // Anything but these stays literal text. A URL that starts with a value is checked when the value is there.
+  // Everything else stays literal text. A URL that starts with a value is checked when the value is known.
   md.validateLink = (url) => /^(https?:\/\/|mailto:|zqx\d+xqz)/i.test(url);
-  // A remote image tells its host who opened the mail; its description is kept.
+  // A remote image would tell its host who opened the email; only its description is kept.
   md.renderer.rules['image'] = (tokens, index, options, env, renderer) =>
     escapeHtml(renderer.renderInlineAsText(tokens[index]?.children ?? [], options, env));
   md.renderer.rules['fence'] = (tokens, index) =>
     `<pre><code>${escapeHtml(tokens[index]?.content ?? '')}</code></pre>\n`;
   md.renderer.rules['link_open'] = (tokens, index, options, env, renderer) => {
     const token = tokens[index];
-    const urls = env?.[collectedUrls] as Segment[][];
-    token?.attrSet('href', `zqu${urls.push(segments(attribute(token, 'href'))) - 1}uqz`);
+    const urls = env?.[collectedUrls] as TextOrPlaceholder[][];
+    token?.attrSet('href', `zqu${urls.push(splitAtPlaceholders(attribute(token, 'href'))) - 1}uqz`);
     return renderer.renderToken(tokens, index, options);
   };
 
-  return (skeleton) => {
-    const tokens = md.parse(skeleton, {});
-    const places = placesOf(tokens);
+  return (markdown) => {
+    const tokens = md.parse(markdown, {});
+    const contexts = contextsOf(tokens);
     const text = plainText(tokens);
     // Last, because rendering replaces the links' URLs in the tokens.
-    const urls: Segment[][] = [];
+    const urls: TextOrPlaceholder[][] = [];
     const html = htmlParts(md.renderer.render(tokens, md.options, { [collectedUrls]: urls }), urls);
-    return { html, text, markdown: segments(skeleton.trim()), places };
+    return { html, text, markdown: splitAtPlaceholders(markdown.trim()), contexts };
   };
 }
 
-/** Key of markdown-it's environment under which the renderer leaves the URLs that it met. */
+/** Key of markdown-it's environment under which the renderer leaves the URLs of the links. */
 const collectedUrls = Symbol('urls');
 
-function htmlParts(html: string, urls: readonly Segment[][]): HtmlPart[] {
+function htmlParts(html: string, urls: readonly TextOrPlaceholder[][]): HtmlPart[] {
   return html
     .trimEnd()
     .split(/zqu(\d+)uqz/)
     .flatMap((part, index): HtmlPart[] => {
-      if (index % 2 === 0) return segments(part);
+      if (index % 2 === 0) return splitAtPlaceholders(part);
       const url = urls[Number(part)] ?? [];
-      return url.every((segment) => typeof segment === 'string') ? [escapeHtml(fixedUrl(url))] : [{ url }];
+      return url.every((urlPart) => typeof urlPart === 'string') ? [escapeHtml(fixedUrl(url))] : [{ url }];
     });
 }
 
-/** A URL without values is checked once. */
-export function fixedUrl(url: readonly string[]): string {
+/** A URL without values is checked once, when the template is compiled. */
+function fixedUrl(url: readonly string[]): string {
   try {
     return composeUrl(url);
   } catch (error) {
@@ -79,10 +79,10 @@ export function fixedUrl(url: readonly string[]): string {
   }
 }
 
-function placesOf(tokens: readonly Token[]): Map<number, MarkPlace> {
-  const places = new Map<number, MarkPlace>();
-  const note = (text: string, place: MarkPlace) => {
-    for (const segment of segments(text)) if (typeof segment === 'number') places.set(segment, place);
+function contextsOf(tokens: readonly Token[]): Map<number, PlaceholderContext> {
+  const contexts = new Map<number, PlaceholderContext>();
+  const note = (text: string, context: PlaceholderContext) => {
+    for (const part of splitAtPlaceholders(text)) if (typeof part === 'number') contexts.set(part, context);
   };
   let inTable = false;
   const visit = (token: Token) => {
@@ -97,5 +97,5 @@ function placesOf(tokens: readonly Token[]): Map<number, MarkPlace> {
     token.children?.forEach(visit);
   };
   tokens.forEach(visit);
-  return places;
+  return contexts;
 }

@@ -1,6 +1,6 @@
-/** "Did you mean": the known word that a mistyped one is closest to. */
+/** "Did you mean": finds the known word that is closest to a mistyped one. */
 
-/** The closest of `known`, or null when none is within a third of the word's length (at least 1, at most 3 edits). */
+/** Returns the closest of `known`, or null if none is within a third of the word's length (1 to 3 edits). */
 export function nearest(word: string, known: readonly string[]): string | null {
   const allowed = Math.min(3, Math.max(1, Math.floor(word.length / 3)));
   const ranked = known
@@ -10,13 +10,13 @@ export function nearest(word: string, known: readonly string[]): string | null {
   return best && best.edits <= allowed ? best.candidate : null;
 }
 
-/** The same as the end of a sentence: `; did you mean "x"?`, or nothing. */
+/** The same as the end of a sentence, `; did you mean "x"?`, or an empty text. */
 export function suggestion(word: string, known: readonly string[]): string {
   const close = nearest(word, known);
   return close === null ? '' : `; did you mean "${close}"?`;
 }
 
-/** Insertions, deletions, replacements and swaps of neighbours (optimal string alignment). */
+/** Counts insertions, deletions, replacements and swaps of neighbours (optimal string alignment distance). */
 function editDistance(a: string, b: string): number {
   if (Math.abs(a.length - b.length) > 3 || a.length > 100) return Number.POSITIVE_INFINITY;
   let older: number[] = [];

@@ -1,4 +1,4 @@
-/** From source text to the tree of `syntax.ts`, by Handlebars' parser. The only user of Handlebars. */
+/** Parses source text into the tree of `syntax.ts`, with Handlebars' parser. The only user of Handlebars. */
 import Handlebars from 'handlebars';
 import { formatterRules } from './formatters.ts';
 import { suggestion } from './nearest.ts';
@@ -8,19 +8,19 @@ import {
   type InsertedAs,
   type Part,
   type Path,
-  type Place,
-  type Problem,
+  type Position,
+  type SyntaxProblem,
   recipientFields,
   rootNames,
   type Syntax,
 } from './syntax.ts';
 
-/** Reads one source text. Never throws; the text is only ever parsed, not run. */
+/** Parses one source text. Never throws for a text; the text is not run. */
 export function parseSyntax(source: string): Syntax {
-  // Handlebars.parse takes a syntax tree for a source as well: data must not be able to bring its own.
+  // Handlebars.parse also accepts a syntax tree; data must not be able to supply one.
   if (typeof source !== 'string') throw new TypeError('a template source must be a string');
   try {
-    // The one place where the parser's loosely typed tree is taken over; `Reader` looks at every node's `type`.
+    // The parser's tree is loosely typed; `Reader` looks at the `type` of every node.
     const program = Handlebars.parse(source) as unknown as HbProgram;
     const reader = new Reader();
     const parts = reader.program(program, rootScope);
@@ -30,8 +30,8 @@ export function parseSyntax(source: string): Syntax {
   }
 }
 
-/** Handlebars' messages are drawings of several lines, without a column. */
-function parserProblem(error: unknown): Problem {
+/** Handlebars' messages are drawings of several lines, which show the column with an arrow. */
+function parserProblem(error: unknown): SyntaxProblem {
   const { message, lineNumber, column } = error as { message: string; lineNumber?: number; column?: number };
   const drawn = /^(?:Parse|Lexical) error on line (\d+)[^\n]*\n[^\n]*\n(-*)\^\n?(.*)$/s.exec(message);
   if (drawn) {
@@ -44,7 +44,7 @@ function parserProblem(error: unknown): Problem {
 
 interface HbNode {
   readonly type: string;
-  readonly loc: { readonly start: Place };
+  readonly loc: { readonly start: Position };
 }
 interface HbProgram {
   readonly body: readonly HbNode[];
@@ -72,7 +72,7 @@ interface HbBlock extends HbCall {
   readonly inverse?: HbProgram;
 }
 
-/** What names mean at one point of the source. A new one opens with every `each` and `with`. */
+/** What names mean at one point of the source. Every `each` and `with` opens a new scope. */
 interface Scope {
   readonly frame: number;
   readonly at: readonly string[] | null;
@@ -88,9 +88,9 @@ function isBlockName(name: string): name is (typeof blockNames)[number] {
   return (blockNames as readonly string[]).includes(name);
 }
 
-/** Turns Handlebars' tree into ours, noting every problem on the way. */
+/** Converts Handlebars' tree to ours and collects every problem on the way. */
 class Reader {
-  readonly problems: Problem[] = [];
+  readonly problems: SyntaxProblem[] = [];
 
   program(program: HbProgram | undefined, scope: Scope): Part[] {
     return (program?.body ?? []).flatMap((node) => this.#statement(node, scope) ?? []);
@@ -115,7 +115,7 @@ class Reader {
     if (!node.escaped) return this.#refuse(node, 'raw output ({{{ }}} or {{& }}) is not allowed; use {{ }}');
     if (node.path.type !== 'PathExpression') return this.#refuse(node, 'write this text without braces');
     const expression = this.#expression(isCall(node) ? { ...node, type: 'SubExpression' } : node.path, scope, true);
-    return expression && { kind: 'value', expression, as: insertedAs(expression), place: placeOf(node) };
+    return expression && { kind: 'value', expression, as: insertedAs(expression), position: positionOf(node) };
   }
 
   #block(node: HbBlock, scope: Scope): Part | null {
@@ -134,7 +134,14 @@ class Reader {
     if (!subject) return null;
     const inner = name === 'each' || name === 'with' ? this.#inner(name, subject, node, scope) : scope;
     const body = this.program(node.program, inner);
-    return { kind: 'block', name, subject, body, otherwise: this.program(node.inverse, scope), place: placeOf(node) };
+    return {
+      kind: 'block',
+      name,
+      subject,
+      body,
+      otherwise: this.program(node.inverse, scope),
+      position: positionOf(node),
+    };
   }
 
   #inner(name: 'each' | 'with', subject: Expression, node: HbBlock, scope: Scope): Scope {
@@ -190,7 +197,7 @@ class Reader {
     if (from?.kind === 'path' && from.absolute?.join('.') === 'labels' && !(name === 'lookup' && isText(key))) {
       return this.#refuse(node, 'labels can only be looked up by name: {{lookup labels "name"}}');
     }
-    return { kind: 'call', name, args, options, place: placeOf(node) };
+    return { kind: 'call', name, args, options, position: positionOf(node) };
   }
 
   #path(node: HbPath, scope: Scope): Path | null {
@@ -219,18 +226,25 @@ class Reader {
     }
     return at
       ? this.#found(node, at, { field: name, parts })
-      : this.#refuse(node, `@${name} stands outside of {{#each}}`);
+      : this.#refuse(node, `@${name} is only available inside {{#each}}`);
   }
 
   #found(node: HbPath, scope: Scope, target: Pick<Path, 'field' | 'parts'>): Path {
     const absolute = target.field === 'value' && scope.at ? [...scope.at, ...target.parts] : null;
     const problem = absolute && unknownName(absolute);
     if (problem) this.#refuse(node, problem);
-    return { kind: 'path', frame: scope.frame, ...target, absolute, written: node.original, place: placeOf(node) };
+    return {
+      kind: 'path',
+      frame: scope.frame,
+      ...target,
+      absolute,
+      written: node.original,
+      position: positionOf(node),
+    };
   }
 
   #refuse(node: HbNode, message: string): null {
-    this.problems.push({ ...placeOf(node), message });
+    this.problems.push({ ...positionOf(node), message });
     return null;
   }
 }
@@ -242,13 +256,13 @@ function isCall(node: HbCall): boolean {
 
 function insertedAs(expression: Expression): InsertedAs {
   if (expression.kind === 'call') return formatterRules[expression.name]?.inserts ?? 'text';
-  // The operator's own settings, and whole URLs.
+  // These are the operator's own settings, and whole URLs.
   return expression.kind === 'path' && /^(baseUrl|logoUrl)$/.test(expression.absolute?.join('.') ?? '')
     ? 'url'
     : 'text';
 }
 
-/** What is wrong with a path from the root, if anything. Data may hold whatever the application likes. */
+/** Returns what is wrong with a path from the root, or null. The fields of `data` are not known here. */
 function unknownName([root, field, ...deeper]: readonly string[]): string | null {
   if (root === undefined || root === 'data') return null;
   if (!(rootNames as readonly string[]).includes(root)) {
@@ -277,6 +291,6 @@ function writtenName(path: HbPath | HbLiteral): string {
   return 'original' in path ? path.original : String(path.value);
 }
 
-function placeOf(node: HbNode): Place {
+function positionOf(node: HbNode): Position {
   return { line: node.loc.start.line, column: node.loc.start.column + 1 };
 }

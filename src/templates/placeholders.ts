@@ -1,66 +1,71 @@
 /**
- * Why a value can never become markup: Markdown is parsed before values are put in. The template's own text, with a
- * mark in the place of each value, is the skeleton; it alone reaches the Markdown parser. Marks are then replaced in
- * the finished HTML and text, where each value only needs the escaping of the place it landed in.
- * It is fast for the same reason: messages of one template mostly share a skeleton, which is parsed once.
+ * Why a value can never become markup: Markdown is parsed before values are inserted. Only the template's own text, with
+ * a placeholder for each value, reaches the Markdown parser. Each placeholder is then replaced in the finished HTML and
+ * text, where the value only needs the escaping of the context it landed in.
+ * This is also fast: most messages of a template differ only in their values, so its Markdown is parsed once.
  */
 import { oneLine } from './escape.ts';
-import { type Inserted, type Piece, RenderError } from './evaluate.ts';
+import { type Chunk, type InsertedValue, RenderError } from './evaluate.ts';
 
-/** The Markdown of a body with marks, and the values that the marks stand for. */
-export interface Skeleton {
+/** The Markdown of a body with placeholders, and the values that replace them, by number. */
+export interface MarkdownWithPlaceholders {
   readonly markdown: string;
-  readonly values: readonly Inserted[];
+  readonly values: readonly InsertedValue[];
 }
 
 /** Either literal text or the number of a value. */
-export type Segment = string | number;
+export type TextOrPlaceholder = string | number;
 
-/** Letters and digits only, so that it is part of a word to the parser, wherever it stands. */
-export function mark(value: number): string {
+/** Letters and digits only, so that the parser treats it as part of a word in any position. */
+export function placeholder(value: number): string {
   return `zqx${value}xqz`;
 }
 
-const anyMark = /zqx(\d+)xqz/;
+const placeholderPattern = /zqx(\d+)xqz/;
 const maximumLines = 1000;
 
-/** Whether a template's own text contains what looks like a mark; such a template is refused. */
-export function containsMark(text: string): boolean {
-  return anyMark.test(text);
+/** Whether a template's own text contains what looks like a placeholder; such a template is refused. */
+export function containsPlaceholder(text: string): boolean {
+  return placeholderPattern.test(text);
 }
 
-/** Cuts a text at its marks. */
-export function segments(text: string): Segment[] {
-  // With one group in the pattern, split yields text and value numbers in turn.
-  return text.split(anyMark).flatMap((part, index) => (index % 2 === 1 ? Number(part) : part === '' ? [] : part));
+/** Splits a text into literal parts and the numbers of its placeholders. */
+export function splitAtPlaceholders(text: string): TextOrPlaceholder[] {
+  // With one group in the pattern, split returns text and group matches in turn.
+  return text.split(placeholderPattern).flatMap((part, index) => {
+    if (index % 2 === 1) return Number(part);
+    return part === '' ? [] : part;
+  });
 }
 
 /**
- * @throws {RenderError} when `paragraphs` does not stand alone on its line or has too many lines.
+ * Joins what evaluation returned into Markdown, with a placeholder for each value.
+ *
+ * @throws {RenderError} if `paragraphs` does not stand alone on its line or has more than 1,000 lines.
  */
-export function buildSkeleton(pieces: readonly Piece[]): Skeleton {
-  const values: Inserted[] = [];
+export function insertPlaceholders(chunks: readonly Chunk[]): MarkdownWithPlaceholders {
+  const values: InsertedValue[] = [];
   let markdown = '';
-  let closed = false;
-  const add = (value: Inserted) => mark(values.push(value) - 1);
-  for (const piece of pieces) {
-    const own = typeof piece === 'string';
-    if (piece === '') continue;
-    if (closed && !(own && /^[ \t]*(\n|$)/.test(piece))) throw notAlone();
-    closed = false;
-    if (own) markdown += piece;
-    else if (piece.as !== 'paragraphs') markdown += add(piece);
+  let afterParagraphs = false;
+  const add = (value: InsertedValue) => placeholder(values.push(value) - 1);
+  for (const chunk of chunks) {
+    const literal = typeof chunk === 'string';
+    if (chunk === '') continue;
+    if (afterParagraphs && !(literal && /^[ \t]*(\n|$)/.test(chunk))) throw notAlone();
+    afterParagraphs = false;
+    if (literal) markdown += chunk;
+    else if (chunk.as !== 'paragraphs') markdown += add(chunk);
     else {
       if (markdown !== '' && !markdown.endsWith('\n')) throw notAlone();
-      markdown += paragraphs(piece.text, add);
-      closed = true;
+      markdown += paragraphs(chunk.text, add);
+      afterParagraphs = true;
     }
   }
   return { markdown, values };
 }
 
-/** Blank lines separate paragraphs, other line breaks stay as hard breaks. */
-function paragraphs(text: string, add: (value: Inserted) => string): string {
+/** Blank lines separate paragraphs; other line breaks become hard breaks. */
+function paragraphs(text: string, add: (value: InsertedValue) => string): string {
   const lines = text.split(/\r\n|[\n\r\u0085\u2028\u2029]/).map((line) => oneLine(line).trim());
   if (lines.length > maximumLines) throw new RenderError(`"paragraphs" takes at most ${maximumLines} lines`);
   return lines

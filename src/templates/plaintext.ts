@@ -1,21 +1,21 @@
-/** Markdown tokens to plain text: what a text/plain part, a terminal or an SMS can show. */
+/** Turns Markdown tokens into plain text, for the text/plain part of an email, a terminal or a webhook. */
 import type { Token } from 'markdown-it';
-import { type Segment, segments } from './placeholders.ts';
+import { type TextOrPlaceholder, splitAtPlaceholders } from './placeholders.ts';
 
-/** A table is laid out when its values are known, because they decide the width of its columns. */
+/** A table. It is laid out for each message, because the values decide the width of its columns. */
 export interface TextTable {
-  /** Stands before every line, for a table within a quote or list. */
+  /** Put before every line, for a table within a quote or list. */
   readonly prefix: string;
   readonly rows: readonly (readonly (readonly TextInline[])[])[];
   readonly alignRight: readonly boolean[];
 }
 
-/** The URL of a link, in brackets behind its text. */
+/** The URL of a link, in parentheses after its text. */
 export interface TextUrl {
-  readonly url: readonly Segment[];
+  readonly url: readonly TextOrPlaceholder[];
 }
 
-export type TextInline = Segment | TextUrl;
+export type TextInline = TextOrPlaceholder | TextUrl;
 export type TextPart = TextInline | TextTable;
 
 interface Line {
@@ -23,13 +23,13 @@ interface Line {
   readonly content: readonly TextInline[] | Omit<TextTable, 'prefix'>;
 }
 
-/** Plain text with marks; blocks are separated by a blank line. Never ends in a line break. */
+/** Returns plain text with placeholders. Blank lines separate blocks; the text never ends in a line break. */
 export function plainText(tokens: readonly Token[]): TextPart[] {
   const lines = stacked(blocksOf(tokens), false);
   const parts = lines.flatMap(({ prefix, content }, index): TextPart[] => {
     const start = index === 0 ? '' : '\n';
     if ('rows' in content) return [start, { prefix, ...content }];
-    // A blank line within a quote keeps its sign, but no line ends in a space.
+    // A blank line within a quote keeps its `>`, but no line ends in a space.
     return [start + (content.length === 0 ? prefix.trimEnd() : prefix), ...content];
   });
   return parts.reduce<TextPart[]>((joined, part) => {
@@ -40,7 +40,7 @@ export function plainText(tokens: readonly Token[]): TextPart[] {
   }, []);
 }
 
-/** Pads columns with two spaces between them, a rule below the head. `fill` gives a cell's text. */
+/** Pads the columns, with two spaces between them and a rule below the header. `fill` returns the text of a cell. */
 export function layOutTable(table: TextTable, fill: (cell: readonly TextInline[]) => string): string {
   const cells = table.rows.map((row) => row.map(fill));
   const widths = table.alignRight.map((_, column) =>
@@ -58,7 +58,7 @@ function padded(text: string, width: number, alignRight: boolean): string {
   return alignRight ? space + text : text + space;
 }
 
-/** Columns of a fixed-width font: East Asian wide characters and emoji take two, combining marks none. */
+/** Width in a monospaced font: East Asian wide characters and emoji take two columns, combining marks none. */
 function displayWidth(text: string): number {
   if (/^[ -~]*$/.test(text)) return text.length;
   const wide = text.match(
@@ -70,14 +70,14 @@ function displayWidth(text: string): number {
   );
 }
 
-/** An attribute of a token as text; empty when it has none. */
+/** Returns an attribute of a token as text, empty if it has none. */
 export function attribute(token: Token, name: string): string {
   return String(token.attrGet(name) ?? '');
 }
 
 type Block = readonly Line[];
 
-/** Puts blocks below each other, with a blank line between them unless the list that holds them is tight. */
+/** Puts blocks below each other, with a blank line between them unless they are items of a tight list. */
 function stacked(blocks: readonly Block[], tight: boolean): Line[] {
   return blocks
     .filter((block) => block.length > 0)
@@ -115,7 +115,7 @@ function block(token: Token, inside: readonly Token[]): Block {
       return token.content
         .trimEnd()
         .split('\n')
-        .map((line) => ({ prefix: '    ', content: segments(line) }));
+        .map((line) => ({ prefix: '    ', content: splitAtPlaceholders(line) }));
     case 'hr':
       return [{ prefix: '', content: ['-'.repeat(40)] }];
     case 'blockquote_open':
@@ -179,7 +179,7 @@ function inlineLines(tokens: readonly Token[]): Line[] {
       const link = links.pop();
       if (link) line.push(...linkTarget(link, line));
     } else if (token.type === 'image') line.push(...inlineLines(token.children ?? []).flatMap(inlineOf));
-    else line.push(...segments(token.content));
+    else line.push(...splitAtPlaceholders(token.content));
   }
   return lines.map((content) => ({ prefix: '', content }));
 }
@@ -190,5 +190,5 @@ function linkTarget(
 ): TextInline[] {
   const texts = line.slice(from);
   const shown = texts.every((part) => typeof part === 'string') ? texts.join('') : '';
-  return auto || shown === href || `mailto:${shown}` === href ? [] : [' (', { url: segments(href) }, ')'];
+  return auto || shown === href || `mailto:${shown}` === href ? [] : [' (', { url: splitAtPlaceholders(href) }, ')'];
 }

@@ -1,35 +1,35 @@
 /**
- * The template language as a small closed tree: Handlebars, read by Handlebars' own parser (`parse.ts`) and walked by
- * `evaluate.ts`. Handlebars' compiler and runtime are not used: they turn a syntax tree into JavaScript, look names up
- * on prototypes unless told otherwise, and let most uses of a missing name pass in silence. Here a name that does not
- * exist is an error with its place, whatever it is used for, and what the parser does not know cannot run.
+ * The template language as a small closed syntax tree. It is Handlebars, read by Handlebars' own parser (`parse.ts`) and
+ * evaluated by `evaluate.ts`. Handlebars' compiler and runtime are not used: they turn a syntax tree into JavaScript,
+ * look up names on prototypes unless told otherwise, and ignore most uses of a missing name. Here a name that does not
+ * exist is always an error with its position, and syntax that is not listed here cannot run.
  *
- * Known: `{{path}}`, `{{formatter args option=value}}`, `{{#if}}`, `{{#unless}}`, `{{#each}}`, `{{#with}}`, `{{else}}`,
+ * Supported: `{{path}}`, `{{formatter args option=value}}`, `{{#if}}`, `{{#unless}}`, `{{#each}}`, `{{#with}}`, `{{else}}`,
  * `as |name|`, `../`, `this`, `@index`, `@key`, `@first`, `@last`, `@root`, comments, `~`. Refused: raw output,
  * partials, decorators, other blocks.
  */
 
 /** Line and column in the source, both from 1. */
-export interface Place {
+export interface Position {
   readonly line: number;
   readonly column: number;
 }
 
-/** Something wrong with a source text, and where. */
-export interface Problem extends Place {
+/** An error in a source text, with its position. */
+export interface SyntaxProblem extends Position {
   readonly message: string;
 }
 
-/** A look-up. `frame` counts the enclosing `each` and `with` blocks from the root, which is 0. */
+/** A reference to a value. `frame` counts the enclosing `each` and `with` blocks from the root, which is 0. */
 export interface Path {
   readonly kind: 'path';
   readonly frame: number;
   readonly field: 'value' | 'index' | 'key' | 'first' | 'last';
   readonly parts: readonly string[];
-  /** The path from the root, with `[]` for "each element of"; null where it cannot be told. */
+  /** The path from the root, with `[]` for "each element of"; null if it is not known before evaluation. */
   readonly absolute: readonly string[] | null;
   readonly written: string;
-  readonly place: Place;
+  readonly position: Position;
 }
 
 export interface Call {
@@ -37,7 +37,7 @@ export interface Call {
   readonly name: string;
   readonly args: readonly Expression[];
   readonly options: ReadonlyMap<string, Expression>;
-  readonly place: Place;
+  readonly position: Position;
 }
 
 export interface Literal {
@@ -47,28 +47,28 @@ export interface Literal {
 
 export type Expression = Path | Call | Literal;
 
-/** How a value enters the output: as text, as a whole URL, or as text that keeps its line breaks. */
+/** How a value is inserted: as text, as a whole URL, or as text that keeps its line breaks. */
 export type InsertedAs = 'text' | 'url' | 'paragraphs';
 
 export type Part =
   | { readonly kind: 'text'; readonly text: string }
-  | { readonly kind: 'value'; readonly expression: Expression; readonly as: InsertedAs; readonly place: Place }
+  | { readonly kind: 'value'; readonly expression: Expression; readonly as: InsertedAs; readonly position: Position }
   | {
       readonly kind: 'block';
       readonly name: 'if' | 'unless' | 'each' | 'with';
       readonly subject: Expression;
       readonly body: readonly Part[];
       readonly otherwise: readonly Part[];
-      readonly place: Place;
+      readonly position: Position;
     };
 
 export interface Syntax {
   readonly parts: readonly Part[];
-  /** Everything that is wrong; with any problem, the parts are incomplete and must not be evaluated. */
-  readonly problems: readonly Problem[];
+  /** All errors. If there are any, the parts are incomplete and must not be evaluated. */
+  readonly problems: readonly SyntaxProblem[];
 }
 
-/** What stands at the root of every template. */
+/** The names that every template can use. */
 export const rootNames = [
   'labels',
   'data',
@@ -80,5 +80,5 @@ export const rootNames = [
   'targets',
 ] as const;
 
-/** The fields of `recipient`; those that a recipient lacks print as empty. */
+/** The fields of `recipient`. A field that a recipient does not have prints as empty text. */
 export const recipientFields = ['id', 'email', 'name', 'locale', 'timeZone'] as const;

@@ -8,25 +8,26 @@ import { type Header, type HeaderFault, readHeader } from './header.ts';
 import { labelUses, requiredAndOptional } from './labels.ts';
 import { suggestion } from './nearest.ts';
 import { parseSyntax } from './parse.ts';
-import type { Place } from './syntax.ts';
+import type { Position } from './syntax.ts';
 
-/** What the template's own example is rendered with. */
+/** The values that a template's own example is rendered with. */
 export interface TemplateExample {
   readonly recipient: Recipient;
   readonly labels: Readonly<Record<string, string>>;
   readonly data: JsonValue;
 }
 
-/** A template file, read and checked for form. */
+/** A template file that was read. Its form is valid; `pg-herald templates check` checks its content. */
 export interface TemplateSource {
   /** The file's name without `.md`. */
   readonly name: string;
-  /** Handlebars; one line of plain text. */
+  /** Handlebars; renders as one line of plain text. */
   readonly title: string;
   /** Handlebars in Markdown. */
   readonly body: string;
+  /** What recipients see it under in their preferences. */
   readonly group: string;
-  /** `custom`: notices that somebody writes by hand. `test`: sent to try a method out. */
+  /** `system`: sent by the application. `custom`: notices that a person writes. `test`: sent to try a method. */
   readonly kind: 'system' | 'custom' | 'test';
   /** Handlebars in both label and URL. */
   readonly actions: readonly Action[];
@@ -34,80 +35,85 @@ export interface TemplateSource {
   readonly methods: readonly string[] | null;
   /** `all`: by every method; `first`: by the first one that can reach the recipient. */
   readonly fallback: 'all' | 'first';
+  /** Whether recipients without a preference of their own receive it. */
   readonly enabledByDefault: boolean;
-  /** Recipients cannot switch it off. */
+  /** Recipients cannot disable it. */
   readonly mandatory: boolean;
-  /** How long after enqueue it is still worth sending; null: no limit. */
+  /** A message expires this long after enqueue; null: never. */
   readonly ttlSeconds: number | null;
-  /** What to do when nobody knows whether an attempt was accepted. */
+  /** What to do if it is not known whether the receiver accepted an attempt. */
   readonly unknown: 'retry' | 'hold';
+  /** How often a message is tried; null: the method's default. */
   readonly maxAttempts: number | null;
   /** Name of an SMTP sender; null: the first. */
   readonly sender: string | null;
-  /** Names of labels that are encrypted at rest and wiped when the message settles. */
+  /** Names of labels that are encrypted at rest and deleted when the message settles. */
   readonly secrets: readonly string[];
-  /** Labels that every message must carry: used by the texts, or listed in the header. Sorted. */
+  /** Labels that every message needs: used by the texts, or listed in the header. Sorted. */
   readonly labels: readonly string[];
-  /** Labels that the texts only use inside `default` or `lookup`. Sorted. */
+  /** Labels that the texts use only inside `default` or `lookup`. Sorted. */
   readonly optionalLabels: readonly string[];
   readonly example: TemplateExample | null;
-  /** SHA-256 of what a stored version consists of: title, body, actions, labels, secrets. */
+  /** SHA-256 of what a version consists of: title, body, actions, labels, secrets. */
   readonly contentHash: string;
-  readonly origin: Origin;
+  readonly origin: TemplateOrigin;
 }
 
-/** Where things stand in the file, for messages. */
-export interface Origin {
+/** The positions of a template's texts in its file, for error messages. */
+export interface TemplateOrigin {
   readonly file: string;
-  /** Where a text of the template begins, by its path: `title`, `body`, `actions[0].url`. */
-  readonly places: Readonly<Record<string, Place>>;
+  /** Where each text begins, by its path: `title`, `body`, `actions[0].url`. */
+  readonly positions: Readonly<Record<string, Position>>;
 }
 
-/** Something wrong with a template file. `path` is `file:line:column`. */
+/** An error or warning about a template file. `path` is `file:line:column`. */
 export interface TemplateIssue extends Issue {
+  /** A template with an error is not stored. */
   readonly severity: 'error' | 'warning';
   readonly file: string;
+  /** From 1. */
   readonly line: number;
+  /** From 1. */
   readonly column: number;
 }
 
-/** Longest file in bytes. */
-export const maximumFile = 256 * 1024;
+/** Largest file in bytes. */
+const maximumFile = 256 * 1024;
 
 export function issueAt(
   file: string,
-  place: Place,
+  position: Position,
   fault: { message: string; severity?: 'error' | 'warning' },
 ): TemplateIssue {
-  const { line, column } = place;
+  const { line, column } = position;
   return { path: `${file}:${line}:${column}`, severity: 'error', ...fault, file, line, column };
 }
 
-/** From a place within a text to the place in the file. */
-export function placeWithin(start: Place, { line, column }: Place): Place {
+/** Converts a position within a text to the position in the file. */
+export function positionWithin(start: Position, { line, column }: Position): Position {
   return { line: start.line + line - 1, column: line === 1 ? start.column + column - 1 : column };
 }
 
-/** What is wrong with the syntax of one text of a template, which begins at `start`. */
+/** Returns the syntax errors of one text of a template. `start` is its position in the file. */
 export function syntaxIssues(
   file: string,
-  { where, text, start }: { readonly where: string; readonly text: string; readonly start: Place },
+  { where, text, start }: { readonly where: string; readonly text: string; readonly start: Position },
 ): TemplateIssue[] {
   return parseSyntax(text).problems.map((problem) =>
-    issueAt(file, placeWithin(start, problem), { message: `${where}: ${problem.message}` }),
+    issueAt(file, positionWithin(start, problem), { message: `${where}: ${problem.message}` }),
   );
 }
 
 /**
- * Reads one file. Returns no source when anything is wrong with its form, and then every issue, not only the first.
+ * Parses one file. If its form is not valid, returns no source, and all issues rather than the first one.
  *
- * @param file the file's name, which gives the template its name
+ * @param file the file's name; without `.md` it is the name of the template
  */
 export function parseTemplate(
   file: string,
   content: string,
 ): { source: TemplateSource | null; issues: TemplateIssue[] } {
-  const wrong = (place: Place, message: string) => issueAt(file, place, { message });
+  const wrong = (position: Position, message: string) => issueAt(file, position, { message });
   const start = { line: 1, column: 1 };
   const name = file.replace(/^.*[\\/]/, '').replace(/\.md$/i, '');
   const issues: TemplateIssue[] = [];
@@ -127,15 +133,15 @@ export function parseTemplate(
   const after = text.slice(parts[0].length);
   const bodyPlace = { line: lineBreaks(parts[0]) + lineBreaks(/^\s*\n/.exec(after)?.[0] ?? '') + 1, column: 1 };
   const body = after.replace(/^\s*\n/, '').trimEnd();
-  issues.push(...yaml.problems.map(({ place, message }) => wrong(place, message)));
+  issues.push(...yaml.problems.map(({ position, message }) => wrong(position, message)));
   if (body.trim() === '') issues.push(wrong(bodyPlace, 'the body is empty; write the message below the header'));
   if (!yaml.header || issues.length > 0) {
-    // Otherwise `checkTemplate` tells of them, with all that it finds beside.
-    issues.push(...syntaxIssues(file, { where: 'title', text: yaml.title, start: yaml.places['title'] ?? start }));
+    // Otherwise `checkTemplate` reports them, together with what else it finds.
+    issues.push(...syntaxIssues(file, { where: 'title', text: yaml.title, start: yaml.positions['title'] ?? start }));
     issues.push(...syntaxIssues(file, { where: 'body', text: body, start: bodyPlace }));
     return { source: null, issues: issues.sort((a, b) => a.line - b.line || a.column - b.column) };
   }
-  const origin = { file, places: { ...yaml.places, body: bodyPlace } };
+  const origin = { file, positions: { ...yaml.positions, body: bodyPlace } };
   return { source: sourceOf({ name, body, origin, header: yaml.header }), issues };
 }
 
@@ -151,7 +157,7 @@ function sourceOf({
 }: {
   name: string;
   body: string;
-  origin: Origin;
+  origin: TemplateOrigin;
   header: Header;
 }): TemplateSource {
   const { methods, ttlSeconds, maxAttempts, sender, example, labels: listed, ...options } = header;
@@ -181,16 +187,16 @@ function exampleOf({ recipient = {}, labels = {}, data = null }: NonNullable<Hea
 }
 
 interface YamlProblem {
-  readonly place: Place;
+  readonly position: Position;
   readonly message: string;
 }
 
 interface ReadYaml {
   readonly header: Header | null;
-  /** Empty where there is none. */
+  /** Empty if there is none. */
   readonly title: string;
   readonly problems: readonly YamlProblem[];
-  readonly places: Readonly<Record<string, Place>>;
+  readonly positions: Readonly<Record<string, Position>>;
 }
 
 const headerFirstLine = 2;
@@ -198,31 +204,31 @@ const headerFirstLine = 2;
 function readYaml(yaml: string): ReadYaml {
   const lines = new LineCounter();
   const document = parseDocument(yaml, { lineCounter: lines, prettyErrors: false, logLevel: 'silent', schema: 'core' });
-  const placeOf = (offset: number): Place => {
+  const positionOf = (offset: number): Position => {
     const { line, col } = lines.linePos(offset);
     return { line: line + headerFirstLine - 1, column: col };
   };
   const problems: YamlProblem[] = document.errors.map((error) => ({
-    place: placeOf(error.pos[0]),
+    position: positionOf(error.pos[0]),
     message: yamlMessage(error.message),
   }));
   visit(document, {
     Alias: (_, node) =>
       void problems.push({
-        place: placeOf(node.range?.[0] ?? 0),
+        position: positionOf(node.range?.[0] ?? 0),
         message: 'YAML aliases are not supported; repeat the value',
       }),
     Scalar: (_, node) => {
       if (!node.comment?.includes('{{')) return;
       problems.push({
-        place: placeOf(node.range?.[1] ?? 0),
-        message: 'YAML takes the text after " #" for a comment; quote the value',
+        position: positionOf(node.range?.[1] ?? 0),
+        message: 'YAML reads the text after " #" as a comment; quote the value',
       });
     },
   });
-  if (problems.length > 0) return { header: null, title: '', problems, places: {} };
+  if (problems.length > 0) return { header: null, title: '', problems, positions: {} };
 
-  const position = (path: readonly (string | number)[]) => placeOf(offsetOf(document.contents, path));
+  const position = (path: readonly (string | number)[]) => positionOf(offsetOf(document.contents, path));
   const result = readHeader(document.toJS());
   const written = document.get('title');
   const title = typeof written === 'string' ? written : '';
@@ -233,19 +239,19 @@ function readYaml(yaml: string): ReadYaml {
       header: null,
       title,
       problems: faults.map((fault) => ({
-        place: position(fault.path),
+        position: position(fault.path),
         message: faultMessage(fault, document.getIn(fault.path)),
       })),
-      places: textPlaces([], document.contents, placeOf),
+      positions: textPlaces([], document.contents, positionOf),
     };
   }
   const { header } = result;
-  return { header, title, problems, places: textPlaces(header.actions, document.contents, placeOf) };
+  return { header, title, problems, positions: textPlaces(header.actions, document.contents, positionOf) };
 }
 
 function yamlMessage(message: string): string {
   const braces = /flow|nested mapping|compact|block collection|implicit|unexpected/i.test(message);
-  return `the header is not valid YAML: ${message.split('\n')[0]}${braces ? '; quote values that hold ": " or begin with "{{"' : ''}`;
+  return `the header is not valid YAML: ${message.split('\n')[0]}${braces ? '; quote values that contain ": " or begin with "{{"' : ''}`;
 }
 
 function faultMessage({ path, message, known }: HeaderFault, value: unknown): string {
@@ -258,7 +264,7 @@ function faultMessage({ path, message, known }: HeaderFault, value: unknown): st
   return path.length === 0 ? message : `"${name}" ${message}${shown}`;
 }
 
-/** Where the value at a path begins, or its key, or what comes closest. */
+/** The offset of the key or value at a path, or of the closest parent that exists. */
 function offsetOf(root: ParsedNode | null, path: readonly (string | number)[]): number {
   let node: unknown = root;
   let offset = root?.range[0] ?? 0;
@@ -271,23 +277,23 @@ function offsetOf(root: ParsedNode | null, path: readonly (string | number)[]): 
   return offset;
 }
 
-/** The places of the texts themselves, behind their keys and opening quotes. */
+/** The positions of the texts themselves, after their keys and opening quotes. */
 function textPlaces(
   written: readonly Action[],
   root: ParsedNode | null,
-  placeOf: (offset: number) => Place,
-): Record<string, Place> {
-  const place = (keys: readonly (string | number)[]): Place => {
+  positionOf: (offset: number) => Position,
+): Record<string, Position> {
+  const position = (keys: readonly (string | number)[]): Position => {
     const node: unknown = keys.reduce<unknown>(
       (at, key) => (at as { get?: (key: unknown, keep: true) => unknown } | undefined)?.get?.(key, true),
       root,
     );
-    if (!isScalar(node)) return placeOf(0);
-    const { line, column } = placeOf(node.range?.[0] ?? 0);
+    if (!isScalar(node)) return positionOf(0);
+    const { line, column } = positionOf(node.range?.[0] ?? 0);
     return { line, column: column + (node.type === 'QUOTE_DOUBLE' || node.type === 'QUOTE_SINGLE' ? 1 : 0) };
   };
   const actions = written.flatMap((_, index) =>
-    (['label', 'url'] as const).map((key) => [`actions[${index}].${key}`, place(['actions', index, key])] as const),
+    (['label', 'url'] as const).map((key) => [`actions[${index}].${key}`, position(['actions', index, key])] as const),
   );
-  return { title: place(['title']), ...Object.fromEntries(actions) };
+  return { title: position(['title']), ...Object.fromEntries(actions) };
 }

@@ -1,32 +1,32 @@
-/** Puts URLs together so that a value can fill a place in one, but never choose where it leads. */
+/** Composes URLs so that a value can fill a part of one but never choose its host. */
 import { oneLine } from './escape.ts';
-import { type Inserted, type Piece, RenderError } from './evaluate.ts';
+import { type InsertedValue, type Chunk, RenderError } from './evaluate.ts';
 
-/** Longest URL that mail programs and proxies take without harm. */
+/** Longest URL in characters that email programs and proxies accept. */
 export const maximumUrl = 4096;
 
 /**
- * A URL from its pieces: absolute, `https:`, `http:` or `mailto:`, without credentials. A whole URL (`baseUrl`, or the
- * helper `url`) may only stand first; any other value is percent-encoded and must follow the host.
+ * Composes a URL: absolute, `https:`, `http:` or `mailto:`, without credentials. A whole URL (`baseUrl`, or the helper
+ * `url`) may only stand first; any other value is percent-encoded and must stand after the host.
  *
- * @throws {RenderError} without quoting a value.
+ * @throws {RenderError} if the result is not such a URL. The error never quotes a value.
  */
-export function composeUrl(pieces: readonly Piece[]): string {
-  const [first = '', ...rest] = pieces.filter((piece) => typeof piece !== 'string' || piece !== '');
+export function composeUrl(chunks: readonly Chunk[]): string {
+  const [first = '', ...rest] = chunks.filter((chunk) => typeof chunk !== 'string' || chunk !== '');
   const start = typeof first === 'string' ? first.trimStart() : wholeUrl(first);
   const next = rest[0];
   if (next !== undefined) requireHostEnd(start, first, next);
-  // A base URL is configured without a trailing slash; one that has it must not give two.
+  // A configured base URL may end in a slash; the path must not begin with two.
   const head = typeof next === 'string' && next.startsWith('/') && start.endsWith('/') ? start.slice(0, -1) : start;
-  return checkedUrl(rest.reduce<string>((url, piece) => url + encoded(piece), head));
+  return checkedUrl(rest.reduce<string>((url, chunk) => url + encoded(chunk), head));
 }
 
-function wholeUrl(first: Inserted): string {
+function wholeUrl(first: InsertedValue): string {
   if (first.as === 'url') return checkedUrl(first.text.trim());
   throw new RenderError('a URL cannot start with a label; start it with {{baseUrl}}, https:// or {{url ...}}');
 }
 
-function requireHostEnd(start: string, first: Piece, next: Piece): void {
+function requireHostEnd(start: string, first: Chunk, next: Chunk): void {
   const afterWhole = typeof first !== 'string' && typeof next === 'string' && /^[/?#]/.test(next);
   const afterHost = /^https?:\/\/[^/?#]+[/?#]|^mailto:/i.test(start);
   if (typeof first === 'string' ? !afterHost : !afterWhole) {
@@ -34,7 +34,7 @@ function requireHostEnd(start: string, first: Piece, next: Piece): void {
   }
 }
 
-/** One value within a URL: encoded so that it stays inside its path segment or parameter. */
+/** Encodes one value so that it stays inside its path segment or parameter. */
 export function encodeUrlPart(value: string): string {
   const line = oneLine(value);
   // "." and ".." climb the path even when percent-encoded once.
@@ -42,8 +42,8 @@ export function encodeUrlPart(value: string): string {
   return encodeURIComponent(line).replace(/[!'()*]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`);
 }
 
-function encoded(piece: Piece): string {
-  return typeof piece === 'string' ? piece : encodeUrlPart(piece.text);
+function encoded(chunk: Chunk): string {
+  return typeof chunk === 'string' ? chunk : encodeUrlPart(chunk.text);
 }
 
 function checkedUrl(written: string): string {

@@ -1,4 +1,4 @@
-/** Delivery without a worker: everything in the test's own transaction, so that a rollback takes it back. */
+/** Delivery without a worker: everything happens in the test's own transaction, so that a rollback undoes it. */
 import { run, type Transaction } from '../database/connection.ts';
 import { createDelivery } from '../dispatch/delivery.ts';
 import type { Delivery, Dispatcher, DispatchResult } from '../dispatch/dispatcher.ts';
@@ -6,36 +6,39 @@ import { type RenderedContent, silentLogger } from '../vocabulary.ts';
 import { collectingDispatcher } from './dispatcher.ts';
 import { type MessageFilter, testBrand, type WrittenMessage, writtenMessages } from './written.ts';
 
-/** A message that was handed over, and what came of it. */
+/** A message that `drain` delivered. */
 export interface Drained extends Delivery {
+  /** What the dispatcher returned. */
   readonly result: DispatchResult;
 }
 
+/** Which messages `drain` delivers, and how. */
 export interface DrainOptions extends Omit<MessageFilter, 'status'> {
-  /** By method; default: one that accepts everything. */
+  /** By method. Default: a `collectingDispatcher`. */
   readonly dispatchers?: Readonly<Record<string, Dispatcher>>;
-  /** Also what is scheduled for later. Default false. */
+  /** Also deliver messages that are scheduled for later. Default false. */
   readonly scheduled?: boolean;
 }
 
 const statement = `
-WITH ended AS (
-  SELECT * FROM jsonb_to_recordset($1::text::jsonb) AS e (id uuid, status text, reason text)
+WITH result AS (
+  SELECT * FROM jsonb_to_recordset($1::text::jsonb) AS r (id uuid, status text, reason text)
 ), settled AS (
   UPDATE herald.message m
-  SET status = e.status, reason = e.reason, attempts = m.attempts + 1, charged = m.charged + 1,
-    settled_at = CASE WHEN e.status <> 'pending' THEN now() END, secrets = CASE WHEN e.status = 'pending' THEN m.secrets END
-  FROM ended e WHERE m.id = e.id AND m.status = 'pending'
+  SET status = r.status, reason = r.reason, attempts = m.attempts + 1, charged = m.charged + 1,
+    settled_at = CASE WHEN r.status <> 'pending' THEN now() END, secrets = CASE WHEN r.status = 'pending' THEN m.secrets END
+  FROM result r WHERE m.id = r.id AND m.status = 'pending'
   RETURNING m.id, m.method, m.status
 )
 DELETE FROM herald_queue.job j USING settled s WHERE j.name = s.method AND j.id = s.id AND s.status <> 'pending'`;
 
 /**
- * Renders every message that waits in this transaction and is due, hands it to a dispatcher and settles its row, in order
- * and once each; answers with what was handed over. A retry stays `pending`, for the next `drain`. Pauses, leases and the
- * second look at preferences are a worker's: start one with a `collectingDispatcher` to test those.
+ * Renders every due message of this transaction, passes it to a dispatcher and settles its row: in order, and once each.
+ * A message that its dispatcher wants to retry stays `pending`, for the next `drain`. Only a worker knows pauses and
+ * leases and checks preferences a second time: to test those, start one with a `collectingDispatcher`.
  *
- * @throws {RenderError} for a message that cannot be rendered.
+ * @returns the delivered messages with their results.
+ * @throws {RenderError} if a message cannot be rendered.
  */
 export async function drain(tx: Transaction, options: DrainOptions = {}): Promise<Drained[]> {
   const collecting = collectingDispatcher();
@@ -49,7 +52,7 @@ export async function drain(tx: Transaction, options: DrainOptions = {}): Promis
     const result = await dispatcher.dispatch(delivery, { signal: new AbortController().signal, logger: silentLogger });
     drained.push({ ...delivery, result });
   }
-  if (drained.length > 0) await run(tx, { text: statement, values: [JSON.stringify(drained.map(endOf))] });
+  if (drained.length > 0) await run(tx, { text: statement, values: [JSON.stringify(drained.map(settledRow))] });
   return drained;
 }
 
@@ -59,7 +62,7 @@ function deliveryOf(message: WrittenMessage, content: RenderedContent, options: 
   return createDelivery({ ...message, messageId: id, template: { name, version, group }, content, brand });
 }
 
-function endOf({ messageId, result }: Drained): { id: string; status: string; reason: string | null } {
+function settledRow({ messageId, result }: Drained): { id: string; status: string; reason: string | null } {
   if (result.outcome === 'sent') return { id: messageId, status: 'sent', reason: null };
   return { id: messageId, status: result.outcome === 'failed' ? 'failed' : 'pending', reason: result.reason };
 }

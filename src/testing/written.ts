@@ -1,54 +1,65 @@
-/** The messages of a transaction as they stand, with the content that would be sent. */
+/** Reads the messages of a transaction, with the content that would be sent. */
 import { run, type Transaction } from '../database/connection.ts';
 import type { Action, Brand, JsonValue, MessageStatus, Reason, Recipient, RenderedContent } from '../vocabulary.ts';
 import { createRenderer } from '../templates/render.ts';
 
-/** A message as it stands in the transaction. */
+/** A message of the transaction. */
 export interface WrittenMessage {
   readonly id: string;
+  /** Name of its template. */
   readonly template: string;
+  /** Version of its template. */
   readonly version: number;
+  /** Group of its template. */
   readonly group: string;
+  /** For example `smtp`. */
   readonly method: string;
   readonly status: MessageStatus;
   /** Why it is `inhibited`, `expired` or `failed`; null for one that waits or was sent. */
   readonly reason: Reason | null;
   readonly recipient: Recipient;
-  /** Without those that the template declares secret; they show in the content only. */
+  /** Without secret labels, which are in the content only. */
   readonly labels: Readonly<Record<string, string>>;
   readonly data: JsonValue;
+  /** Ids of the things that it is about. */
   readonly targets: readonly string[];
   readonly dedupeKey: string | null;
+  /** Higher is earlier. */
   readonly priority: number;
+  /** Name of the SMTP sender; null: the first. */
   readonly sender: string | null;
   readonly tenant: string | null;
   readonly groupKey: string | null;
   readonly unsubscribeUrl: string | null;
   readonly createdAt: Date;
-  /** Not before this time. */
+  /** It is not sent before this time. */
   readonly dueAt: Date;
+  /** It is not sent after this time; null: no limit. */
   readonly expiresAt: Date | null;
-  /** null for messages that nobody will send, and for settled ones whose secret labels were wiped. */
+  /** Null for a message that will not be sent, and for a settled one whose secret labels were deleted. */
   readonly content: RenderedContent | null;
 }
 
-/** Which messages; without any of these, all. */
+/** Selects messages. Without any of the first five, all of them. */
 export interface MessageFilter {
+  /** Name of the template. */
   readonly template?: string;
+  /** Id of the recipient. */
   readonly recipientId?: string;
+  /** For example `smtp`. */
   readonly method?: string;
   readonly status?: MessageStatus;
-  /** Messages about this thing. */
+  /** One of the message's targets. */
   readonly target?: string;
-  /** Default: an application of the name `Test App`. */
+  /** The brand to render with. Default: an application named `Test App`. */
   readonly brand?: Brand;
-  /** Where `createHerald` was given `encryptLabels`: its counterpart (see `labelSecrets`). */
+  /** Decrypts secret labels. Needed if `createHerald` has `encryptLabels`; both come from `labelSecrets`. */
   readonly decryptLabels?: (secrets: Readonly<Record<string, string>>, template: string) => Record<string, string>;
 }
 
 export const testBrand: Brand = { appName: 'Test App', baseUrl: 'https://app.example.com' };
 
-/** Drivers differ in what they make of a timestamp, so it travels as text. */
+/** Drivers parse timestamps differently, so they are read as text. */
 interface Row extends Omit<WrittenMessage, 'content' | 'createdAt' | 'dueAt' | 'expiresAt'> {
   readonly title: string;
   readonly body: string;
@@ -76,37 +87,37 @@ WHERE ($1::text IS NULL OR m.template = $1::text) AND ($2::text IS NULL OR m.rec
 ORDER BY m.created_at, m.id LIMIT 1000`;
 
 /**
- * The messages that are visible in this transaction, oldest first and within one call in its order; at most 1,000.
+ * Returns the messages that are visible in this transaction, at most 1,000, in the order in which they were enqueued.
  *
- * @throws {RenderError} for a message that could not be rendered when its time comes.
+ * @throws {RenderError} if a message cannot be rendered.
  */
 export async function writtenMessages(tx: Transaction, filter: MessageFilter = {}): Promise<WrittenMessage[]> {
   const { template = null, recipientId = null, method = null, status = null, target = null } = filter;
   const rows = await run<Row>(tx, { text: statement, values: [template, recipientId, method, status, target] });
   const render = createRenderer();
-  return rows.map((row) => written(row, filter, render));
+  return rows.map((row) => toWrittenMessage(row, filter, render));
 }
 
-function written(row: Row, filter: MessageFilter, render: ReturnType<typeof createRenderer>): WrittenMessage {
+function toWrittenMessage(row: Row, filter: MessageFilter, render: ReturnType<typeof createRenderer>): WrittenMessage {
   const { title, body, templateActions, actions, secrets, secretNames, createdMs, dueMs, expiresMs, ...message } = row;
   const createdAt = new Date(Number(createdMs));
-  const stands = {
+  const written = {
     ...message,
     createdAt,
     dueAt: new Date(Number(dueMs)),
     expiresAt: expiresMs === null ? null : new Date(Number(expiresMs)),
   };
   const wiped = secretNames.length > 0 && secrets === null;
-  if (wiped || ['inhibited', 'expired', 'cancelled'].includes(row.status)) return { ...stands, content: null };
-  const revealed = secrets === null ? {} : (filter.decryptLabels?.(secrets, row.template) ?? secrets);
+  if (wiped || ['inhibited', 'expired', 'cancelled'].includes(row.status)) return { ...written, content: null };
+  const decrypted = secrets === null ? {} : (filter.decryptLabels?.(secrets, row.template) ?? secrets);
   const content = render({
     template: { name: row.template, version: row.version, title, body, actions: templateActions },
     recipient: row.recipient,
-    labels: { ...row.labels, ...revealed },
+    labels: { ...row.labels, ...decrypted },
     data: row.data,
     targets: row.targets,
     brand: filter.brand ?? testBrand,
     createdAt,
   });
-  return { ...stands, content: { ...content, actions: [...content.actions, ...(actions ?? [])] } };
+  return { ...written, content: { ...content, actions: [...content.actions, ...(actions ?? [])] } };
 }

@@ -55,7 +55,7 @@ describe('defineTemplate', () => {
 
   it('refuses something that is no schema', () => {
     expect(() => defineTemplate({ name: 'x', labels: {} as never })).toThrow(
-      'template x: labels: is no Standard Schema',
+      'template x: labels: is not a Standard Schema',
     );
   });
 

@@ -31,7 +31,7 @@ const root = {
 function run(source: string): string {
   const { parts, problems } = parseSyntax(source);
   if (problems.length > 0) return `PROBLEM ${problems.map((p) => `${p.line}:${p.column} ${p.message}`).join('; ')}`;
-  const environment = { root, formatters: createFormatters(), locality: {} };
+  const environment = { root, formatters: createFormatters(), localeContext: {} };
   try {
     return evaluate(parts, environment)
       .map((piece) => (typeof piece === 'string' ? piece : piece.text))
@@ -93,7 +93,7 @@ describe('evaluate', () => {
     ['{{date data.x stile="long"}}', /"date" has no option "stile"/],
     ['{{default (url labels.a) "x"}}', /"url" cannot be used inside another helper/],
     ['{{../labels.x}}', /no enclosing block that far out/],
-    ['{{@index}}', /@index stands outside of/],
+    ['{{@index}}', /@index is only available inside/],
     ['{{#each labels}}{{this}}{{/each}}', /name each label/],
     ['{{lookup labels data.x}}', /labels can only be looked up by name/],
     ['{{#if data.x}}a', /a block is opened and never closed/],
@@ -112,8 +112,8 @@ describe('evaluate', () => {
 
   it('stops loops that print nothing', () => {
     const { parts } = parseSyntax('{{#each data}}{{#each @root.data}}{{#each @root.data}}{{/each}}{{/each}}{{/each}}');
-    const environment = { root: { data: Array(100).fill(1) }, formatters: createFormatters(), locality: {} };
-    expect(() => evaluate(parts, environment)).toThrow('too many rounds');
+    const environment = { root: { data: Array(100).fill(1) }, formatters: createFormatters(), localeContext: {} };
+    expect(() => evaluate(parts, environment)).toThrow('too many iterations');
   });
 
   it.each([
@@ -126,21 +126,25 @@ describe('evaluate', () => {
     ['empty values in every round', `{{#each data}}${'{{@root.none}}'.repeat(100)}{{/each}}`, '256 KB'],
   ])('stops %s', (_name, source, message) => {
     const { parts } = parseSyntax(source);
-    const environment = { root: { data: Array(5000).fill(1), none: '' }, formatters: createFormatters(), locality: {} };
+    const environment = {
+      root: { data: Array(5000).fill(1), none: '' },
+      formatters: createFormatters(),
+      localeContext: {},
+    };
     expect(() => evaluate(parts, environment)).toThrow(message);
   });
 
   it('stops output that grows without end', () => {
     const { parts } = parseSyntax(`{{#each data}}${'x'.repeat(1000)}{{/each}}`);
-    const environment = { root: { data: Array(1000).fill(1) }, formatters: createFormatters(), locality: {} };
+    const environment = { root: { data: Array(1000).fill(1) }, formatters: createFormatters(), localeContext: {} };
     expect(() => evaluate(parts, environment)).toThrow('256 KB');
   });
 });
 
 describe('formatters', () => {
   const formatters = createFormatters();
-  const call = (name: string, args: JsonValue[], options: Record<string, JsonValue> = {}, locality = {}) =>
-    formatters.apply(name, args, { options: new Map(Object.entries(options)), locality });
+  const call = (name: string, args: JsonValue[], options: Record<string, JsonValue> = {}, localeContext = {}) =>
+    formatters.apply(name, args, { options: new Map(Object.entries(options)), localeContext });
 
   it('prints times in the language and zone of the recipient, UTC without one', () => {
     const at = '2026-11-23T14:05:00Z';

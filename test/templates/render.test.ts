@@ -1,11 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import {
-  createRenderer,
-  RenderError,
-  type RenderInput,
-  renderContent,
-  type TemplateTexts,
-} from '../../src/templates/render.ts';
+import { createRenderer, RenderError, type RenderInput, type TemplateTexts } from '../../src/templates/render.ts';
 
 function input(template: Partial<TemplateTexts>, more: Partial<RenderInput> = {}): RenderInput {
   return {
@@ -19,11 +13,12 @@ function input(template: Partial<TemplateTexts>, more: Partial<RenderInput> = {}
   };
 }
 
-const body = (source: string, more: Partial<RenderInput> = {}) => renderContent(input({ body: source }, more));
+const render = (one: RenderInput) => createRenderer()(one);
+const body = (source: string, more: Partial<RenderInput> = {}) => render(input({ body: source }, more));
 
 describe('the renderer', () => {
   it('fills title, body and actions with all that a template can see', () => {
-    const content = renderContent(
+    const content = render(
       input(
         {
           title: '{{labels.workspace}} of {{recipient.name}}',
@@ -45,10 +40,10 @@ describe('the renderer', () => {
   });
 
   it('names template, version, text, line, column and label when a label is missing', () => {
-    const render = () =>
-      renderContent(input({ version: 3, body: 'Hi\n\nsee {{labels.wrkspace}}' }, { labels: { code: 'SECRET' } }));
-    expect(render).toThrow(RenderError);
-    expect(render).toThrow('template "example" version 3, body line 3 column 7: label "wrkspace" is missing');
+    const attempt = () =>
+      render(input({ version: 3, body: 'Hi\n\nsee {{labels.wrkspace}}' }, { labels: { code: 'SECRET' } }));
+    expect(attempt).toThrow(RenderError);
+    expect(attempt).toThrow('template "example" version 3, body line 3 column 7: label "wrkspace" is missing');
   });
 
   it('gives the same bytes again, from the same renderer and from a new one', () => {
@@ -74,16 +69,14 @@ describe('the renderer', () => {
   });
 
   it('makes titles and button labels one line of plain text of 200 characters at most', () => {
-    const { title } = renderContent(
+    const { title } = render(
       input({ title: 'A *b* {{labels.workspace}}' }, { labels: { workspace: '[x]\r\n\u0000\u202e<i>&\ttab' } }),
     );
     expect(title).toBe('A *b* [x] <i>& tab');
-    const long = renderContent(
-      input({ title: '{{labels.workspace}}' }, { labels: { workspace: '😀'.repeat(300) } }),
-    ).title;
+    const long = render(input({ title: '{{labels.workspace}}' }, { labels: { workspace: '😀'.repeat(300) } })).title;
     expect(Array.from(long)).toHaveLength(200);
     expect(long.endsWith('😀…')).toBe(true);
-    expect(() => renderContent(input({ title: ' {{labels.workspace}} ' }, { labels: { workspace: '\n' } }))).toThrow(
+    expect(() => render(input({ title: ' {{labels.workspace}} ' }, { labels: { workspace: '\n' } }))).toThrow(
       'title: the text is empty',
     );
   });
@@ -179,8 +172,8 @@ a          10
 
 describe('URLs', () => {
   const url = (source: string, labels: Record<string, string> = {}, baseUrl = 'https://app.example') =>
-    renderContent(input({ actions: [{ label: 'x', url: source }] }, { labels, brand: { appName: 'A', baseUrl } }))
-      .actions[0]?.url;
+    render(input({ actions: [{ label: 'x', url: source }] }, { labels, brand: { appName: 'A', baseUrl } })).actions[0]
+      ?.url;
 
   it.each([
     ['{{baseUrl}}/w/{{labels.a}}', '../../admin?x#y', 'https://app.example/w/..%2F..%2Fadmin%3Fx%23y'],

@@ -86,7 +86,7 @@ Body {{default labels.c "-"}} {{lookup labels "d"}}
         data: { n: [1, true, null] },
       },
       origin: {
-        places: {
+        positions: {
           title: { line: 2, column: 8 },
           'actions[0].url': { line: 6, column: 24 },
           body: { line: 23, column: 1 },
@@ -139,7 +139,7 @@ Body`;
     [
       'a label that YAML takes for a comment',
       '---\ntitle: Build #{{labels.a}}\n---\nBody',
-      /after " #" for a comment; quote/,
+      /after " #" as a comment; quote/,
     ],
     ['a key twice', '---\ntitle: a\ntitle: b\n---\nBody', /^a\.md:3:1 .*unique/],
     ['an alias', '---\ntitle: &a x\ngroup: *a\n---\nBody', /aliases are not supported/],
@@ -193,7 +193,7 @@ describe('readTemplates', () => {
   it('says which folder cannot be used', async () => {
     await expect(readTemplates('/nowhere/at/all')).rejects.toThrow(ConfigurationError);
     await folder({}, async (path) => {
-      await expect(readTemplates(path)).rejects.toThrow('holds no template files');
+      await expect(readTemplates(path)).rejects.toThrow('contains no template files');
     });
   });
 });
