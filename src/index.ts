@@ -69,7 +69,7 @@ export {
   type RenderedContent,
   reasons,
 } from './vocabulary.ts';
-export { type PauseState, pause, pauses, resume } from './operate/pause.ts';
+export { type PauseState, pauseMethod, listPauses, resumeMethod } from './operate/pause.ts';
 export { createSecretBox, labelSecrets, type SecretBox } from './secrets.ts';
 export type { TelemetryOptions } from './telemetry/options.ts';
 export { type CatalogEntry, listTemplates, syncTemplates, type TemplateChange } from './templates/catalog.ts';

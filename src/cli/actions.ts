@@ -3,8 +3,9 @@ import type { Command } from 'commander';
 import type { Pool } from 'pg';
 import { cancel } from '../enqueue/cancel.ts';
 import { readOperator } from './config.ts';
-import { discardMessages, holdRestored } from '../operate/restore.ts';
-import { holdMessages, type RetryAnswer, retriedStatuses, retryMessages } from '../operate/messages.ts';
+import { discardMessages } from '../operate/message-actions.ts';
+import { holdAfterRestore } from '../operate/restore.ts';
+import { holdMessages, type RetryAnswer, retriedStatuses, retryMessages } from '../operate/message-actions.ts';
 import { audit } from './audit.ts';
 import { command, confirm, filterHelp, listing, withPool } from './command.ts';
 import { print, printAside, printJson, printTable, Unsuccessful, UsageError } from './output.ts';
@@ -110,7 +111,7 @@ async function fence(
   if (since.getTime() > Date.now())
     throw new UsageError(`"${text}" is in the future; --since is the moment restored to`);
   await confirm(`Hold everything due that was enqueued before ${since.toISOString()}?`, { ...(yes && { yes }) });
-  const held = await holdRestored(pool, { since, by: readOperator(), why });
+  const held = await holdAfterRestore(pool, { since, by: readOperator(), why });
   await audit(pool, { action: 'hold', subject: null, why, detail: { since: since.toISOString(), count: held } });
   return held;
 }

@@ -4,7 +4,7 @@ import { Command, Option } from 'commander';
 import { Pool } from 'pg';
 import { readDatabaseUrl } from './config.ts';
 import { messageStatuses } from '../vocabulary.ts';
-import type { MessageFilter } from '../operate/messages.ts';
+import type { MessageFilter } from '../operate/message-filter.ts';
 import { printAside, Unsuccessful, UsageError } from './output.ts';
 
 /** Options that every command understands. */

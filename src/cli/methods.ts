@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { overrideMethods, switchMethod, switchTemplate } from '../operate/enablement.ts';
+import { setTemplateMethods, setMethodEnabled, setTemplateEnabled } from '../operate/enablement.ts';
 import { readStatus } from '../operate/status.ts';
 import { audit } from './audit.ts';
 import { type CommonOptions, collect, command, listing, withPool } from './command.ts';
@@ -34,9 +34,9 @@ export function templateSetCommand(): Command {
         if (!enable && !disable && !method && !ownMethods)
           throw new UsageError('give --enable, --disable, --method or --own-methods');
         if ((enable && disable) || (method && ownMethods)) throw new UsageError('these options contradict each other');
-        if ((enable || disable) && !(await switchTemplate(pool, name, enable === true))) throw noTemplate(name);
+        if ((enable || disable) && !(await setTemplateEnabled(pool, name, enable === true))) throw noTemplate(name);
         if (method || ownMethods) {
-          const unknown = await overrideMethods(pool, name, method ?? null);
+          const unknown = await setTemplateMethods(pool, name, method ?? null);
           if (unknown === null) throw noTemplate(name);
           if (unknown.length > 0) throw new UsageError(`no method "${unknown[0]}"; see "pg-herald methods list"`);
         }
@@ -75,7 +75,7 @@ export function methodsCommand(): Command {
       .argument('<method>', 'name of a method')
       .action((method: string, options: CommonOptions) =>
         withPool(options, async (pool) => {
-          if (!(await switchMethod(pool, method, name === 'enable')))
+          if (!(await setMethodEnabled(pool, method, name === 'enable')))
             throw new UsageError(`no method "${method}"; see "pg-herald methods list"`);
           await audit(pool, { action: `methods ${name}`, subject: method });
           if (options.json) return printJson({ method, enabled: name === 'enable' });

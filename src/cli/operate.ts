@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { readOperator } from './config.ts';
 import { preferencesOf, setPreference } from '../enqueue/preferences.ts';
-import { pause, pauses, resume } from '../operate/pause.ts';
+import { pauseMethod, listPauses, resumeMethod } from '../operate/pause.ts';
 import { purge } from '../operate/purge.ts';
 import type { SenderState } from '../operate/senders.ts';
 import { type ReadOnly, readStatus } from '../operate/status.ts';
@@ -62,9 +62,9 @@ const readOnlyTexts: Readonly<Record<ReadOnly, string>> = {
     'the database is read-only (default_transaction_read_only): nothing is enqueued or delivered until that is switched off',
 };
 
-function senderText({ method, name, restsSince, reason, detail, probeAt, maxConnections }: SenderState): string {
-  const rests = restsSince === null ? [] : [`rests since ${timeText(restsSince)} UTC: ${reason}, ${detail}`];
-  const probe = restsSince !== null && probeAt !== null ? [`next probe from ${timeText(probeAt)} on`] : [];
+function senderText({ method, name, pausedSince, reason, detail, probeAt, maxConnections }: SenderState): string {
+  const rests = pausedSince === null ? [] : [`rests since ${timeText(pausedSince)} UTC: ${reason}, ${detail}`];
+  const probe = pausedSince !== null && probeAt !== null ? [`next probe from ${timeText(probeAt)} on`] : [];
   const fewer = maxConnections === null ? [] : [`its server allows ${maxConnections} connections for each worker`];
   return `${method} sender ${name}: ${[...rests, ...probe, ...fewer].join('; ')}`;
 }
@@ -84,10 +84,10 @@ export function pauseCommand(): Command {
     .requiredOption('--why <text>', 'for the others, and for "pg-herald why"')
     .action((method: string, options: CommonOptions & { why: string }) =>
       withPool(options, async (pool) => {
-        if (!(await pause(pool, { method, by: readOperator(), why: options.why })))
+        if (!(await pauseMethod(pool, { method, by: readOperator(), why: options.why })))
           throw new UsageError(`no method "${method}"; see "pg-herald status"`);
         await audit(pool, { action: 'pause', subject: method, why: options.why });
-        if (options.json) return printJson(await pauses(pool));
+        if (options.json) return printJson(await listPauses(pool));
         print(
           `${method === '*' ? 'everything' : method} is paused; "pg-herald resume${method === '*' ? '' : ` ${method}`}" ends it`,
         );
@@ -100,7 +100,7 @@ export function resumeCommand(): Command {
     .argument('[method]', 'name of a method; all without it', '*')
     .action((method: string, options: CommonOptions) =>
       withPool(options, async (pool) => {
-        const resumed = await resume(pool, method);
+        const resumed = await resumeMethod(pool, { method });
         for (const name of resumed) await audit(pool, { action: 'resume', subject: name });
         if (options.json) return printJson({ resumed });
         print(

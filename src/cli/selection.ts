@@ -41,15 +41,15 @@ export async function select(pool: Pool, asked: Asked, statuses: readonly Messag
   if (!options.where) throw new UsageError(`give message ids, or --where with ${filterHelp}`);
   const filter = parseWhere(options.where, new Date());
   const rest = messageStatuses.filter((status) => !statuses.includes(status));
-  const some = rest.length > 0 && { statuses };
-  const found = await findMessages(pool, filter, { limit: mostIds, ...some });
-  const others = rest.length > 0 ? await findMessages(pool, filter, { limit: mostIds, statuses: rest }) : [];
+  const narrowed = rest.length > 0 ? { ...filter, anyStatus: statuses } : filter;
+  const found = await findMessages(pool, narrowed, { limit: mostIds });
+  const others = rest.length > 0 ? await findMessages(pool, { ...filter, anyStatus: rest }, { limit: mostIds }) : [];
   const selection = { ids: found.map(({ id }) => id), others };
   const answerable = options.yes === true || process.stdin.isTTY;
   if (others.length > 0 && answerable && !options.json) printAside(othersText(others, { verb, statuses }));
   // Where nobody can be asked, --yes is demanded as soon as anything matches.
   if (found.length === 0 && (others.length === 0 || answerable)) return selection;
-  const all = found.length < mostIds ? found.length : await countMessages(pool, filter, some ? statuses : undefined);
+  const all = found.length < mostIds ? found.length : await countMessages(pool, narrowed);
   const which = all > found.length ? `the oldest ${count(found.length)} of ${count(all)}` : count(found.length);
   await confirm(`${verb} ${which} ${all === 1 ? 'message' : 'messages'}?`, options);
   if (all > found.length) printAside(`${count(all - found.length)} more match; run it again for them`);

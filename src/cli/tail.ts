@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
 import type { Pool } from 'pg';
-import { watchChanges } from '../operate/watch-messages.ts';
-import type { MessageFilter, MessageLine } from '../operate/messages.ts';
+import { watchMessages } from '../operate/watch-messages.ts';
+import type { MessageFilter } from '../operate/message-filter.ts';
+import type { MessageLine } from '../operate/messages.ts';
 import { type CommonOptions, filterHelp, listing, parseWhere, withPool } from './command.ts';
 import { print, printJson, statusText, terminalWidth, timeText } from './output.ts';
 import { shortened } from './table.ts';
@@ -26,9 +27,9 @@ export function tailCommand(): Command {
 
 /** Each message anew whenever it is another than at the look before. */
 async function* changes(pool: Pool, filter: MessageFilter, stop: AbortSignal): AsyncGenerator<MessageLine> {
-  const watched = watchChanges(pool, filter);
+  const watched = watchMessages(pool, filter);
   while (!stop.aborted) {
-    yield* await watched.look();
+    yield* await watched.poll();
     await sleep(everyMs, undefined, { signal: stop }).catch(() => undefined);
   }
 }

@@ -1,6 +1,6 @@
 /** A bar chart as inline SVG, drawn here: no script, no style attribute. Colours come from the style sheet by class. */
 import { html } from 'hono/html';
-import type { ActivitySpan, Period } from '../operate/throughput.ts';
+import type { ThroughputSpan, Period } from '../operate/throughput.ts';
 import { count, type Html } from './view.ts';
 
 /** From the ground up. */
@@ -14,7 +14,7 @@ const ground = height - 18;
 
 export interface ChartOptions {
   readonly title: string;
-  readonly span: ActivitySpan;
+  readonly span: ThroughputSpan;
   readonly now: Date;
 }
 
@@ -60,7 +60,7 @@ function drawBar(bar: Bar, { x, step, most, title }: Place): Html {
   return html`<g><title>${title}</title>${boxes}</g>`;
 }
 
-function barsOf(periods: readonly Period[], { periods: wanted, periodSeconds }: ActivitySpan, now: Date) {
+function barsOf(periods: readonly Period[], { periods: wanted, periodSeconds }: ThroughputSpan, now: Date) {
   const slot = (at: Date) => Math.floor(at.getTime() / 1000 / periodSeconds);
   const bySlot = Map.groupBy(periods, (period) => slot(period.at));
   return Array.from({ length: wanted }, (_, index) => {
@@ -85,7 +85,7 @@ function describe(bar: Bar): string {
     .join(', ');
 }
 
-function ago({ periods, periodSeconds }: ActivitySpan): string {
+function ago({ periods, periodSeconds }: ThroughputSpan): string {
   const hours = (periods * periodSeconds) / 3600;
   return hours === 1 ? '1 hour' : `${hours} hours`;
 }

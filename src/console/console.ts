@@ -1,7 +1,7 @@
 /** The operator's web page as a fetch-style handler, for any server. */
 import { Hono } from 'hono';
 import { Pool } from 'pg';
-import { readActivity } from '../operate/throughput.ts';
+import { readThroughput } from '../operate/throughput.ts';
 import { readStatus } from '../operate/status.ts';
 import { codeOf } from '../queue/queue.ts';
 import { createRenderer } from '../templates/render.ts';
@@ -46,8 +46,8 @@ export function createConsole(options: ConsoleOptions): Console {
     live,
     status,
     assets: readAssets(),
-    lastHour: kept(() => readActivity(pool, { periods: 60, periodSeconds: 60 }), 2000),
-    lastDay: kept(() => readActivity(pool, { periods: 48, periodSeconds: 1800 }), 30_000),
+    lastHour: kept(() => readThroughput(pool, { periods: 60, periodSeconds: 60 }), 2000),
+    lastDay: kept(() => readThroughput(pool, { periods: 48, periodSeconds: 1800 }), 30_000),
     render: createRenderer(),
   };
   const app = createApp(services);

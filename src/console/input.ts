@@ -1,7 +1,7 @@
 /** What comes in by address and form: bounded text, known words, and nothing else. */
 import { messageStatuses } from '../vocabulary.ts';
 import type { Cursor } from '../operate/messages.ts';
-import type { Search } from '../operate/search.ts';
+import type { MessageFilter } from '../operate/message-filter.ts';
 import type { PageContext } from './services.ts';
 
 const longest = 500;
@@ -39,7 +39,7 @@ export function readSearch(get: (name: string) => unknown): SearchInput {
 const spans = { m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 
 /** The form as a filter; what cannot be understood is left out. */
-export function searchOf(input: SearchInput, now: Date): Search {
+export function searchOf(input: SearchInput, now: Date): MessageFilter {
   const { recipient, target, template, method, reason } = input;
   const status = messageStatuses.find((known) => known === input.status);
   const since = momentOf(input.since, now);

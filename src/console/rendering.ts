@@ -4,7 +4,7 @@ import type { Delivery } from '../dispatch/dispatcher.ts';
 import { mailSource } from '../dispatch/smtp/raw-message.ts';
 import { type FormatName, formatNames, formats } from '../dispatch/webhook/formats/formats.ts';
 import { payloadOf } from '../dispatch/webhook/payload.ts';
-import type { ContentSource } from '../operate/message-source.ts';
+import type { MessageSource } from '../operate/message-source.ts';
 import type { MessageDetails } from '../operate/messages.ts';
 import { type Email, renderEmail } from '../templates/email.ts';
 import { RenderError } from '../templates/render.ts';
@@ -21,7 +21,7 @@ export interface Rendering {
 export function renderMessage(
   { render, settings }: Services,
   message: MessageDetails,
-  source: ContentSource,
+  source: MessageSource,
 ): Rendering | { readonly problem: string } {
   const { brand } = settings;
   const { createdAt, recipient, data, targets } = message;

@@ -48,7 +48,7 @@ export function observeGauges({ meter }: Instruments, sources: GaugeSources): { 
     held: observable(meter, all.held),
     oldestDueSeconds: observable(meter, all.oldestDueSeconds),
     paused: observable(meter, all.paused),
-    restingSenders: observable(meter, all.restingSenders),
+    pausedSenders: observable(meter, all.pausedSenders),
     endpoints: observable(meter, all.endpoints),
     workers: observable(meter, all.workers),
     gaugesAgeSeconds: observable(meter, all.gaugesAgeSeconds),
@@ -127,7 +127,7 @@ type Observables = Readonly<
     | 'held'
     | 'oldestDueSeconds'
     | 'paused'
-    | 'restingSenders'
+    | 'pausedSenders'
     | 'endpoints'
     | 'workers',
     Observable
@@ -135,11 +135,11 @@ type Observables = Readonly<
 >;
 
 function tell(result: BatchObservableResult, of: Observables, seen: Seen): void {
-  for (const { method, pending, held, oldestDueSeconds, pausedBy, restingSenders } of seen.methods) {
+  for (const { method, pending, held, oldestDueSeconds, pausedBy, pausedSenders } of seen.methods) {
     result.observe(of.pending, pending, { method });
     result.observe(of.held, held, { method });
     result.observe(of.oldestDueSeconds, oldestDueSeconds, { method });
-    result.observe(of.restingSenders, restingSenders, { method });
+    result.observe(of.pausedSenders, pausedSenders, { method });
     for (const kind of ['operator', 'fault'] as const)
       result.observe(of.paused, pausedBy === kind ? 1 : 0, { method, kind });
   }

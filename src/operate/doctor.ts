@@ -3,7 +3,7 @@ import type { Pool } from 'pg';
 import { pendingMigrations } from '../database/journal.ts';
 import { ConfigurationError } from '../errors.ts';
 import { knownQueueVersion } from '../queue/queue.ts';
-import { pauses } from './pause.ts';
+import { listPauses } from './pause.ts';
 import { readStatus } from './status.ts';
 
 export interface Finding {
@@ -114,7 +114,7 @@ async function examineQueue(pool: Pool): Promise<Finding> {
 async function examineFlow(pool: Pool): Promise<Finding[]> {
   const [status, paused, off] = await Promise.all([
     readStatus(pool),
-    pauses(pool),
+    listPauses(pool),
     pool.query<{ n: number }>('SELECT count(*)::int AS n FROM herald.endpoint WHERE disabled_at IS NOT NULL'),
   ]);
   const disabled = off.rows[0]?.n ?? 0;
@@ -132,7 +132,7 @@ async function examineFlow(pool: Pool): Promise<Finding[]> {
       ),
     ),
     ...status.senders
-      .filter(({ restsSince }) => restsSince !== null)
+      .filter(({ pausedSince }) => pausedSince !== null)
       .map(({ method, name, reason, detail }) =>
         warning(
           'sender',

@@ -1,27 +1,32 @@
-/** Takes a person out of the tables; what is counted stays. */
-import type { Pool } from 'pg';
+/** Erases a person from the tables. What is counted stays. */
+import type { Client } from './client.ts';
 
+/** Whose data to erase: by the application's id, or by address. */
 export type Person = { readonly recipientId: string } | { readonly address: string };
 
 export interface EraseReport {
   readonly erased: number;
-  /** Of them, waiting until now. */
+  /** How many of these were pending until now. */
   readonly cancelled: number;
-  /** On their way at this moment and left alone: erase again when they have ended. */
+  /** In flight at this moment and not erased. Erase again when their attempts have ended. */
   readonly inFlight: number;
 }
 
 /**
- * Erases names, addresses, labels, data, files and replies of every message to this person, with their preferences and
- * suppressions, and by recipient id their endpoints.
- * Batch by batch, each a transaction of its own. Safe to repeat.
+ * Erases the name, address, labels, data, files and replies of every message to a person, and their preferences and
+ * suppressions; by recipient id, their endpoints as well. Works in batches, each a transaction of its own, and is safe to
+ * repeat.
  */
-export async function erase(pool: Pool, person: Person, onProgress?: (erased: number) => void): Promise<EraseReport> {
+export async function erase(
+  client: Client,
+  person: Person,
+  onProgress?: (erased: number) => void,
+): Promise<EraseReport> {
   const [argument, value] = 'address' in person ? ['address', person.address] : ['recipient_id', person.recipientId];
   let erased = 0;
   let cancelled = 0;
   for (;;) {
-    const { rows } = await pool.query<{ erased: string; cancelled: string; in_flight: string }>(
+    const { rows } = await client.query<{ erased: string; cancelled: string; in_flight: string }>(
       `SELECT * FROM herald.erase(${argument} => $1)`,
       [value],
     );

@@ -1,5 +1,6 @@
-/** What metrics say about the whole database. Quick with millions of messages: nothing here counts more than is recent. */
+/** What metrics report about the whole database. Fast with millions of messages, because it counts only recent ones. */
 import type { Database } from '../database/statements.ts';
+import { workersConnected } from './workers.ts';
 
 export interface MethodGauges {
   readonly method: string;
@@ -7,10 +8,10 @@ export interface MethodGauges {
   readonly held: number;
   readonly oldestDueSeconds: number;
   readonly pausedBy: 'operator' | 'fault' | null;
-  readonly restingSenders: number;
+  readonly pausedSenders: number;
 }
 
-/** Messages enqueued between two looks. `reason`: of those that were inhibited at once. */
+/** Messages enqueued between two readings. `reason` is set for those that were inhibited at once. */
 export interface EnqueuedSince {
   readonly method: string;
   readonly reason: string | null;
@@ -22,12 +23,12 @@ export interface Gauges {
   readonly endpoints: Readonly<Record<'healthy' | 'failing' | 'open' | 'disabled', number>>;
   readonly workers: number;
   readonly enqueued: readonly EnqueuedSince[];
-  /** Where the next look goes on; as the database wrote it, since a Date has no microseconds. */
+  /** Where the next reading continues, as text from the database: a Date has no microseconds. */
   readonly seenUntil: string;
 }
 
-// pg-boss keeps the numbers of jobs up to date every few seconds, so that nobody else need count a backlog of millions. Held
-// messages have no job, but an infinite time: a range of the index. Whoever is being sent right now stands in front of the oldest.
+// pg-boss updates its job counts every few seconds, so a backlog of millions is never counted here. Held messages have no
+// job; their time is infinite, which is a range of the index. A message that is being sent is not the oldest due one.
 const methodsText = `
 SELECT m.name AS method, coalesce(q.ready_count + q.deferred_count, 0)::int AS pending,
   (SELECT count(*)::int FROM (SELECT FROM herald.message h
@@ -36,41 +37,41 @@ SELECT m.name AS method, coalesce(q.ready_count + q.deferred_count, 0)::int AS p
     WHERE d.method = m.name AND d.settled_at IS NULL AND d.next_attempt_at <= now() AND d.status = 'pending'
     ORDER BY d.next_attempt_at LIMIT 1)), 0), 0)::float8 AS "oldestDueSeconds",
   CASE WHEN a.paused_at IS NOT NULL THEN a.pause_kind ELSE m.pause_kind END AS "pausedBy",
-  (SELECT count(*)::int FROM herald.sender s WHERE s.method = m.name AND s.paused_at IS NOT NULL) AS "restingSenders"
+  (SELECT count(*)::int FROM herald.sender s WHERE s.method = m.name AND s.paused_at IS NOT NULL) AS "pausedSenders"
 FROM herald.method m
 LEFT JOIN herald.method a ON a.name = '*'
 LEFT JOIN herald_queue.queue q ON q.name = m.name
 WHERE m.name <> '*' ORDER BY m.name`;
 
-const restText = `
+const totalsText = `
 SELECT count(*) FILTER (WHERE e.disabled_at IS NOT NULL)::int AS disabled,
   count(*) FILTER (WHERE e.disabled_at IS NULL AND e.opened_at IS NOT NULL)::int AS open,
   count(*) FILTER (WHERE e.disabled_at IS NULL AND e.opened_at IS NULL AND e.failing_since IS NOT NULL)::int AS failing,
   count(*) FILTER (WHERE e.disabled_at IS NULL AND e.opened_at IS NULL AND e.failing_since IS NULL)::int AS healthy,
-  (SELECT count(DISTINCT application_name)::int FROM pg_stat_activity
-    WHERE datname = current_database() AND application_name LIKE 'pg-herald worker %') AS workers,
+  ${workersConnected} AS workers,
   (now() - $1 * interval '1 second')::text AS "seenUntil"
 FROM herald.endpoint e`;
 
 const enqueuedText = `
-SELECT m.method, CASE WHEN m.status = 'inhibited' AND m.attempts = 0 AND m.settled_at = m.created_at THEN m.reason END AS reason, count(*)::int AS count
-FROM herald.message m WHERE m.created_at > $1::timestamptz AND m.created_at <= $2::timestamptz GROUP BY 1, 2`;
+SELECT m.method, count(*)::int AS count,
+  CASE WHEN m.status = 'inhibited' AND m.attempts = 0 AND m.settled_at = m.created_at THEN m.reason END AS reason
+FROM herald.message m WHERE m.created_at > $1::timestamptz AND m.created_at <= $2::timestamptz GROUP BY m.method, 3`;
 
-/** A transaction that enqueued commits within this time, or its messages are not counted as enqueued. */
+/** Messages whose transaction takes longer than this to commit are not counted as enqueued. */
 export const enqueueLagSeconds = 15;
 
-/** Looks once. `seenUntil`: of the look before, null for the first. Rejects when the database is away. */
+/** Reads once. `seenUntil` comes from the previous reading, and is null for the first. Rejects if the database is down. */
 export async function readGauges(
   database: Database,
   since: { readonly seenUntil: string | null; readonly lagSeconds: number },
 ): Promise<Gauges> {
   const methods = await database.run<MethodGauges>({ name: 'herald.gauges', text: methodsText }, []);
-  const [rest] = await database.run<Omit<Gauges, 'methods' | 'enqueued' | 'endpoints'> & Gauges['endpoints']>(
-    { name: 'herald.gauges.rest', text: restText },
+  const [totals] = await database.run<Omit<Gauges, 'methods' | 'enqueued' | 'endpoints'> & Gauges['endpoints']>(
+    { name: 'herald.gauges.totals', text: totalsText },
     [since.lagSeconds],
   );
-  if (rest === undefined) throw new Error('an aggregate without a row');
-  const { healthy, failing, open, disabled, workers, seenUntil } = rest;
+  if (totals === undefined) throw new Error('aggregate returned no row');
+  const { healthy, failing, open, disabled, workers, seenUntil } = totals;
   const enqueued =
     since.seenUntil === null
       ? []

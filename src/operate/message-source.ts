@@ -1,29 +1,32 @@
-/** What a stored message is rendered from, for those who look at it: everything but the values of its secret labels. */
-import type { Pool } from 'pg';
-import type { Action } from '../vocabulary.ts';
+/** What a stored message is rendered from: everything but the values of its secret labels. */
 import type { TemplateTexts } from '../templates/render.ts';
+import type { Action } from '../vocabulary.ts';
+import type { Client } from './client.ts';
 
-export interface ContentSource {
+export interface MessageSource {
+  /** The pinned version of the template. */
   readonly texts: TemplateTexts;
   /** Further actions of this message, after those of the template. */
   readonly actions: readonly Action[];
   readonly sender: string | null;
   readonly unsubscribeUrl: string | null;
   readonly endpointId: string | null;
-  /** Format of the endpoint; null: there is none, or it was deleted. */
+  /** Format of the endpoint; null if there is no endpoint, or it was deleted. */
   readonly format: string | null;
   /** Where it goes, in lower case. */
   readonly address: string | null;
   readonly attachments: readonly { readonly name: string; readonly contentType: string; readonly bytes: number }[];
 }
 
-/** Null if there is no such message. */
-export async function readContentSource(pool: Pick<Pool, 'query'>, messageId: string): Promise<ContentSource | null> {
-  const result = await pool.query<Omit<ContentSource, 'texts'> & TemplateTexts & { more: Action[] | null }>(
+/** Returns null if there is no such message. */
+export async function readMessageSource(client: Client, messageId: string): Promise<MessageSource | null> {
+  const result = await client.query<Omit<MessageSource, 'texts'> & TemplateTexts & { more: Action[] | null }>(
     `SELECT m.template AS name, m.template_version AS version, v.title, v.body, v.actions, m.actions AS more, t.sender,
        m.unsubscribe_url AS "unsubscribeUrl", m.endpoint_id AS "endpointId", e.format, m.address,
-       CASE WHEN m.attachments = 0 THEN '[]'::jsonb ELSE coalesce((SELECT jsonb_agg(jsonb_build_object('name', a.name, 'contentType', a.content_type,
-         'bytes', length(a.content)) ORDER BY a.position) FROM herald.attachment a WHERE a.notification_id = m.notification_id), '[]') END AS attachments
+       CASE WHEN m.attachments = 0 THEN '[]'::jsonb ELSE coalesce((
+         SELECT jsonb_agg(jsonb_build_object('name', a.name, 'contentType', a.content_type, 'bytes', length(a.content))
+           ORDER BY a.position)
+         FROM herald.attachment a WHERE a.notification_id = m.notification_id), '[]') END AS attachments
      FROM herald.message m
      JOIN herald.template t ON t.name = m.template
      JOIN herald.template_version v ON v.template = m.template AND v.version = m.template_version

@@ -1,33 +1,38 @@
-/** How long settled messages are kept, by group of templates; workers delete what is older by themselves. */
-import type { Pool } from 'pg';
+/** How long settled messages are kept, by group of templates. Workers delete older ones automatically. */
+import type { Client } from './client.ts';
 
-/** Days by group; `*` for every group that is not named, null for ever. Empty: everything is kept. */
+/** Days by group; `*` is every group that is not named; null is forever. An empty policy keeps everything. */
 export type RetentionPolicy = Readonly<Record<string, number | null>>;
 
 const key = 'retention';
 
-export async function readRetention(pool: Pool): Promise<RetentionPolicy> {
-  const { rows } = await pool.query<{ value: RetentionPolicy }>('SELECT value FROM herald.setting WHERE key = $1', [
+/** The policy in force. */
+export async function readRetention(client: Client): Promise<RetentionPolicy> {
+  const { rows } = await client.query<{ value: RetentionPolicy }>('SELECT value FROM herald.setting WHERE key = $1', [
     key,
   ]);
   return rows[0]?.value ?? {};
 }
 
-/** Keeps a group (or `*`) for so many days, null for ever; undefined takes the group's own rule away. Answers with the whole policy. */
+/**
+ * Sets how many days the messages of a group (or `*`) are kept: null is forever, undefined removes the group's own rule.
+ * Returns the whole policy.
+ */
 export async function setRetention(
-  pool: Pool,
+  client: Client,
   { group, days, by }: { readonly group: string; readonly days: number | null | undefined; readonly by: string },
 ): Promise<RetentionPolicy> {
-  const { rows } = await pool.query<{ value: RetentionPolicy }>(
+  const { rows } = await client.query<{ value: RetentionPolicy }>(
     `INSERT INTO herald.setting AS s (key, value, updated_by) VALUES ($1, $2::jsonb, $4)
-     ON CONFLICT (key) DO UPDATE SET value = (s.value - $3::text) || $2::jsonb, updated_by = $4, updated_at = now() RETURNING value`,
+     ON CONFLICT (key) DO UPDATE SET value = (s.value - $3::text) || $2::jsonb, updated_by = $4, updated_at = now()
+     RETURNING value`,
     [key, JSON.stringify(days === undefined ? {} : { [group]: days }), group, by],
   );
   return rows[0]?.value ?? {};
 }
 
-/** Deletes one batch of what the policy does not keep; answers how many. 0 where another worker is at it. */
-export async function applyRetention(pool: Pool): Promise<number> {
-  const { rows } = await pool.query<{ n: string }>('SELECT herald.apply_retention() AS n');
+/** Deletes one batch of messages that the policy no longer keeps, and returns how many. 0 while another worker does it. */
+export async function applyRetention(client: Client): Promise<number> {
+  const { rows } = await client.query<{ n: string }>('SELECT herald.apply_retention() AS n');
   return Number(rows[0]?.n ?? 0);
 }

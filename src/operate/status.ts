@@ -1,58 +1,65 @@
-/** Whether mail flows, at a glance. */
-import type { Pool } from 'pg';
-import type { PauseState } from './pause.ts';
-import { pauses } from './pause.ts';
+/** Whether messages are being delivered, at a glance. */
+import type { Client } from './client.ts';
+import { listPauses, type PauseState } from './pause.ts';
 import { readSenders, type SenderState } from './senders.ts';
+import { workersConnected } from './workers.ts';
 
+/** The backlog and the last hour of one method. */
 export interface MethodStatus {
   readonly method: string;
   readonly enabled: boolean;
   readonly pending: number;
   readonly sending: number;
   readonly held: number;
-  /** Seconds since the oldest message that is due could have been sent; 0 if none is due. */
+  /** Seconds since the oldest due message became due; 0 if none is due. */
   readonly oldestDueSeconds: number;
   readonly sentLastHour: number;
   readonly failedLastHour: number;
 }
 
+/** What `pg-herald status` shows. */
 export interface Status {
   readonly methods: readonly MethodStatus[];
   readonly pauses: readonly PauseState[];
-  /** Those that rest, or have fewer connections than configured. */
+  /** Senders that are paused, or have fewer connections than configured. */
   readonly senders: readonly SenderState[];
   /** Workers that hold a connection to this database. */
   readonly workers: number;
-  /** Why the database takes no changes, so that nothing is delivered; null: it takes them. */
+  /** Why the database accepts no writes, so that nothing is delivered; null if it accepts them. */
   readonly readOnly: ReadOnly | null;
 }
 
-/** `standby`: until it is promoted. `setting`: `default_transaction_read_only` is on. */
+/** `standby`: a replica, until it is promoted. `setting`: `default_transaction_read_only` is on. */
 export type ReadOnly = 'standby' | 'setting';
 
-export async function readStatus(pool: Pool): Promise<Status> {
-  const methods = await pool.query<MethodStatus>(
-    `SELECT m.name AS method, m.enabled, coalesce(u.pending, 0)::int AS pending, coalesce(u.sending, 0)::int AS sending, coalesce(u.held, 0)::int AS held,
-       coalesce(extract(epoch FROM now() - u.oldest), 0)::float8 AS "oldestDueSeconds", coalesce(r.sent, 0)::int AS "sentLastHour", coalesce(r.failed, 0)::int AS "failedLastHour"
-     FROM herald.method m
-     LEFT JOIN (
-       SELECT method, count(*) FILTER (WHERE status = 'pending') AS pending, count(*) FILTER (WHERE status = 'sending') AS sending,
-         count(*) FILTER (WHERE status = 'held') AS held, min(next_attempt_at) FILTER (WHERE status = 'pending' AND next_attempt_at <= now()) AS oldest
-       FROM herald.message WHERE settled_at IS NULL GROUP BY method) u ON u.method = m.name
-     LEFT JOIN (
-       SELECT method, count(*) FILTER (WHERE status = 'sent') AS sent, count(*) FILTER (WHERE status = 'failed') AS failed
-       FROM herald.message WHERE created_at > now() - interval '1 hour' GROUP BY method) r ON r.method = m.name
-     WHERE m.name <> '*' ORDER BY m.name`,
-  );
-  const server = await pool.query<{ workers: number; readOnly: ReadOnly | null }>(
-    `SELECT count(DISTINCT application_name)::int AS workers,
-       CASE WHEN pg_is_in_recovery() THEN 'standby' WHEN current_setting('transaction_read_only')::boolean THEN 'setting' END AS "readOnly"
-     FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'pg-herald worker %'`,
-  );
+const methodsQuery = `
+SELECT m.name AS method, m.enabled, coalesce(u.pending, 0)::int AS pending, coalesce(u.sending, 0)::int AS sending,
+  coalesce(u.held, 0)::int AS held, coalesce(extract(epoch FROM now() - u.oldest), 0)::float8 AS "oldestDueSeconds",
+  coalesce(r.sent, 0)::int AS "sentLastHour", coalesce(r.failed, 0)::int AS "failedLastHour"
+FROM herald.method m
+LEFT JOIN (
+  SELECT method, count(*) FILTER (WHERE status = 'pending') AS pending,
+    count(*) FILTER (WHERE status = 'sending') AS sending, count(*) FILTER (WHERE status = 'held') AS held,
+    min(next_attempt_at) FILTER (WHERE status = 'pending' AND next_attempt_at <= now()) AS oldest
+  FROM herald.message WHERE settled_at IS NULL GROUP BY method) u ON u.method = m.name
+LEFT JOIN (
+  SELECT method, count(*) FILTER (WHERE status = 'sent') AS sent, count(*) FILTER (WHERE status = 'failed') AS failed
+  FROM herald.message WHERE created_at > now() - interval '1 hour' GROUP BY method) r ON r.method = m.name
+WHERE m.name <> '*' ORDER BY m.name`;
+
+const serverQuery = `
+SELECT ${workersConnected} AS workers,
+  CASE WHEN pg_is_in_recovery() THEN 'standby'
+    WHEN current_setting('transaction_read_only')::boolean THEN 'setting' END AS "readOnly"`;
+
+/** Reads the status of every method, every pause, and the workers. */
+export async function readStatus(client: Client): Promise<Status> {
+  const methods = await client.query<MethodStatus>(methodsQuery);
+  const server = await client.query<Pick<Status, 'workers' | 'readOnly'>>(serverQuery);
   return {
     methods: methods.rows,
-    pauses: await pauses(pool),
-    senders: await readSenders(pool),
+    pauses: await listPauses(client),
+    senders: await readSenders(client),
     workers: server.rows[0]?.workers ?? 0,
     readOnly: server.rows[0]?.readOnly ?? null,
   };

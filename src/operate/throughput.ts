@@ -1,8 +1,9 @@
-/** What became of the messages of the last hour or day, as a row of equal periods for a chart. */
-import type { Pool } from 'pg';
+/** How many messages were enqueued in each period of the last hour or day, and what has become of them. Feeds a chart. */
+import type { Client } from './client.ts';
 
-/** The messages that were enqueued in one period, by what has become of them so far. */
+/** The messages that were enqueued in one period, by their status now. */
 export interface Period {
+  /** When it begins. */
   readonly at: Date;
   readonly method: string;
   readonly sent: number;
@@ -13,15 +14,15 @@ export interface Period {
   readonly other: number;
 }
 
-export interface ActivitySpan {
-  /** Whole periods before now. */
+export interface ThroughputSpan {
+  /** Number of periods up to now. */
   readonly periods: number;
   readonly periodSeconds: number;
 }
 
-/** Periods without a message are left out. Oldest first. */
-export async function readActivity(pool: Pick<Pool, 'query'>, span: ActivitySpan): Promise<Period[]> {
-  const result = await pool.query<Period>(
+/** Oldest first. A period without messages is left out. */
+export async function readThroughput(client: Client, span: ThroughputSpan): Promise<Period[]> {
+  const result = await client.query<Period>(
     `SELECT to_timestamp(floor(extract(epoch FROM created_at) / $2) * $2) AS at, method,
        count(*) FILTER (WHERE status = 'sent')::int AS sent, count(*) FILTER (WHERE status = 'failed')::int AS failed,
        count(*) FILTER (WHERE status IN ('pending', 'sending', 'held'))::int AS waiting,

@@ -134,7 +134,7 @@ export const metricDescriptions = {
     labels: ['method', 'kind'],
     description: '1 while the method is paused by an operator, or because of a fault of its own; else 0',
   },
-  restingSenders: {
+  pausedSenders: {
     name: 'herald.resting_senders',
     kind: 'gauge',
     scope: 'database',

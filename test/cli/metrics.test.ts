@@ -1,7 +1,7 @@
 /** What a worker process answers to Prometheus and to an orchestrator. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createHerald } from '../../src/enqueue/enqueue.ts';
-import { pause, resume } from '../../src/operate/pause.ts';
+import { pauseMethod, resumeMethod } from '../../src/operate/pause.ts';
 import { greeting, greetingFile } from '../support/application.ts';
 import { useDatabase } from '../support/use-database.ts';
 import { type Program, programs } from '../support/processes.ts';
@@ -109,9 +109,9 @@ describe('a worker with --metrics-port', () => {
   });
 
   test('stays alive and ready while a method is paused', async () => {
-    await pause(database.pool, { method: 'smtp', by: 'ada', why: 'a test' });
+    await pauseMethod(database.pool, { method: 'smtp', by: 'ada', why: 'a test' });
     expect((await readiness()).status).toBe(200);
-    await resume(database.pool, 'smtp');
+    await resumeMethod(database.pool, { method: 'smtp' });
   });
 
   test('says that it is not ready while the database is away, still answers, and is ready again after it', async () => {

@@ -2,17 +2,17 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { createConsole, serveConsole } from '../../src/console/index.ts';
 import { ConfigurationError } from '../../src/errors.ts';
-import { pauses, resume } from '../../src/operate/pause.ts';
+import { listPauses, resumeMethod } from '../../src/operate/pause.ts';
 import { useDatabase } from '../support/use-database.ts';
 import { audits, createVisitor, origin, token } from './support.ts';
 
 const database = useDatabase();
 beforeEach(async () => {
-  await resume(database.pool, '*');
+  await resumeMethod(database.pool, { method: '*' });
   await database.pool.query('TRUNCATE herald.audit');
 });
 
-const paused = async () => (await pauses(database.pool)).map((state) => state.method);
+const paused = async () => (await listPauses(database.pool)).map((state) => state.method);
 const pauseForm = { why: 'the relay moves' };
 
 describe('with a token', () => {

@@ -4,7 +4,7 @@ import { createKept } from '../../src/console/cached.ts';
 import { createLive } from '../../src/console/live.ts';
 import type { Catch } from '../../src/console/index.ts';
 import { createHerald } from '../../src/enqueue/enqueue.ts';
-import { pause, resume } from '../../src/operate/pause.ts';
+import { pauseMethod, resumeMethod } from '../../src/operate/pause.ts';
 import { readStatus } from '../../src/operate/status.ts';
 import { greeting, greetingFile } from '../support/application.ts';
 import { useDatabase } from '../support/use-database.ts';
@@ -58,11 +58,11 @@ describe('a live page', () => {
       expect(two.text).not.toContain('event: message\n');
       await enqueue();
       await until(() => two.text.includes('event: messages\n') && one.text.includes('event: messages\n'));
-      await pause(database.pool, { method: 'smtp', by: 'ada', why: 'test' });
+      await pauseMethod(database.pool, { method: 'smtp', by: 'ada', why: 'test' });
       const told = one.text.length;
       await until(() => one.text.slice(told).includes('event: overview\n'));
     } finally {
-      await resume(database.pool, '*');
+      await resumeMethod(database.pool, { method: '*' });
       live.close();
     }
     await until(() => one.ended && two.ended);

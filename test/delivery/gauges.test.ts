@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Database, openDatabase } from '../../src/database/statements.ts';
 import { observeGauges } from '../../src/delivery/gauges.ts';
 import { createHerald } from '../../src/enqueue/enqueue.ts';
-import { pause, pauseForFault, resume } from '../../src/operate/pause.ts';
+import { pauseMethod, pauseForFault, resumeMethod } from '../../src/operate/pause.ts';
 import { createInstruments } from '../../src/telemetry/metrics.ts';
 import { greeting, greetingFile, scriptedDispatcher, testWorker } from '../support/application.ts';
 import { useDatabase } from '../support/use-database.ts';
@@ -101,9 +101,9 @@ describe('the gauges of the whole database', () => {
     expect(await paused()).toEqual([]);
     await pauseForFault(database.pool, { method: 'smtp', worker: 'w', reason: 'tls', detail: '', atLeastSeconds: 0 });
     expect(await paused()).toEqual(['smtp fault']);
-    await pause(database.pool, { method: '*', by: 'ada', why: '' });
+    await pauseMethod(database.pool, { method: '*', by: 'ada', why: '' });
     expect(await paused()).toEqual(['smtp operator', 'webhook operator']);
-    await resume(database.pool, '*');
+    await resumeMethod(database.pool, { method: '*' });
     expect(await paused()).toEqual([]);
   });
 
@@ -135,7 +135,7 @@ describe('the gauges of the whole database', () => {
 
   test('follow a real backlog, and workers that are connected', async () => {
     await database.pool.query('TRUNCATE herald.message');
-    await pause(database.pool, { method: 'smtp', by: 'ada', why: '' });
+    await pauseMethod(database.pool, { method: 'smtp', by: 'ada', why: '' });
     const running = testWorker(database.url, { dispatchers: { smtp: scriptedDispatcher() } });
     await running.start();
     await herald.enqueue(database.pool, greeting, { to: Array.from({ length: 30 }, (_, i) => to(`r${i}`)), labels });
@@ -146,7 +146,7 @@ describe('the gauges of the whole database', () => {
     });
     expect((await look()).value('herald_workers')).toBeGreaterThanOrEqual(1);
     await running.stop();
-    await resume(database.pool, 'smtp');
+    await resumeMethod(database.pool, { method: 'smtp' });
   }, 40_000);
 
   test('ask the database once for all who collect within a while', async () => {

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Worker } from '../../src/delivery/worker.ts';
 import { createHerald, type EnqueuedMessage } from '../../src/enqueue/enqueue.ts';
-import { pause, pauses, resume } from '../../src/operate/pause.ts';
+import { pauseMethod, listPauses, resumeMethod } from '../../src/operate/pause.ts';
 import {
   greeting,
   greetingFile,
@@ -27,7 +27,7 @@ beforeAll(async () => {
 beforeEach(async () => {
   await database.pool.query('TRUNCATE herald.message, herald.attempt');
   await database.pool.query('DELETE FROM herald_queue.job');
-  await resume(database.pool, '*');
+  await resumeMethod(database.pool, { method: '*' });
 });
 afterEach(async () => {
   await Promise.all(workers.map((worker) => worker.stop()));
@@ -159,8 +159,8 @@ describe('a worker', () => {
     const smtp = scriptedDispatcher(answer, { concurrency: 4 });
     await start({ dispatchers: { smtp }, logger });
     await enqueue(50);
-    await until(async () => (await pauses(database.pool)).length === 1);
-    expect(await pauses(database.pool)).toMatchObject([
+    await until(async () => (await listPauses(database.pool)).length === 1);
+    expect(await listPauses(database.pool)).toMatchObject([
       { method: 'smtp', kind: 'fault', reason: 'authentication', detail: '535' },
     ]);
     await until(async () => (await statuses()).every((status) => status === 'pending'));
@@ -170,12 +170,12 @@ describe('a worker', () => {
     broken = false;
     await database.pool.query(`UPDATE herald.method SET probe_at = now() WHERE name = 'smtp'`);
     await until(async () => (await statuses()).every((status) => status === 'sent'));
-    expect(await pauses(database.pool)).toEqual([]);
+    expect(await listPauses(database.pool)).toEqual([]);
   });
 
   test("keeps an operator's pause until it is resumed", async () => {
     const smtp = scriptedDispatcher();
-    await pause(database.pool, { method: '*', by: 'ada', why: 'maintenance' });
+    await pauseMethod(database.pool, { method: '*', by: 'ada', why: 'maintenance' });
     await start({ dispatchers: { smtp } });
     await enqueue();
     await until(
@@ -187,7 +187,7 @@ describe('a worker', () => {
         ).rowCount,
     );
     expect(await statuses()).toEqual(['pending']);
-    await resume(database.pool, '*');
+    await resumeMethod(database.pool, { method: '*' });
     await until(async () => (await statuses())[0] === 'sent');
   });
 

@@ -5,7 +5,7 @@ import type { Worker } from '../../src/delivery/worker.ts';
 import type { Dispatcher } from '../../src/dispatch/dispatcher.ts';
 import { type SmtpOptions, smtp } from '../../src/dispatch/smtp/smtp.ts';
 import { createHerald, type EnqueuedMessage } from '../../src/enqueue/enqueue.ts';
-import { resume } from '../../src/operate/pause.ts';
+import { resumeMethod } from '../../src/operate/pause.ts';
 import { greeting, greetingFile, keepingLogger, putTemplates, testWorker } from '../support/application.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { until } from '../support/wait.ts';
@@ -77,7 +77,7 @@ export function openScene(): Scene {
     logger = keepingLogger();
     await database.pool.query('TRUNCATE herald.message, herald.attempt; DELETE FROM herald_queue.job');
     await database.pool.query('TRUNCATE herald.sender, herald.refusal, herald.rate_bucket');
-    await resume(database.pool, '*');
+    await resumeMethod(database.pool, { method: '*' });
   };
   beforeEach(clear);
   afterEach(async () => {

@@ -1,7 +1,8 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { createHerald } from '../../src/enqueue/enqueue.ts';
-import { discardMessages, holdRestored } from '../../src/operate/restore.ts';
-import { pause, pauses, resume } from '../../src/operate/pause.ts';
+import { discardMessages } from '../../src/operate/message-actions.ts';
+import { holdAfterRestore } from '../../src/operate/restore.ts';
+import { pauseMethod, listPauses, resumeMethod } from '../../src/operate/pause.ts';
 import { runCli } from '../cli/support.ts';
 import { greeting, greetingFile, scriptedDispatcher, testWorker } from '../support/application.ts';
 import { useDatabase } from '../support/use-database.ts';
@@ -24,7 +25,7 @@ const left: Readonly<Record<string, string>> = {
 beforeEach(async () => {
   await database.pool.query('TRUNCATE herald.message, herald.attempt, herald.audit');
   await database.pool.query('DELETE FROM herald_queue.job');
-  await resume(database.pool, '*');
+  await resumeMethod(database.pool, { method: '*' });
   await herald.enqueue(database.pool, greeting, {
     to: [...Object.keys(left), 'new'].map((id) => ({ id, email: `${id}@example.com` })),
     labels: { who: 'Ada' },
@@ -52,25 +53,25 @@ const fenced = {
 
 describe('the fence after a restore', () => {
   test('holds what was due and is from before, and nothing else', async () => {
-    expect(await holdRestored(database.pool, { since, by: 'me', why: 'disk failure' })).toBe(3);
+    expect(await holdAfterRestore(database.pool, { since, by: 'me', why: 'disk failure' })).toBe(3);
     expect(await statuses()).toEqual(fenced);
-    expect(await holdRestored(database.pool, { since, by: 'me', why: 'disk failure' })).toBe(0);
-    expect(await pauses(database.pool)).toEqual([]);
+    expect(await holdAfterRestore(database.pool, { since, by: 'me', why: 'disk failure' })).toBe(0);
+    expect(await listPauses(database.pool)).toEqual([]);
     const attempts = await database.pool.query('SELECT outcome, reason, charged FROM herald.attempt');
     expect(attempts.rows).toEqual([{ outcome: 'unknown', reason: 'restored', charged: false }]);
   });
 
   test('leaves pauses as they were', async () => {
-    await pause(database.pool, { method: 'webhook', by: 'me', why: 'x' });
-    await holdRestored(database.pool, { since, by: 'me', why: 'disk failure' });
-    expect((await pauses(database.pool)).map((state) => state.method)).toEqual(['webhook']);
-    await pause(database.pool, { method: '*', by: 'me', why: 'x' });
-    await holdRestored(database.pool, { since, by: 'me', why: 'disk failure' });
-    expect((await pauses(database.pool)).map((state) => state.method)).toEqual(['*', 'webhook']);
+    await pauseMethod(database.pool, { method: 'webhook', by: 'me', why: 'x' });
+    await holdAfterRestore(database.pool, { since, by: 'me', why: 'disk failure' });
+    expect((await listPauses(database.pool)).map((state) => state.method)).toEqual(['webhook']);
+    await pauseMethod(database.pool, { method: '*', by: 'me', why: 'x' });
+    await holdAfterRestore(database.pool, { since, by: 'me', why: 'disk failure' });
+    expect((await listPauses(database.pool)).map((state) => state.method)).toEqual(['*', 'webhook']);
   });
 
   test('lets a worker deliver the rest, then what is released; what is discarded never goes', async () => {
-    await holdRestored(database.pool, { since, by: 'me', why: 'disk failure' });
+    await holdAfterRestore(database.pool, { since, by: 'me', why: 'disk failure' });
     const smtp = scriptedDispatcher();
     const worker = testWorker(database.url, { dispatchers: { smtp } });
     await worker.start();

@@ -1,6 +1,6 @@
 /** What changes is seen, however old the message is, and what does not is not repeated. */
 import { expect, test } from 'vitest';
-import { watchChanges } from '../../src/operate/watch-messages.ts';
+import { watchMessages } from '../../src/operate/watch-messages.ts';
 import { greetingFile } from '../support/application.ts';
 import { useDatabase } from '../support/use-database.ts';
 
@@ -21,14 +21,14 @@ const settle = (ids: readonly string[], status: string, age = '0 s') =>
     [ids, status, age],
   );
 
-const told = async (changes: ReturnType<typeof watchChanges>) =>
-  (await changes.look()).map(({ id, status }) => [id, status]);
+const told = async (changes: ReturnType<typeof watchMessages>) =>
+  (await changes.poll()).map(({ id, status }) => [id, status]);
 
 test('an old message that is retried is told of, and so is what becomes of it', async () => {
   const [old = ''] = await enqueue(1, 'old');
   await settle([old], 'failed', '40 days');
   await settle(await enqueue(1000), 'sent');
-  const changes = watchChanges(database.pool, {});
+  const changes = watchMessages(database.pool, {});
   expect(await told(changes)).toEqual([]);
   expect(await told(changes)).toEqual([]);
   await database.pool.query('SELECT herald.retry(ARRAY[$1::uuid])', [old]);
@@ -46,7 +46,7 @@ test('the end of a backlog is told of as it is delivered, and not before', async
      FROM unnest($1::uuid[]) WITH ORDINALITY o (id, n) WHERE m.id = o.id`,
     [waiting],
   );
-  const changes = watchChanges(database.pool, {});
+  const changes = watchMessages(database.pool, {});
   expect(await told(changes)).toEqual([]);
   const oldest = waiting.slice(0, 200);
   await settle(oldest, 'sent');
@@ -55,8 +55,8 @@ test('the end of a backlog is told of as it is delivered, and not before', async
 });
 
 test('a condition holds for what a message has become', async () => {
-  const changes = watchChanges(database.pool, { status: 'failed', recipientId: 'one2' });
-  await changes.look();
+  const changes = watchMessages(database.pool, { status: 'failed', recipientId: 'one2' });
+  await changes.poll();
   const ids = await enqueue(3, 'one');
   expect(await told(changes)).toEqual([]);
   await settle(ids, 'failed');

@@ -11,17 +11,11 @@ import { shippedTemplate } from '../../bench/shipped.ts';
 import { migrate } from '../../src/database/migrate.ts';
 import { openDatabase } from '../../src/database/statements.ts';
 import { createHerald } from '../../src/enqueue/enqueue.ts';
-import { watchChanges } from '../../src/operate/watch-messages.ts';
+import { watchMessages } from '../../src/operate/watch-messages.ts';
 import { enqueueLagSeconds, readGauges } from '../../src/operate/gauges.ts';
-import {
-  countMessages,
-  findMessages,
-  listMessages,
-  type MessageFilter,
-  showMessage,
-} from '../../src/operate/messages.ts';
+import { countMessages, findMessages, listMessages, showMessage } from '../../src/operate/messages.ts';
+import type { MessageFilter } from '../../src/operate/message-filter.ts';
 import { purge } from '../../src/operate/purge.ts';
-import { countMatches } from '../../src/operate/search.ts';
 import { readStatus } from '../../src/operate/status.ts';
 import { rescue } from '../../src/delivery/poll.ts';
 import { syncTemplates } from '../../src/templates/catalog.ts';
@@ -258,11 +252,11 @@ describe(`with ${settled.toLocaleString('en-US')} settled messages no statement 
   });
 
   test('when an operator follows what changes, and is asked about all that failed', async () => {
-    const changes = watchChanges(pool, { status: 'failed' });
+    const changes = watchMessages(pool, { status: 'failed' });
     const statements = await planned(async () => {
-      await changes.look();
-      await changes.look();
-      await countMatches(pool, { status: 'failed', anyStatus: ['failed', 'expired', 'inhibited', 'held'] }, 10_001);
+      await changes.poll();
+      await changes.poll();
+      await countMessages(pool, { status: 'failed', anyStatus: ['failed', 'expired', 'inhibited', 'held'] }, 10_001);
     });
     expectIndexes(statements, ['WITH picked AS', 'count(*)::int AS n']);
   });

@@ -5,8 +5,10 @@ import type { Pool } from 'pg';
 import { cancel } from '../../enqueue/cancel.ts';
 import type { MessageStatus } from '../../vocabulary.ts';
 import { recordAudit } from '../../operate/audit.ts';
-import { retriedStatuses, retryMessages } from '../../operate/messages.ts';
-import { countMatches, findMatches, type Search, searchMessages } from '../../operate/search.ts';
+import { retriedStatuses, retryMessages } from '../../operate/message-actions.ts';
+import type { MessageFilter } from '../../operate/message-filter.ts';
+import { countMessages, findMessages } from '../../operate/messages.ts';
+import { searchMessages } from '../../operate/search.ts';
 import { leaveNote } from '../cookies.ts';
 import { formOf, queryOf, readSearch, type SearchInput, searchOf } from '../input.ts';
 import type { ConsoleEnv, Services } from '../services.ts';
@@ -55,7 +57,7 @@ export function addBulk(app: Hono<ConsoleEnv>, services: Services): void {
     const input = readSearch((name) => c.req.query(name));
     const search = narrowed(input, action);
     const [n, sample] = await Promise.all([
-      countMatches(pool, search, counted + 1),
+      countMessages(pool, search, counted + 1),
       searchMessages(pool, search, { limit: 10 }),
     ]);
     const fields = Object.entries(input).map(
@@ -84,7 +86,7 @@ ${
     if (action === undefined) return c.notFound();
     const form = await formOf(c);
     const input = readSearch(form);
-    const ids = await findMatches(pool, narrowed(input, action), most);
+    const ids = (await findMessages(pool, narrowed(input, action), { limit: most })).map(({ id }) => id);
     let done = 0;
     for (let at = 0; at < ids.length; at += batch) done += await action.run(pool, ids.slice(at, at + batch));
     await recordAudit(pool, {
@@ -100,7 +102,7 @@ ${
   });
 }
 
-function narrowed(input: SearchInput, action: BulkAction): Search {
+function narrowed(input: SearchInput, action: BulkAction): MessageFilter {
   return { ...searchOf(input, new Date()), anyStatus: action.statuses };
 }
 

@@ -2,7 +2,7 @@
 import type { Hono } from 'hono';
 import { cancel } from '../../enqueue/cancel.ts';
 import { recordAudit } from '../../operate/audit.ts';
-import { holdMessages, retryMessages } from '../../operate/messages.ts';
+import { holdMessages, retryMessages } from '../../operate/message-actions.ts';
 import { suppress } from '../../operate/suppressions.ts';
 import { leaveNote } from '../cookies.ts';
 import { formOf, isId } from '../input.ts';

@@ -1,7 +1,7 @@
 /** Pausing and resuming. */
 import type { Hono } from 'hono';
 import { recordAudit } from '../../operate/audit.ts';
-import { pause, resume } from '../../operate/pause.ts';
+import { pauseMethod, resumeMethod } from '../../operate/pause.ts';
 import { leaveNote } from '../cookies.ts';
 import { formOf } from '../input.ts';
 import type { ConsoleEnv, Services } from '../services.ts';
@@ -16,14 +16,14 @@ export function addMethodActions(app: Hono<ConsoleEnv>, services: Services): voi
     const why = (await formOf(c))('why')?.slice(0, 300);
     if (why === undefined) return refusal(c, services, 'Say why, for those who find it paused.');
     const by = c.get('operator').name;
-    if (!(await pause(pool, { method, by, why }))) return c.notFound();
+    if (!(await pauseMethod(pool, { method, by, why }))) return c.notFound();
     await recordAudit(pool, { actor: by, action: 'pause', subject: method, why });
     leaveNote(c, services, `${named(method)} is paused. What is enqueued waits; nothing is lost.`);
     return c.redirect(`${settings.basePath}/`, 303);
   });
 
   app.post('/methods/:method/resume', async (c) => {
-    const resumed = await resume(pool, c.req.param('method'));
+    const resumed = await resumeMethod(pool, { method: c.req.param('method') });
     for (const subject of resumed)
       await recordAudit(pool, { actor: c.get('operator').name, action: 'resume', subject });
     leaveNote(c, services, resumed.length > 0 ? `${resumed.map(named).join(', ')} resumed.` : 'Nothing was paused.');

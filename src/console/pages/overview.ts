@@ -78,7 +78,7 @@ function verdict({ methods, pauses, senders, workers, readOnly }: Status): Html 
   const late = methods.filter(
     ({ method, oldestDueSeconds }) => oldestDueSeconds > lateSeconds && !paused.includes(method),
   );
-  const resting = senders.filter((sender) => sender.restsSince !== null);
+  const resting = senders.filter((sender) => sender.pausedSince !== null);
   const lines = [
     ...(paused.length > 0 ? [`Paused: ${paused.join(', ')}.`] : []),
     ...(late.length > 0 ? [`Behind: ${late.map((m) => `${m.method} by ${age(m.oldestDueSeconds)}`).join(', ')}.`] : []),
@@ -97,12 +97,12 @@ function verdict({ methods, pauses, senders, workers, readOnly }: Status): Html 
 /** Those that rest because they are at fault, and those whose server allows fewer connections. */
 function senderTable(senders: readonly SenderState[]): Html {
   const rows = senders.map(
-    ({ method, name, restsSince, reason, detail, probeAt, maxConnections }) => html`<tr>
+    ({ method, name, pausedSince, reason, detail, probeAt, maxConnections }) => html`<tr>
 <th scope="row">${name}</th><td data-label="Method">${method}</td>
 <td data-label="State">${
-      restsSince === null
+      pausedSince === null
         ? html`<span class="status sent">in use</span>`
-        : html`<span class="status held">rests</span> <span class="reason">since ${time(restsSince)}: ${[reason === null ? '' : meaningOf(reason), detail].filter(Boolean).join(', ')}${probeAt ? html`; next probe from ${time(probeAt)} on` : ''}</span>`
+        : html`<span class="status held">rests</span> <span class="reason">since ${time(pausedSince)}: ${[reason === null ? '' : meaningOf(reason), detail].filter(Boolean).join(', ')}${probeAt ? html`; next probe from ${time(probeAt)} on` : ''}</span>`
     }</td>
 <td data-label="Connections">${maxConnections === null ? html`<span class="none">as configured</span>` : `${plural(maxConnections, 'connection')} for each worker, as its server says`}</td></tr>`,
   );

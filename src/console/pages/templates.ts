@@ -2,7 +2,7 @@
 import type { Hono } from 'hono';
 import { html } from 'hono/html';
 import { recordAudit } from '../../operate/audit.ts';
-import { switchTemplate } from '../../operate/enablement.ts';
+import { setTemplateEnabled } from '../../operate/enablement.ts';
 import { type CatalogEntry, listTemplates } from '../../templates/catalog.ts';
 import { readTemplateHistory, type TemplateHistory, type TemplateVersion } from '../../templates/history.ts';
 import { leaveNote } from '../cookies.ts';
@@ -42,7 +42,7 @@ ${comparison(template, { from: Number(cleaned(c.req.query('from'))), to: Number(
     const { name, turn } = c.req.param();
     const why = (await formOf(c))('why') ?? null;
     const enabled = turn === 'enable';
-    if (!(await switchTemplate(pool, name, enabled))) return c.notFound();
+    if (!(await setTemplateEnabled(pool, name, enabled))) return c.notFound();
     await recordAudit(pool, {
       actor: c.get('operator').name,
       action: 'templates set',

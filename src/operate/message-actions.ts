@@ -1,0 +1,50 @@
+/** What an operator does to messages: retry, release, hold, discard. Each takes ids; `findMessages` finds them. */
+import type { MessageStatus } from '../vocabulary.ts';
+import type { Client } from './client.ts';
+
+/** What became of a request to deliver a message again. */
+export interface RetryAnswer {
+  readonly messageId: string;
+  readonly retried: boolean;
+  /** The status now. If the message was not retried, it says why. */
+  readonly status: MessageStatus;
+}
+
+/** Statuses that `retryMessages` accepts; `herald.retry` decides. */
+export const retriedStatuses: readonly MessageStatus[] = ['failed', 'expired', 'inhibited', 'held'];
+
+/**
+ * Makes messages that failed, expired, were inhibited or are held pending again, with all their attempts ahead. Returns one
+ * answer per message that exists.
+ */
+export async function retryMessages(client: Client, ids: readonly string[]): Promise<RetryAnswer[]> {
+  const result = await client.query<RetryAnswer>(
+    'SELECT message_id AS "messageId", retried, status FROM herald.retry($1)',
+    [ids],
+  );
+  return result.rows;
+}
+
+/** Holds pending messages until an operator releases or discards them. Returns how many it held. */
+export async function holdMessages(client: Client, ids: readonly string[]): Promise<number> {
+  const result = await client.query(
+    `UPDATE herald.message SET status = 'held', next_attempt_at = 'infinity' WHERE id = ANY ($1) AND status = 'pending'`,
+    [ids],
+  );
+  return result.rowCount ?? 0;
+}
+
+/** Cancels held messages without sending them; their reason stays. Returns how many it cancelled. */
+export async function discardMessages(client: Client, ids: readonly string[]): Promise<number> {
+  const { rowCount } = await client.query(
+    `WITH discarded AS (
+       UPDATE herald.message
+       SET status = 'cancelled', reason = coalesce(reason, 'cancelled'), settled_at = now(), secrets = NULL
+       WHERE id = ANY ($1::uuid[]) AND status = 'held' RETURNING id, method
+     ), job AS (
+       DELETE FROM herald_queue.job j USING discarded d WHERE j.name = d.method AND j.id = d.id AND j.state < 'active'
+     ) SELECT FROM discarded`,
+    [ids],
+  );
+  return rowCount ?? 0;
+}
