@@ -1,12 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
-import { readSecretKeys } from './config.ts';
-import { addEndpoint, type NewEndpoint } from '../operate/endpoints.ts';
+import { readEgress, readSecretKeys } from './config.ts';
+import { endpoints } from '../operate/endpoints.ts';
+import type { NewEndpoint } from '../operate/new-endpoint.ts';
 import { formatNames, type FormatName } from '../dispatch/webhook/formats/formats.ts';
 import { createSecretBox } from '../secrets.ts';
 import { audit } from './audit.ts';
 import { collect, type CommonOptions, command, keyValue, positiveInteger, withPool } from './command.ts';
-import { withEgress } from './egress.ts';
 import { print, printAside, printJson, UsageError } from './output.ts';
 
 interface AddOptions extends CommonOptions {
@@ -60,8 +60,8 @@ export function addEndpointCommand(): Command {
     .action((url: string | undefined, options: AddOptions) =>
       withPool(options, async (pool) => {
         const endpoint = await newEndpoint(url, options);
-        const box = createSecretBox(readSecretKeys());
-        const added = await withEgress((egress) => addEndpoint(endpoint, { pool, box, egress }));
+        const secrets = createSecretBox(readSecretKeys());
+        const added = await endpoints(pool, { secrets, egress: readEgress() }).add(endpoint);
         await audit(pool, { action: 'endpoints add', subject: added.id });
         if (options.json) return printJson(added);
         print(added.id);

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import type { Pool } from 'pg';
 import { type Config, readConfig } from './config.ts';
-import { listEndpoints, openEndpoint } from '../operate/endpoints.ts';
+import { endpoints } from '../operate/endpoints.ts';
 import { ConfigurationError } from '../errors.ts';
 import { examineDatabase, type Finding, ok, problem } from '../operate/doctor.ts';
 import { createSecretBox } from '../secrets.ts';
@@ -49,17 +49,19 @@ async function examineWebhook({ webhook, secretKeys }: Config, pool: Pool): Prom
             'use a public https: URL, or allow it',
           ),
         ];
-  const endpoints = await listEndpoints(pool).catch(() => []);
-  if (endpoints.length === 0) return findings;
+  const stored = await endpoints(pool)
+    .list()
+    .catch(() => []);
+  if (stored.length === 0) return findings;
   if (secretKeys.length === 0)
     return [
       ...findings,
       problem('endpoints', 'HERALD_SECRET_KEY is not set here', 'set the key that the endpoints were added with'),
     ];
-  const box = createSecretBox(secretKeys);
-  for (const { id } of endpoints)
+  const encrypted = endpoints(pool, { secrets: createSecretBox(secretKeys) });
+  for (const { id } of stored)
     try {
-      await openEndpoint(id, { pool, box });
+      await encrypted.verify(id);
     } catch (error) {
       if (!(error instanceof ConfigurationError)) throw error;
       return [
@@ -71,5 +73,5 @@ async function examineWebhook({ webhook, secretKeys }: Config, pool: Pool): Prom
         ),
       ];
     }
-  return [...findings, ok('endpoints', `${endpoints.length} can be opened with the key`)];
+  return [...findings, ok('endpoints', `${stored.length} can be opened with the key`)];
 }

@@ -1,26 +1,12 @@
 import { Command } from 'commander';
 import type { Pool } from 'pg';
-import { readBrand, readSecretKeys } from './config.ts';
-import { ping } from '../operate/ping-endpoint.ts';
-import {
-  disableEndpoint,
-  type EndpointDetails,
-  type EndpointLine,
-  enableEndpoint,
-  endpointExists,
-  listEndpoints,
-  openEndpoint,
-  removeEndpoint,
-  replayEndpoint,
-  replayMessage,
-  rotateEndpoint,
-  showEndpoint,
-} from '../operate/endpoints.ts';
+import { readBrand, readEgress, readSecretKeys } from './config.ts';
+import type { EndpointDetails, EndpointSummary } from '../operate/endpoint-details.ts';
+import { endpoints, type Endpoints } from '../operate/endpoints.ts';
 import { createSecretBox } from '../secrets.ts';
 import { addEndpointCommand } from './add-endpoint.ts';
 import { audit } from './audit.ts';
 import { type CommonOptions, command, confirm, duration, isId, listing, withPool } from './command.ts';
-import { withEgress } from './egress.ts';
 import {
   color,
   print,
@@ -49,7 +35,7 @@ export function endpointsCommand(): Command {
 
 const stateColors = { healthy: 'green', failing: 'yellow', open: 'yellow', disabled: 'red' } as const;
 
-function stateText({ state, disabledReason, failingSince, probeAt }: EndpointLine): string {
+function stateText({ state, disabledReason, failingSince, probeAt }: EndpointSummary): string {
   const more = {
     healthy: '',
     failing: failingSince === null ? '' : ` since ${timeText(failingSince)}`,
@@ -63,11 +49,11 @@ function listCommand(): Command {
   return listing('list', 'All endpoints, how they do and what waits for them', 'endpoints list').action(
     (options: CommonOptions) =>
       withPool(options, async (pool) => {
-        const endpoints = await listEndpoints(pool);
-        if (options.json) return printJson(endpoints);
+        const all = await endpoints(pool).list();
+        if (options.json) return printJson(all);
         printTable(
           ['id', 'name', 'for', 'groups', 'host', 'format', 'state', 'waiting'],
-          endpoints.map((e) => [
+          all.map((e) => [
             e.id,
             e.name,
             e.recipientId ?? (e.tenant === null ? 'everybody' : `tenant ${e.tenant}`),
@@ -112,7 +98,7 @@ function removeCommand(): Command {
       withPool(options, async (pool) => {
         const endpoint = await detailsOf(pool, id);
         await confirm(`Delete ${endpoint.name} (${endpoint.urlHost}) and cancel what waits for it?`, options);
-        const cancelled = await removeEndpoint(pool, id);
+        const cancelled = await endpoints(pool).remove(id);
         if (cancelled === null) throw unknown(id);
         await audit(pool, { action: 'endpoints remove', subject: id, detail: { cancelled } });
         if (options.json) return printJson({ id, cancelled });
@@ -130,9 +116,8 @@ function testCommand(): Command {
     .argument('<id>', 'id of an endpoint')
     .action((id: string, options: CommonOptions) =>
       withPool(options, async (pool) => {
-        const endpoint = await openEndpoint(endpointId(id), { pool, box: createSecretBox(readSecretKeys()) });
-        if (endpoint === null) throw unknown(id);
-        const answer = await withEgress((egress) => ping(endpoint, { egress, appName: readBrand().appName }));
+        const answer = await encrypted(pool).ping(endpointId(id), { appName: readBrand().appName });
+        if (answer === null) throw unknown(id);
         if (options.json) printJson(answer);
         else
           print(
@@ -153,9 +138,7 @@ function rotateCommand(): Command {
     .option('--overlap <time>', 'how long the one before stays valid, for example 2h; 0s after a leak', duration)
     .action((id: string, options: CommonOptions & { overlap?: number }) =>
       withPool(options, async (pool) => {
-        const secret = await rotateEndpoint(endpointId(id), {
-          pool,
-          box: createSecretBox(readSecretKeys()),
+        const secret = await encrypted(pool).rotate(endpointId(id), {
           ...(options.overlap !== undefined && { overlapSeconds: options.overlap / 1000 }),
         });
         if (secret === null) throw unknown(id);
@@ -176,7 +159,7 @@ function disableCommand(): Command {
     .argument('<id>', 'id of an endpoint')
     .action((id: string, options: CommonOptions) =>
       withPool(options, async (pool) => {
-        const held = await disableEndpoint(pool, endpointId(id));
+        const held = await endpoints(pool).disable(endpointId(id));
         if (held === null) throw unknown(id);
         await audit(pool, { action: 'endpoints disable', subject: id, detail: { held } });
         if (options.json) return printJson({ id, held });
@@ -195,8 +178,8 @@ function enableCommand(): Command {
     .option('--since <time>', 'recover: also what failed or was not sent to it in this time, for example 7d', duration)
     .action((id: string, options: CommonOptions & { since?: number }) =>
       withPool(options, async (pool) => {
-        const since = options.since === undefined ? undefined : new Date(Date.now() - options.since);
-        const sent = await enableEndpoint(pool, endpointId(id), since);
+        const since = options.since === undefined ? {} : { since: new Date(Date.now() - options.since) };
+        const sent = await endpoints(pool).enable(endpointId(id), since);
         if (sent === null) throw unknown(id);
         await audit(pool, { action: 'endpoints enable', subject: id, detail: { sent } });
         if (options.json) return printJson({ id, sent });
@@ -218,9 +201,10 @@ function replayCommand(): Command {
       withPool(options, async (pool) => {
         if (options.since === undefined) return replayOne(pool, id, options);
         const since = new Date(Date.now() - options.since);
-        if (!(await endpointExists(pool, endpointId(id)))) throw unknown(id);
+        await detailsOf(pool, id);
         await confirm(`Send everything since ${timeText(since)} UTC again?`, options);
-        const sent = await replayEndpoint(pool, id, since);
+        const sent = await endpoints(pool).replay(id, { since });
+        if (sent === null) throw unknown(id);
         await audit(pool, { action: 'endpoints replay', subject: id, detail: { sent, since: since.toISOString() } });
         if (options.json) return printJson({ id, sent });
         print(`${sent} ${sent === 1 ? 'message goes' : 'messages go'} out again`);
@@ -229,7 +213,7 @@ function replayCommand(): Command {
 }
 
 async function replayOne(pool: Pool, id: string, options: CommonOptions): Promise<void> {
-  const answer = await replayMessage(pool, endpointId(id));
+  const answer = await endpoints(pool).replayMessage(endpointId(id));
   if (answer === null) throw new UsageError(`no message "${id}"; for a whole endpoint add --since`);
   if (answer.retried) await audit(pool, { action: 'endpoints replay', subject: id });
   if (options.json) printJson({ id, ...answer });
@@ -238,13 +222,18 @@ async function replayOne(pool: Pool, id: string, options: CommonOptions): Promis
   if (!answer.retried) throw new Unsuccessful();
 }
 
+/** With the key and the egress settings of the environment. */
+function encrypted(pool: Pool): Endpoints {
+  return endpoints(pool, { secrets: createSecretBox(readSecretKeys()), egress: readEgress() });
+}
+
 function endpointId(text: string): string {
   if (!isId(text)) throw new UsageError(`"${text}" is no id; see "pg-herald endpoints list"`);
   return text;
 }
 
 async function detailsOf(pool: Pool, id: string): Promise<EndpointDetails> {
-  const endpoint = await showEndpoint(pool, endpointId(id));
+  const endpoint = await endpoints(pool).show(endpointId(id));
   if (endpoint === null) throw unknown(id);
   return endpoint;
 }

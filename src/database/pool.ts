@@ -9,6 +9,9 @@ export const upkeepPatience = {
   query_timeout: 60_000,
 } as const;
 
+/** A pool, or a client inside a transaction. */
+export type Queryable = Pick<Pool | PoolClient, 'query'>;
+
 /** Runs work with a connection. One that failed, or that is no good any more, is closed and replaced. */
 export async function borrow<T>(
   pool: Pool,

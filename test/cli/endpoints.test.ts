@@ -224,7 +224,11 @@ describe('wrong input', () => {
     ['a forbidden destination', ['add', 'https://169.254.169.254/latest'], /endpoint\.url.*may not be called/],
     ['a URL that is none', ['add', 'hooks'], /the URL cannot be read/],
     ['an unknown format', ['add', 'https://example.com', '--format', 'fax'], /"fax" is no format; known are standard/],
-    ['a contact that is none', ['add', 'https://example.com/', '--contact', 'x'], /endpoint\.contact.*no mail address/],
+    [
+      'a contact that is none',
+      ['add', 'https://example.com/', '--contact', 'x'],
+      /endpoint\.contact: must be one email address/,
+    ],
     ['a missing file', ['add', 'https://example.com/', '--secret-file', '/nope'], /--secret-file: cannot read \/nope/],
     ['an unknown endpoint', ['rotate', '0199f3a0-7b1c-4000-8000-00000000002a'], /no endpoint/],
     ['an id that is none', ['disable', 'x'], /"x" is no id/],

@@ -2,9 +2,7 @@
 import { Pool } from 'pg';
 import { afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { diffLines } from '../../src/console/diff.ts';
-import { createEgress } from '../../src/dispatch/egress/egress.ts';
-import { parseEgress } from '../../src/dispatch/egress/egress-options.ts';
-import { addEndpoint, listEndpoints } from '../../src/operate/endpoints.ts';
+import { endpoints } from '../../src/operate/endpoints.ts';
 import { createSecretBox } from '../../src/secrets.ts';
 import { greetingFile, putTemplates } from '../support/application.ts';
 import { useDatabase } from '../support/use-database.ts';
@@ -114,12 +112,8 @@ describe('templates', () => {
 
 describe('endpoints', () => {
   const add = async (url: string) => {
-    const box = createSecretBox(keys);
-    const { id } = await addEndpoint(
-      { name: 'Billing <1>', url },
-      { pool: database.pool, box, egress: createEgress(parseEgress(egress)) },
-    );
-    return id;
+    const stored = endpoints(database.pool, { secrets: createSecretBox(keys), egress });
+    return (await stored.add({ name: 'Billing <1>', url })).id;
   };
 
   test('are tested by a signed call whose answer is explained, and show no path and no secret', async () => {
@@ -138,10 +132,10 @@ describe('endpoints', () => {
   test('are switched off and on, with a reason in the audit', async () => {
     const id = await add('http://127.0.0.1:9/');
     await visitor.submit(`/endpoints/${id}/disable`, { why: 'they asked for it' });
-    expect(await listEndpoints(database.pool)).toMatchObject([{ state: 'disabled', disabledReason: 'operator' }]);
+    expect(await endpoints(database.pool).list()).toMatchObject([{ state: 'disabled', disabledReason: 'operator' }]);
     expect(await visitor.see('/endpoints')).toContain('by an operator');
     await visitor.submit(`/endpoints/${id}/enable`);
-    expect(await listEndpoints(database.pool)).toMatchObject([{ state: 'healthy' }]);
+    expect(await endpoints(database.pool).list()).toMatchObject([{ state: 'healthy' }]);
     expect((await audits(database)).map((row) => [row.action, row.subject, row.why])).toEqual([
       ['endpoints disable', id, 'they asked for it'],
       ['endpoints enable', id, null],

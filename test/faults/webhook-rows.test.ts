@@ -2,7 +2,7 @@
 import { Webhook } from 'standardwebhooks';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import type { Worker } from '../../src/delivery/worker.ts';
-import { rotateEndpoint } from '../../src/operate/endpoints.ts';
+import { endpoints } from '../../src/operate/endpoints.ts';
 import { webhook } from '../../src/dispatch/webhook/webhook.ts';
 import { createSecretBox } from '../../src/secrets.ts';
 import { addEndpoint, box } from '../dispatch/webhook/endpoints/table.ts';
@@ -88,7 +88,7 @@ test('71 a secret that is rotated between two attempts: the retry verifies with 
   const sent = await enqueue();
   await deliver();
   await receiver.waitFor(1);
-  const second = (await rotateEndpoint(id, { pool: database.pool, box })) ?? '';
+  const second = (await endpoints(database.pool, { secrets: box }).rotate(id)) ?? '';
   answer = {};
   await becomes(sent, 'sent');
   const last = receiver.received().at(-1);

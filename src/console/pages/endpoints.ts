@@ -1,21 +1,13 @@
 /** Receivers of webhooks and chat posts: how they do, a test call, and their switch. */
 import type { Hono } from 'hono';
 import { html } from 'hono/html';
-import { createEgress } from '../../dispatch/egress/egress.ts';
-import { parseEgress } from '../../dispatch/egress/egress-options.ts';
-import { ping } from '../../operate/ping-endpoint.ts';
-import {
-  disableEndpoint,
-  type EndpointLine,
-  enableEndpoint,
-  listEndpoints,
-  openEndpoint,
-} from '../../operate/endpoints.ts';
+import type { EndpointSummary } from '../../operate/endpoint-details.ts';
+import { endpoints } from '../../operate/endpoints.ts';
 import { ConfigurationError } from '../../errors.ts';
 import { recordAudit } from '../../operate/audit.ts';
 import { createSecretBox } from '../../secrets.ts';
 import { leaveNote } from '../cookies.ts';
-import { formOf, isId } from '../input.ts';
+import { formOf } from '../input.ts';
 import type { ConsoleEnv, PageContext, Services } from '../services.ts';
 import { count, empty, formToken, type Html, page, plural, table, time } from '../view.ts';
 import { refusal } from './failure.ts';
@@ -23,8 +15,9 @@ import { refusal } from './failure.ts';
 export function addEndpoints(app: Hono<ConsoleEnv>, services: Services): void {
   const { pool, settings } = services;
   const back = `${settings.basePath}/endpoints`;
+  const stored = endpoints(pool);
   app.get('/endpoints', async (c) => {
-    const all = await listEndpoints(pool);
+    const all = await stored.list();
     const headings = [
       'Endpoint',
       'For',
@@ -63,7 +56,7 @@ export function addEndpoints(app: Hono<ConsoleEnv>, services: Services): void {
   app.post('/endpoints/:id/:turn{enable|disable}', async (c) => {
     const { id, turn } = c.req.param();
     const why = (await formOf(c))('why') ?? null;
-    const n = !isId(id) ? null : turn === 'enable' ? await enableEndpoint(pool, id) : await disableEndpoint(pool, id);
+    const n = turn === 'enable' ? await stored.enable(id) : await stored.disable(id);
     if (n === null) return c.notFound();
     const detail = turn === 'enable' ? { sent: n } : { held: n };
     await recordAudit(pool, { actor: c.get('operator').name, action: `endpoints ${turn}`, subject: id, why, detail });
@@ -80,18 +73,13 @@ export function addEndpoints(app: Hono<ConsoleEnv>, services: Services): void {
 
 /** What the receiver answered, in words; null: there is no such endpoint. */
 async function testCall({ pool, settings }: Services, id: string): Promise<string | null> {
-  if (!isId(id)) return null;
   try {
-    const endpoint = await openEndpoint(id, { pool, box: createSecretBox(settings.secretKeys) });
-    if (endpoint === null) return null;
-    const egress = createEgress(parseEgress(settings.egress));
-    try {
-      const answer = await ping(endpoint, { egress, appName: settings.brand.appName });
-      const status = answer.status === null ? 'No answer' : `HTTP ${answer.status}`;
-      return `${status} after ${answer.milliseconds} ms: ${answer.explanation}.`;
-    } finally {
-      egress.close();
-    }
+    const { egress, brand } = settings;
+    const stored = endpoints(pool, { secrets: createSecretBox(settings.secretKeys), egress });
+    const answer = await stored.ping(id, { appName: brand.appName });
+    if (answer === null) return null;
+    const status = answer.status === null ? 'No answer' : `HTTP ${answer.status}`;
+    return `${status} after ${answer.milliseconds} ms: ${answer.explanation}.`;
   } catch (error) {
     // Of a key that is not ours; names it by its fingerprint.
     if (error instanceof ConfigurationError) return error.message;
@@ -99,7 +87,7 @@ async function testCall({ pool, settings }: Services, id: string): Promise<strin
   }
 }
 
-function endpointRow(c: PageContext, { settings }: Services, endpoint: EndpointLine): Html {
+function endpointRow(c: PageContext, { settings }: Services, endpoint: EndpointSummary): Html {
   const { id, name, urlHost, recipientId, tenant, groups, format, waiting } = endpoint;
   return html`<tr id="e-${id}">
 <th scope="row">${name}<br><span class="reason">${urlHost}</span></th>
@@ -110,7 +98,7 @@ function endpointRow(c: PageContext, { settings }: Services, endpoint: EndpointL
 <td class="do">${c.get('operator').readOnly ? '' : actions(c, `${settings.basePath}/endpoints/${id}`, endpoint)}</td></tr>`;
 }
 
-function stateOf({ state, disabledReason, failingSince, probeAt }: EndpointLine): Html {
+function stateOf({ state, disabledReason, failingSince, probeAt }: EndpointSummary): Html {
   switch (state) {
     case 'healthy':
       return html`<span class="status sent">healthy</span>`;
@@ -132,7 +120,7 @@ const reasons: Readonly<Record<string, string>> = {
   failing: 'it failed for 5 days',
 };
 
-function actions(c: PageContext, path: string, { name, state }: EndpointLine): Html {
+function actions(c: PageContext, path: string, { name, state }: EndpointSummary): Html {
   const turn = state === 'disabled' ? 'enable' : 'disable';
   const label = turn === 'enable' ? 'Enable' : 'Disable';
   const of = html`<span class="hide"> ${name}</span>`;
