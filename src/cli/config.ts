@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import * as v from 'valibot';
-import { type SmtpOptions, tlsModes } from '../dispatch/smtp/options.ts';
+import { type SmtpOptions, tlsModes } from '../dispatch/smtp/smtp-options.ts';
 import { parseSenders, type SmtpSendersOptions } from '../dispatch/smtp/senders.ts';
 import type { EgressOptions } from '../dispatch/egress/egress-options.ts';
 import type { WebhookOptions } from '../dispatch/webhook/webhook-options.ts';

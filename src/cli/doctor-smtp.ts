@@ -1,8 +1,8 @@
 /** What `pg-herald doctor` finds out about each sender: connection, TLS, login, limits, and the records of its domain. */
 import { resolveTxt } from 'node:dns/promises';
 import type { Config } from './config.ts';
-import { readSmtpFiles } from '../dispatch/smtp/files.ts';
-import type { SmtpSettings } from '../dispatch/smtp/options.ts';
+import { readSmtpFiles } from '../dispatch/smtp/smtp-files.ts';
+import type { SmtpSettings } from '../dispatch/smtp/smtp-options.ts';
 import { type DomainRecord, domainRecords, isAligned, probeSmtp, type RelayAnswer } from '../dispatch/smtp/probe.ts';
 import { parseSenders } from '../dispatch/smtp/senders.ts';
 import { ConfigurationError } from '../errors.ts';

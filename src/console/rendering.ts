@@ -1,7 +1,7 @@
 /** Messages and examples as their recipients get them, with secret labels blacked out. */
 import { createDelivery } from '../dispatch/delivery.ts';
 import type { Delivery } from '../dispatch/dispatcher.ts';
-import { mailSource } from '../dispatch/smtp/raw-message.ts';
+import { rawMessage } from '../dispatch/smtp/raw-message.ts';
 import { type FormatName, formatNames, formats } from '../dispatch/webhook/formats/formats.ts';
 import { payloadOf } from '../dispatch/webhook/payload.ts';
 import type { MessageSource } from '../operate/message-source.ts';
@@ -67,7 +67,7 @@ export function inScheme(document: string, scheme: Scheme): string {
 
 /** The mail as it would be on the wire; null without a usable address. */
 export function rawMail({ settings }: Services, delivery: Delivery): Promise<string | null> {
-  return mailSource(delivery, settings.from);
+  return rawMessage(delivery, settings.from);
 }
 
 export function isFormat(name: string): name is FormatName {

@@ -6,7 +6,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { DispatchResult } from '../dispatch/dispatcher.ts';
-import { pauseForFault, resumeAfterProbe } from '../operate/pause.ts';
+import { pauseForFault, resumeAfterProbe } from '../dispatch/fault-pause.ts';
 import { countAddressFault } from '../operate/suppressions.ts';
 import type { LeasedJob, PostponedJob, Queue } from '../queue/queue.ts';
 import { createAdmission } from './admit.ts';
@@ -188,7 +188,7 @@ export function createPump(services: PumpServices): Pump {
       } else if (
         pausedAt !== null &&
         startedAt > pausedAt &&
-        (await resumeAfterProbe(services.database.pool, method))
+        (await resumeAfterProbe(services.database.pool, { method }))
       ) {
         logger.info({ method }, 'method resumed: the probe was answered');
         resume();
@@ -200,14 +200,10 @@ export function createPump(services: PumpServices): Pump {
 
   async function stopFor(fault: Extract<DispatchResult, { outcome: 'retry' | 'failed' | 'unknown' }>): Promise<void> {
     pausedAt ??= performance.now();
-    const fresh = await pauseForFault(services.database.pool, {
-      method,
-      worker: services.worker,
-      reason: fault.reason,
-      detail: fault.detail,
-      atLeastSeconds: fault.retryAfterSeconds ?? 0,
-    });
-    if (fresh)
+    const { reason, detail, retryAfterSeconds: atLeastSeconds = 0 } = fault;
+    const pause = { reason, detail, atLeastSeconds, worker: services.worker };
+    const paused = await pauseForFault(services.database.pool, { method }, pause);
+    if (paused?.fresh)
       logger.error(
         { method, reason: fault.reason, detail: fault.detail },
         'method paused: it is at fault itself; it is probed and resumes by itself',
@@ -244,7 +240,7 @@ export function createPump(services: PumpServices): Pump {
   async function probe(): Promise<void> {
     try {
       // Nothing to probe with: the next message is the probe.
-      if ((await lease(1, true)).jobs.length === 0 && (await resumeAfterProbe(services.database.pool, method)))
+      if ((await lease(1, true)).jobs.length === 0 && (await resumeAfterProbe(services.database.pool, { method })))
         resume();
     } catch (error) {
       outage.report(error, 'cannot lease a probe', { method });

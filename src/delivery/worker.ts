@@ -6,7 +6,7 @@ import { requireMigrated } from '../database/journal.ts';
 import { type Database, openDatabase } from '../database/statements.ts';
 import { ConfigurationError } from '../errors.ts';
 import { type Logger, silentLogger } from '../vocabulary.ts';
-import { claimProbe } from '../operate/pause.ts';
+import { claimProbe } from '../dispatch/fault-pause.ts';
 import { applyRetention } from '../operate/retention.ts';
 import { openQueue, type Queue } from '../queue/queue.ts';
 import { createRenderer, type Renderer } from '../templates/render.ts';
@@ -233,7 +233,7 @@ async function pulse(parts: Parts): Promise<void> {
     const pump = parts.pumps.get(state.method);
     if (pump === undefined) continue;
     pump.setPaused(state.paused);
-    if (state.probeDue && (await claimProbe(parts.database.pool, state.method))) pump.probe();
+    if (state.probeDue && (await claimProbe(parts.database.pool, { method: state.method }))) pump.probe();
     else if (state.due && !state.paused) pump.wake();
   }
   parts.pulsedAt = performance.now();

@@ -135,11 +135,11 @@ export const metricDescriptions = {
     description: '1 while the method is paused by an operator, or because of a fault of its own; else 0',
   },
   pausedSenders: {
-    name: 'herald.resting_senders',
+    name: 'herald.paused_senders',
     kind: 'gauge',
     scope: 'database',
     labels: ['method'],
-    description: 'Senders of the method that rest because they are at fault, while the others go on',
+    description: 'Senders of the method that are paused because they are at fault, while the others continue',
   },
   endpoints: {
     name: 'herald.endpoints',

@@ -3,7 +3,7 @@ import { Pool } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { applyRoles } from '../../src/database/roles.ts';
 import { openDatabase } from '../../src/database/statements.ts';
-import { createLearned } from '../../src/dispatch/smtp/connection-limits.ts';
+import { createConnectionLimits } from '../../src/dispatch/smtp/connection-limits.ts';
 import { smtp } from '../../src/dispatch/smtp/smtp.ts';
 import { createHerald } from '../../src/enqueue/enqueue.ts';
 import { listMessages, showMessage } from '../../src/operate/messages.ts';
@@ -139,7 +139,7 @@ describe('a worker', () => {
     expect(errors).toEqual([]);
   }, 40_000);
 
-  test('keeps rests, refusals, rates and connections of mail senders', async () => {
+  test('keeps pauses, refusals, rate limits and connection limits of mail senders', async () => {
     const strict = await startSmtpServer({ onMessage: () => ({ code: 550, text: '5.7.1 no' }) });
     const relay = await startSmtpServer();
     const sender = { host: '127.0.0.1', tls: 'none', from: { address: 'noreply@acme.example' } } as const;
@@ -160,10 +160,10 @@ describe('a worker', () => {
       const to = Array.from({ length: 6 }, (_, i) => ({ id: `r${i}`, email: `r${i}@example.com` }));
       await createHerald().enqueue(database.pool, greeting, { to, labels: { who: 'R' } });
       await relay.waitFor(6, { timeoutMs: 20_000 });
-      const learned = createLearned();
-      await learned.start({ pool: poolAs('herald_worker'), method: 'smtp', logger }, []);
-      learned.remember('strict', 2);
-      await learned.close();
+      const limits = createConnectionLimits();
+      await limits.start({ pool: poolAs('herald_worker'), method: 'smtp', logger }, []);
+      limits.remember('strict', 2);
+      await limits.close();
       expect((await readStatus(poolAs('herald_reader'))).senders).toMatchObject([
         { name: 'strict', reason: 'content_refused', maxConnections: 2 },
       ]);
@@ -172,7 +172,7 @@ describe('a worker', () => {
       await Promise.all([strict.close(), relay.close()]);
     }
     const errors = logger.lines.filter(({ level }) => level === 'error').map(({ message }) => message);
-    expect(errors).toEqual(['sender rests: it is at fault itself; it is probed and resumes by itself']);
+    expect(errors).toEqual(['sender paused: it is at fault; it is probed and resumes automatically']);
   }, 40_000);
 
   test.each(['DELETE FROM herald.message', `UPDATE herald.template SET enabled = false`, 'DROP TABLE herald.attempt'])(

@@ -4,7 +4,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Database, openDatabase } from '../../src/database/statements.ts';
 import { observeGauges } from '../../src/delivery/gauges.ts';
 import { createHerald } from '../../src/enqueue/enqueue.ts';
-import { pauseMethod, pauseForFault, resumeMethod } from '../../src/operate/pause.ts';
+import { pauseForFault } from '../../src/dispatch/fault-pause.ts';
+import { pauseMethod, resumeMethod } from '../../src/operate/pause.ts';
 import { createInstruments } from '../../src/telemetry/metrics.ts';
 import { greeting, greetingFile, scriptedDispatcher, testWorker } from '../support/application.ts';
 import { useDatabase } from '../support/use-database.ts';
@@ -99,7 +100,11 @@ describe('the gauges of the whole database', () => {
       );
     };
     expect(await paused()).toEqual([]);
-    await pauseForFault(database.pool, { method: 'smtp', worker: 'w', reason: 'tls', detail: '', atLeastSeconds: 0 });
+    await pauseForFault(
+      database.pool,
+      { method: 'smtp' },
+      { worker: 'w', reason: 'tls', detail: '', atLeastSeconds: 0 },
+    );
     expect(await paused()).toEqual(['smtp fault']);
     await pauseMethod(database.pool, { method: '*', by: 'ada', why: '' });
     expect(await paused()).toEqual(['smtp operator', 'webhook operator']);
@@ -111,7 +116,7 @@ describe('the gauges of the whole database', () => {
     await database.pool.query(
       `INSERT INTO herald.sender (method, name, paused_at) VALUES ('smtp', 'a', now()), ('smtp', 'b', NULL)`,
     );
-    expect((await observed().look()).value('herald_resting_senders', { method: 'smtp' })).toBe(1);
+    expect((await observed().look()).value('herald_paused_senders', { method: 'smtp' })).toBe(1);
   });
 
   test('are read without compiling the statements, which takes longer than a second', async () => {

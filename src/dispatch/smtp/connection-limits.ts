@@ -1,13 +1,14 @@
-/** How many connections the servers of senders allow, kept for processes that start later: herald.sender.max_connections. */
-import { nameOf, type RestServices } from './sender-pauses.ts';
+/** The connection limits of relays, kept in herald.sender.max_connections for processes that start later. */
+import type { DispatcherServices } from '../dispatcher.ts';
 import type { Sender } from './sender.ts';
+import { errorCode } from './sender-pauses.ts';
 
-export interface Learned {
-  /** Lets the senders begin with what was learned before. */
-  start(services: RestServices, senders: readonly Pick<Sender, 'name' | 'connections'>[]): Promise<void>;
-  /** Null: as many as configured. Written soon, never waited for. */
+export interface ConnectionLimits {
+  /** Gives the senders the limits that earlier processes found. */
+  start(services: DispatcherServices, senders: readonly Pick<Sender, 'name' | 'connections'>[]): Promise<void>;
+  /** Stores a limit in the background; null means that there is none. */
   remember(sender: string, connections: number | null): void;
-  /** Resolves when all of it is written, or could not be. */
+  /** Resolves when nothing is left to write. */
   close(): Promise<void>;
 }
 
@@ -17,16 +18,16 @@ ON CONFLICT (method, name) DO UPDATE SET max_connections = $3, updated_at = now(
 
 const readStatement = `SELECT name, max_connections AS connections FROM herald.sender WHERE method = $1 AND max_connections IS NOT NULL`;
 
-export function createLearned(): Learned {
-  let services: RestServices | null = null;
+export function createConnectionLimits(): ConnectionLimits {
+  let services: DispatcherServices | null = null;
   let writing: Promise<unknown> = Promise.resolve();
 
-  /** What a query throws is logged: the next refusal teaches the same again. */
-  async function ask({ pool, method, logger }: RestServices, text: string, values: readonly unknown[] = []) {
+  /** Errors are only logged: the relay's next refusal leads to the same limit again. */
+  async function query({ pool, method, logger }: DispatcherServices, text: string, values: readonly unknown[] = []) {
     try {
       return (await pool.query<{ name: string; connections: number }>(text, [method, ...values])).rows;
     } catch (error) {
-      logger.error({ method, error: nameOf(error) }, 'cannot keep how many connections the server allows');
+      logger.error({ method, error: errorCode(error) }, 'cannot read or store connection limits');
       return [];
     }
   }
@@ -34,12 +35,12 @@ export function createLearned(): Learned {
   return {
     async start(given, senders) {
       services = given;
-      for (const { name, connections } of await ask(given, readStatement))
+      for (const { name, connections } of await query(given, readStatement))
         senders.find((sender) => sender.name === name)?.connections.limit(connections, performance.now());
     },
     remember(sender, connections) {
       const known = services;
-      if (known !== null) writing = writing.then(() => ask(known, writeStatement, [sender, connections]));
+      if (known !== null) writing = writing.then(() => query(known, writeStatement, [sender, connections]));
     },
     async close() {
       await writing;

@@ -1,28 +1,28 @@
 /**
- * How many connections to a server one process uses: as many as are configured, fewer where the server says that they are too many, and
- * one more again after a while without that. What waits for one waits here rather than in nodemailer's pool, so that a wrong
- * password found by one connection is not tried by those behind it.
+ * How many connections to a relay one process uses: as many as configured, fewer after the relay reported too many, and one more
+ * again after ten minutes without such a report. Messages wait for a connection here rather than in nodemailer's pool, so that a
+ * wrong password found by one connection is not tried by the others.
  */
 import type { DispatchResult } from '../dispatcher.ts';
 
 export type Failure = Exclude<DispatchResult, { outcome: 'sent' }>;
 
 export interface Connections {
-  /** Resolves with null when a connection may be used, then call `leave`; with what stopped the wait otherwise. */
+  /** Resolves with null when a connection may be used; then call `leave`. Resolves with a failure if the wait was stopped. */
   enter(signal: AbortSignal): Promise<Failure | null>;
   leave(): void;
-  /** The server does not take so many. True: other connections work, and from now on there are fewer. */
+  /** Reports a too-many-connections reply. Lowers `allowed` by one and returns true if other connections are open. */
   crowded(now: number): boolean;
-  /** The server took a message. True: there is one connection more from now on. */
+  /** Reports an accepted message. @returns true if one more connection is allowed from now on. */
   worked(now: number): boolean;
-  /** What waits cannot go either. */
+  /** Ends every wait with this failure. */
   stop(why: Failure): void;
-  /** Begins with what was learned before. */
-  limit(allowed: number, now: number): void;
+  /** Sets a limit that an earlier process found. */
+  limit(stored: number, now: number): void;
   readonly allowed: number;
 }
 
-/** How long without a refusal until one more connection is tried. */
+/** How long without a refusal until one more connection is allowed. */
 const growMs = 600_000;
 
 export const stoppedWaiting: Failure = {
@@ -32,7 +32,7 @@ export const stoppedWaiting: Failure = {
   fault: 'message-uncharged',
 };
 
-/** @param most connections at once, from 1. Times are in milliseconds of any one clock. */
+/** @param most connections at once, at least 1. Times are in milliseconds of one monotonic clock. */
 export function createConnections(most: number): Connections {
   let allowed = most;
   let busy = 0;
@@ -74,7 +74,7 @@ export function createConnections(most: number): Connections {
     },
     crowded(now) {
       changedAt = now;
-      // The refused one is still counted; if it was alone, other programs use up what the server allows.
+      // `busy` still counts the refused connection. If it was the only one, other programs use the relay's whole limit.
       if (busy <= 1) return false;
       allowed = Math.max(1, Math.min(allowed, busy) - 1);
       return true;
@@ -91,8 +91,8 @@ export function createConnections(most: number): Connections {
       waiting.clear();
       for (const go of all) go(why);
     },
-    limit(learned, now) {
-      allowed = Math.max(1, Math.min(most, learned));
+    limit(stored, now) {
+      allowed = Math.max(1, Math.min(most, stored));
       changedAt = now;
     },
     get allowed() {

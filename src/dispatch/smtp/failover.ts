@@ -1,11 +1,14 @@
-/** Which sender takes a message, and what its fault means: it rests, the next takes over; when all rest the method is at fault. */
+/**
+ * Which sender takes a message. A sender at fault is paused and the next one takes over; when every sender is paused, so is the
+ * method.
+ */
 import type { Address } from '../../email-address.ts';
 import type { Logger } from '../../vocabulary.ts';
 import type { Delivery, DispatchContext, DispatchResult } from '../dispatcher.ts';
 import type { Failure } from './connections.ts';
-import { domainOf } from './options.ts';
-import type { Doubt, Refusals } from './refusals.ts';
-import type { Rest, Rests } from './sender-pauses.ts';
+import { domainOf } from './smtp-options.ts';
+import type { UncertainDelivery, Refusals } from './refusals.ts';
+import type { SenderPause, SenderPauses } from './sender-pauses.ts';
 import type { Sender } from './sender.ts';
 import { candidatesOf, type SenderSettings } from './senders.ts';
 
@@ -15,57 +18,60 @@ export interface FailoverServices {
   readonly method: string;
   readonly logger: Logger;
   readonly senders: readonly ConfiguredSender[];
-  readonly rests: Rests;
+  readonly senderPauses: SenderPauses;
   readonly refusals: Refusals;
 }
 
-interface Turn {
+interface FailoverContext {
   readonly delivery: Delivery;
   readonly to: Address;
   readonly context: DispatchContext;
   readonly candidates: readonly ConfiguredSender[];
-  readonly doubt: Doubt | null;
+  readonly uncertain: UncertainDelivery | null;
 }
 
-/** Sends by the first candidate that does not rest, or whose probe this is. */
-export async function sendBySome(
+/** Sends by the first candidate that is not paused, or whose probe is due. */
+export async function sendWithFailover(
   delivery: Delivery,
   to: Address,
   context: DispatchContext,
   services: FailoverServices,
 ): Promise<DispatchResult> {
-  const { senders, rests, refusals } = services;
+  const { senders, senderPauses, refusals } = services;
   const candidates = candidatesOf(senders, delivery);
-  if (candidates.length === 0) return nobody(delivery.sender);
+  if (candidates.length === 0) return noSender(delivery.sender);
   const several = senders.length > 1;
-  const [resting, doubt] = await Promise.all([
-    several ? rests.current() : new Map<string, Rest>(),
-    several && delivery.attempt > 1 ? refusals.doubts(delivery.messageId) : null,
+  const [paused, uncertain] = await Promise.all([
+    several ? senderPauses.current() : new Map<string, SenderPause>(),
+    several && delivery.attempt > 1 ? refusals.uncertainDeliveryOf(delivery.messageId) : null,
   ]);
-  const turn = { delivery, to, context, candidates, doubt };
-  for (const sender of inOrder(candidates, doubt)) {
-    const rest = resting.get(sender.name);
-    const probe = rest !== undefined && rest.probeSeconds <= 0 && (await rests.claimProbe(sender.name));
-    if (rest === undefined || probe) return through(sender, probe, turn, services);
+  const request = { delivery, to, context, candidates, uncertain };
+  for (const sender of orderCandidates(candidates, uncertain)) {
+    const pause = paused.get(sender.name);
+    const probe = pause !== undefined && pause.probeSeconds <= 0 && (await senderPauses.claimProbe(sender.name));
+    if (pause === undefined || probe) return sendVia(sender, probe, request, services);
   }
-  return waiting(candidates, resting, senders);
+  return waiting(candidates, paused, senders);
 }
 
-/** After an attempt that may have delivered it, its sender comes first: then the receiver sees the same bytes again. */
-function inOrder(candidates: readonly ConfiguredSender[], doubt: Doubt | null): readonly ConfiguredSender[] {
-  const isIt = ({ name }: ConfiguredSender) => name === doubt?.sender;
-  return [...candidates.filter(isIt), ...candidates.filter((each) => !isIt(each))];
+/** After an attempt that may have delivered the message, the same sender comes first, so that a second copy has the same bytes. */
+function orderCandidates(
+  candidates: readonly ConfiguredSender[],
+  uncertain: UncertainDelivery | null,
+): readonly ConfiguredSender[] {
+  const isSame = ({ name }: ConfiguredSender) => name === uncertain?.sender;
+  return [...candidates.filter(isSame), ...candidates.filter((each) => !isSame(each))];
 }
 
-async function through(
+async function sendVia(
   sender: ConfiguredSender,
   probe: boolean,
-  turn: Turn,
+  request: FailoverContext,
   services: FailoverServices,
 ): Promise<DispatchResult> {
-  const { delivery, to, context, candidates } = turn;
-  const { method, logger, senders, rests, refusals } = services;
-  // The Message-ID is the first one's whoever sends: a receiver that gets a message by two of them recognises it.
+  const { delivery, to, context, candidates } = request;
+  const { method, logger, senders, senderPauses, refusals } = services;
+  // Every sender uses the first candidate's domain in the Message-ID, so that a receiver recognises a second copy.
   const idDomain = domainOf((candidates[0] ?? sender).settings.from.address);
   const sent = await sender.send(delivery, to, { context, idDomain });
   const result = await refusals.judge(sender.name, delivery.messageId, sent);
@@ -82,72 +88,76 @@ async function through(
       'refused by policy: look at the address of the sender and its SPF, DKIM and DMARC records',
     );
   if (senders.length === 1) return result;
-  if (result.outcome === 'unknown') await refusals.doubt(sender.name, delivery.messageId);
-  const named = withName(result, sender.name, turn.doubt);
+  if (result.outcome === 'unknown') await refusals.recordUncertain(sender.name, delivery.messageId);
+  const named = annotate(result, sender.name, request.uncertain);
   if (named.outcome === 'sent' || named.fault !== 'method') {
-    if (probe) await rests.end(sender.name);
+    if (probe) await senderPauses.resume(sender.name);
     return named;
   }
-  await rests.begin(sender.name, named);
-  return handBack(named, candidates, await rests.current(), senders);
+  await senderPauses.pause(sender.name, named);
+  return requeue(named, candidates, await senderPauses.current(), senders);
 }
 
-/** The sender is at fault. Not accepted is certain here, so another one may try at once. */
-function handBack(
+/** The sender is at fault. The message was certainly not accepted, so another sender may try at once. */
+function requeue(
   fault: Failure,
   candidates: readonly ConfiguredSender[],
-  resting: ReadonlyMap<string, Rest>,
+  paused: ReadonlyMap<string, SenderPause>,
   senders: readonly ConfiguredSender[],
 ): Failure {
-  if (senders.every(({ name }) => resting.has(name))) return { ...fault, retryAfterSeconds: soonest(senders, resting) };
-  const another = candidates.some(({ name }) => !resting.has(name));
-  return { ...fault, fault: 'message-uncharged', retryAfterSeconds: another ? 1 : soonest(candidates, resting) };
+  if (senders.every(({ name }) => paused.has(name)))
+    return { ...fault, retryAfterSeconds: earliestProbe(senders, paused) };
+  const another = candidates.some(({ name }) => !paused.has(name));
+  return { ...fault, fault: 'message-uncharged', retryAfterSeconds: another ? 1 : earliestProbe(candidates, paused) };
 }
 
-/** All that may take it rest. */
+/** Every candidate is paused. */
 function waiting(
   candidates: readonly ConfiguredSender[],
-  resting: ReadonlyMap<string, Rest>,
+  paused: ReadonlyMap<string, SenderPause>,
   senders: readonly ConfiguredSender[],
 ): Failure {
   const names = candidates.map(({ name }) => name).join(', ');
-  const { reason, detail } = resting.get(candidates[0]?.name ?? '') ?? {
+  const { reason, detail } = paused.get(candidates[0]?.name ?? '') ?? {
     reason: 'unreachable' as const,
     detail: 'at fault',
   };
-  return handBack(
+  return requeue(
     {
       outcome: 'retry',
       reason,
-      detail: `waits, since ${names} ${candidates.length === 1 ? 'rests' : 'rest'}: ${detail}`,
+      detail: `waiting: ${names} ${candidates.length === 1 ? 'is' : 'are'} paused: ${detail}`,
     },
     candidates,
-    resting,
+    paused,
     senders,
   );
 }
 
-function soonest(senders: readonly ConfiguredSender[], resting: ReadonlyMap<string, Rest>): number {
-  return Math.max(1, Math.min(...senders.map(({ name }) => resting.get(name)?.probeSeconds ?? 1)));
+function earliestProbe(senders: readonly ConfiguredSender[], paused: ReadonlyMap<string, SenderPause>): number {
+  return Math.max(1, Math.min(...senders.map(({ name }) => paused.get(name)?.probeSeconds ?? 1)));
 }
 
-function nobody(name: string | null): Failure {
+function noSender(name: string | null): Failure {
   return {
     outcome: 'retry',
     reason: 'misconfigured',
-    detail: name === null ? 'no sender takes it' : 'the template asks for a sender that this worker does not have',
+    detail:
+      name === null
+        ? 'no sender accepts messages of this tenant'
+        : 'this worker does not have the sender that the template names',
     fault: 'message-uncharged',
     retryAfterSeconds: 60,
     alert: true,
   };
 }
 
-/** Says which sender it was, and where the receiver may now have the message twice. */
-function withName(result: DispatchResult, name: string, doubt: Doubt | null): DispatchResult {
+/** Adds the name of the sender, and a note where the receiver may now have two copies. */
+function annotate(result: DispatchResult, name: string, uncertain: UncertainDelivery | null): DispatchResult {
   if (result.outcome !== 'sent') return { ...result, detail: `${result.detail} (sender ${name})` };
   const by =
-    doubt === null || doubt.sender === name
+    uncertain === null || uncertain.sender === name
       ? ''
-      : `; an earlier attempt${doubt.sender === null ? '' : ` by ${doubt.sender}`} may have been accepted`;
+      : `; an earlier attempt${uncertain.sender === null ? '' : ` by ${uncertain.sender}`} may have been accepted`;
   return { ...result, detail: `by ${name}${by}` };
 }

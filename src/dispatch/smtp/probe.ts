@@ -1,9 +1,9 @@
 /** Whether a relay would take our mails, found out without sending one; and what its domain says about us. */
 import { createPublicKey } from 'node:crypto';
-import { classifySmtpFailure } from './classify.ts';
+import { classifySmtpFailure } from './classify-reply.ts';
 import type { Failure } from './connections.ts';
 import { createTokenSource } from './login.ts';
-import { domainOf, type SmtpOptions, type SmtpSettings } from './options.ts';
+import { domainOf, type SmtpOptions, type SmtpSettings } from './smtp-options.ts';
 import { type Capabilities, createRelay, failureOf } from './transport.ts';
 
 /** What came of connecting, TLS and login; what the server offers, where these worked. */

@@ -1,14 +1,14 @@
 /** A mail as it stands on the wire, without sending it: for those who look. */
 import { parseAddress } from '../../email-address.ts';
 import type { Delivery } from '../dispatcher.ts';
-import { writeMail } from './mail.ts';
-import { parseSmtpOptions } from './options.ts';
+import { writeMail } from './email-message.ts';
+import { parseSmtpOptions } from './smtp-options.ts';
 
 /**
  * Header and body, as `smtp` would send them from this address; without a DKIM signature and without files. Null where the
  * recipient has no usable address.
  */
-export async function mailSource(delivery: Delivery, from: string): Promise<string | null> {
+export async function rawMessage(delivery: Delivery, from: string): Promise<string | null> {
   const parsed = parseAddress(delivery.recipient.email ?? '');
   if ('problem' in parsed) return null;
   const settings = parseSmtpOptions({ host: 'localhost', tls: 'none', from: { address: from } });

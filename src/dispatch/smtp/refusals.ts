@@ -2,23 +2,23 @@
  * Refusals that may be about the sender rather than the message: of its address (MAIL FROM), or by policy after the message (SPF, DKIM,
  * DMARC). The same to three messages in a row within ten minutes is the sender's fault; the messages are put back.
  */
-import type { DispatchResult } from '../dispatcher.ts';
 import type { Failure } from './connections.ts';
-import { nameOf, type RestServices } from './sender-pauses.ts';
+import type { DispatchResult, DispatcherServices } from '../dispatcher.ts';
+import { errorCode } from './sender-pauses.ts';
 
 export interface Refusals {
   /** Passes a result on, or makes a fault of the sender of it. */
   judge(sender: string, messageId: string, result: DispatchResult): Promise<DispatchResult>;
   /** Notes that a sender may have delivered a message. */
-  doubt(sender: string, messageId: string): Promise<void>;
+  recordUncertain(sender: string, messageId: string): Promise<void>;
   /** Whether an attempt before may have delivered it, and which sender made it if that is known. */
-  doubts(messageId: string): Promise<Doubt | null>;
+  uncertainDeliveryOf(messageId: string): Promise<UncertainDelivery | null>;
   /** Ends what an earlier process began. */
   start(): Promise<void>;
   close(): Promise<void>;
 }
 
-export interface Doubt {
+export interface UncertainDelivery {
   readonly sender: string | null;
 }
 
@@ -53,7 +53,7 @@ WITH old AS (DELETE FROM herald.refusal WHERE method = $1 AND at < now() - inter
 SELECT sender, reply, count(*)::int AS messages FROM herald.refusal
 WHERE method = $1 AND reply <> '${doubtful}' AND at > now() - interval '10 minutes' GROUP BY sender, reply`;
 
-export function createRefusals({ pool, method, logger }: RestServices, senders: readonly string[]): Refusals {
+export function createRefusals({ pool, method, logger }: DispatcherServices, senders: readonly string[]): Refusals {
   /** Senders that have rows, as far as this process knows. */
   const refused = new Set<string>();
   /** What is being written of a sender: "in a row" is the order in which the results came, not the one in which they are written. */
@@ -65,7 +65,7 @@ export function createRefusals({ pool, method, logger }: RestServices, senders: 
     try {
       return await work();
     } catch (error) {
-      logger.error({ method, error: nameOf(error) }, 'cannot record refusals');
+      logger.error({ method, error: errorCode(error) }, 'cannot record refusals');
       return otherwise;
     }
   }
@@ -130,13 +130,13 @@ export function createRefusals({ pool, method, logger }: RestServices, senders: 
       if (result.outcome !== 'failed' || !isAboutSender(result)) return result;
       return inTurn(sender, () => ask<Failure>(result, () => record(sender, messageId, result)));
     },
-    async doubt(sender, messageId) {
+    async recordUncertain(sender, messageId) {
       const statement = `INSERT INTO herald.refusal (method, sender, reply, message_id) VALUES ($1, $2, '${doubtful}', $3) ON CONFLICT DO NOTHING`;
       await ask(undefined, async () => void (await pool.query(statement, [method, sender, messageId])));
     },
-    doubts: (messageId) =>
-      ask<Doubt | null>(null, async () => {
-        const { rows } = await pool.query<Doubt>(doubtsStatement, [method, messageId, senders]);
+    uncertainDeliveryOf: (messageId) =>
+      ask<UncertainDelivery | null>(null, async () => {
+        const { rows } = await pool.query<UncertainDelivery>(doubtsStatement, [method, messageId, senders]);
         return rows[0] ?? null;
       }),
     start: () =>

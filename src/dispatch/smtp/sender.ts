@@ -2,12 +2,12 @@
 import { type Address, formatAddress } from '../../email-address.ts';
 import { ConfigurationError } from '../../errors.ts';
 import type { Delivery, DispatchContext, DispatchResult } from '../dispatcher.ts';
-import { classifySmtpFailure } from './classify.ts';
+import { classifySmtpFailure } from './classify-reply.ts';
 import { type Connections, createConnections, type Failure } from './connections.ts';
-import { type HandedOver, handOver } from './handover.ts';
+import { type Transmission, transmit } from './transmit.ts';
 import { createTokenSource } from './login.ts';
-import { messageIdOf, writeMail } from './mail.ts';
-import type { SmtpSettings } from './options.ts';
+import { messageIdOf, writeMail } from './email-message.ts';
+import type { SmtpSettings } from './smtp-options.ts';
 import { createRelay, failureOf, type Relay, type WrittenMail } from './transport.ts';
 
 export interface Sender {
@@ -51,15 +51,15 @@ export function createSender(name: string, settings: SmtpSettings, onConnections
     const stopped = await connections.enter(context.signal);
     if (stopped !== null) return stopped;
     try {
-      const ended = await handOver(relay.connect().transport, mail, { settings, context });
+      const ended = await transmit(relay.connect().transport, mail, { settings, context });
       const again = isLoginFault(ended.result) && relay.refresh();
-      return conclude(again ? await handOver(relay.connect().transport, mail, { settings, context }) : ended);
+      return conclude(again ? await transmit(relay.connect().transport, mail, { settings, context }) : ended);
     } finally {
       connections.leave();
     }
   }
 
-  function conclude({ result, stream, ehlo }: HandedOver): DispatchResult {
+  function conclude({ result, stream, ehlo }: Transmission): DispatchResult {
     const now = performance.now();
     if (result.outcome === 'sent') {
       relay.learn(ehlo);
@@ -121,7 +121,7 @@ function isLoginFault(result: DispatchResult): boolean {
 const crowdWords = /too many|connection (count|limit)|concurren|connections? (exceed|limit)/i;
 
 /** "Too many connections", in a reply that is no verdict on a message: before the first command for it, or in so many words. */
-function isCrowded({ reply }: Failure, stream: HandedOver['stream']): boolean {
+function isCrowded({ reply }: Failure, stream: Transmission['stream']): boolean {
   if (!/^4(21|32|5[0-4])$/.test(reply?.code ?? '')) return false;
   if (reply?.code === '432') return true;
   return crowdWords.test(reply?.text ?? '') || (reply?.code === '421' && stream === 'unopened');

@@ -1,19 +1,22 @@
-/** Several senders of one method: what they are told, and which of them may take a message. Pure. */
+/** The senders of one method: their settings, and which of them may take a message. Pure. */
 import * as v from 'valibot';
 import { ConfigurationError } from '../../errors.ts';
 import { requirementOf } from '../settings.ts';
-import { parseSmtpOptions, type SmtpOptions, type SmtpSettings } from './options.ts';
+import { parseSmtpOptions, type SmtpOptions, type SmtpSettings } from './smtp-options.ts';
 
-/** A relay with the address that is used with it. */
+/** A relay and the address that emails sent through it come from. */
 export interface SmtpSender extends SmtpOptions {
-  /** What templates ask for by `sender`: lower-case letters, digits, `.`, `_` and `-`, 63 at most. */
+  /** The name that templates use in `sender`: lower-case letters, digits, `.`, `_` and `-`; at most 63 characters. */
   readonly name: string;
-  /** Takes messages of these tenants only, and they go by no other. Default: those of every tenant that has none of its own. */
+  /**
+   * Takes the messages of these tenants only, and no other sender takes them. Default: the messages of every tenant that has no sender
+   * of its own.
+   */
   readonly tenants?: readonly string[];
 }
 
 export interface SmtpSendersOptions {
-  /** In order of preference, 1 to 50: one that is at fault rests, and the next takes over. */
+  /** In order of preference, 1 to 50. A sender at fault is paused, and the next one takes over. */
   readonly senders: readonly SmtpSender[];
 }
 
@@ -29,10 +32,10 @@ const schema = v.strictObject({
   senders: v.pipe(v.array(v.looseObject({ name, tenants })), v.minLength(1), v.maxLength(50)),
 });
 
-/** The name of the only sender where none was given. */
+/** The name of the sender where the options describe only one. */
 export const onlySender = 'default';
 
-/** @throws {ConfigurationError} named `smtp.<path>`, without the value. */
+/** @throws {ConfigurationError} if an option is invalid; it names `smtp.<path>`, never the value. */
 export function parseSenders(options: SmtpOptions | SmtpSendersOptions): readonly SenderSettings[] {
   if (!('senders' in options)) return [{ name: onlySender, tenants: null, settings: parseSmtpOptions(options) }];
   const parsed = v.safeParse(schema, options);
@@ -46,26 +49,29 @@ export function parseSenders(options: SmtpOptions | SmtpSendersOptions): readonl
     settings: parseSmtpOptions(rest, `smtp.senders.${i}`),
   }));
   const twice = senders.findIndex((sender, i) => senders.findIndex((other) => other.name === sender.name) !== i);
-  if (twice >= 0) throw new ConfigurationError(`smtp.senders.${twice}.name`, 'is the name of an earlier one, too');
+  if (twice >= 0) throw new ConfigurationError(`smtp.senders.${twice}.name`, 'is also the name of an earlier sender');
   if (senders.every((sender) => sender.tenants !== null))
-    throw new ConfigurationError('smtp.senders', 'needs one without tenants, for the messages of everybody else');
+    throw new ConfigurationError(
+      'smtp.senders',
+      'needs a sender without tenants, for the messages of all other tenants',
+    );
   return senders;
 }
 
-/** What a message says about its sender. */
-export interface Wish {
-  /** By name, from its template. */
+/** What a message says about who may send it. */
+export interface SenderRequest {
+  /** The name that its template asks for. */
   readonly sender: string | null;
   readonly tenant: string | null;
 }
 
 /**
- * Those that may take a message, in order. One that was asked for by name is the only one: whoever names it wants its address. The
- * senders of a tenant stand in for each other and nobody else does, so that no tenant's mail ever comes from a stranger.
+ * The senders that may take a message, in order. A sender asked for by name is the only candidate, because its address matters. The
+ * senders of a tenant replace each other and no other sender does, so that no tenant's email comes from another tenant's address.
  */
 export function candidatesOf<T extends Pick<SenderSettings, 'name' | 'tenants'>>(
   senders: readonly T[],
-  { sender, tenant }: Wish,
+  { sender, tenant }: SenderRequest,
 ): readonly T[] {
   if (sender !== null) return senders.filter(({ name }) => name === sender);
   const own = tenant === null ? [] : senders.filter((each) => each.tenants?.includes(tenant));

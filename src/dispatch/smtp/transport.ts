@@ -3,11 +3,11 @@ import nodemailer, { type SMTPSentMessageInfo } from 'nodemailer';
 import type MailMessage from 'nodemailer/lib/mailer/mail-message';
 import type MimeNode from 'nodemailer/lib/mime-node';
 import * as socks from 'socks';
-import type { SmtpFailure } from './classify.ts';
-import { readSmtpFiles, type SmtpFiles, stampOf } from './files.ts';
+import type { SmtpFailure } from './classify-reply.ts';
+import { readSmtpFiles, type SmtpFiles, stampOf } from './smtp-files.ts';
 import { accessTokenLogin, type TokenSource } from './login.ts';
-import type { SmtpSettings } from './options.ts';
-import { type Progress, trackedStream } from './stream.ts';
+import type { SmtpSettings } from './smtp-options.ts';
+import { type Progress, trackedStream } from './message-stream.ts';
 
 export type Transport = ReturnType<typeof createTransport>;
 

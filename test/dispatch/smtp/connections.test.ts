@@ -2,8 +2,8 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import type { DispatchResult } from '../../../src/dispatch/dispatcher.ts';
 import { createConnections, type Failure } from '../../../src/dispatch/smtp/connections.ts';
-import { createLearned } from '../../../src/dispatch/smtp/connection-limits.ts';
-import { parseSmtpOptions } from '../../../src/dispatch/smtp/options.ts';
+import { createConnectionLimits } from '../../../src/dispatch/smtp/connection-limits.ts';
+import { parseSmtpOptions } from '../../../src/dispatch/smtp/smtp-options.ts';
 import { createSender } from '../../../src/dispatch/smtp/sender.ts';
 import { silentLogger } from '../../../src/vocabulary.ts';
 import { createTestDatabase } from '../../support/database.ts';
@@ -133,21 +133,21 @@ test('a refusal of the only connection costs the message no attempt', async () =
   });
 });
 
-test('what was learned of a server is where the next process begins, until it is as configured again', async () => {
+test('what was connectionLimits of a server is where the next process begins, until it is as configured again', async () => {
   const database = await createTestDatabase();
   closing.push(() => database.close());
   const services = { pool: database.pool, method: 'smtp', logger: silentLogger };
   const fresh = () => ({ name: 'main', connections: createConnections(5) });
-  const first = createLearned();
+  const first = createConnectionLimits();
   await first.start(services, []);
   first.remember('main', 2);
   await first.close();
   const begun = fresh();
-  await createLearned().start(services, [begun]);
+  await createConnectionLimits().start(services, [begun]);
   expect(begun.connections.allowed).toBe(2);
   first.remember('main', null);
   await first.close();
   const later = fresh();
-  await createLearned().start(services, [later]);
+  await createConnectionLimits().start(services, [later]);
   expect(later.connections.allowed).toBe(5);
 });

@@ -108,7 +108,7 @@ test('when one is at fault the next takes over, nothing is charged, everybody he
   expect(String(mails[0]?.raw)).toMatch(/Message-ID: <[^>]+@first\.example>/);
   expect(mails[0]?.from).toBe('noreply@second.example');
   expect(await one('SELECT paused_at FROM herald.method WHERE name = $1', ['smtp'])).toEqual({ paused_at: null });
-  const told = logger.lines.filter(({ message }) => message.startsWith('sender rests'));
+  const told = logger.lines.filter(({ message }) => message.startsWith('sender paused'));
   expect(told).toMatchObject([{ level: 'error', fields: { sender: 'first', reason: 'authentication' } }]);
   // Demanded by name: it waits for its sender rather than going by another.
   await database.pool.query(`UPDATE herald.template SET sender = 'first' WHERE name = 'bill'`);
@@ -118,7 +118,7 @@ test('when one is at fault the next takes over, nothing is charged, everybody he
       expect(await one('SELECT status, attempts, detail FROM herald.message WHERE id = $1', [billed])).toEqual({
         status: 'pending',
         attempts: 0,
-        detail: 'waits: its sender rests',
+        detail: 'waiting: its sender is paused',
       }) ?? true,
   );
   expect(second.count()).toBe(12);

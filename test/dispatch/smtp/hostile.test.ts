@@ -2,8 +2,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { parseAddress } from '../../../src/email-address.ts';
-import { writeMail } from '../../../src/dispatch/smtp/mail.ts';
-import { parseSmtpOptions } from '../../../src/dispatch/smtp/options.ts';
+import { writeMail } from '../../../src/dispatch/smtp/email-message.ts';
+import { parseSmtpOptions } from '../../../src/dispatch/smtp/smtp-options.ts';
 import { createRenderer } from '../../../src/templates/render.ts';
 import { delivery } from '../support.ts';
 import { known, namesOf, nasty } from './nasty.ts';

@@ -95,7 +95,7 @@ test('a sender that is refused to three messages stops the method; all of them g
   expect((await database.pool.query('SELECT FROM herald.refusal')).rowCount).toBe(0);
 }, 40_000);
 
-test('of several senders only the refused one rests, and the others carry its messages', async () => {
+test('of several senders only the refused one is paused, and the others carry its messages', async () => {
   const strict = await startSmtpScript(() => [
     ...conversation().slice(0, 2),
     ...Array.from({ length: 40 }, () => ({ expect: /^MAIL /, reply: '550 5.7.1 sender not allowed' })),

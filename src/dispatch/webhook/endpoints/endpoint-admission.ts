@@ -3,6 +3,7 @@
  * so; messages of disabled endpoints are held. A few statements for a whole batch.
  */
 import type { Pool } from 'pg';
+import type { RateLimits } from '../../rate-limits.ts';
 import { formats } from '../formats/formats.ts';
 import type { Directory } from './endpoint-cache.ts';
 import type { LaneRequest, Lanes } from './concurrency-limiter.ts';
@@ -12,6 +13,7 @@ export interface AdmissionServices {
   readonly pool: Pool;
   readonly directory: Directory;
   readonly lanes: Lanes;
+  readonly rateLimits: RateLimits;
 }
 
 interface Room {
@@ -20,6 +22,8 @@ interface Room {
   readonly room: number;
 }
 
+/** Of the keys of endpoints' token buckets. */
+export const bucketPrefix = 'endpoint/';
 /** A probe that is not answered in this time is lost with its worker, and another may try. Longer than any call. */
 const probeLeaseSeconds = 90;
 
@@ -27,16 +31,6 @@ const addressedStatement = `SELECT id, endpoint_id AS "endpointId", now() AS now
 
 const claimStatement = `UPDATE herald.endpoint SET probing = true, probe_at = now() + make_interval(secs => ${probeLeaseSeconds})
 WHERE id = ANY ($1::uuid[]) AND opened_at IS NOT NULL AND probe_at <= now() RETURNING id`;
-
-/** Takes as many tokens as there are, at most as many as are wanted. A bucket holds the tokens of one second. */
-const tokensStatement = `
-UPDATE herald.endpoint e SET tokens = b.available - least(floor(b.available), b.wanted), tokens_at = now()
-FROM (
-  SELECT o.id, w.wanted, least(greatest(w.rate, 1), o.tokens + extract(epoch FROM now() - o.tokens_at) * w.rate) AS available
-  FROM herald.endpoint o JOIN jsonb_to_recordset($1::jsonb) AS w (id uuid, wanted integer, rate double precision) ON w.id = o.id
-  ORDER BY o.id FOR UPDATE OF o
-) b
-WHERE e.id = b.id RETURNING e.id, least(floor(b.available), b.wanted)::integer AS granted`;
 
 const laterStatement = `
 UPDATE herald.message m SET next_attempt_at = l.at, detail = l.detail
@@ -49,7 +43,7 @@ WHERE id = ANY ($1::uuid[]) AND status = 'pending'`;
 /** When each of the messages that cannot go now shall be looked at again. */
 export async function admit(
   messageIds: readonly string[],
-  { pool, directory, lanes }: AdmissionServices,
+  { pool, directory, lanes, rateLimits }: AdmissionServices,
 ): Promise<ReadonlyMap<string, Date>> {
   const addressed = await pool.query<{ id: string; endpointId: string; now: Date }>(addressedStatement, [messageIds]);
   // The circuits' times are the database's, which this machine's clock need not agree with.
@@ -64,7 +58,7 @@ export async function admit(
   const ours = await claimProbes(pool, enabled, now);
   const requests = enabled.map((row) => requestOf(row, messagesOf(row), ours));
   const rooms = await takeTokens(
-    pool,
+    rateLimits,
     requests.map((request) => ({ request, room: lanes.room(request) })),
   );
   return postpone(rooms, { pool, lanes, now });
@@ -101,15 +95,13 @@ async function claimProbes(pool: Pool, rows: readonly EndpointRow[], now: Date):
 }
 
 /** Limits the room of endpoints that have a rate to the tokens that all replicas share. */
-async function takeTokens(pool: Pool, rooms: readonly Room[]): Promise<readonly Room[]> {
-  const limited = rooms.filter(({ request, room }) => request.requestsPerSecond !== null && room > 0);
-  if (limited.length === 0) return rooms;
-  const wanted = limited.map(({ request, room }) => ({
-    id: request.endpointId,
-    wanted: room,
-    rate: request.requestsPerSecond,
+async function takeTokens(rateLimits: RateLimits, rooms: readonly Room[]): Promise<readonly Room[]> {
+  const limited = rooms.flatMap(({ request: { endpointId: key, requestsPerSecond: perSecond }, room: wanted }) =>
+    perSecond !== null && wanted > 0 ? [{ key: `${bucketPrefix}${key}`, perSecond, wanted }] : [],
+  );
+  const granted = await rateLimits.grant(limited);
+  return rooms.map(({ request, room }) => ({
+    request,
+    room: Math.min(room, granted.get(`${bucketPrefix}${request.endpointId}`) ?? room),
   }));
-  const { rows } = await pool.query<{ id: string; granted: number }>(tokensStatement, [JSON.stringify(wanted)]);
-  const granted = new Map(rows.map((row) => [row.id, row.granted]));
-  return rooms.map(({ request, room }) => ({ request, room: Math.min(room, granted.get(request.endpointId) ?? room) }));
 }

@@ -4,7 +4,8 @@ import type { Logger } from '../../../vocabulary.ts';
 import type { SecretBox } from '../../../secrets.ts';
 import type { Verdict } from '../classify-response.ts';
 import type { Endpoint } from '../endpoint.ts';
-import { admit } from './endpoint-admission.ts';
+import { createRateLimits } from '../../rate-limits.ts';
+import { admit, bucketPrefix } from './endpoint-admission.ts';
 import { createDirectory } from './endpoint-cache.ts';
 import { createLanes } from './concurrency-limiter.ts';
 import { type Announce, createLedger } from './health-recorder.ts';
@@ -41,8 +42,9 @@ export function createEndpoints(services: EndpointServices): Endpoints {
   const lanes = createLanes(concurrency);
   const ledger = createLedger(services);
   const directory = createDirectory(services);
+  const rateLimits = createRateLimits(pool, bucketPrefix);
   return {
-    admit: (messageIds) => admit(messageIds, { pool, directory, lanes }),
+    admit: (messageIds) => admit(messageIds, { pool, directory, lanes, rateLimits }),
     async call(endpointId) {
       const row = await directory.find(endpointId);
       if (row === undefined) return 'deleted';

@@ -1,11 +1,11 @@
 /** One mail over one connection, with its two deadlines: until the last byte has left, and then until the server's verdict. */
 import type { DispatchContext, DispatchResult } from '../dispatcher.ts';
-import { classifySmtpFailure, parseReply, type SmtpFailure } from './classify.ts';
-import type { SmtpSettings } from './options.ts';
-import { overKeptConnection, type Progress, type StreamState, stateOf } from './stream.ts';
+import { classifySmtpFailure, parseReply, type SmtpFailure } from './classify-reply.ts';
+import type { SmtpSettings } from './smtp-options.ts';
+import { overKeptConnection, type Progress, type StreamState, stateOf } from './message-stream.ts';
 import { failureOf, sendWritten, type Transport, type WrittenMail } from './transport.ts';
 
-export interface HandedOver {
+export interface Transmission {
   readonly result: DispatchResult;
   /** How far it had got. */
   readonly stream: StreamState;
@@ -14,11 +14,11 @@ export interface HandedOver {
 }
 
 /** Never throws. */
-export async function handOver(
+export async function transmit(
   transport: Transport,
   mail: WrittenMail,
   { settings, context }: { readonly settings: SmtpSettings; readonly context: DispatchContext },
-): Promise<HandedOver> {
+): Promise<Transmission> {
   const abort = new AbortController();
   const progress: Progress = { of: null };
   let aborted: SmtpFailure['aborted'];

@@ -4,7 +4,7 @@
  */
 import type { DispatchResult, Reply } from '../dispatcher.ts';
 import type { Reason } from '../../vocabulary.ts';
-import type { StreamState } from './stream.ts';
+import type { StreamState } from './message-stream.ts';
 
 /** What nodemailer's error says, and how far the message's bytes had got. */
 export interface SmtpFailure {

@@ -3,7 +3,7 @@ import { createPrivateKey } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import { createSecureContext } from 'node:tls';
 import { ConfigurationError } from '../../errors.ts';
-import type { SmtpSettings } from './options.ts';
+import type { SmtpSettings } from './smtp-options.ts';
 
 /** What the files hold. */
 export interface SmtpFiles {

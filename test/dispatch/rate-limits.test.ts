@@ -1,23 +1,23 @@
-/** Rates over all replicas: who may go, who waits and how long, and what a real worker then does. */
+/** RateLimits over all replicas: who may go, who waits and how long, and what a real worker then does. */
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { allot, createRates, type Want } from '../../../src/dispatch/smtp/rates.ts';
-import { smtp } from '../../../src/dispatch/smtp/smtp.ts';
-import { greetingFile, putTemplates, testWorker } from '../../support/application.ts';
-import { createTestDatabase, type TestDatabase } from '../../support/database.ts';
-import { startSmtpServer } from '../../support/smtp-server.ts';
-import { until } from '../../support/wait.ts';
+import { allot, createRateLimits, type TokenRequest } from '../../src/dispatch/rate-limits.ts';
+import { smtp } from '../../src/dispatch/smtp/smtp.ts';
+import { greetingFile, putTemplates, testWorker } from '../support/application.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { startSmtpServer } from '../support/smtp-server.ts';
+import { until } from '../support/wait.ts';
 
 describe('tokens', () => {
   const all = { key: 'all', perSecond: 2 };
   const some = { key: 'some', perSecond: 0.5 };
-  const wants = (count: number, ...buckets: Want['buckets'][number][]): Want[] =>
+  const wants = (count: number, ...buckets: TokenRequest['buckets'][number][]): TokenRequest[] =>
     Array.from({ length: count }, (_, i) => ({ id: String(i), buckets }));
   const supply = (tokens: Record<string, number>, room = 100) => ({
     tokens: new Map(Object.entries(tokens)),
-    horizons: new Map<string, number>(),
+    nextTurns: new Map<string, number>(),
     now: 1000,
-    room,
+    slots: room,
   });
 
   test('let the first go, and the others one after the other', () => {
@@ -129,7 +129,7 @@ describe('a worker', () => {
       const { rows } = await database.pool.query(
         `SELECT DISTINCT detail, attempts FROM herald.message WHERE status = 'pending'`,
       );
-      expect(rows).toEqual([{ detail: 'waits for its turn: the rate is limited', attempts: 0 }]);
+      expect(rows).toEqual([{ detail: 'waiting: the rate is limited', attempts: 0 }]);
       return true;
     });
   }, 30_000);
@@ -138,7 +138,7 @@ describe('a worker', () => {
     await database.pool.query(
       `INSERT INTO herald.rate_bucket (key, tokens, updated_at) VALUES ('smtp/x/old.example', 1, now() - interval '2 hours'), ('other/x', 1, now() - interval '2 hours')`,
     );
-    const rates = createRates(database.pool, 'smtp/');
+    const rates = createRateLimits(database.pool, 'smtp/');
     expect((await rates.take([{ id: '1', buckets: [{ key: 'smtp/x', perSecond: 1 }] }], 1)).size).toBe(0);
     const { rows } = await database.pool.query('SELECT key, tokens FROM herald.rate_bucket ORDER BY key');
     expect(rows).toEqual([

@@ -9,8 +9,8 @@ import { formatAddress } from '../../email-address.ts';
 import { ConfigurationError } from '../../errors.ts';
 import { renderEmail } from '../../templates/email.ts';
 import type { Delivery } from '../dispatcher.ts';
-import { composed } from './compose.ts';
-import type { SmtpSettings } from './options.ts';
+import { serializeMime } from './serialize-mime.ts';
+import type { SmtpSettings } from './smtp-options.ts';
 
 export interface MailInput {
   readonly delivery: Delivery;
@@ -48,7 +48,7 @@ const signedFields = [
 export async function writeMail(input: MailInput, dkimKey: string | undefined): Promise<Buffer> {
   const parts = new MailComposer(mailOf(input)).compile();
   // Files are large: as a stream they are encoded piece by piece.
-  const mail = input.delivery.attachments?.length ? await parts.build() : composed(parts);
+  const mail = input.delivery.attachments?.length ? await parts.build() : serializeMime(parts);
   const { dkim } = input.settings;
   if (dkim === undefined) return mail;
   const signer = new DKIM({

@@ -7,7 +7,7 @@ import type MimeNode from 'nodemailer/lib/mime-node';
 import { encode as encodeQuoted, wrap as wrapQuoted } from 'nodemailer/lib/qp';
 
 /** A mail whose parts are texts, all of them strings. Lines end in CRLF, also where a text had a carriage return alone. */
-export function composed(root: MimeNode): Buffer {
+export function serializeMime(root: MimeNode): Buffer {
   const mail = partOf(root);
   return Buffer.from(mail.endsWith('\n') ? mail : `${mail}\r\n`);
 }

@@ -1,6 +1,11 @@
 /** One table over what nodemailer reports and what it must mean. */
 import { describe, expect, test } from 'vitest';
-import { classifySmtpFailure, parseReply, redact, type SmtpFailure } from '../../../src/dispatch/smtp/classify.ts';
+import {
+  classifySmtpFailure,
+  parseReply,
+  redact,
+  type SmtpFailure,
+} from '../../../src/dispatch/smtp/classify-reply.ts';
 
 type Row = [what: string, failure: Partial<SmtpFailure>, expected: string];
 

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { simpleParser } from 'mailparser';
 import MailComposer from 'nodemailer/lib/mail-composer';
 import { describe, expect, test } from 'vitest';
-import { composed } from '../../../src/dispatch/smtp/compose.ts';
+import { serializeMime } from '../../../src/dispatch/smtp/serialize-mime.ts';
 import { nasty } from './nasty.ts';
 
 const tree = (text: string, html: string) =>
@@ -24,11 +24,11 @@ const crlf = (text: string) => text.replace(/\r\n|\r|\n/g, '\r\n');
 const texts = nasty.map((text) => `.${text.replaceAll('\u0000', '').toWellFormed()}.`);
 const long = fc.tuple(texts, fc.integer({ min: 1, max: 200 })).map(([text, times]) => text.repeat(times));
 
-describe('a composed mail', () => {
+describe('a serializeMime mail', () => {
   test('says what went in, in lines that every server takes, whatever it was', async () => {
     await fc.assert(
       fc.asyncProperty(fc.oneof(texts, long), fc.oneof(texts, long), async (text, html) => {
-        const mail = composed(tree(text, html));
+        const mail = serializeMime(tree(text, html));
         const raw = mail.toString('latin1');
         expect(raw.replaceAll('\r\n', '')).not.toMatch(/[\r\n]/);
         for (const line of raw.split('\r\n')) expect(line.length).toBeLessThanOrEqual(998);
@@ -50,6 +50,6 @@ describe('a composed mail', () => {
       [`${'Grüße aus München, '.repeat(20)}Ada`, '<p>こんにちは世界</p>'],
       ['trailing \r\nspace\t\r\n', '<p>=3D</p>'],
     ] as const)
-      expect(composed(tree(text, html)).toString()).toBe((await tree(text, html).build()).toString());
+      expect(serializeMime(tree(text, html)).toString()).toBe((await tree(text, html).build()).toString());
   });
 });

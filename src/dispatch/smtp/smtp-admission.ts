@@ -1,0 +1,137 @@
+/**
+ * Which leased messages may be sent now: not those whose senders are paused, and no more than the rate limits allow. The others get
+ * a later time. No attempt is counted.
+ */
+import { domainToASCII } from 'node:url';
+import type { Pool } from 'pg';
+import type { ConfiguredSender } from './failover.ts';
+import type { Bucket, RateLimits, TokenRequest } from '../rate-limits.ts';
+import type { SenderPause, SenderPauses } from './sender-pauses.ts';
+import { candidatesOf, type SenderRequest } from './senders.ts';
+
+export interface AdmissionServices {
+  readonly pool: Pool;
+  readonly method: string;
+  readonly senders: readonly ConfiguredSender[];
+  readonly senderPauses: SenderPauses;
+  readonly rateLimits: RateLimits;
+  /** How many more messages can be sent at once. */
+  readonly freeSlots: () => number;
+}
+
+interface AdmissionRequest extends SenderRequest {
+  readonly id: string;
+  readonly domain: string;
+}
+
+interface Postponed {
+  readonly id: string;
+  readonly seconds: number;
+  readonly detail: string;
+}
+
+const requestStatement = `SELECT m.id, t.sender, m.tenant, coalesce(lower(substring(m.recipient ->> 'email' FROM '[^@]*$')), '') AS domain
+FROM herald.message m JOIN herald.template t ON t.name = m.template WHERE m.id = ANY ($1::uuid[])`;
+
+const postponeStatement = `
+WITH later AS (
+  SELECT l.id, now() + l.seconds * interval '1 second' AS at, l.detail FROM jsonb_to_recordset($1::jsonb) AS l (id uuid, seconds float8, detail text)
+), moved AS (
+  UPDATE herald.message m SET next_attempt_at = l.at, detail = l.detail FROM later l WHERE m.id = l.id AND m.status = 'pending'
+)
+SELECT id, at FROM later`;
+
+/** Whether the settings require admission: with one unlimited sender every message may be sent. */
+export function needsAdmission(senders: readonly ConfiguredSender[]): boolean {
+  return senders.length > 1 || senders.some(({ settings }) => isLimited(settings));
+}
+
+function isLimited({ messagesPerSecond, messagesPerSecondToDomain }: ConfiguredSender['settings']): boolean {
+  return messagesPerSecond !== null || Object.keys(messagesPerSecondToDomain).length > 0;
+}
+
+/** @returns the messages that cannot be sent now, each with the time at which to try again. */
+export async function admit(
+  messageIds: readonly string[],
+  services: AdmissionServices,
+): Promise<ReadonlyMap<string, Date>> {
+  const { pool, senders, senderPauses, rateLimits } = services;
+  const { rows } = await pool.query<AdmissionRequest>(requestStatement, [messageIds]);
+  const known = new Map(rows.map((row) => [row.id, row]));
+  const paused = senders.length > 1 ? await senderPauses.current() : new Map<string, SenderPause>();
+  const chosen = choose(
+    messageIds.flatMap((id) => known.get(id) ?? []),
+    senders,
+    paused,
+  );
+  const waits = await rateLimits.take(
+    chosen.send.map(({ message, sender }) => tokenRequestOf(message, sender, services.method)),
+    services.freeSlots(),
+  );
+  const entries: Postponed[] = [
+    ...chosen.wait.map(({ id, seconds }) => ({ id, seconds, detail: 'waiting: its sender is paused' })),
+    ...[...waits].map(([id, seconds]) => ({ id, seconds, detail: 'waiting: the rate is limited' })),
+  ];
+  if (entries.length === 0) return new Map();
+  const later = await pool.query<{ id: string; at: Date }>(postponeStatement, [JSON.stringify(entries)]);
+  return new Map(later.rows.map(({ id, at }) => [id, at]));
+}
+
+interface Chosen {
+  readonly send: { readonly message: AdmissionRequest; readonly sender: ConfiguredSender | undefined }[];
+  readonly wait: { readonly id: string; readonly seconds: number }[];
+}
+
+/**
+ * A sender whose probe is due gets one message. Where every sender is paused all messages pass: the first of them pauses the method,
+ * if another replica has not done so.
+ */
+function choose(
+  messages: readonly AdmissionRequest[],
+  senders: readonly ConfiguredSender[],
+  paused: ReadonlyMap<string, SenderPause>,
+): Chosen {
+  const chosen: Chosen = { send: [], wait: [] };
+  const probed = new Set<string>();
+  const all = senders.every(({ name }) => paused.has(name));
+  for (const message of messages) {
+    const candidates = candidatesOf(senders, message);
+    const sender = candidates.find(({ name }) => {
+      const pause = paused.get(name);
+      return pause === undefined || (pause.probeSeconds <= 0 && !probed.has(name));
+    });
+    if (sender !== undefined && paused.has(sender.name)) probed.add(sender.name);
+    if (sender !== undefined || candidates.length === 0 || all)
+      chosen.send.push({ message, sender: sender ?? candidates[0] });
+    else chosen.wait.push({ id: message.id, seconds: waitOf(candidates, paused) });
+  }
+  return chosen;
+}
+
+/** Until the first probe, and at least as long as a probe takes. */
+function waitOf(candidates: readonly ConfiguredSender[], paused: ReadonlyMap<string, SenderPause>): number {
+  return Math.max(
+    2,
+    ...candidates
+      .map(({ name }) => paused.get(name)?.probeSeconds ?? 0)
+      .toSorted((a, b) => a - b)
+      .slice(0, 1),
+  );
+}
+
+function tokenRequestOf(
+  { id, domain }: AdmissionRequest,
+  sender: ConfiguredSender | undefined,
+  method: string,
+): TokenRequest {
+  if (sender === undefined) return { id, buckets: [] };
+  const { messagesPerSecond, messagesPerSecondToDomain: byDomain } = sender.settings;
+  const ascii = domainToASCII(domain);
+  const toDomain = Object.hasOwn(byDomain, ascii) ? byDomain[ascii] : byDomain['*'];
+  const key = `${method}/${sender.name}`;
+  const buckets: Bucket[] = [
+    ...(messagesPerSecond === null ? [] : [{ key, perSecond: messagesPerSecond }]),
+    ...(toDomain === undefined ? [] : [{ key: `${key}/${ascii}`, perSecond: toDomain }]),
+  ];
+  return { id, buckets };
+}
