@@ -14,7 +14,7 @@ export async function writeHistory(pool: Pool, count: number): Promise<void> {
   for (const { name } of indexes.rows) await pool.query(`DROP INDEX herald.${name}`);
   await pool.query(
     `INSERT INTO herald.message (id, notification_id, template, template_version, method, ordinal, status, reason, recipient_id, address, recipient,
-       labels, targets, dedupe_key, dedupe_slot, priority, next_attempt_at, attempts, charged, unknown, created_by, created_at, settled_at, dedupe_scope)
+       labels, targets, dedupe_key, dedupe_slot, priority, next_attempt_at, attempts, counted, unknown, created_by, created_at, settled_at, dedupe_scope)
      SELECT id, id, $2, 1, CASE i % 10 WHEN 0 THEN 'webhook' WHEN 1 THEN 'smtp' ELSE 'noop' END, 1,
        CASE WHEN i % 100 < 97 THEN 'sent' WHEN i % 100 < 99 THEN 'failed' ELSE 'inhibited' END,
        CASE WHEN i % 100 < 97 THEN NULL WHEN i % 100 < 99 THEN 'mailbox_full' ELSE 'preference' END,
@@ -26,7 +26,7 @@ export async function writeHistory(pool: Pool, count: number): Promise<void> {
     [count, templateName, JSON.stringify(labels)],
   );
   await pool.query(
-    `INSERT INTO herald.attempt (message_id, number, worker, started_at, finished_at, outcome, reason, charged)
+    `INSERT INTO herald.attempt (message_id, number, worker, started_at, finished_at, outcome, reason, counted)
      SELECT id, 1, 'host:1:abcdef', created_at + interval '1 second', settled_at, CASE status WHEN 'sent' THEN 'sent' ELSE 'failed' END, reason, true
      FROM herald.message WHERE status IN ('sent', 'failed')`,
   );

@@ -1,5 +1,14 @@
 CREATE SCHEMA "herald";
 --> statement-breakpoint
+CREATE TABLE "herald"."attachment" (
+	"notification_id" uuid NOT NULL,
+	"position" smallint NOT NULL,
+	"name" text NOT NULL,
+	"content_type" text NOT NULL,
+	"content" "bytea" NOT NULL,
+	CONSTRAINT "attachment_notification_id_position_pk" PRIMARY KEY("notification_id","position")
+);
+--> statement-breakpoint
 CREATE TABLE "herald"."attempt" (
 	"message_id" uuid NOT NULL,
 	"number" smallint NOT NULL,
@@ -13,9 +22,61 @@ CREATE TABLE "herald"."attempt" (
 	"reply_enhanced" text,
 	"reply_text" text,
 	"receiver_id" text,
-	"charged" boolean NOT NULL,
+	"counted" boolean NOT NULL,
 	CONSTRAINT "attempt_message_id_number_pk" PRIMARY KEY("message_id","number"),
 	CONSTRAINT "attempt_outcome" CHECK ("herald"."attempt"."outcome" in ('sent', 'retry', 'failed', 'unknown'))
+);
+--> statement-breakpoint
+CREATE TABLE "herald"."audit" (
+	"id" uuid PRIMARY KEY DEFAULT gen_random_uuid() NOT NULL,
+	"at" timestamp with time zone DEFAULT now() NOT NULL,
+	"actor" text NOT NULL,
+	"action" text NOT NULL,
+	"subject" text,
+	"why" text,
+	"detail" jsonb
+);
+--> statement-breakpoint
+CREATE TABLE "herald"."endpoint" (
+	"id" uuid PRIMARY KEY DEFAULT gen_random_uuid() NOT NULL,
+	"name" text NOT NULL,
+	"method" text DEFAULT 'webhook' NOT NULL,
+	"tenant" text,
+	"recipient_id" text,
+	"groups" text[] NOT NULL,
+	"url_host" text NOT NULL,
+	"sealed" text NOT NULL,
+	"format" text DEFAULT 'standard' NOT NULL,
+	"http_method" text DEFAULT 'POST' NOT NULL,
+	"timeout_seconds" double precision DEFAULT 20 NOT NULL,
+	"retry" text DEFAULT 'all' NOT NULL,
+	"max_concurrency" smallint DEFAULT 10 NOT NULL,
+	"requests_per_second" double precision,
+	"disabled_at" timestamp with time zone,
+	"disabled_reason" text,
+	"failures" integer DEFAULT 0 NOT NULL,
+	"faults" integer DEFAULT 0 NOT NULL,
+	"failing_since" timestamp with time zone,
+	"warned_at" timestamp with time zone,
+	"opened_at" timestamp with time zone,
+	"probe_at" timestamp with time zone,
+	"probing" boolean DEFAULT false NOT NULL,
+	"probes" integer DEFAULT 0 NOT NULL,
+	"window_at" timestamp with time zone,
+	"window_calls" integer DEFAULT 0 NOT NULL,
+	"window_faults" integer DEFAULT 0 NOT NULL,
+	"tokens" double precision DEFAULT 1 NOT NULL,
+	"tokens_at" timestamp with time zone DEFAULT now() NOT NULL,
+	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
+	"updated_at" timestamp with time zone DEFAULT now() NOT NULL,
+	CONSTRAINT "endpoint_format" CHECK ("herald"."endpoint"."format" in ('standard', 'slack', 'teams', 'discord', 'pagerduty', 'ntfy')),
+	CONSTRAINT "endpoint_http_method" CHECK ("herald"."endpoint"."http_method" in ('POST', 'PUT', 'PATCH')),
+	CONSTRAINT "endpoint_timeout" CHECK ("herald"."endpoint"."timeout_seconds" between 1 and 60),
+	CONSTRAINT "endpoint_retry" CHECK ("herald"."endpoint"."retry" in ('all', 'transient')),
+	CONSTRAINT "endpoint_max_concurrency" CHECK ("herald"."endpoint"."max_concurrency" between 1 and 1000),
+	CONSTRAINT "endpoint_requests_per_second" CHECK ("herald"."endpoint"."requests_per_second" > 0),
+	CONSTRAINT "endpoint_disabled" CHECK (("herald"."endpoint"."disabled_at" is null) = ("herald"."endpoint"."disabled_reason" is null)),
+	CONSTRAINT "endpoint_disabled_reason" CHECK ("herald"."endpoint"."disabled_reason" in ('operator', 'gone', 'unusable', 'failing'))
 );
 --> statement-breakpoint
 CREATE TABLE "herald"."message" (
@@ -30,6 +91,7 @@ CREATE TABLE "herald"."message" (
 	"detail" text,
 	"recipient_id" text NOT NULL,
 	"recipient" jsonb NOT NULL,
+	"address" text,
 	"labels" jsonb NOT NULL,
 	"secrets" jsonb,
 	"data" jsonb,
@@ -47,14 +109,16 @@ CREATE TABLE "herald"."message" (
 	"expires_at" timestamp with time zone,
 	"next_attempt_at" timestamp with time zone NOT NULL,
 	"attempts" smallint DEFAULT 0 NOT NULL,
-	"charged" smallint DEFAULT 0 NOT NULL,
+	"counted" smallint DEFAULT 0 NOT NULL,
 	"max_attempts" smallint,
+	"crashes" smallint DEFAULT 0 NOT NULL,
 	"unknown" text DEFAULT 'retry' NOT NULL,
 	"lease_token" uuid,
 	"leased_by" text,
 	"attempt_started_at" timestamp with time zone,
 	"created_by" text NOT NULL,
 	"trace_context" jsonb,
+	"attachments" smallint DEFAULT 0 NOT NULL,
 	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
 	"settled_at" timestamp with time zone,
 	CONSTRAINT "message_status" CHECK ("herald"."message"."status" in ('pending', 'sending', 'sent', 'failed', 'inhibited', 'cancelled', 'expired', 'held')),
@@ -95,6 +159,28 @@ CREATE TABLE "herald"."rate_bucket" (
 	"updated_at" timestamp with time zone DEFAULT now() NOT NULL
 );
 --> statement-breakpoint
+CREATE TABLE "herald"."refusal" (
+	"method" text NOT NULL,
+	"sender" text NOT NULL,
+	"reply" text NOT NULL,
+	"message_id" uuid NOT NULL,
+	"at" timestamp with time zone DEFAULT now() NOT NULL,
+	CONSTRAINT "refusal_method_sender_reply_message_id_pk" PRIMARY KEY("method","sender","reply","message_id")
+);
+--> statement-breakpoint
+CREATE TABLE "herald"."sender" (
+	"method" text NOT NULL,
+	"name" text NOT NULL,
+	"paused_at" timestamp with time zone,
+	"pause_reason" text,
+	"pause_detail" text,
+	"probe_at" timestamp with time zone,
+	"probe_failures" integer DEFAULT 0 NOT NULL,
+	"max_connections" smallint,
+	"updated_at" timestamp with time zone DEFAULT now() NOT NULL,
+	CONSTRAINT "sender_method_name_pk" PRIMARY KEY("method","name")
+);
+--> statement-breakpoint
 CREATE TABLE "herald"."setting" (
 	"key" text PRIMARY KEY NOT NULL,
 	"value" jsonb NOT NULL,
@@ -128,6 +214,7 @@ CREATE TABLE "herald"."template" (
 	"unknown" text DEFAULT 'retry' NOT NULL,
 	"max_attempts" smallint,
 	"sender" text,
+	"example" jsonb,
 	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
 	"updated_at" timestamp with time zone DEFAULT now() NOT NULL,
 	CONSTRAINT "template_kind" CHECK ("herald"."template"."kind" in ('system', 'custom', 'test')),
@@ -151,9 +238,17 @@ CREATE TABLE "herald"."template_version" (
 );
 --> statement-breakpoint
 ALTER TABLE "herald"."template_version" ADD CONSTRAINT "template_version_template_template_name_fk" FOREIGN KEY ("template") REFERENCES "herald"."template"("name") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
-CREATE INDEX "message_recipient" ON "herald"."message" USING btree ("recipient_id","created_at" DESC NULLS LAST);--> statement-breakpoint
+CREATE INDEX "audit_at" ON "herald"."audit" USING btree ("at","id");--> statement-breakpoint
+CREATE INDEX "audit_subject" ON "herald"."audit" USING btree ("subject","at");--> statement-breakpoint
+CREATE INDEX "endpoint_recipient" ON "herald"."endpoint" USING btree ("method","recipient_id");--> statement-breakpoint
+CREATE INDEX "endpoint_tenant" ON "herald"."endpoint" USING btree ("method","tenant");--> statement-breakpoint
+CREATE INDEX "message_recipients" ON "herald"."message" USING btree ("recipient_id","created_at","id");--> statement-breakpoint
+CREATE INDEX "message_addresses" ON "herald"."message" USING btree ("address","created_at","id") WHERE "herald"."message"."address" is not null;--> statement-breakpoint
+CREATE INDEX "message_templates" ON "herald"."message" USING btree ("template","created_at","id");--> statement-breakpoint
+CREATE INDEX "message_times" ON "herald"."message" USING btree ("created_at","id");--> statement-breakpoint
+CREATE INDEX "message_reasons" ON "herald"."message" USING btree ("created_at","id") WHERE "herald"."message"."reason" is not null;--> statement-breakpoint
+CREATE INDEX "message_open" ON "herald"."message" USING btree ("method","next_attempt_at") WHERE "herald"."message"."settled_at" is null;--> statement-breakpoint
+CREATE INDEX "message_endpoint" ON "herald"."message" USING btree ("endpoint_id","created_at") WHERE "herald"."message"."endpoint_id" is not null;--> statement-breakpoint
 CREATE INDEX "message_targets" ON "herald"."message" USING gin ("targets") WHERE "herald"."message"."targets" <> '{}';--> statement-breakpoint
-CREATE INDEX "message_created_at" ON "herald"."message" USING btree ("created_at" DESC NULLS LAST,"id" DESC NULLS LAST);--> statement-breakpoint
-CREATE INDEX "message_unsettled" ON "herald"."message" USING btree ("method","next_attempt_at") WHERE "herald"."message"."status" in ('pending', 'sending', 'held');--> statement-breakpoint
 CREATE INDEX "message_notification" ON "herald"."message" USING btree ("notification_id");--> statement-breakpoint
 CREATE UNIQUE INDEX "message_dedupe" ON "herald"."message" USING btree ("dedupe_key","dedupe_slot","recipient_id","dedupe_scope") WHERE "herald"."message"."dedupe_key" is not null;

@@ -57,7 +57,7 @@ export const reasons = [
   'deadline',
   // an operator: it may have gone out before the database was restored
   'restored',
-  // the method itself is at fault: pauses the method, no attempt is charged
+  // the method itself is at fault: pauses the method, no attempt is counted
   'unreachable',
   'dns',
   'connect_timeout',

@@ -143,7 +143,7 @@ export const manual: Readonly<Record<string, ManualPage>> = {
   pause: {
     examples: [['pause --why "database moves"', 'everything']],
     notes: [
-      'Workers hear of it at once. What is enqueued meanwhile waits; no attempt is charged. A method that is at fault itself is paused and resumed without you.',
+      'Workers hear of it at once. What is enqueued meanwhile waits; no attempt is counted. A method that is at fault itself is paused and resumed without you.',
     ],
     seeAlso: ['resume', 'status', 'hold'],
   },

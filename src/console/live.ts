@@ -133,7 +133,7 @@ async function statesOf({ pool, status, catches }: LiveOptions, ids: readonly st
     ids.length === 0
       ? { rows: [] }
       : pool.query<{ id: string; state: string }>(
-          `SELECT id, concat_ws(' ', status, attempts, charged, next_attempt_at, settled_at) AS state FROM herald.message WHERE id = ANY ($1)`,
+          `SELECT id, concat_ws(' ', status, attempts, counted, next_attempt_at, settled_at) AS state FROM herald.message WHERE id = ANY ($1)`,
           [ids],
         ),
     catches?.list(),

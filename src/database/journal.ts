@@ -1,69 +1,132 @@
 /**
- * Which of our SQL files a database has seen. The journal has a schema of its own: `herald` must hold nothing but the
- * tables of schema.ts, or a host's `drizzle-kit push` would want to drop it.
+ * What a database has seen of our SQL: table `herald_meta.migration`. It has a schema of its own, because `herald` must hold nothing
+ * but the tables of schema.ts: a host's `drizzle-kit push` would want to drop anything else.
  */
 import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync } from 'node:fs';
 import type { ClientBase, Pool } from 'pg';
 import { ConfigurationError } from '../errors.ts';
+import { type ShippedSql, shippedSql, type SqlFile } from './shipped-sql.ts';
 
-/** One file of `drizzle/`. */
+/** One step of `migrate`: a file of `drizzle/`, which applies once, or all functions, which apply whenever their text changes. */
 export interface Migration {
-  /** File name without `.sql`, for example `0000_tables`. */
+  /** File name without `.sql`, for example `0000_tables`, or `functions`. */
   readonly name: string;
   readonly sql: string;
   readonly sha256: string;
+  /** The package version that brings it. */
+  readonly release: string;
 }
 
-const folder = new URL('../../drizzle/', import.meta.url);
+/** The name of the repeatable step that applies the functions. */
+export const functionsStep = 'functions';
+
+/** Ends one statement and begins the next, in a script that drizzle's migrator can run. */
+export const statementBreak = '--> statement-breakpoint';
 
 export const createJournal = `CREATE SCHEMA IF NOT EXISTS herald_meta;
 CREATE TABLE IF NOT EXISTS herald_meta.migration (
   name text PRIMARY KEY,
   sha256 text NOT NULL,
+  release text NOT NULL,
   applied_at timestamptz NOT NULL DEFAULT now()
 );`;
 
-/** All migrations of this release, in the order in which they apply. */
+/** Returns all steps of this release, in the order in which they apply: the tables, then the functions. */
 export function shippedMigrations(): Migration[] {
-  return readdirSync(folder)
-    .filter((file) => file.endsWith('.sql'))
-    .sort()
-    .map((file) => {
-      const sql = readFileSync(new URL(file, folder), 'utf8');
-      return { name: file.slice(0, -'.sql'.length), sql, sha256: createHash('sha256').update(sql).digest('hex') };
-    });
+  const { release, tables, functions } = shippedSql();
+  const step = (name: string, sql: string) => ({ name, sql, sha256: sha256(sql), release });
+  return [...tables.map(({ name, sql }) => step(name, sql)), step(functionsStep, functionsScript(functions))];
 }
 
-/** The statement that records a migration. Names and hashes are ours, so they need no quoting beyond this. */
-export function recordOf(migration: Migration): string {
-  return `INSERT INTO herald_meta.migration (name, sha256) VALUES ('${migration.name}', '${migration.sha256}');`;
+function functionsScript(files: ShippedSql['functions']): string {
+  return files.flatMap(fileStatements).join(`\n${statementBreak}\n`);
+}
+
+/** The statements of a file, after the drops that its header names. */
+function fileStatements({ sql }: SqlFile): string[] {
+  const drops = [...sql.matchAll(/^-- drops: (.+)$/gm)].map(([, name]) => `DROP FUNCTION IF EXISTS ${name};`);
+  return [...drops, ...splitStatements(sql)];
+}
+
+/** Splits at semicolons at the end of a line, outside of `$$` quotes. A comment stays with the statement below it. */
+export function splitStatements(sql: string): string[] {
+  const statements: string[] = [];
+  let lines: string[] = [];
+  let quoted = false;
+  for (const line of sql.split('\n')) {
+    lines.push(line);
+    if (line.split('$$').length % 2 === 0) quoted = !quoted;
+    if (quoted || !line.endsWith(';') || line.startsWith('--')) continue;
+    statements.push(lines.join('\n').trim());
+    lines = [];
+  }
+  return statements;
+}
+
+function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}
+
+/** Returns the statement that records a step. Names, hashes and versions are ours, so they need no quoting beyond this. */
+export function recordOf({ name, sha256, release }: Migration): string {
+  return `INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('${name}', '${sha256}', '${release}')
+ON CONFLICT (name) DO UPDATE SET sha256 = excluded.sha256, release = excluded.release, applied_at = now();`;
+}
+
+interface JournalRow {
+  readonly name: string;
+  readonly sha256: string;
+  readonly release: string;
 }
 
 /**
- * The shipped migrations that the database has not seen. Throws ConfigurationError where a landed file was edited or
- * the database is newer than this release.
+ * Returns the shipped steps that the database has not seen.
+ * @throws {ConfigurationError} if a file was edited after it was applied, or if a development version made the database.
  */
 export async function pendingMigrations(database: ClientBase | Pool): Promise<Migration[]> {
   const shipped = shippedMigrations();
-  const exists = await database.query<{ found: boolean }>(
-    `SELECT to_regclass('herald_meta.migration') IS NOT NULL AS found`,
-  );
-  if (!exists.rows[0]?.found) return shipped;
-  const rows = await database.query<{ name: string; sha256: string }>('SELECT name, sha256 FROM herald_meta.migration');
-  const applied = new Map(rows.rows.map((row) => [row.name, row.sha256]));
-  for (const migration of shipped) {
-    const seen = applied.get(migration.name);
-    if (seen !== undefined && seen !== migration.sha256)
-      throw new ConfigurationError(
-        'database',
-        `migration ${migration.name} was applied with another content (sha256 ${seen.slice(0, 12)}, shipped ${migration.sha256.slice(0, 12)}); reinstall pg-herald, its files must not be edited`,
-      );
-  }
-  return shipped.filter((migration) => !applied.has(migration.name));
+  const rows = await readJournal(database);
+  const applied = new Map(rows.map((row) => [row.name, row]));
+  for (const migration of shipped) requireSameContent(migration, applied.get(migration.name));
+  return shipped.filter((migration) => isPending(migration, applied.get(migration.name)));
 }
 
-/** Throws ConfigurationError unless the database has seen every migration of this release. Newer databases are fine. */
+async function readJournal(database: ClientBase | Pool): Promise<JournalRow[]> {
+  const { rows } = await database.query<{ column: string }>(
+    `SELECT attname AS column FROM pg_attribute WHERE attrelid = to_regclass('herald_meta.migration') AND attnum > 0`,
+  );
+  if (rows.length === 0) return [];
+  if (!rows.some(({ column }) => column === 'release'))
+    throw new ConfigurationError(
+      'database',
+      'a development version of pg-herald, before 0.1.0, made this database, and no later version can upgrade it; drop the schemas herald, herald_queue and herald_meta, then run "pg-herald migrate"',
+    );
+  return (await database.query<JournalRow>('SELECT name, sha256, release FROM herald_meta.migration')).rows;
+}
+
+function requireSameContent(shipped: Migration, applied: JournalRow | undefined): void {
+  if (shipped.name === functionsStep || applied === undefined || applied.sha256 === shipped.sha256) return;
+  throw new ConfigurationError(
+    'database',
+    `migration ${shipped.name} was applied with another content (sha256 ${applied.sha256.slice(0, 12)}, shipped ${shipped.sha256.slice(0, 12)}); reinstall pg-herald, its files must not be edited`,
+  );
+}
+
+/** The functions of a later release stay: it may run beside this one, and its functions serve both. */
+function isPending(shipped: Migration, applied: JournalRow | undefined): boolean {
+  if (applied === undefined) return true;
+  return applied.sha256 !== shipped.sha256 && !isLaterRelease(applied.release, shipped.release);
+}
+
+/** Compares the numbers of two versions; a pre-release counts as its release. */
+function isLaterRelease(version: string, than: string): boolean {
+  return version.localeCompare(than, 'en', { numeric: true }) > 0;
+}
+
+/**
+ * Returns if the database has seen every step of this release. A database of a later release is fine.
+ * @throws {ConfigurationError} if it has not.
+ */
 export async function requireMigrated(database: ClientBase | Pool): Promise<void> {
   const pending = await pendingMigrations(database);
   if (pending.length > 0)

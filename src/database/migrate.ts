@@ -1,9 +1,17 @@
-/** Brings a database to this release: our SQL files, then pg-boss's tables, then one queue per delivery method. */
+/** Brings a database to this release: our tables and functions, then pg-boss's tables, then one queue per delivery method. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
 import { ConfigurationError } from '../errors.ts';
 import { builtInMethods, codeOf, installQueues, planQueues, queueInstallScript } from '../queue/queue.ts';
-import { createJournal, type Migration, pendingMigrations, recordOf, shippedMigrations } from './journal.ts';
+import {
+  createJournal,
+  functionsStep,
+  type Migration,
+  pendingMigrations,
+  recordOf,
+  shippedMigrations,
+  statementBreak,
+} from './journal.ts';
 
 export interface MigrateOptions {
   /** Further delivery methods to create queues for, beside `smtp`, `webhook` and `inbox`. */
@@ -20,32 +28,35 @@ export interface MigrationReport {
   readonly createdMethods: readonly string[];
 }
 
-/** Any constant works, as long as every release uses the same one. */
+/** The key of the advisory lock. Every release must use the same one. */
 const lockKey = 4_720_190_817;
 
-/** Longest time that a migration holds up the application while it waits for a lock, and how often it waits. */
+/** How long a migration may block the application while it waits for a lock, and how often it tries. */
 const lockTimeoutMs = 1000;
-const mostTries = 60;
+const maxTries = 60;
 const lockNotAvailable = '55P03';
 
-/** A file that starts with this line runs outside a transaction, statement by statement (CREATE INDEX CONCURRENTLY). */
-const outsideTransaction = '-- herald: outside a transaction';
+/** A file that builds an index this way runs statement by statement, because Postgres refuses it inside a transaction. */
+const concurrently = /^CREATE (?:UNIQUE )?INDEX CONCURRENTLY (?:IF NOT EXISTS )?("[^"]+") ON ("[^"]+")\./;
+const runsOutsideTransaction = ({ sql }: Migration) =>
+  sql.split(statementBreak).some((one) => concurrently.test(one.trim()));
 
 /**
- * Applies what is missing and says what it did. Safe to run from many replicas at once: one works, the others wait and
- * find nothing to do. Needs a role that may create schemas in the database. Throws ConfigurationError.
+ * Applies what is missing: tables, functions, queues, methods. Safe to run from many replicas at once: one works, the others wait
+ * and find nothing to do. Needs a role that may create schemas in the database.
+ * @throws {ConfigurationError} if the database is not one that this release can upgrade, or another process migrates for too long.
  */
 export async function migrate(connectionString: string, options: MigrateOptions = {}): Promise<MigrationReport> {
   return withLock(connectionString, options.waitSeconds ?? 300, async (client) => {
     await client.query(createJournal);
     const pending = await pendingMigrations(client);
-    for (const migration of pending) await apply(client, migration);
+    for (const migration of pending) await applyMigration(client, migration);
     const queues = await installQueues(connectionString, [...builtInMethods, ...(options.methods ?? [])]);
     return { applied: pending.map((m) => m.name), ...queues };
   });
 }
 
-/** The SQL that `migrate` would run on this database: ours, then pg-boss's. Changes nothing. */
+/** Returns the SQL that `migrate` would run on this database: ours, then pg-boss's. Changes nothing. */
 export async function migrationPlan(connectionString: string): Promise<string> {
   const client = new Client({ connectionString });
   await client.connect();
@@ -60,22 +71,22 @@ export async function migrationPlan(connectionString: string): Promise<string> {
 }
 
 /**
- * Our SQL as one script that records itself, for a host application that keeps all SQL in its own drizzle-kit folder
- * (`drizzle-kit generate --custom`, then paste). `after` leaves out what an earlier script brought.
+ * Returns our SQL as one script that records itself, for an application that applies all SQL through its own drizzle-kit folder
+ * (`drizzle-kit generate --custom`, then paste). `after` leaves out that migration of the tables and those before it; the
+ * functions are always part of the script.
+ * @throws {ConfigurationError} if no migration has the name `after`.
  */
 export function migrationScript(after?: string): string {
   const shipped = shippedMigrations();
-  if (after !== undefined && !shipped.some((m) => m.name === after))
-    throw new ConfigurationError(
-      '--after',
-      `unknown migration "${after}"; known: ${shipped.map((m) => m.name).join(', ')}`,
-    );
-  return asScript(shipped.filter((m) => after === undefined || m.name > after));
+  const names = shipped.map(({ name }) => name).filter((name) => name !== functionsStep);
+  if (after !== undefined && !names.includes(after))
+    throw new ConfigurationError('--after', `unknown migration "${after}"; known: ${names.join(', ')}`);
+  return asScript(shipped.filter(({ name }) => after === undefined || name === functionsStep || name > after));
 }
 
 /**
- * Everything that `migrate` brings to an empty database as one script, for one that no connection string reaches: in tests
- * on PGlite, `await pglite.exec(installScript())`.
+ * Returns everything that `migrate` brings to an empty database as one script, for a database that no connection string reaches: in
+ * tests on PGlite, `await pglite.exec(installScript())`.
  */
 export function installScript(methods: readonly string[] = []): string {
   return `${asScript(shippedMigrations())}\n${queueInstallScript([...builtInMethods, ...methods])}`;
@@ -84,24 +95,19 @@ export function installScript(methods: readonly string[] = []): string {
 function asScript(migrations: readonly Migration[]): string {
   return [
     createJournal,
-    ...migrations.map(
-      (m) => `-- ${m.name}\n${inTransaction(m.sql).trimEnd()}\n--> statement-breakpoint\n${recordOf(m)}`,
-    ),
-  ].join('\n--> statement-breakpoint\n');
+    ...migrations.map((m) => `-- ${m.name}\n${inTransaction(m).trimEnd()}\n${statementBreak}\n${recordOf(m)}`),
+  ].join(`\n${statementBreak}\n`);
 }
 
-/** The same for whoever runs a script in one transaction, where Postgres refuses to build indexes beside other work. */
-function inTransaction(sql: string): string {
-  return sql.startsWith(outsideTransaction) ? sql.replaceAll(' CONCURRENTLY', '') : sql;
+/** A script may run in one transaction, in which Postgres refuses to build indexes beside other work. */
+function inTransaction(migration: Migration): string {
+  return runsOutsideTransaction(migration) ? migration.sql.replaceAll(' CONCURRENTLY', '') : migration.sql;
 }
 
-async function apply(client: Client, migration: Migration): Promise<void> {
-  if (migration.sql.startsWith(outsideTransaction)) {
-    for (const statement of migration.sql.split('--> statement-breakpoint')) await client.query(statement);
-    await client.query(recordOf(migration));
-    return;
-  }
-  // Whoever waits for a table's lock makes everybody behind it wait as well: better to let go, let them pass and try again.
+/** Applies one step and records it. */
+export async function applyMigration(client: Client, migration: Migration): Promise<void> {
+  if (runsOutsideTransaction(migration)) return applyStatements(client, migration);
+  // A session that waits for a table's lock blocks every session behind it. Giving up, letting them pass and trying again does not.
   for (let tries = 1; ; tries++) {
     try {
       await client.query(`BEGIN; SET LOCAL lock_timeout = '${lockTimeoutMs}ms'`);
@@ -111,10 +117,20 @@ async function apply(client: Client, migration: Migration): Promise<void> {
       return;
     } catch (error) {
       await client.query('ROLLBACK');
-      if (codeOf(error) !== lockNotAvailable || tries === mostTries) throw error;
+      if (codeOf(error) !== lockNotAvailable || tries === maxTries) throw error;
       await sleep(lockTimeoutMs);
     }
   }
+}
+
+/** An interrupted build leaves an invalid index behind, which is dropped first: so the step can be repeated. */
+async function applyStatements(client: Client, migration: Migration): Promise<void> {
+  for (const statement of migration.sql.split(statementBreak)) {
+    const [, index, table] = concurrently.exec(statement.trim()) ?? [];
+    if (index !== undefined) await client.query(`DROP INDEX CONCURRENTLY IF EXISTS ${table}.${index}`);
+    await client.query(statement);
+  }
+  await client.query(recordOf(migration));
 }
 
 /** Polls for the lock: a session that waits inside pg_advisory_lock() would deadlock with CREATE INDEX CONCURRENTLY. */

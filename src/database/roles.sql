@@ -34,7 +34,7 @@ GRANT INSERT, UPDATE ON herald.sender TO herald_worker;
 GRANT INSERT, UPDATE, DELETE ON herald.refusal TO herald_worker;
 GRANT DELETE ON herald.rate_bucket TO herald_worker;
 GRANT EXECUTE ON FUNCTION herald.put_back_refused(text, text, text), herald.apply_retention(integer) TO herald_worker;
-GRANT EXECUTE ON FUNCTION herald.wake(uuid[]), herald.enqueue(jsonb), herald.preference_of(text, text, text, text),
+GRANT EXECUTE ON FUNCTION herald.ensure_jobs(uuid[]), herald.enqueue(jsonb), herald.preference_of(text, text, text, text),
   herald.choice_of(text, text, text, text) TO herald_worker;
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA herald_queue TO herald_worker;
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA herald_queue TO herald_worker;

@@ -1,11 +1,11 @@
 /** Roles with as few rights as each part needs: `herald_enqueuer`, `herald_worker`, `herald_reader`. */
-import { readFileSync } from 'node:fs';
 import { Client } from 'pg';
 import { requireMigrated } from './journal.ts';
+import { shippedSql } from './shipped-sql.ts';
 
-/** The script, the same from the sources and from the package. */
+/** Returns the SQL script that creates the roles and grants their rights. */
 export function rolesScript(): string {
-  return readFileSync(new URL('../../src/database/roles.sql', import.meta.url), 'utf8');
+  return shippedSql().roles;
 }
 
 /**

@@ -1,7 +1,8 @@
 /**
- * The tables, in Postgres schema `herald`. A host application that keeps its own drizzle-kit folder re-exports this
- * file from its schema (`export * from 'pg-herald/schema'`); everybody else applies the SQL files in `drizzle/`.
- * pg-boss's own tables live in `herald_queue` and are not described here.
+ * The tables, in Postgres schema `herald`, for queries with Drizzle: `import { message } from 'pg-herald/schema'`. `pg-herald migrate`
+ * creates them, or the SQL of `pg-herald migrate --print` in the application's own drizzle-kit folder. Do not re-export them from the
+ * schema that your drizzle-kit reads: it would generate tables without the functions that they need. pg-boss's tables are in
+ * `herald_queue` and are not described here.
  */
 import { sql } from 'drizzle-orm';
 import {
@@ -161,7 +162,7 @@ export const message = herald.table(
     /** Attempts opened so far; the number of the newest one. */
     attempts: smallint().notNull().default(0),
     /** Attempts that count against the limit: faults of the method itself do not. */
-    charged: smallint().notNull().default(0),
+    counted: smallint().notNull().default(0),
     maxAttempts: smallint('max_attempts'),
     /** Attempts whose worker died before it could record what came of them: such a message is tried apart from others. */
     crashes: smallint().notNull().default(0),
@@ -216,7 +217,7 @@ export const attempt = herald.table(
     replyText: text('reply_text'),
     /** The id under which the receiver knows the message. */
     receiverId: text('receiver_id'),
-    charged: boolean().notNull(),
+    counted: boolean().notNull(),
   },
   (t) => [
     primaryKey({ columns: [t.messageId, t.number] }),
@@ -319,7 +320,7 @@ export const rateBucket = herald.table('rate_bucket', {
 export const endpoint = herald.table(
   'endpoint',
   {
-    id: uuid().primaryKey().default(sql`herald.uuid_v7()`),
+    id: uuid().primaryKey().defaultRandom(),
     /** Shown to people; one line. */
     name: text().notNull(),
     /** The delivery method whose dispatcher calls it. */
@@ -394,7 +395,7 @@ export const attachment = herald.table(
 export const audit = herald.table(
   'audit',
   {
-    id: uuid().primaryKey().default(sql`herald.uuid_v7()`),
+    id: uuid().primaryKey().defaultRandom(),
     at: moment('at').notNull().defaultNow(),
     actor: text().notNull(),
     /** A command, for example `retry` or `pause`. */

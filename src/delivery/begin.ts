@@ -10,7 +10,7 @@ export interface OpenMessage {
   readonly id: string;
   readonly attempt: number;
   /** Charged attempts before this one. */
-  readonly charged: number;
+  readonly counted: number;
   readonly maxAttempts: number | null;
   readonly unknown: 'retry' | 'hold';
   readonly template: string;
@@ -67,7 +67,7 @@ export interface BeginOptions {
   readonly worker: string;
   /** Fences off every other lease of these messages. */
   readonly token: string;
-  /** Limit of charged attempts for messages whose template names none. */
+  /** Limit of counted attempts for messages whose template names none. */
   readonly maxAttempts: number;
   /** Nothing else is in flight in this worker: a single message that outlived two workers may be begun. */
   readonly alone: boolean;
@@ -86,17 +86,17 @@ const apartSeconds = 2;
 // A job that comes back more than a second early (its move to a later time was lost) is moved again.
 const text = `
 WITH locked AS MATERIALIZED (
-  SELECT m.id, m.status, m.template, m.method, m.recipient_id, m.unknown, m.priority, m.attempts, m.charged, m.max_attempts, m.send_at,
+  SELECT m.id, m.status, m.template, m.method, m.recipient_id, m.unknown, m.priority, m.attempts, m.counted, m.max_attempts, m.send_at,
     m.expires_at, m.next_attempt_at, m.leased_by, m.attempt_started_at, m.crashes,
     m.status = 'sending' AND m.lease_token IS DISTINCT FROM $2 AS lost
   FROM herald.message m WHERE m.id = ANY ($1::uuid[]) ORDER BY m.id FOR UPDATE
 ), judged AS MATERIALIZED (
-  SELECT l.id, l.status, l.priority, l.next_attempt_at, t."group", t.sender, l.charged + (l.lost AND l.crashes >= ${deathsInCompany})::int AS charged,
+  SELECT l.id, l.status, l.priority, l.next_attempt_at, t."group", t.sender, l.counted + (l.lost AND l.crashes >= ${deathsInCompany})::int AS counted,
     l.crashes + l.lost::int AS crashes, CASE
       WHEN l.status NOT IN ('pending', 'sending') THEN 'settled'
       WHEN l.lost AND l.unknown = 'hold' THEN 'held'
       WHEN l.expires_at <= now() THEN 'expired'
-      WHEN l.charged + (l.lost AND l.crashes >= ${deathsInCompany})::int >= coalesce(l.max_attempts, $4) THEN 'failed'
+      WHEN l.counted + (l.lost AND l.crashes >= ${deathsInCompany})::int >= coalesce(l.max_attempts, $4) THEN 'failed'
       WHEN l.lost AND l.crashes + 1 >= ${deathsInAll} THEN 'failed'
       WHEN l.status = 'pending' AND l.next_attempt_at > now() + interval '1 second' THEN 'later'
       WHEN NOT t.enabled THEN 'template_disabled'
@@ -107,7 +107,7 @@ WITH locked AS MATERIALIZED (
       ELSE 'go' END AS verdict
   FROM locked l JOIN herald.template t ON t.name = l.template JOIN herald.method d ON d.name = l.method
 ), broken AS (
-  INSERT INTO herald.attempt (message_id, number, worker, started_at, finished_at, outcome, reason, detail, charged)
+  INSERT INTO herald.attempt (message_id, number, worker, started_at, finished_at, outcome, reason, detail, counted)
   SELECT l.id, l.attempts, l.leased_by, l.attempt_started_at, now(), 'unknown', 'worker_lost',
     'the worker stopped before it could record what came of this attempt', l.crashes >= ${deathsInCompany}
   FROM locked l WHERE l.lost
@@ -117,27 +117,27 @@ WITH locked AS MATERIALIZED (
   SET status = CASE j.verdict WHEN 'held' THEN 'held' WHEN 'expired' THEN 'expired' WHEN 'failed' THEN 'failed' ELSE 'inhibited' END,
     reason = CASE j.verdict WHEN 'held' THEN 'worker_lost' WHEN 'failed' THEN coalesce(CASE WHEN m.status = 'sending' THEN 'worker_lost' END, m.reason, 'attempts_spent')
       ELSE j.verdict END,
-    charged = j.charged, crashes = j.crashes, lease_token = NULL, next_attempt_at = CASE WHEN j.verdict = 'held' THEN 'infinity' ELSE m.next_attempt_at END,
+    counted = j.counted, crashes = j.crashes, lease_token = NULL, next_attempt_at = CASE WHEN j.verdict = 'held' THEN 'infinity' ELSE m.next_attempt_at END,
     settled_at = CASE WHEN j.verdict <> 'held' THEN now() END,
     secrets = CASE WHEN j.verdict = 'held' THEN m.secrets END
   FROM judged j
   WHERE m.id = j.id AND j.verdict IN ('held', 'expired', 'failed', 'template_disabled', 'method_disabled', 'preference')
   RETURNING m.id, m.status, m.reason
 ), parted AS (
-  UPDATE herald.message m SET status = 'pending', reason = 'worker_lost', charged = j.charged, crashes = j.crashes, lease_token = NULL
+  UPDATE herald.message m SET status = 'pending', reason = 'worker_lost', counted = j.counted, crashes = j.crashes, lease_token = NULL
   FROM judged j WHERE m.id = j.id AND j.verdict = 'apart' AND m.status = 'sending'
 ), opened AS (
   UPDATE herald.message m
-  SET status = 'sending', attempts = m.attempts + (m.lease_token IS DISTINCT FROM $2)::int, charged = j.charged, crashes = j.crashes, lease_token = $2, leased_by = $3,
+  SET status = 'sending', attempts = m.attempts + (m.lease_token IS DISTINCT FROM $2)::int, counted = j.counted, crashes = j.crashes, lease_token = $2, leased_by = $3,
     attempt_started_at = clock_timestamp()
   FROM judged j
   WHERE m.id = j.id AND j.verdict = 'go'
-  RETURNING m.id, m.attempts, m.charged, m.max_attempts, m.unknown, m.template, m.template_version, j."group", j.sender, m.recipient, m.labels,
+  RETURNING m.id, m.attempts, m.counted, m.max_attempts, m.unknown, m.template, m.template_version, j."group", j.sender, m.recipient, m.labels,
     m.secrets, m.data, m.actions, m.targets, m.endpoint_id, m.tenant, m.group_key, m.unsubscribe_url, m.dedupe_key, m.created_at, m.expires_at,
     m.trace_context, m.notification_id, m.attachments, greatest(extract(epoch FROM m.attempt_started_at - m.next_attempt_at), 0) AS queued,
     extract(epoch FROM m.expires_at - m.attempt_started_at) AS expires
 )
-SELECT 'go' AS verdict, id, NULL AS status, NULL AS priority, NULL AS "nextAttemptAt", attempts AS attempt, charged, max_attempts AS "maxAttempts",
+SELECT 'go' AS verdict, id, NULL AS status, NULL AS priority, NULL AS "nextAttemptAt", attempts AS attempt, counted, max_attempts AS "maxAttempts",
   unknown, template, template_version AS "templateVersion", "group", sender, recipient, labels, secrets, data, actions, targets,
   endpoint_id AS "endpointId", tenant, group_key AS "groupKey", unsubscribe_url AS "unsubscribeUrl", dedupe_key AS "dedupeKey",
   created_at AS "createdAt", expires_at AS "expiresAt", trace_context AS "traceContext",

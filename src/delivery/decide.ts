@@ -5,7 +5,7 @@ import type { MessageStatus } from '../vocabulary.ts';
 /** What the rules look at besides the result. */
 export interface AttemptFacts {
   /** Charged attempts before this one. */
-  readonly charged: number;
+  readonly counted: number;
   readonly maxAttempts: number;
   /** Attempts before this one of which the receiver never said what came of them. */
   readonly unknowns: number;
@@ -21,7 +21,7 @@ export interface AttemptFacts {
 export interface Verdict {
   readonly status: Extract<MessageStatus, 'sent' | 'pending' | 'failed' | 'held'>;
   readonly delaySeconds: number;
-  readonly charged: boolean;
+  readonly counted: boolean;
 }
 
 /** Longest wait that a receiver may ask for, in seconds. */
@@ -36,19 +36,19 @@ const returnDelaySeconds = 1;
 export function verdictOf(result: DispatchResult, facts: AttemptFacts): Verdict {
   switch (result.outcome) {
     case 'sent':
-      return { status: 'sent', delaySeconds: 0, charged: true };
+      return { status: 'sent', delaySeconds: 0, counted: true };
     case 'failed':
-      return { status: 'failed', delaySeconds: 0, charged: true };
+      return { status: 'failed', delaySeconds: 0, counted: true };
     case 'unknown':
-      if (facts.unknown === 'hold') return { status: 'held', delaySeconds: 0, charged: true };
-      if (facts.unknowns >= unknownRetries) return { status: 'failed', delaySeconds: 0, charged: true };
+      if (facts.unknown === 'hold') return { status: 'held', delaySeconds: 0, counted: true };
+      if (facts.unknowns >= unknownRetries) return { status: 'failed', delaySeconds: 0, counted: true };
       return retryOrFail(Math.max(unknownDelaySeconds, scheduledDelay(facts)), facts);
     case 'retry':
       if (result.fault !== undefined)
         return {
           status: 'pending',
           delaySeconds: Math.min(result.retryAfterSeconds ?? returnDelaySeconds, longestRetryAfterSeconds),
-          charged: false,
+          counted: false,
         };
       return retryOrFail(
         Math.max(scheduledDelay(facts), Math.min(result.retryAfterSeconds ?? 0, longestRetryAfterSeconds)),
@@ -60,12 +60,12 @@ export function verdictOf(result: DispatchResult, facts: AttemptFacts): Verdict 
 }
 
 function retryOrFail(delaySeconds: number, facts: AttemptFacts): Verdict {
-  if (facts.charged + 1 >= facts.maxAttempts) return { status: 'failed', delaySeconds: 0, charged: true };
-  return { status: 'pending', delaySeconds, charged: true };
+  if (facts.counted + 1 >= facts.maxAttempts) return { status: 'failed', delaySeconds: 0, counted: true };
+  return { status: 'pending', delaySeconds, counted: true };
 }
 
 function scheduledDelay(facts: AttemptFacts): number {
   const delays = facts.retryDelaysSeconds;
-  const base = delays[Math.min(facts.charged, delays.length - 1)] ?? 0;
+  const base = delays[Math.min(facts.counted, delays.length - 1)] ?? 0;
   return base * (0.8 + 0.4 * facts.random);
 }

@@ -61,8 +61,8 @@ export async function record(attempt: Attempt, ended: Ended, services: DeliveryS
   const { message } = attempt;
   const { result, durationMs } = ended;
   const verdict = verdictOf(result, {
-    charged: message.charged,
-    unknowns: result.outcome === 'unknown' && message.charged > 0 ? await unknownsBefore(message, services) : 0,
+    counted: message.counted,
+    unknowns: result.outcome === 'unknown' && message.counted > 0 ? await unknownsBefore(message, services) : 0,
     maxAttempts: message.maxAttempts ?? services.dispatcher.retryDelaysSeconds.length + 1,
     unknown: message.unknown,
     retryDelaysSeconds: services.dispatcher.retryDelaysSeconds,

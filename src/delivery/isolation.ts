@@ -1,6 +1,6 @@
 /**
  * A message that has outlived two workers is what killed them, or was only beside it. It is tried with nothing else in flight
- * in the whole worker: if the worker dies once more, it was this message, and no other is charged for it.
+ * in the whole worker: if the worker dies once more, it was this message, and no other is counted for it.
  */
 export interface Solitude {
   /** Somebody is alone, or waits for it: lease nothing. */

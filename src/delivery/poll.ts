@@ -38,7 +38,7 @@ const buryStatement = `
 WITH dead AS (
   SELECT m.* FROM herald.message m WHERE m.id = ANY ($1::uuid[]) AND m.status IN ('pending', 'sending') FOR UPDATE
 ), broken AS (
-  INSERT INTO herald.attempt (message_id, number, worker, started_at, finished_at, outcome, reason, detail, charged)
+  INSERT INTO herald.attempt (message_id, number, worker, started_at, finished_at, outcome, reason, detail, counted)
   SELECT d.id, d.attempts, d.leased_by, d.attempt_started_at, now(), 'unknown', 'worker_lost', 'the worker stopped before it could record what came of this attempt', true
   FROM dead d WHERE d.status = 'sending'
   ON CONFLICT DO NOTHING
@@ -54,7 +54,7 @@ export async function bury(pool: Pool, messageIds: readonly string[]): Promise<v
 
 // A message without a job would wait for ever: somebody emptied the queue, or restored the tables apart from each other.
 const rescueStatement = `
-SELECT herald.wake(ARRAY(
+SELECT herald.ensure_jobs(ARRAY(
   SELECT m.id FROM herald.message m
   WHERE m.method = ANY ($1) AND m.settled_at IS NULL AND m.next_attempt_at < now() - interval '2 minutes'
     AND NOT EXISTS (SELECT FROM herald_queue.job j WHERE j.name = m.method AND j.id = m.id)

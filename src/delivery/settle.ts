@@ -27,10 +27,10 @@ interface Moved {
 const settleText = `
 WITH input AS MATERIALIZED (
   SELECT * FROM jsonb_to_recordset($1::jsonb) AS i (id uuid, number smallint, token uuid, outcome text, reason text, detail text,
-    code text, enhanced text, reply text, receiver text, status text, delay double precision, charged boolean, ms double precision)
+    code text, enhanced text, reply text, receiver text, status text, delay double precision, counted boolean, ms double precision)
 ), moved AS (
   UPDATE herald.message m
-  SET status = i.status, reason = i.reason, detail = i.detail, charged = m.charged + i.charged::int, crashes = 0, lease_token = NULL,
+  SET status = i.status, reason = i.reason, detail = i.detail, counted = m.counted + i.counted::int, crashes = 0, lease_token = NULL,
     next_attempt_at = CASE WHEN i.status = 'pending' THEN least(now() + i.delay * interval '1 second', CASE WHEN m.expires_at IS NOT NULL THEN greatest(m.expires_at, now()) END) WHEN i.status = 'held' THEN 'infinity' ELSE m.next_attempt_at END,
     settled_at = CASE WHEN i.status IN ('sent', 'failed') THEN now() END,
     secrets = CASE WHEN i.status IN ('pending', 'held') THEN m.secrets END
@@ -39,9 +39,9 @@ WITH input AS MATERIALIZED (
   RETURNING m.id, m.status, m.priority, m.next_attempt_at
 ), recorded AS (
   INSERT INTO herald.attempt (message_id, number, worker, started_at, finished_at, outcome, reason, detail, reply_code, reply_enhanced,
-    reply_text, receiver_id, charged)
+    reply_text, receiver_id, counted)
   SELECT i.id, i.number, $2, clock_timestamp() - i.ms * interval '1 millisecond', clock_timestamp(), i.outcome, i.reason, i.detail,
-    i.code, i.enhanced, i.reply, i.receiver, i.charged
+    i.code, i.enhanced, i.reply, i.receiver, i.counted
   FROM input i JOIN moved USING (id)
   ON CONFLICT DO NOTHING
 )
@@ -103,7 +103,7 @@ function rowOf(settlement: Settlement) {
     receiver: printable(result.reply?.receiverId, 200),
     status: verdict.status,
     delay: verdict.delaySeconds,
-    charged: verdict.charged,
+    counted: verdict.counted,
     ms: settlement.durationMs,
   };
 }

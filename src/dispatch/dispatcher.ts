@@ -71,7 +71,7 @@ export type DispatchResult =
       readonly retryAfterSeconds?: number;
       /**
        * With `retry`: the method itself is at fault, not the message. The method is paused for every replica and probed
-       * with backoff; no attempt is charged. `scope: 'message'` gives the message back without pausing the method.
+       * with backoff; no attempt is counted. `scope: 'message'` gives the message back without pausing the method.
        */
       readonly fault?: 'method' | 'message-uncharged';
       /** With `failed`: the recipient's address is bad for good; a second such verdict a day later suppresses it. */
@@ -117,7 +117,7 @@ export interface Dispatcher {
   start?(services: DispatcherServices): Promise<void>;
   /**
    * Called with leased messages before their attempts are begun. Answers which of them cannot go now and when each shall be
-   * looked at again (their rows say so already); a message that is not in the answer goes. Nothing is charged. A receiver
+   * looked at again (their rows say so already); a message that is not in the answer goes. Nothing is counted. A receiver
    * that is slow, dead or limited thereby holds no slot that another could use.
    */
   admit?(messageIds: readonly string[]): Promise<ReadonlyMap<string, Date>>;

@@ -22,7 +22,8 @@ export interface AuditRecord extends Required<Omit<AuditEntry, 'detail'>> {
 
 /** Records one action. */
 export async function recordAudit(client: Client, entry: AuditEntry): Promise<void> {
-  await client.query('INSERT INTO herald.audit (actor, action, subject, why, detail) VALUES ($1, $2, $3, $4, $5)', [
+  const insert = `INSERT INTO herald.audit (id, actor, action, subject, why, detail) VALUES (herald.uuid_v7(), $1, $2, $3, $4, $5)`;
+  await client.query(insert, [
     entry.actor,
     entry.action,
     entry.subject,

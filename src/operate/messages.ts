@@ -32,7 +32,7 @@ export interface AttemptRecord {
   readonly replyEnhanced: string | null;
   readonly replyText: string | null;
   readonly receiverId: string | null;
-  readonly charged: boolean;
+  readonly counted: boolean;
 }
 
 /** Everything about one message except the values of its secret labels. */
@@ -52,7 +52,7 @@ export interface MessageDetails extends MessageLine {
   readonly sendAt: Date | null;
   readonly expiresAt: Date | null;
   readonly detail: string | null;
-  readonly charged: number;
+  readonly counted: number;
   readonly maxAttempts: number | null;
   readonly unknown: 'retry' | 'hold';
   readonly leasedBy: string | null;
@@ -142,7 +142,7 @@ export async function countMessages(client: Client, filter: MessageFilter, most?
 const detailsQuery = `
 SELECT ${lineColumns}, m.notification_id AS "notificationId", t."group", m.recipient, m.labels,
   v.secrets AS "secretLabels", m.data, m.targets, m.dedupe_key AS "dedupeKey", m.tenant, m.group_key AS "groupKey",
-  m.created_by AS "createdBy", m.send_at AS "sendAt", m.expires_at AS "expiresAt", m.detail, m.charged,
+  m.created_by AS "createdBy", m.send_at AS "sendAt", m.expires_at AS "expiresAt", m.detail, m.counted,
   m.max_attempts AS "maxAttempts", m.unknown, m.leased_by AS "leasedBy", m.attempt_started_at AS "attemptStartedAt",
   (SELECT jsonb_build_object('state', j.state, 'startAfter', j.start_after) FROM herald_queue.job j
     WHERE j.name = m.method AND j.id = m.id) AS job,
@@ -173,7 +173,7 @@ async function attemptsOf(client: Client, id: string): Promise<AttemptRecord[]> 
   const result = await client.query<AttemptRecord>(
     `SELECT number, worker, started_at AS "startedAt", finished_at AS "finishedAt", outcome, reason, detail,
        reply_code AS "replyCode", reply_enhanced AS "replyEnhanced", reply_text AS "replyText",
-       receiver_id AS "receiverId", charged
+       receiver_id AS "receiverId", counted
      FROM herald.attempt WHERE message_id = $1 ORDER BY number`,
     [id],
   );

@@ -25,7 +25,7 @@ WITH due AS (
   WHERE m.settled_at IS NULL AND m.status IN ('pending', 'sending') AND m.created_at <= $1 AND m.next_attempt_at <= now()
   ORDER BY m.id LIMIT $3 FOR UPDATE
 ), interrupted AS (
-  INSERT INTO herald.attempt (message_id, number, worker, started_at, finished_at, outcome, reason, detail, charged)
+  INSERT INTO herald.attempt (message_id, number, worker, started_at, finished_at, outcome, reason, detail, counted)
   SELECT d.id, d.attempts, d.leased_by, d.attempt_started_at, now(), 'unknown', 'restored',
     'in flight when the database was restored', false
   FROM due d WHERE d.status = 'sending'

@@ -88,7 +88,7 @@ function attemptWords(attempt: AttemptRecord): string {
     ...(reply ? [`reply "${reply}"`] : []),
     ...(attempt.detail && attempt.detail !== reply ? [attempt.detail] : []),
     ...(attempt.receiverId ? [`receiver's id ${attempt.receiverId}`] : []),
-    ...(attempt.charged ? [] : ['not charged']),
+    ...(attempt.counted ? [] : ['not counted']),
   ].join('; ');
 }
 

@@ -25,7 +25,7 @@ WITH result AS (
   SELECT * FROM jsonb_to_recordset($1::text::jsonb) AS r (id uuid, status text, reason text)
 ), settled AS (
   UPDATE herald.message m
-  SET status = r.status, reason = r.reason, attempts = m.attempts + 1, charged = m.charged + 1,
+  SET status = r.status, reason = r.reason, attempts = m.attempts + 1, counted = m.counted + 1,
     settled_at = CASE WHEN r.status <> 'pending' THEN now() END, secrets = CASE WHEN r.status = 'pending' THEN m.secrets END
   FROM result r WHERE m.id = r.id AND m.status = 'pending'
   RETURNING m.id, m.method, m.status

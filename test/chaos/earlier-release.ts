@@ -1,4 +1,4 @@
-/** The release before this schema, taken out of the repository's own history. */
+/** The latest release, taken out of the repository's own history by its tag. */
 import { execFile, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, symlinkSync } from 'node:fs';
@@ -8,8 +8,6 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { type Program, startProgram } from '../support/processes.ts';
 
-/** The first migration that the earlier release did not have. */
-const firstNewMigration = 'drizzle/0012_retries.sql';
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
 export interface EarlierRelease {
@@ -20,9 +18,9 @@ export interface EarlierRelease {
   remove(): void;
 }
 
-/** Null where the history does not reach back so far: in a shallow clone, or without git. */
+/** Returns null where there is none: before the first release, in a clone without tags, or without git. */
 export async function earlierRelease(): Promise<EarlierRelease | null> {
-  const commit = commitBefore(firstNewMigration);
+  const commit = latestRelease();
   if (commit === null) return null;
   const folder = mkdtempSync(join(tmpdir(), 'pg-herald-earlier-'));
   await unpack(commit, folder);
@@ -38,12 +36,12 @@ export async function earlierRelease(): Promise<EarlierRelease | null> {
   };
 }
 
-function commitBefore(file: string): string | null {
+function latestRelease(): string | null {
   const git = (...args: string[]) =>
     execFileSync('git', args, { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
   try {
-    const added = git('log', '--diff-filter=A', '--format=%H', '-1', '--', file);
-    return added === '' ? null : git('rev-parse', '--verify', '--quiet', `${added}^`);
+    const [tag] = git('tag', '--list', 'v*', '--sort=-version:refname').split('\n');
+    return tag ? git('rev-parse', '--verify', '--quiet', `${tag}^{commit}`) : null;
   } catch {
     return null;
   }

@@ -28,7 +28,7 @@ describe('the comparison', () => {
     // The last one is on record although its transaction is not in the ledger.
     await pool.query('INSERT INTO chaos.ledger SELECT unnest($1::uuid[])', [ids.slice(0, 3)]);
     await pool.query(
-      `INSERT INTO herald.attempt (message_id, number, worker, started_at, finished_at, outcome, charged) VALUES ($1, 1, 'w', now(), now(), 'unknown', true)`,
+      `INSERT INTO herald.attempt (message_id, number, worker, started_at, finished_at, outcome, counted) VALUES ($1, 1, 'w', now(), now(), 'unknown', true)`,
       [ids[0]],
     );
   });

@@ -4,7 +4,8 @@
  *
  *   npm run test:upgrade -- [--json FILE]
  *
- * Exit code 0 only if the bounds were kept, or, with a message, where the earlier release cannot be had (a shallow clone).
+ * The earlier release is the latest tag. Before the first release there is none: the run then says so and ends with exit code 0, and
+ * `npm run migrations:check` upgrades the states in test/database/landed. Otherwise the exit code is 0 only if the bounds were kept.
  */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -32,8 +33,7 @@ const say = (text: string) => console.log(`${new Date().toISOString().slice(11, 
 
 const { values } = parseArgs({ options: { json: { type: 'string' } } });
 const earlier = await earlierRelease();
-if (earlier === null)
-  say('skipped: the history of this clone does not reach back to the earlier release (git fetch --unshallow)');
+if (earlier === null) say('skipped: there is no release yet, or this clone has no tags (git fetch --tags)');
 else process.exitCode = (await upgrade(earlier).finally(() => earlier.remove())) ? 0 : 1;
 
 async function upgrade(old: EarlierRelease): Promise<boolean> {

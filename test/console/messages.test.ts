@@ -42,7 +42,7 @@ async function enqueue(id: string, more: object = {}, template: 'greeting' | 'fa
 
 async function fail(id: string, reason = 'no_such_recipient'): Promise<void> {
   await database.pool.query(
-    `UPDATE herald.message SET status = 'failed', reason = $2, detail = '550 5.1.1 no such user', attempts = 1, charged = 1, settled_at = now() WHERE id = $1`,
+    `UPDATE herald.message SET status = 'failed', reason = $2, detail = '550 5.1.1 no such user', attempts = 1, counted = 1, settled_at = now() WHERE id = $1`,
     [id, reason],
   );
   await database.pool.query(

@@ -1,14 +1,15 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { drizzle } from 'drizzle-orm/node-postgres';
 import { migrate as migrateHost } from 'drizzle-orm/node-postgres/migrator';
+import { Client } from 'pg';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { createJournal, recordOf, shippedMigrations } from '../../src/database/journal.ts';
-import { migrate, migrationPlan, migrationScript } from '../../src/database/migrate.ts';
-import { queueInstallScript } from '../../src/queue/queue.ts';
+import { functionFiles } from '../../src/database/functions/index.ts';
+import { type Migration, requireMigrated, shippedMigrations, splitStatements } from '../../src/database/journal.ts';
+import { applyMigration, migrate, migrationPlan, migrationScript } from '../../src/database/migrate.ts';
 import { scriptedDispatcher, testWorker } from '../support/application.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { until } from '../support/wait.ts';
@@ -52,7 +53,9 @@ describe('migrating', () => {
 
   test('leaves a newer database alone, and a worker starts on it', async () => {
     await migrate(database.url);
-    await database.pool.query(`INSERT INTO herald_meta.migration (name, sha256) VALUES ('9999_from_the_future', 'x')`);
+    await database.pool.query(
+      `INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('9999_from_the_future', 'x', '99.0.0')`,
+    );
     expect((await migrate(database.url)).applied).toEqual([]);
     const worker = testWorker(database.url, { dispatchers: { smtp: scriptedDispatcher() } });
     await worker.start();
@@ -107,19 +110,87 @@ describe('migrating', () => {
   });
 });
 
+/** A step of a later release. */
+const step = (name: string, sql: string): Migration => ({ name, sql, sha256: name, release: '0.1.0' });
+
+describe('the functions', () => {
+  test('are applied again when their text changed, and keep what a later release installed', async () => {
+    await migrate(database.url);
+    const { pool } = database;
+    const functionsRow = async () =>
+      (await pool.query(`SELECT release, sha256 FROM herald_meta.migration WHERE name = 'functions'`)).rows[0];
+    const shipped = await functionsRow();
+    await pool.query(`CREATE OR REPLACE FUNCTION herald.uuid_v7() RETURNS uuid LANGUAGE sql AS 'SELECT NULL::uuid'`);
+    await pool.query(`UPDATE herald_meta.migration SET sha256 = 'other', release = '0.0.9' WHERE name = 'functions'`);
+    expect((await migrate(database.url)).applied).toEqual(['functions']);
+    expect(await functionsRow()).toEqual(shipped);
+    expect((await pool.query('SELECT herald.uuid_v7() IS NOT NULL AS made')).rows).toEqual([{ made: true }]);
+
+    await pool.query(`UPDATE herald_meta.migration SET sha256 = 'other', release = '99.0.0' WHERE name = 'functions'`);
+    expect((await migrate(database.url)).applied).toEqual([]);
+    await requireMigrated(pool);
+  });
+
+  test('of an earlier release are missed by a worker until somebody migrates', async () => {
+    await migrate(database.url);
+    await database.pool.query(
+      `UPDATE herald_meta.migration SET sha256 = 'x', release = '0.0.9' WHERE name = 'functions'`,
+    );
+    await expect(requireMigrated(database.pool)).rejects.toThrow(
+      /migration functions not applied; run "pg-herald migrate"/,
+    );
+  });
+
+  test('may not be executed by everybody', async () => {
+    await migrate(database.url);
+    const open = await database.pool.query(
+      `SELECT p.proname FROM pg_proc p, aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a
+       WHERE p.pronamespace = 'herald'::regnamespace AND a.grantee = 0`,
+    );
+    expect(open.rows).toEqual([]);
+  });
+
+  test('have one text each, in src/database/functions', () => {
+    const root = fileURLToPath(new URL('../..', import.meta.url));
+    const files = ['src', 'drizzle', 'scripts', 'bench', 'examples'].flatMap((folder) =>
+      readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' }).map((path) => join(folder, path)),
+    );
+    const texts = files
+      .filter((path) => /\.(ts|sql)$/.test(path))
+      .map((path) => [path, readFileSync(join(root, path), 'utf8')] as const);
+    const created = texts.flatMap(([path, text]) =>
+      [...text.matchAll(/CREATE (?:OR REPLACE )?FUNCTION (herald\.\w+)\s*\(([^)]*)\)/g)].map(
+        ([, name, parameters]) => ({
+          path,
+          signature: `${name}(${parameters?.replace(/\s+/g, ' ').trim()})`,
+        }),
+      ),
+    );
+    expect(created.filter(({ path }) => !path.startsWith('src/database/functions/'))).toEqual([]);
+    expect(created.length).toBeGreaterThan(30);
+    expect(new Set(created.map(({ signature }) => signature)).size).toBe(created.length);
+    const listed = readdirSync(join(root, 'src/database/functions')).filter((name) => name.endsWith('.sql'));
+    expect([...functionFiles].map((name) => `${name}.sql`).toSorted()).toEqual(listed.toSorted());
+  });
+
+  test('are split into statements at semicolons that end a line, outside of their bodies', () => {
+    const body = 'CREATE FUNCTION f() AS $$\nBEGIN\n  SELECT 1;\nEND\n$$;';
+    expect(splitStatements(`-- one; two;\nSELECT 1;\n\n${body}\n`)).toEqual(['-- one; two;\nSELECT 1;', body]);
+  });
+});
+
 describe('upgrading a database with rows in it', () => {
   test('holds up nobody for long while something old is being read', { timeout: 60_000 }, async () => {
     const { pool } = database;
-    await pool.query(createJournal);
-    for (const migration of shippedMigrations().slice(0, 5))
-      for (const statement of [...migration.sql.split('--> statement-breakpoint'), recordOf(migration)])
-        await pool.query(statement);
+    await migrate(database.url);
     const reader = await pool.connect();
     await reader.query('BEGIN; SELECT count(*) FROM herald.message');
     let migrated = false;
-    const migrating = migrate(database.url).then((report) => {
+    const client = new Client({ connectionString: database.url });
+    await client.connect();
+    const later = step('0001_later', 'ALTER TABLE herald.message ADD COLUMN later text');
+    const migrating = applyMigration(client, later).then(() => {
       migrated = true;
-      return report;
     });
     const waits: number[] = [];
     for (let i = 0; i < 60; i++) {
@@ -134,57 +205,59 @@ describe('upgrading a database with rows in it', () => {
     expect(Math.max(...waits)).toBeLessThan(3000);
     await reader.query('COMMIT');
     reader.release();
-    expect((await migrating).applied).toEqual(names.slice(5));
+    await migrating;
+    await client.end();
+    const { rows } = await pool.query(`SELECT name FROM herald_meta.migration WHERE name = '0001_later'`);
+    expect(rows).toEqual([{ name: '0001_later' }]);
   });
 
-  /** How many migrations each earlier release had. */
-  const releases = [2, 5, 12];
+  const landed = readdirSync(new URL('landed', import.meta.url)).filter((file) => file.endsWith('.sql'));
 
-  test.each(releases)(
-    'keeps what was enqueued and delivers it, from the release with %i migrations on',
-    async (count) => {
-      const { pool } = database;
-      const earlier = names.slice(0, count);
-      await pool.query(createJournal);
-      for (const migration of shippedMigrations().filter(({ name }) => earlier.includes(name)))
-        for (const statement of [...migration.sql.split('--> statement-breakpoint'), recordOf(migration)])
-          await pool.query(statement);
-      await pool.query(queueInstallScript(['smtp', 'webhook', 'inbox']));
-      // As that release wrote them: the sync of today knows columns that are not there yet.
-      await pool.query(
-        `INSERT INTO herald.template (name, "group", current_version) VALUES ('greeting', 'Greetings', 1);
-         INSERT INTO herald.template_version (template, version, title, body, labels, secrets, content_hash) VALUES ('greeting', 1, 'Hello {{labels.who}}', 'Dear {{labels.who}}', '{who}', '{}', 'x')`,
-      );
-      const before = await pool.query(
-        `SELECT message_id FROM herald.enqueue('greeting', '[{"id": "1", "email": "a@example.com"}, {"id": "2", "email": "b@example.com"}]', '{"who": "Ada"}', dedupe_key => 'k')`,
-      );
-      await pool.query(`UPDATE herald.message SET status = 'held' WHERE recipient_id = '2'`);
+  test.each(landed)('keeps what was enqueued and delivers it, from %s on', async (file) => {
+    const { pool } = database;
+    await pool.query(readFileSync(new URL(`landed/${file}`, import.meta.url), 'utf8'));
+    const before = await pool.query(`SELECT id FROM herald.message WHERE recipient_id = '1'`);
 
-      expect((await migrate(database.url)).applied).toEqual(names.slice(count));
+    await migrate(database.url);
 
-      const again = await pool.query(
-        `SELECT message_id, deduplicated FROM herald.enqueue('greeting', '{"id": "1", "email": "a@example.com"}', '{"who": "Ada"}', dedupe_key => 'k')`,
-      );
-      expect(again.rows).toEqual([{ message_id: before.rows[0].message_id, deduplicated: true }]);
-      const smtp = scriptedDispatcher();
-      const worker = testWorker(database.url, { dispatchers: { smtp } });
-      await worker.start();
-      try {
-        await until(async () => (await pool.query(`SELECT FROM herald.message WHERE status = 'sent'`)).rowCount === 1);
-        await pool.query(`SELECT herald.retry(ARRAY(SELECT id FROM herald.message WHERE status = 'held'))`);
-        await until(async () => (await pool.query(`SELECT FROM herald.message WHERE status = 'sent'`)).rowCount === 2);
-      } finally {
-        await worker.stop();
-      }
-    },
-  );
+    const again = await pool.query(
+      `SELECT message_id, deduplicated FROM herald.enqueue('greeting', '{"id": "1", "email": "a@example.com"}', '{"who": "Ada"}', dedupe_key => 'k')`,
+    );
+    expect(again.rows).toEqual([{ message_id: before.rows[0].id, deduplicated: true }]);
+    const smtp = scriptedDispatcher();
+    const worker = testWorker(database.url, { dispatchers: { smtp } });
+    await worker.start();
+    const sent = async () => (await pool.query(`SELECT FROM herald.message WHERE status = 'sent'`)).rowCount;
+    try {
+      await until(async () => (await sent()) === 2);
+      await pool.query(`SELECT herald.retry(ARRAY(SELECT id FROM herald.message WHERE status = 'held'))`);
+      await until(async () => (await sent()) === 3);
+    } finally {
+      await worker.stop();
+    }
+  });
+
+  test('refuses a database of the time before the first release with one clear error', async () => {
+    await database.pool.query(`CREATE SCHEMA herald_meta;
+      CREATE TABLE herald_meta.migration (name text PRIMARY KEY, sha256 text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now());
+      INSERT INTO herald_meta.migration VALUES ('0000_tables', 'x'), ('0001_functions', 'y')`);
+    await expect(migrate(database.url)).rejects.toThrow(
+      /a development version of pg-herald, before 0\.1\.0, made this database.*drop the schemas herald, herald_queue and herald_meta/,
+    );
+  });
 
   test('an index that an interrupted build left behind is built again', async () => {
     await migrate(database.url);
     const { pool } = database;
-    await pool.query(`DELETE FROM herald_meta.migration WHERE name = '0003_indexes'`);
     await pool.query(`UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'herald.message_open'::regclass`);
-    expect((await migrate(database.url)).applied).toEqual(['0003_indexes']);
+    const rebuild = step(
+      '0001_index',
+      'CREATE INDEX CONCURRENTLY "message_open" ON "herald"."message" USING btree ("method","next_attempt_at");',
+    );
+    const client = new Client({ connectionString: database.url });
+    await client.connect();
+    await applyMigration(client, rebuild);
+    await client.end();
     const { rows } = await pool.query(
       `SELECT indisvalid FROM pg_index WHERE indexrelid = 'herald.message_open'::regclass`,
     );

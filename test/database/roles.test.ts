@@ -59,7 +59,7 @@ describe('an enqueuer', () => {
     'SELECT * FROM herald_queue.job',
     'SELECT * FROM herald.endpoint',
     `SELECT herald.retry('{}')`,
-    `SELECT herald.wake('{}')`,
+    `SELECT herald.ensure_jobs('{}')`,
     'DROP FUNCTION herald.cancel',
   ])('cannot: %s', async (statement) => {
     await expect(poolAs('herald_enqueuer').query(statement)).rejects.toMatchObject(denied);
@@ -121,7 +121,7 @@ describe('a worker', () => {
             `UPDATE herald.message SET next_attempt_at = now() WHERE status = 'pending' AND attempts > 0`,
           );
           await database.pool.query(
-            `SELECT herald.wake(ARRAY(SELECT id FROM herald.message WHERE status = 'pending' AND attempts > 0))`,
+            `SELECT herald.ensure_jobs(ARRAY(SELECT id FROM herald.message WHERE status = 'pending' AND attempts > 0))`,
           );
           return (
             (await database.pool.query(`SELECT FROM herald.message WHERE id = $1 AND status = 'sent'`, [message?.id]))

@@ -3,7 +3,7 @@ import { type AttemptFacts, verdictOf } from '../../src/delivery/decide.ts';
 import type { DispatchResult } from '../../src/dispatch/dispatcher.ts';
 
 const facts: AttemptFacts = {
-  charged: 0,
+  counted: 0,
   unknowns: 0,
   maxAttempts: 3,
   unknown: 'retry',
@@ -15,17 +15,17 @@ const unknown: DispatchResult = { outcome: 'unknown', reason: 'no_reply', detail
 
 describe('what an outcome means for the message', () => {
   test.each<[string, DispatchResult, Partial<AttemptFacts>, object]>([
-    ['sent settles it', { outcome: 'sent' }, {}, { status: 'sent', charged: true }],
+    ['sent settles it', { outcome: 'sent' }, {}, { status: 'sent', counted: true }],
     [
       'failed settles it at once',
       { outcome: 'failed', reason: 'refused', detail: '' },
       {},
-      { status: 'failed', charged: true },
+      { status: 'failed', counted: true },
     ],
-    ['retry waits for the first delay', retry, {}, { status: 'pending', delaySeconds: 10, charged: true }],
-    ['the second retry waits for the second delay', retry, { charged: 1 }, { status: 'pending', delaySeconds: 100 }],
-    ['the last delay repeats', retry, { charged: 7, maxAttempts: 20 }, { status: 'pending', delaySeconds: 100 }],
-    ['the last attempt fails', retry, { charged: 2 }, { status: 'failed', charged: true }],
+    ['retry waits for the first delay', retry, {}, { status: 'pending', delaySeconds: 10, counted: true }],
+    ['the second retry waits for the second delay', retry, { counted: 1 }, { status: 'pending', delaySeconds: 100 }],
+    ['the last delay repeats', retry, { counted: 7, maxAttempts: 20 }, { status: 'pending', delaySeconds: 100 }],
+    ['the last attempt fails', retry, { counted: 2 }, { status: 'failed', counted: true }],
     ['jitter shortens by 20 % at most', retry, { random: 0 }, { delaySeconds: 8 }],
     ['jitter lengthens by 20 % at most', retry, { random: 1 }, { delaySeconds: expect.closeTo(12) }],
     ['the receiver may ask for more time', { ...retry, retryAfterSeconds: 500 }, {}, { delaySeconds: 500 }],
@@ -34,20 +34,20 @@ describe('what an outcome means for the message', () => {
     [
       'a fault of the method charges nothing',
       { ...retry, fault: 'method' },
-      { charged: 2 },
-      { status: 'pending', charged: false },
+      { counted: 2 },
+      { status: 'pending', counted: false },
     ],
     [
       'a message given back is due in a second',
       { ...retry, fault: 'message-uncharged' },
       {},
-      { delaySeconds: 1, charged: false },
+      { delaySeconds: 1, counted: false },
     ],
-    ['unknown retries after five minutes', unknown, {}, { status: 'pending', delaySeconds: 300, charged: true }],
-    ['unknown is held where the template says so', unknown, { unknown: 'hold' }, { status: 'held', charged: true }],
+    ['unknown retries after five minutes', unknown, {}, { status: 'pending', delaySeconds: 300, counted: true }],
+    ['unknown is held where the template says so', unknown, { unknown: 'hold' }, { status: 'held', counted: true }],
     ['unknown is retried once more', unknown, { unknowns: 1, maxAttempts: 9 }, { status: 'pending' }],
     ['unknown is not retried a third time', unknown, { unknowns: 2, maxAttempts: 9 }, { status: 'failed' }],
-    ['the last unknown attempt fails', unknown, { charged: 2 }, { status: 'failed' }],
+    ['the last unknown attempt fails', unknown, { counted: 2 }, { status: 'failed' }],
   ])('%s', (_, result, override, expected) => {
     expect(verdictOf(result, { ...facts, ...override })).toMatchObject(expected);
   });

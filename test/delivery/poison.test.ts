@@ -43,12 +43,12 @@ async function leaveBehind(ids: readonly string[], crashes: number): Promise<voi
 const rows = async () =>
   (
     await database.pool.query(
-      'SELECT status, reason, charged, crashes, count(*)::int AS n FROM herald.message GROUP BY 1, 2, 3, 4 ORDER BY 1',
+      'SELECT status, reason, counted, crashes, count(*)::int AS n FROM herald.message GROUP BY 1, 2, 3, 4 ORDER BY 1',
     )
   ).rows;
 
 describe('messages of a worker that died', () => {
-  test('are charged nothing the first time, and go on side by side', async () => {
+  test('are counted nothing the first time, and go on side by side', async () => {
     await leaveBehind(await enqueue(8), 0);
     let atOnce = 0;
     let most = 0;
@@ -60,11 +60,11 @@ describe('messages of a worker that died', () => {
     });
     worker = testWorker(database.url, { dispatchers: { smtp } });
     await worker.start();
-    await until(async () => expect(await rows()).toMatchObject([{ status: 'sent', charged: 1, n: 8 }]), {
+    await until(async () => expect(await rows()).toMatchObject([{ status: 'sent', counted: 1, n: 8 }]), {
       timeoutMs: 15_000,
     });
-    const unknown = await database.pool.query(`SELECT DISTINCT charged FROM herald.attempt WHERE outcome = 'unknown'`);
-    expect(unknown.rows).toEqual([{ charged: false }]);
+    const unknown = await database.pool.query(`SELECT DISTINCT counted FROM herald.attempt WHERE outcome = 'unknown'`);
+    expect(unknown.rows).toEqual([{ counted: false }]);
   });
 
   test('are tried one by one after the second time, with nothing else in flight in the whole worker', async () => {
@@ -87,7 +87,7 @@ describe('messages of a worker that died', () => {
     );
     worker = testWorker(database.url, { dispatchers: { smtp: busy, webhook: busy } });
     await worker.start();
-    await until(async () => expect(await rows()).toMatchObject([{ status: 'sent', charged: 1, n: 83 }]), {
+    await until(async () => expect(await rows()).toMatchObject([{ status: 'sent', counted: 1, n: 83 }]), {
       timeoutMs: 18_000,
     });
     expect(besides).toEqual([0, 0, 0]);
@@ -123,7 +123,7 @@ describe('messages of a worker that died', () => {
     await worker.start();
     await until(
       async () =>
-        expect(await rows()).toMatchObject([{ status: 'pending', reason: 'server_error', crashes: 0, charged: 1 }]),
+        expect(await rows()).toMatchObject([{ status: 'pending', reason: 'server_error', crashes: 0, counted: 1 }]),
       { timeoutMs: 15_000 },
     );
   });

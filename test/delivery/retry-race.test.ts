@@ -58,7 +58,7 @@ async function settled(status: 'sent' | 'failed' | 'held'): Promise<LeasedJob> {
   const token = '00000000-0000-4000-8000-000000000002';
   await beginOne(job, token);
   const result = { outcome: 'unknown', reason: 'deadline', detail: 'slow' } as const;
-  const verdict = { status, charged: true, delaySeconds: 0 } as const;
+  const verdict = { status, counted: true, delaySeconds: 0 } as const;
   await settle([{ messageId: job.id, attempt: 1, token, result, verdict, durationMs: 5 }], { database, worker: 'w' });
   return job;
 }
@@ -130,10 +130,10 @@ describe('a message that is pending again before its old job is removed keeps a 
 
 test('a job that is leased and whose attempt has not begun yet stays with its worker', async () => {
   const job = await leased();
-  await operator.query('SELECT herald.wake(ARRAY[$1::uuid])', [job.id]);
+  await operator.query('SELECT herald.ensure_jobs(ARRAY[$1::uuid])', [job.id]);
   expect(await queue.lease(method, 1)).toEqual([]);
   await beginOne(job);
-  await operator.query('SELECT herald.wake(ARRAY[$1::uuid])', [job.id]);
+  await operator.query('SELECT herald.ensure_jobs(ARRAY[$1::uuid])', [job.id]);
   expect(await queue.lease(method, 1)).toEqual([]);
   expect(await queue.keep(method, [job])).toEqual([]);
 });

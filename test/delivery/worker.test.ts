@@ -76,7 +76,7 @@ describe('a worker', () => {
       method: 'smtp',
       content: { title: 'Hello Ada', text: expect.stringContaining('Dear Ada') },
     });
-    expect(await attempts()).toMatchObject([{ number: 1, outcome: 'sent', charged: true }]);
+    expect(await attempts()).toMatchObject([{ number: 1, outcome: 'sent', counted: true }]);
     await until(async () => (await jobs()) === 0);
   });
 
@@ -111,7 +111,7 @@ describe('a worker', () => {
     await enqueue();
     await until(async () => (await statuses())[0] === 'failed');
     expect(await messages()).toMatchObject([
-      { status: 'failed', reason: 'deferred', detail: 'try 3', attempts: 3, charged: 3 },
+      { status: 'failed', reason: 'deferred', detail: 'try 3', attempts: 3, counted: 3 },
     ]);
     expect((await attempts()).map((row) => [row.number, row.outcome, row.reply_code, row.reply_enhanced])).toEqual(
       [1, 2, 3].map((n) => [n, 'retry', '450', '4.2.0']),
@@ -165,7 +165,7 @@ describe('a worker', () => {
     ]);
     await until(async () => (await statuses()).every((status) => status === 'pending'));
     expect(smtp.deliveries.length).toBeLessThanOrEqual(4);
-    expect((await messages()).every((row) => row.charged === 0)).toBe(true);
+    expect((await messages()).every((row) => row.counted === 0)).toBe(true);
     expect(logger.lines.filter((line) => line.message.startsWith('method paused'))).toHaveLength(1);
     broken = false;
     await database.pool.query(`UPDATE herald.method SET probe_at = now() WHERE name = 'smtp'`);
@@ -235,7 +235,7 @@ describe('a worker', () => {
   test('gives a message without a job a new one', async () => {
     await enqueue();
     await database.pool.query('DELETE FROM herald_queue.job');
-    await database.pool.query(`SELECT herald.wake(ARRAY(SELECT id FROM herald.message))`);
+    await database.pool.query(`SELECT herald.ensure_jobs(ARRAY(SELECT id FROM herald.message))`);
     await start({ dispatchers: { smtp: scriptedDispatcher() } });
     await until(async () => (await statuses())[0] === 'sent');
   });
@@ -334,7 +334,7 @@ describe('a worker', () => {
     await worker.stop();
     const rows = await messages();
     expect(rows.filter((row) => row.status === 'sent')).toHaveLength(1);
-    expect(rows.filter((row) => row.status === 'pending').map((row) => row.charged)).toEqual([0, 0]);
+    expect(rows.filter((row) => row.status === 'pending').map((row) => row.counted)).toEqual([0, 0]);
     await start({ dispatchers: { smtp: scriptedDispatcher() } });
     await until(async () => (await statuses()).every((status) => status === 'sent'));
   });
@@ -352,7 +352,7 @@ describe('a worker', () => {
     await until(() => slow.deliveries.length === 1);
     // Somebody else took it over, recorded the first attempt as unknown and waits for the retry.
     await database.pool.query(
-      `INSERT INTO herald.attempt (message_id, number, worker, started_at, finished_at, outcome, reason, charged) SELECT id, 1, 'w', now(), now(), 'unknown', 'worker_lost', true FROM herald.message`,
+      `INSERT INTO herald.attempt (message_id, number, worker, started_at, finished_at, outcome, reason, counted) SELECT id, 1, 'w', now(), now(), 'unknown', 'worker_lost', true FROM herald.message`,
     );
     await database.pool.query(
       `UPDATE herald.message SET status = 'pending', lease_token = NULL, next_attempt_at = now() + interval '5 minutes'`,

@@ -76,7 +76,7 @@ describe('a worker', () => {
     for (const close of closing.splice(0).reverse()) await close();
   });
 
-  test('and another one share a rate; waiting is not charged and opens no attempt', async () => {
+  test('and another one share a rate; waiting is not counted and opens no attempt', async () => {
     const relay = await startSmtpServer();
     closing.push(() => relay.close());
     const options = {
@@ -100,7 +100,7 @@ describe('a worker', () => {
     expect((times.at(-1) ?? 0) - (times[0] ?? 0)).toBeGreaterThan(2000);
     await until(
       async () =>
-        (await database.pool.query(`SELECT FROM herald.message WHERE status = 'sent' AND attempts = 1 AND charged = 1`))
+        (await database.pool.query(`SELECT FROM herald.message WHERE status = 'sent' AND attempts = 1 AND counted = 1`))
           .rowCount === 20,
     );
   }, 40_000);

@@ -60,7 +60,7 @@ test.each<[string, { sendAt?: Date; priority?: number }]>([
   client.release();
   expect(await rowOf(ours)).toEqual({ ...(await rowOf(theirs)), id: ours });
   await database.pool.query(`DELETE FROM ${queueSchema}.job WHERE id = $1`, [ours]);
-  await database.pool.query('SELECT herald.wake(ARRAY[$1::uuid])', [ours]);
+  await database.pool.query('SELECT herald.ensure_jobs(ARRAY[$1::uuid])', [ours]);
   const { created_on, start_after, keep_until, ...woken } = await rowOf(ours);
   expect(await rowOf(theirs)).toMatchObject({ ...woken, id: theirs });
   expect([created_on, start_after, keep_until].every((date) => date instanceof Date)).toBe(true);

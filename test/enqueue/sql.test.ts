@@ -235,7 +235,7 @@ describe('the right to call', () => {
     client.release();
   });
 
-  test('a role that may use the schema may enqueue, cancel and set preferences, and read nothing', async () => {
+  test('a role that may call the functions may enqueue, cancel and set preferences, and read nothing', async () => {
     const role = `app_${database.name}`;
     const client = await database.pool.connect();
     try {
@@ -244,6 +244,10 @@ describe('the right to call', () => {
         code: '42501',
       });
       await client.query(`RESET ROLE; GRANT USAGE ON SCHEMA herald TO ${role}; SET ROLE ${role}`);
+      await expect(client.query(`SELECT herald.enqueue('test-notification', '{"id": "a"}')`)).rejects.toThrow(
+        /permission denied for function enqueue/,
+      );
+      await client.query(`RESET ROLE; GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA herald TO ${role}; SET ROLE ${role}`);
       const enqueued = await client.query(
         `SELECT status FROM herald.enqueue('test-notification', '{"id": "a", "email": "a@example.com"}', targets => '{w}')`,
       );

@@ -18,7 +18,7 @@ async function startWorker(name: string): Promise<Program> {
 }
 
 const attempts = async () =>
-  (await database.pool.query('SELECT number, outcome, reason, charged, detail FROM herald.attempt ORDER BY number'))
+  (await database.pool.query('SELECT number, outcome, reason, counted, detail FROM herald.attempt ORDER BY number'))
     .rows;
 const message = async () =>
   (await database.pool.query('SELECT status, attempts, settled_at FROM herald.message')).rows[0];
@@ -36,7 +36,7 @@ test('overwrites nothing when it wakes up; its late success is known then', asyn
   await until(async () => (await attempts()).length === 1, { timeoutMs: 60_000, intervalMs: 50 });
   // The bound of ARCHITECTURE.md, plus the time of a busy machine.
   expect(performance.now() - stoppedAt).toBeLessThan(30_000);
-  expect(await attempts()).toMatchObject([{ number: 1, outcome: 'unknown', reason: 'worker_lost', charged: false }]);
+  expect(await attempts()).toMatchObject([{ number: 1, outcome: 'unknown', reason: 'worker_lost', counted: false }]);
   await until(async () => (await message()).status === 'sent', { timeoutMs: 30_000 });
   const settled = await message();
   process.kill(sleeper.pid, 'SIGCONT');

@@ -66,12 +66,12 @@ test.concurrent.each(['throws', 'hangs', 'eats memory'])(
       until(async () => (await left()) === 0, { timeoutMs: 240_000, intervalMs: 100 }),
     );
     const rows = await database.pool.query(
-      `SELECT id, status, reason, charged FROM herald.message WHERE status <> 'sent'`,
+      `SELECT id, status, reason, counted FROM herald.message WHERE status <> 'sent'`,
     );
-    expect(rows.rows).toEqual([{ id: poison?.id, status: 'failed', reason: 'worker_lost', charged: 3 }]);
+    expect(rows.rows).toEqual([{ id: poison?.id, status: 'failed', reason: 'worker_lost', counted: 3 }]);
     expect(deaths).toBe(5);
     const innocent = await database.pool.query(
-      'SELECT count(*)::int AS n FROM herald.attempt WHERE charged AND outcome <> $1 AND message_id <> $2',
+      'SELECT count(*)::int AS n FROM herald.attempt WHERE counted AND outcome <> $1 AND message_id <> $2',
       ['sent', poison?.id],
     );
     expect(innocent.rows).toEqual([{ n: 0 }]);

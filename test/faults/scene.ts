@@ -14,7 +14,7 @@ import { until } from '../support/wait.ts';
 export interface Story {
   readonly status: string;
   /** Attempts that count. */
-  readonly charged: number;
+  readonly counted: number;
   /** For example `retry, free: unreachable: no connection: ECONNREFUSED`, oldest first. */
   readonly attempts: string[];
   /** Reason of the method's pause, or null. */
@@ -113,17 +113,17 @@ export function openScene(): Scene {
   async function stories(): Promise<Story[]> {
     await expectInvariants(database, logger);
     const { rows } = await database.pool.query<Story & { attempts: string[] }>(
-      `SELECT m.status, m.charged, coalesce((SELECT pause_reason FROM herald.method WHERE name = 'smtp'),
+      `SELECT m.status, m.counted, coalesce((SELECT pause_reason FROM herald.method WHERE name = 'smtp'),
          (SELECT min(pause_reason) FROM herald.sender)) AS paused,
          CASE WHEN m.settled_at IS NULL AND m.status <> 'held' THEN round(extract(epoch FROM
            coalesce((SELECT probe_at FROM herald.method WHERE name = 'smtp'), m.next_attempt_at) - (SELECT max(finished_at) FROM herald.attempt a WHERE a.message_id = m.id)))::float8 END AS "nextInSeconds",
-         ARRAY(SELECT a.outcome || CASE WHEN a.charged THEN '' ELSE ', free' END || coalesce(': ' || a.reason || ': ' || a.detail, '')
+         ARRAY(SELECT a.outcome || CASE WHEN a.counted THEN '' ELSE ', free' END || coalesce(': ' || a.reason || ': ' || a.detail, '')
            FROM herald.attempt a WHERE a.message_id = m.id ORDER BY a.number) AS attempts
        FROM herald.message m ORDER BY m.recipient_id`,
     );
-    return rows.map(({ status, charged, attempts, paused, nextInSeconds }) => ({
+    return rows.map(({ status, counted, attempts, paused, nextInSeconds }) => ({
       status,
-      charged,
+      counted,
       attempts,
       paused,
       nextInSeconds,
@@ -159,7 +159,7 @@ export function openScene(): Scene {
       await database.pool.query(`UPDATE herald.method SET probe_at = now() WHERE pause_kind = 'fault'`);
       await database.pool.query('UPDATE herald.sender SET probe_at = now() WHERE paused_at IS NOT NULL');
       await database.pool.query(`UPDATE herald.message SET next_attempt_at = now() WHERE status = 'pending'`);
-      await database.pool.query('SELECT herald.wake(ARRAY(SELECT id FROM herald.message))');
+      await database.pool.query('SELECT herald.ensure_jobs(ARRAY(SELECT id FROM herald.message))');
     },
   };
 }
@@ -174,7 +174,7 @@ async function pausedBy({ pool }: TestDatabase): Promise<number | null> {
 /** These reasons are the method's, unless the message was only given back. */
 async function pauseIsDue({ pool }: TestDatabase): Promise<number | null> {
   const { rowCount } = await pool.query(
-    `SELECT FROM herald.attempt WHERE NOT charged AND reason IN ('unreachable', 'dns', 'connect_timeout', 'tls', 'authentication', 'protocol', 'misconfigured', 'proxy', 'throttled')`,
+    `SELECT FROM herald.attempt WHERE NOT counted AND reason IN ('unreachable', 'dns', 'connect_timeout', 'tls', 'authentication', 'protocol', 'misconfigured', 'proxy', 'throttled')`,
   );
   return rowCount;
 }

@@ -1,4 +1,4 @@
-/** Rows 1 to 7: the relay cannot be reached, or does not want us. Always the method's fault: it pauses, nothing is charged. */
+/** Rows 1 to 7: the relay cannot be reached, or does not want us. Always the method's fault: it pauses, nothing is counted. */
 import { expect, test } from 'vitest';
 import { freePort, missing, needing } from '../support/daemons.ts';
 import { startSmtpSink } from '../support/smtp-sink.ts';
@@ -11,7 +11,7 @@ const sink = needing(missing('smtp-sink', 'postfix'));
 test('row 1: a relay that refuses TCP', async () => {
   expect(await scene.deliver({ port: await freePort() })).toEqual({
     status: 'pending',
-    charged: 0,
+    counted: 0,
     attempts: ['retry, free: unreachable: no connection: ECONNREFUSED'],
     paused: 'unreachable',
     nextInSeconds: 5,
@@ -24,7 +24,7 @@ test.skipIf(sink.skip)(sink.name('row 4: closed before the greeting, one connect
   const relay = scene.use(await startSmtpSink(['-q', 'CONNECT']));
   expect(await scene.deliver({ port: relay.port })).toEqual({
     status: 'pending',
-    charged: 0,
+    counted: 0,
     attempts: ['retry, free: unreachable: the server closed the connection before it greeted'],
     paused: 'unreachable',
     nextInSeconds: 5,
@@ -37,7 +37,7 @@ test('row 5: a relay that does not greet', async () => {
   const relay = scene.use(await startSmtpScript([]));
   expect(await scene.deliver({ port: relay.port, sendTimeoutSeconds: 2 })).toMatchObject({
     status: 'pending',
-    charged: 0,
+    counted: 0,
     attempts: ['retry, free: connect_timeout: no greeting in time'],
     paused: 'connect_timeout',
   });
@@ -47,7 +47,7 @@ test('row 6: greeted with 421', async () => {
   const relay = scene.use(await startSmtpScript([{ reply: '421 4.3.2 mx.test service not available', then: 'end' }]));
   expect(await scene.deliver({ port: relay.port })).toMatchObject({
     status: 'pending',
-    charged: 0,
+    counted: 0,
     attempts: ['retry, free: throttled: the server closes: 421 4.3.2 mx.test service not available'],
     paused: 'throttled',
     nextInSeconds: 10,
@@ -58,7 +58,7 @@ test('row 7: greeted with 554, which is about us and not about the message', asy
   const relay = scene.use(await startSmtpScript([{ reply: '554 5.3.2 no SMTP service here', then: 'end' }]));
   expect(await scene.deliver({ port: relay.port })).toMatchObject({
     status: 'pending',
-    charged: 0,
+    counted: 0,
     attempts: ['retry, free: unreachable: the server refuses us: 554 5.3.2 no SMTP service here'],
     paused: 'unreachable',
   });

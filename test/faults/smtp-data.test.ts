@@ -9,7 +9,7 @@ import { openScene, type Story } from './scene.ts';
 const scene = openScene();
 const sink = needing(missing('smtp-sink', 'postfix'));
 
-const retry = (attempt: string) => ({ status: 'pending', charged: 1, attempts: [attempt], paused: null });
+const retry = (attempt: string) => ({ status: 'pending', counted: 1, attempts: [attempt], paused: null });
 const unknown = (attempt: string) => ({ ...retry(attempt), attempts: [`unknown: ${attempt}`] });
 const upTo = (phase: number) => conversation().slice(0, phase);
 const big = {
@@ -75,7 +75,7 @@ describe('row 31: the connection is lost after the end, and the message was acce
         await until(async () => (await scene.stories())[0]?.attempts.length === attempts);
       }
       // One copy per retry of unknown end, and no more than two such retries.
-      expect(await scene.stories()).toMatchObject([{ status: 'failed', charged: 3 }]);
+      expect(await scene.stories()).toMatchObject([{ status: 'failed', counted: 3 }]);
       const [first = '', ...others] = relay.mails();
       expect(others).toHaveLength(2);
       for (const other of others) expect(bytes(other)).toBe(bytes(first));
@@ -138,7 +138,7 @@ describe('row 35: replies trickle', () => {
     const relay = scene.use(await startSmtpScript([...upTo(1), { expect: /^EHLO /i }, ...trickle]));
     expect(await scene.deliver({ port: relay.port, sendTimeoutSeconds: 2 })).toMatchObject({
       status: 'pending',
-      charged: 0,
+      counted: 0,
       attempts: ['retry, free: connect_timeout: no session in time'],
       paused: 'connect_timeout',
     });
@@ -158,7 +158,7 @@ describe('row 36: a reply without end', () => {
     const before = process.memoryUsage().rss;
     expect(await scene.deliver({ port: relay.port })).toMatchObject({
       status: 'pending',
-      charged: 0,
+      counted: 0,
       attempts: ['retry, free: protocol: the reply of the server is too large'],
       paused: 'protocol',
     });

@@ -39,7 +39,7 @@ describe('row 16: the token endpoint', () => {
     const tokenUrl = `http://127.0.0.1:${await freePort()}/token`;
     expect(await scene.deliver({ port: relay.port, auth: auth(tokenUrl) })).toMatchObject({
       status: 'pending',
-      charged: 0,
+      counted: 0,
       attempts: ['retry, free: authentication: OAuth2 token: the token endpoint could not be reached'],
       paused: 'authentication',
     });
@@ -55,7 +55,7 @@ describe('row 16: the token endpoint', () => {
     scene.use({ close: () => endpoint.close() });
     expect(await scene.deliver({ port: relay.port, auth: auth(endpoint.url) })).toMatchObject({
       status: 'pending',
-      charged: 0,
+      counted: 0,
       attempts: ['retry, free: authentication: OAuth2 token: the token endpoint answered HTTP 400 invalid_grant'],
       paused: 'authentication',
     });
@@ -70,7 +70,7 @@ describe('row 18: the relay refuses the sender', () => {
     const relay = scene.use(await startSmtpSink(refusing));
     expect(await scene.deliver({ port: relay.port })).toMatchObject({
       status: 'failed',
-      charged: 1,
+      counted: 1,
       attempts: ['failed: sender_refused: MAIL FROM: 550 5.7.1 sender refused'],
       paused: null,
     });
@@ -82,7 +82,7 @@ describe('row 18: the relay refuses the sender', () => {
     await scene.start({ port: relay.port, maxConnections: 1 });
     await until(async () => {
       const stories = await scene.stories();
-      return stories.every(({ status, charged, paused }) => status === 'pending' && charged === 0 && paused !== null);
+      return stories.every(({ status, counted, paused }) => status === 'pending' && counted === 0 && paused !== null);
     }, patience);
     expect((await scene.stories())[0]?.paused).toBe('sender_refused');
     expect(relay.mails()).toEqual([]);
@@ -108,7 +108,7 @@ describe.skipIf(postfix.skip)(postfix.name('Postfix without SMTPUTF8, for mails 
   test('row 24: a larger one fails without a byte of it being sent', async () => {
     const content = Buffer.alloc(60_000, 1);
     const story = await deliver({ attachments: [{ name: 'a.bin', contentType: 'application/octet-stream', content }] });
-    expect(story).toMatchObject({ status: 'failed', charged: 1, paused: null });
+    expect(story).toMatchObject({ status: 'failed', counted: 1, paused: null });
     expect(story?.attempts[0]).toMatch(/^failed: too_large: message too large: \d+ > 60000 bytes$/);
     expect(relay.mails()).toEqual([]);
   });
@@ -116,7 +116,7 @@ describe.skipIf(postfix.skip)(postfix.name('Postfix without SMTPUTF8, for mails 
   test('row 39: an internationalised address fails before it is named', async () => {
     expect(await deliver({ to: { id: 'user-1', email: 'jörg@example.com' } })).toMatchObject({
       status: 'failed',
-      charged: 1,
+      counted: 1,
       attempts: ['failed: invalid_address: the relay cannot take an internationalised address (5.6.7)'],
       paused: null,
     });
@@ -148,7 +148,7 @@ describe.skipIf(postfix.skip)(postfix.name('Postfix with SMTPUTF8, for one conne
       { ...patience, intervalMs: 1000 },
     );
     const stories = await scene.stories();
-    expect(stories.map((story) => story.charged)).toEqual(Array.from({ length: 8 }, () => 1));
+    expect(stories.map((story) => story.counted)).toEqual(Array.from({ length: 8 }, () => 1));
     const refused = stories.flatMap((story) => story.attempts).filter((attempt) => attempt !== 'sent');
     expect(refused.length).toBeGreaterThan(0);
     for (const attempt of refused)

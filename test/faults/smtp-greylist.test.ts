@@ -30,12 +30,12 @@ describe.skipIf(needs.skip)(needs.name('row 20: Postfix with postgrey'), () => {
     await scene.enqueue(3);
     await scene.start({ port: postfix.port }, { dispatcher: { retryDelaysSeconds: [1, 3, 3, 3] } });
     await until(async () => (await scene.stories()).every((story) => story.status === 'sent'), { timeoutMs: 40_000 });
-    for (const { attempts, charged, paused } of await scene.stories()) {
+    for (const { attempts, counted, paused } of await scene.stories()) {
       expect(attempts[0]).toMatch(
         /^retry: deferred: RCPT TO: 450 4\.2\.0 <address>: Recipient address rejected: Greylisted/,
       );
       expect(attempts.at(-1)).toBe('sent');
-      expect(charged).toBe(attempts.length);
+      expect(counted).toBe(attempts.length);
       expect(paused).toBeNull();
     }
     await until(() => postfix.mails().length === 3);

@@ -19,7 +19,7 @@ async function relayWith(next: readonly Step[]): Promise<ScriptedSmtpServer> {
 const sent = (story: { status: string }) => story.status === 'sent';
 
 describe('row 37: a kept connection', () => {
-  test('that the server closed between two mails is replaced, and nothing is charged', async () => {
+  test('that the server closed between two mails is replaced, and nothing is counted', async () => {
     const relay = await relayWith([{ delayMs: 50, then: 'end' }]);
     await scene.start({ port: relay.port, maxConnections: 1 });
     await scene.enqueue();

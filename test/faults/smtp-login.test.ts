@@ -28,7 +28,7 @@ const [greeting = {}] = conversation();
 
 const loginFault = (detail: string, nextInSeconds: number) => ({
   status: 'pending',
-  charged: 0,
+  counted: 0,
   attempts: [`retry, free: authentication: ${detail}`],
   paused: 'authentication',
   nextInSeconds,
@@ -81,7 +81,7 @@ describe('row 13: a wrong password', () => {
         const all = await scene.stories();
         return all.every((story) => story.status === 'sent') && all;
       });
-      expect(stories.every((story) => story.charged === 1 && story.paused === null)).toBe(true);
+      expect(stories.every((story) => story.counted === 1 && story.paused === null)).toBe(true);
       expect(new Set(relay.mails().map((each) => each.to[0])).size).toBe(20);
       expect(relay.mails().every((each) => each.tls && each.user !== null)).toBe(true);
     },

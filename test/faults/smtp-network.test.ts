@@ -74,7 +74,7 @@ describe('row 2: a relay whose name', () => {
     await worker.kill('SIGTERM');
     rmSync(folder, { recursive: true });
     const [story] = await scene.stories();
-    expect(story).toMatchObject({ status: 'pending', charged: 0, paused: 'dns' });
+    expect(story).toMatchObject({ status: 'pending', counted: 0, paused: 'dns' });
     expect(story?.attempts[0]).toMatch(detail);
   });
 });
@@ -100,7 +100,7 @@ test.skipIf(python.skip)(python.name('row 3: a relay that no packet reaches'), a
   );
   expect(await scene.deliver({ port: hole.port, sendTimeoutSeconds: 2 })).toMatchObject({
     status: 'pending',
-    charged: 0,
+    counted: 0,
     attempts: ['retry, free: connect_timeout: no connection in time'],
     paused: 'connect_timeout',
   });

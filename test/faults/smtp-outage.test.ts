@@ -59,8 +59,8 @@ test.skipIf(sink.skip)(
     await until(async () => (await pool.query(`SELECT FROM herald.message WHERE status = 'sent'`)).rowCount === 1, {
       timeoutMs: 40_000,
     });
-    const attempts = await pool.query('SELECT outcome, charged FROM herald.attempt');
-    expect(attempts.rows).toEqual([{ outcome: 'sent', charged: true }]);
+    const attempts = await pool.query('SELECT outcome, counted FROM herald.attempt');
+    expect(attempts.rows).toEqual([{ outcome: 'sent', counted: true }]);
     expect(logger.lines.map(({ message: text }) => text).join('\n')).toMatch(
       /the database is away|cannot record results/,
     );

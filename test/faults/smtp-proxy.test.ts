@@ -36,7 +36,7 @@ describe('row 49: the proxy', () => {
       'another',
       {
         status: 'pending',
-        charged: 0,
+        counted: 0,
         attempts: ['retry, free: proxy: the proxy refused or could not be reached'],
         paused: 'proxy',
       },
@@ -61,7 +61,7 @@ describe('row 49: the proxy', () => {
       await scene.deliver({ port: 25, proxy: `${scheme}://herald:${password}@127.0.0.1:${await freePort()}` }),
     ).toMatchObject({
       status: 'pending',
-      charged: 0,
+      counted: 0,
       attempts: [`retry, free: proxy: ${detail}`],
       paused: 'proxy',
     });

@@ -19,7 +19,7 @@ const announcing: Step = { expect: /^EHLO /i, reply: '250-mx.test\r\n250 STARTTL
 
 const tlsFault = (detail: string) => ({
   status: 'pending',
-  charged: 0,
+  counted: 0,
   attempts: [`retry, free: tls: ${detail}`],
   paused: 'tls',
 });
@@ -45,7 +45,7 @@ describe('row 8: EHLO is refused and HELO is not', () => {
     const relay = scene.use(await startSmtpSink(['-e']));
     expect(await scene.deliver({ port: relay.port, tls: 'starttls' })).toMatchObject({
       status: 'pending',
-      charged: 0,
+      counted: 0,
       attempts: [expect.stringMatching(/^retry, free: tls: TLS is required, and the server knows no EHLO: 50\d/)],
       paused: 'tls',
     });
@@ -60,7 +60,7 @@ describe('row 9: TLS is required, and STARTTLS', () => {
       const relay = scene.use(await startSmtpSink([]));
       expect(await scene.deliver({ port: relay.port, tls: 'starttls' })).toMatchObject({
         status: 'pending',
-        charged: 0,
+        counted: 0,
         attempts: [expect.stringMatching(/^retry, free: tls: TLS is required but was not established: 50\d/)],
         paused: 'tls',
       });
@@ -152,7 +152,7 @@ describe('row 11: a handshake', () => {
     );
     expect(await scene.deliver({ port: server.port, tls: 'implicit', ...trusting })).toMatchObject({
       status: 'pending',
-      charged: 0,
+      counted: 0,
       attempts: [expect.stringMatching(/^retry, free: tls: TLS/)],
       paused: 'tls',
     });
@@ -174,7 +174,7 @@ describe('row 11: a handshake', () => {
     );
     expect(await scene.deliver({ port: relay.port, tls: 'starttls', ...trusting })).toMatchObject({
       status: 'pending',
-      charged: 0,
+      counted: 0,
       attempts: [expect.stringMatching(/^retry, free: (tls: TLS|unreachable: no connection: (ECONNRESET|EPIPE))/)],
     });
     expect(relay.lines().filter((line) => /^(MAIL|AUTH)/.test(line))).toEqual([]);

@@ -11,8 +11,8 @@ const scene = openScene();
 const sink = needing(missing('smtp-sink', 'postfix'));
 const postfix = needing(postfixMissing());
 
-const deferred = (attempt: string) => ({ status: 'pending', charged: 1, attempts: [attempt], paused: null });
-const failed = (attempt: string) => ({ status: 'failed', charged: 1, attempts: [attempt], paused: null });
+const deferred = (attempt: string) => ({ status: 'pending', counted: 1, attempts: [attempt], paused: null });
+const failed = (attempt: string) => ({ status: 'failed', counted: 1, attempts: [attempt], paused: null });
 const soft = '450 4.3.0 Error: command failed';
 const hard = '500 5.3.0 Error: command failed';
 
@@ -40,7 +40,7 @@ describe.skipIf(postfix.skip)(postfix.name('Postfix says about a recipient'), ()
     ['row 21', '550 5.1.1 no such user', (words) => failed(`failed: no_such_recipient: ${said(words)}`)],
     ['row 22', '552 5.2.2 mailbox full', (words) => failed(`failed: mailbox_full: ${said(words)}`)],
     ['row 22', '452 4.2.2 mailbox full', (words) => deferred(`retry: mailbox_full: ${said(words)}`)],
-    ['row 23', 'OK', () => ({ status: 'sent', charged: 1, attempts: ['sent'], paused: null })],
+    ['row 23', 'OK', () => ({ status: 'sent', counted: 1, attempts: ['sent'], paused: null })],
   ];
   let relay: Postfix;
   let stories: Story[];
@@ -111,7 +111,7 @@ test.skipIf(sink.skip)(
     const story = await scene.deliver({ port: relay.port });
     expect(story).toMatchObject({
       status: 'pending',
-      charged: 0,
+      counted: 0,
       attempts: [expect.stringMatching(/^retry, free: throttled: the server closes: 421 /)],
       paused: 'throttled',
     });

@@ -137,8 +137,8 @@ test.skipIf(sink.skip)(
     const sent = between.filter((story) => story.status === 'sent').length;
     await until(() => relay.mails().length === sent);
     expect(sent).toBeLessThan(50);
-    for (const { status, charged } of between.filter((story) => story.status !== 'sent'))
-      expect([status, charged]).toEqual(['pending', 0]);
+    for (const { status, counted } of between.filter((story) => story.status !== 'sent'))
+      expect([status, counted]).toEqual(['pending', 0]);
     await scene.start({ port: relay.port, maxConnections: 20 });
     await until(async () => (await statuses()).every((status) => status === 'sent'), patience);
     expect(relay.mails()).toHaveLength(50);
@@ -178,7 +178,7 @@ test.skipIf(sink.skip)(
     await becomes('expired,sent');
     const expired = (await scene.stories()).find((story) => story.status === 'expired');
     expect(expired).toMatchObject({
-      charged: 0,
+      counted: 0,
       attempts: expect.arrayContaining(['retry, free: unreachable: no connection: ECONNREFUSED']),
     });
     expect(relay.mails()).toHaveLength(1);

@@ -53,7 +53,7 @@ async function enqueue(): Promise<string> {
 
 const message = async (id: string) =>
   (
-    await database.pool.query('SELECT status, reason, detail, charged, attempts FROM herald.message WHERE id = $1', [
+    await database.pool.query('SELECT status, reason, detail, counted, attempts FROM herald.message WHERE id = $1', [
       id,
     ])
   ).rows[0];
@@ -107,13 +107,13 @@ test('77 an endpoint that is switched off or deleted while its messages wait is 
   await database.pool.query('DELETE FROM herald.endpoint WHERE id = $1', [deleted]);
   await deliver();
   const states = async () =>
-    (await database.pool.query('SELECT status, detail, charged FROM herald.message ORDER BY status')).rows;
+    (await database.pool.query('SELECT status, detail, counted FROM herald.message ORDER BY status')).rows;
   await until(async () => (await states()).every(({ status }) => status === 'failed' || status === 'held'), {
     timeoutMs: 15_000,
   });
   expect(await states()).toMatchObject([
     { status: 'failed', detail: 'endpoint deleted' },
-    { status: 'held', detail: 'endpoint disabled', charged: 0 },
+    { status: 'held', detail: 'endpoint disabled', counted: 0 },
   ]);
   expect(receiver.count()).toBe(0);
 });
@@ -125,7 +125,7 @@ test('78 a worker without the key says so loudly, charges nothing, and the messa
   await until(async () => (await message(sent)).detail === 'cannot decrypt the settings of the endpoint', {
     timeoutMs: 15_000,
   });
-  expect(await message(sent)).toMatchObject({ status: 'pending', charged: 0 });
+  expect(await message(sent)).toMatchObject({ status: 'pending', counted: 0 });
   expect(logger.lines).toContainEqual(
     expect.objectContaining({
       level: 'error',
@@ -135,8 +135,8 @@ test('78 a worker without the key says so loudly, charges nothing, and the messa
   expect(receiver.count()).toBe(0);
   await worker?.stop();
   await deliver();
-  await database.pool.query('SELECT herald.wake(ARRAY(SELECT id FROM herald.message))');
+  await database.pool.query('SELECT herald.ensure_jobs(ARRAY(SELECT id FROM herald.message))');
   await database.pool.query('UPDATE herald.message SET next_attempt_at = now()');
-  await database.pool.query('SELECT herald.wake(ARRAY(SELECT id FROM herald.message))');
+  await database.pool.query('SELECT herald.ensure_jobs(ARRAY(SELECT id FROM herald.message))');
   await becomes(sent, 'sent');
 });

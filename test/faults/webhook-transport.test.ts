@@ -230,7 +230,7 @@ test('65 413 before the body is read does not hang', async () => {
 });
 
 describe('our own stop', () => {
-  test('while waiting for the response is charged; before anything left it is not', async () => {
+  test('while waiting for the response is counted; before anything left it is not', async () => {
     const receiver = await receive(() => undefined);
     const dispatcher = webhook({ endpoint: { url: receiver.url, secret }, egress: { allowCidrs: ['127.0.0.1'] } });
     open.push(() => dispatcher.close?.());

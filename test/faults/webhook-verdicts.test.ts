@@ -215,7 +215,7 @@ describe('75 the egress proxy', () => {
   }
   const through = (proxy: string) => deliver({ url: 'https://hooks.example.com/hook', secret }, { egress: { proxy } });
 
-  test('that is down or refuses our credentials pauses the method; no attempt is charged', async () => {
+  test('that is down or refuses our credentials pauses the method; no attempt is counted', async () => {
     for (const proxy of [`http://127.0.0.1:${await closedPort()}`, await proxyAnswering(407)]) {
       expect(await through(proxy)).toMatchObject({
         outcome: 'retry',

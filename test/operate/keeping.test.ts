@@ -50,7 +50,7 @@ describe('retention', () => {
           [message?.id, days],
         );
         await database.pool.query(
-          `INSERT INTO herald.attempt (message_id, number, worker, started_at, finished_at, outcome, charged) VALUES ($1, 1, 'w', now(), now(), 'sent', true)`,
+          `INSERT INTO herald.attempt (message_id, number, worker, started_at, finished_at, outcome, counted) VALUES ($1, 1, 'w', now(), now(), 'sent', true)`,
           [message?.id],
         );
       }
@@ -150,7 +150,7 @@ describe('erasing a person', () => {
       `UPDATE herald.message SET status = 'failed', reason = 'refused', detail = 'ada', settled_at = now() WHERE method = 'webhook'`,
     );
     await database.pool.query(
-      `INSERT INTO herald.attempt (message_id, number, worker, started_at, finished_at, outcome, charged, reply_text) SELECT id, 1, 'w', now(), now(), 'failed', true, 'no ada here' FROM herald.message WHERE method = 'webhook'`,
+      `INSERT INTO herald.attempt (message_id, number, worker, started_at, finished_at, outcome, counted, reply_text) SELECT id, 1, 'w', now(), now(), 'failed', true, 'no ada here' FROM herald.message WHERE method = 'webhook'`,
     );
     await suppress(database.pool, { method: 'smtp', address: 'ada@example.com', reason: 'operator' });
     await herald.setPreference(database.pool, { recipientId: 'ada', enabled: false });

@@ -15,7 +15,7 @@ const since = new Date(Date.now() - 3_600_000);
 /** One message per recipient, as the restore left them. */
 const left: Readonly<Record<string, string>> = {
   due: `next_attempt_at = now() - interval '50 minutes'`,
-  retried: `next_attempt_at = now() - interval '1 minute', attempts = 2, charged = 2, reason = 'deferred'`,
+  retried: `next_attempt_at = now() - interval '1 minute', attempts = 2, counted = 2, reason = 'deferred'`,
   later: `next_attempt_at = now() + interval '1 hour'`,
   under_way: `status = 'sending', attempts = 1, leased_by = 'w', attempt_started_at = now() - interval '61 minutes', next_attempt_at = now() - interval '61 minutes'`,
   sent: `status = 'sent', settled_at = now() - interval '62 minutes'`,
@@ -57,8 +57,8 @@ describe('the fence after a restore', () => {
     expect(await statuses()).toEqual(fenced);
     expect(await holdAfterRestore(database.pool, { since, by: 'me', why: 'disk failure' })).toBe(0);
     expect(await listPauses(database.pool)).toEqual([]);
-    const attempts = await database.pool.query('SELECT outcome, reason, charged FROM herald.attempt');
-    expect(attempts.rows).toEqual([{ outcome: 'unknown', reason: 'restored', charged: false }]);
+    const attempts = await database.pool.query('SELECT outcome, reason, counted FROM herald.attempt');
+    expect(attempts.rows).toEqual([{ outcome: 'unknown', reason: 'restored', counted: false }]);
   });
 
   test('leaves pauses as they were', async () => {

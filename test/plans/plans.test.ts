@@ -196,7 +196,7 @@ describe(`with ${settled.toLocaleString('en-US')} settled messages no statement 
       'WITH input AS',
       'DELETE FROM herald_queue',
       'AS "probeDue"',
-      'herald.wake',
+      'herald.ensure_jobs',
     ]);
   });
 

@@ -78,7 +78,7 @@ function attempts({ attemptRecords }: MessageDetails): Html {
   const rows = attemptRecords.map(
     (one) => html`<tr>
 <th scope="row" class="num" data-label="Attempt">${one.number}</th><td data-label="Started">${time(one.startedAt)}<br><span class="reason">${one.worker}</span></td>
-<td data-label="Outcome">${statusBadge(one.outcome, one.reason)}${one.charged ? '' : html` <span class="none">not charged</span>`}</td>
+<td data-label="Outcome">${statusBadge(one.outcome, one.reason)}${one.counted ? '' : html` <span class="none">not counted</span>`}</td>
 <td class="reply" data-label="Reply">${replyOf(one)}</td>
 <td class="num" data-label="Took">${count(one.finishedAt.getTime() - one.startedAt.getTime())} ms</td></tr>`,
   );
@@ -135,7 +135,7 @@ function facts({ settings }: Services, { message, source }: Shown): Html {
     ['Settled', message.settledAt === null ? null : time(message.settledAt)],
     [
       'Attempts',
-      `${message.attempts}, ${message.charged} charged${message.maxAttempts === null ? '' : ` of ${message.maxAttempts}`}`,
+      `${message.attempts}, ${message.counted} counted${message.maxAttempts === null ? '' : ` of ${message.maxAttempts}`}`,
     ],
     ['When unknown', message.unknown === 'hold' ? 'hold for an operator' : 'try again'],
     ['Job', message.job === null ? 'none' : html`${message.job.state}, start after ${time(message.job.startAfter)}`],

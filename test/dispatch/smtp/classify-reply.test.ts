@@ -16,7 +16,7 @@ const at = (command: string, response: string, code = 'EENVELOPE'): Partial<Smtp
   responseCode: Number(response.slice(0, 3)),
 });
 
-// outcome, reason, and "free" where the method is at fault and nothing is charged
+// outcome, reason, and "free" where the method is at fault and nothing is counted
 const rows: Row[] = [
   ['no connection', { code: 'ESOCKET', command: 'CONN', originalCode: 'ECONNREFUSED' }, 'retry unreachable free'],
   ['no name', { code: 'EDNS', command: 'CONN' }, 'retry dns free'],

@@ -57,7 +57,7 @@ const one = async <T>(text: string, values: unknown[] = []) => (await database.p
 const attemptsOf = async (id: string) =>
   (
     await database.pool.query(
-      'SELECT outcome, reason, detail, charged FROM herald.attempt WHERE message_id = $1 ORDER BY number',
+      'SELECT outcome, reason, detail, counted FROM herald.attempt WHERE message_id = $1 ORDER BY number',
       [id],
     )
   ).rows;
@@ -90,7 +90,7 @@ test('the template names a sender, a tenant has its own, and From is aligned wit
   }
 });
 
-test('when one is at fault the next takes over, nothing is charged, everybody hears of it once, and it comes back by itself', async () => {
+test('when one is at fault the next takes over, nothing is counted, everybody hears of it once, and it comes back by itself', async () => {
   const first = await relayWith({ auth: { user: 'u', password: 'right' } });
   const second = await relayWith();
   let { logger } = await work([
@@ -101,9 +101,9 @@ test('when one is at fault the next takes over, nothing is charged, everybody he
   const mails = await second.waitFor(12);
   await until(async () => (await statusOf(id)) === 'sent');
   const attempts = await attemptsOf(id);
-  expect(attempts.at(-1)).toMatchObject({ outcome: 'sent', detail: 'by second', charged: true });
+  expect(attempts.at(-1)).toMatchObject({ outcome: 'sent', detail: 'by second', counted: true });
   for (const attempt of attempts.slice(0, -1))
-    expect(attempt).toMatchObject({ outcome: 'retry', reason: 'authentication', charged: false });
+    expect(attempt).toMatchObject({ outcome: 'retry', reason: 'authentication', counted: false });
   // The id is the first one's whoever sends; the author is whoever sends.
   expect(String(mails[0]?.raw)).toMatch(/Message-ID: <[^>]+@first\.example>/);
   expect(mails[0]?.from).toBe('noreply@second.example');
@@ -154,9 +154,9 @@ test('when all are at fault the method pauses, and it resumes with the first of 
       (await one<{ kind: string }>(`SELECT pause_kind AS kind FROM herald.method WHERE name = 'smtp'`)).kind ===
       'fault',
   );
-  expect(await one('SELECT status, charged FROM herald.message WHERE id = $1', [id])).toEqual({
+  expect(await one('SELECT status, counted FROM herald.message WHERE id = $1', [id])).toEqual({
     status: 'pending',
-    charged: 0,
+    counted: 0,
   });
   const { rows } = await database.pool.query(
     `SELECT name FROM herald.sender WHERE paused_at IS NOT NULL ORDER BY name`,
@@ -178,7 +178,7 @@ test('when all are at fault the method pauses, and it resumes with the first of 
     { timeoutMs: 20_000, intervalMs: 500 },
   );
   await until(async () => (await statusOf(id)) === 'sent');
-  expect((await attemptsOf(id)).at(-1)).toMatchObject({ detail: 'by second', charged: true });
+  expect((await attemptsOf(id)).at(-1)).toMatchObject({ detail: 'by second', counted: true });
   await until(
     async () =>
       (await one<{ kind: unknown }>(`SELECT pause_kind AS kind FROM herald.method WHERE name = 'smtp'`)).kind === null,
@@ -197,7 +197,7 @@ test('after an attempt that may have been accepted its sender comes first; anoth
   const again = async (id: string) => {
     await database.pool.query(`UPDATE herald.message SET next_attempt_at = now() WHERE id = $1`, [id]);
     await database.pool.query('DELETE FROM herald_queue.job WHERE id = $1', [id]);
-    await database.pool.query('SELECT herald.wake(ARRAY[$1::uuid])', [id]);
+    await database.pool.query('SELECT herald.ensure_jobs(ARRAY[$1::uuid])', [id]);
     await until(async () => (await statusOf(id)) === 'sent');
     return (await attemptsOf(id)).at(-1)?.detail;
   };

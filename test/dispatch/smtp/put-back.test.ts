@@ -15,7 +15,7 @@ test('gives a message a job again when the worker that had settled it removed th
   );
   const values = [rows[0]?.id];
   await pool.query(
-    `UPDATE herald.message SET status = 'failed', reason = 'sender_refused', attempts = 1, charged = 1, settled_at = now() WHERE id = $1`,
+    `UPDATE herald.message SET status = 'failed', reason = 'sender_refused', attempts = 1, counted = 1, settled_at = now() WHERE id = $1`,
     values,
   );
   await pool.query(
@@ -27,7 +27,7 @@ test('gives a message a job again when the worker that had settled it removed th
   await pool.query('DELETE FROM herald_queue.job WHERE id = $1', values);
   expect(await putBack()).toBe('0');
   expect((await pool.query('SELECT FROM herald_queue.job WHERE id = $1', values)).rowCount).toBe(1);
-  expect((await pool.query('SELECT status, charged FROM herald.message WHERE id = $1', values)).rows).toEqual([
-    { status: 'pending', charged: 0 },
+  expect((await pool.query('SELECT status, counted FROM herald.message WHERE id = $1', values)).rows).toEqual([
+    { status: 'pending', counted: 0 },
   ]);
 });

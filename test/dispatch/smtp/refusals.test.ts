@@ -41,8 +41,8 @@ async function enqueue(template: string, count: number): Promise<void> {
 
 const counts = async () =>
   (
-    await database.pool.query<{ status: string; charged: number; n: number }>(
-      `SELECT status, sum(charged)::int AS charged, count(*)::int AS n FROM herald.message GROUP BY status ORDER BY status`,
+    await database.pool.query<{ status: string; counted: number; n: number }>(
+      `SELECT status, sum(counted)::int AS counted, count(*)::int AS n FROM herald.message GROUP BY status ORDER BY status`,
     )
   ).rows;
 const pause = async () =>
@@ -69,9 +69,9 @@ test('a sender that is refused to three messages stops the method; all of them g
     ),
   });
   // Also those whose refusal was recorded a moment later than the fault.
-  await until(async () => expect(await counts()).toEqual([{ status: 'pending', charged: 0, n: 8 }]) ?? true);
-  const { rows } = await database.pool.query(`SELECT DISTINCT charged FROM herald.attempt`);
-  expect(rows).toEqual([{ charged: false }]);
+  await until(async () => expect(await counts()).toEqual([{ status: 'pending', counted: 0, n: 8 }]) ?? true);
+  const { rows } = await database.pool.query(`SELECT DISTINCT counted FROM herald.attempt`);
+  expect(rows).toEqual([{ counted: false }]);
   const alerts = logger.lines.filter(({ message }) => message.startsWith('refused by policy'));
   expect(alerts[0]).toMatchObject({
     level: 'warn',
@@ -91,7 +91,7 @@ test('a sender that is refused to three messages stops the method; all of them g
     },
     { timeoutMs: 20_000, intervalMs: 300 },
   );
-  await until(async () => expect(await counts()).toEqual([{ status: 'sent', charged: 8, n: 8 }]) ?? true);
+  await until(async () => expect(await counts()).toEqual([{ status: 'sent', counted: 8, n: 8 }]) ?? true);
   expect((await database.pool.query('SELECT FROM herald.refusal')).rowCount).toBe(0);
 }, 40_000);
 
@@ -112,7 +112,7 @@ test('of several senders only the refused one is paused, and the others carry it
   await work({ senders });
   await enqueue('greeting', 6);
   await relay.waitFor(6, { timeoutMs: 15_000 });
-  await until(async () => expect(await counts()).toEqual([{ status: 'sent', charged: 6, n: 6 }]) ?? true);
+  await until(async () => expect(await counts()).toEqual([{ status: 'sent', counted: 6, n: 6 }]) ?? true);
   expect((await pause()).kind).toBeNull();
 });
 

@@ -212,7 +212,7 @@ describe('a connection', () => {
       },
       'authentication',
     ],
-  ])('is a fault of the method with %s: nothing is sent, nothing charged', async (_, server, options, reason) => {
+  ])('is a fault of the method with %s: nothing is sent, nothing counted', async (_, server, options, reason) => {
     const { relay, send } = await setUp(server, options);
     const result = await send();
     expect(result).toMatchObject({ outcome: 'retry', fault: 'method', reason });

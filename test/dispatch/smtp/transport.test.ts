@@ -175,7 +175,7 @@ describe('a login', () => {
     await until(async () => (await paused()) === 'authentication', { timeoutMs: 10_000 });
     await until(
       async () =>
-        (await database.pool.query(`SELECT FROM herald.message WHERE status = 'pending' AND charged = 0`)).rowCount ===
+        (await database.pool.query(`SELECT FROM herald.message WHERE status = 'pending' AND counted = 0`)).rowCount ===
         20,
     );
     expect(logins).toBeLessThanOrEqual(6);
@@ -192,7 +192,7 @@ describe('a login', () => {
     );
     expect(await paused()).toBeUndefined();
     await database.pool.query(`UPDATE herald.message SET next_attempt_at = now() WHERE status = 'pending'`);
-    await database.pool.query('SELECT herald.wake(ARRAY(SELECT id FROM herald.message))');
+    await database.pool.query('SELECT herald.ensure_jobs(ARRAY(SELECT id FROM herald.message))');
     await relay.waitFor(20, { timeoutMs: 20_000 });
   }, 60_000);
 });

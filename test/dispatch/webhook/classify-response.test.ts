@@ -166,7 +166,7 @@ describe('a call that ended without a status line', () => {
     }
   });
 
-  test('our proxy pauses the method and is charged to nobody', () => {
+  test('our proxy pauses the method and is counted to nobody', () => {
     const verdict = classifyTransportError({ kind: 'proxy', code: 'PROXY_407', sent: false }, { attempt: 1 });
     expect(verdict).toEqual({
       result: {
@@ -180,7 +180,7 @@ describe('a call that ended without a status line', () => {
     });
   });
 
-  test('our own stop is charged only when the request may have left', () => {
+  test('our own stop is counted only when the request may have left', () => {
     const stopped = (sent: boolean) =>
       classifyTransportError({ kind: 'aborted', code: 'ABORTED', sent }, { attempt: 1 });
     expect(stopped(false)).toMatchObject({

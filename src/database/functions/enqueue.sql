@@ -31,6 +31,7 @@ DECLARE
   missing text;
   written bigint;
   has_endpoints boolean;
+  judged herald.judgement[];
   files CONSTANT smallint := coalesce(jsonb_array_length(nullif(notification -> 'attachments', 'null')), 0);
 BEGIN
   SELECT o.*, tpl.name, tpl."group", tpl.current_version, tpl.methods_override, tpl.methods AS own_methods, tpl.fallback, tpl.enabled,
@@ -63,8 +64,9 @@ BEGIN
   IF chosen IS NULL THEN
     chosen := coalesce(nullif((SELECT ARRAY(SELECT jsonb_array_elements_text(s.value)) FROM herald.setting s WHERE s.key = 'methods'), '{}'), '{smtp}');
   END IF;
-  SELECT array_agg(m.name) FILTER (WHERE m.notify), fields || array_agg(m.requires) FILTER (WHERE m.requires <> ALL (fields)), count(*)
-    INTO listening, fields, written
+  SELECT array_agg(m.name) FILTER (WHERE m.notify), fields || array_agg(m.requires) FILTER (WHERE m.requires <> ALL (fields)), count(*),
+      bool_or(EXISTS (SELECT FROM herald.endpoint e WHERE e.method = m.name))
+    INTO listening, fields, written, has_endpoints
     FROM herald.method m WHERE m.name = ANY (chosen) AND m.name <> '*';
   IF written < cardinality(chosen) THEN
     missing := (SELECT c FROM unnest(chosen) AS c WHERE NOT EXISTS (SELECT FROM herald.method m WHERE m.name = c AND m.name <> '*') LIMIT 1);
@@ -74,7 +76,6 @@ BEGIN
       'Known methods are the rows of herald.method; add one with "pg-herald migrate --method NAME".');
   END IF;
 
-  has_endpoints := EXISTS (SELECT FROM herald.endpoint e WHERE e.method = ANY (chosen));
   send_at := coalesce(t."sendAt", now() + t."delaySeconds" * interval '1 second');
   start_at := greatest(send_at, now());
   expires_at := coalesce(t."expiresAt", start_at + coalesce(t."ttlSeconds", t.ttl_seconds) * interval '1 second');
@@ -89,43 +90,31 @@ BEGIN
     place := 'to';
   END IF;
 
-  RETURN QUERY
-  WITH written AS (
-    INSERT INTO herald.message AS w (id, notification_id, template, template_version, method, ordinal, status, reason, recipient_id,
-      address, recipient, labels, secrets, data, actions, targets, tenant, group_key, unsubscribe_url, dedupe_key, dedupe_slot, priority, send_at, endpoint_id, attachments,
-      expires_at, next_attempt_at, max_attempts, unknown, created_by, trace_context, created_at, settled_at, dedupe_scope)
-    SELECT (id_head || to_hex(id_tail + (s.position * 16 + s.ordinal) * 16384 + s.number))::uuid, n, t.name, t.current_version, s.method, s.ordinal,
-      CASE WHEN s.reason IS NULL THEN 'pending' WHEN s.reason = 'expired' THEN 'expired' ELSE 'inhibited' END, s.reason, s.id,
-      s.address, CASE WHEN s.snapshot @? 'strict $.* ? (@ == "" || @.type() == "number")' THEN herald.tidy_recipient(s.snapshot) ELSE s.snapshot END,
-      open_labels, CASE WHEN s.reason IS NULL THEN nullif(hidden_labels, '{}') END, t.data, t.actions, coalesce(t.targets, '{}'), t.tenant, t."groupKey",
-      t."unsubscribeUrl", t."dedupeKey", dedupe_window, coalesce(t.priority, 0), send_at, s.endpoint, files, expires_at, start_at, t.max_attempts, t.unknown,
-      coalesce(t."createdBy", session_user), t."traceContext", now(), CASE WHEN s.reason IS NOT NULL THEN now() END,
-      CASE WHEN t."dedupeKey" IS NOT NULL THEN s.scope END
+  IF jsonb_array_length(recipients) = 1 AND cardinality(chosen) = 1 AND NOT has_endpoints THEN
+    -- One message, as nearly always: the same as below without what is only for several, which takes longer to set up than to run.
+    SELECT ARRAY[ROW(r.snapshot ->> 'id', nullif(lower(r.snapshot ->> m.requires), ''), 1, m.name, 1, CASE WHEN t.fallback = 'first' THEN '*' ELSE m.name END,
+        herald.reason_against(expires_at <= now(), t.enabled, m.enabled, m.requires, r.snapshot, lenient, u.address IS NOT NULL, NULL, NULL, t.mandatory, p.enabled, t.enabled_by_default),
+        NULL, 0)::herald.judgement]
+      INTO judged
+      FROM (SELECT recipients -> 0 AS snapshot) r
+      CROSS JOIN herald.method m
+      LEFT JOIN herald.suppression u ON u.method = m.name AND u.address = lower(r.snapshot ->> m.requires) AND u.suppressed_at IS NOT NULL
+      LEFT JOIN LATERAL herald.choice_of(r.snapshot ->> 'id', t.name, t."group", m.name) p ON true
+      WHERE m.name = chosen[1] AND herald.accepts_recipient(r.snapshot, fields, lenient, place, 1);
+  ELSE
+    SELECT array_agg(ROW(s.id, s.address, s.position, s.method, s.ordinal, s.scope, s.reason, s.endpoint, s.number)::herald.judgement) INTO judged
     FROM (
       -- Sorted by recipient, so that two calls with one dedupe key wait for each other instead of deadlocking. Of a
       -- recipient that is given twice the first counts; of a fallback's methods the first that nothing speaks against.
-      SELECT DISTINCT ON (k.id COLLATE "C", k.scope COLLATE "C") k.id, k.address, k.snapshot, k.position, k.method, k.ordinal, k.scope, k.reason, k.endpoint, k.number
+      SELECT DISTINCT ON (k.id COLLATE "C", k.scope COLLATE "C") k.id, k.address, k.position, k.method, k.ordinal, k.scope, k.reason, k.endpoint, k.number
       FROM (
-        SELECT r.id, nullif(lower(r.snapshot ->> m.requires), '') AS address, r.snapshot, r.position, c.name AS method, c.ordinal, CASE WHEN t.fallback = 'first' THEN '*' WHEN ep.id IS NULL THEN c.name ELSE c.name || ':' || ep.id END AS scope,
-          ep.id AS endpoint, coalesce(ep.number, 0) AS number, CASE
-            WHEN expires_at <= now() THEN 'expired'
-            WHEN NOT t.enabled THEN 'template_disabled'
-            WHEN NOT m.enabled THEN 'method_disabled'
-            WHEN m.requires IS NOT NULL AND coalesce(r.snapshot ->> m.requires, '') = '' THEN 'no_address'
-            WHEN lenient AND m.requires = 'email' AND NOT herald.is_address(r.snapshot ->> 'email') THEN 'invalid_address'
-            WHEN u.address IS NOT NULL THEN 'suppressed'
-            WHEN NOT ep.enabled THEN 'endpoint_disabled'
-            WHEN NOT ep.subscribed THEN 'not_subscribed'
-            WHEN t.mandatory OR p.enabled THEN NULL
-            WHEN NOT p.enabled THEN 'preference'
-            WHEN NOT t.enabled_by_default THEN 'default_off'
-          END AS reason
+        SELECT r.id, nullif(lower(r.snapshot ->> m.requires), '') AS address, r.position, c.name AS method, c.ordinal, CASE WHEN t.fallback = 'first' THEN '*' WHEN ep.id IS NULL THEN c.name ELSE c.name || ':' || ep.id END AS scope,
+          ep.id AS endpoint, coalesce(ep.number, 0) AS number,
+          herald.reason_against(expires_at <= now(), t.enabled, m.enabled, m.requires, r.snapshot, lenient, u.address IS NOT NULL, ep.enabled, ep.subscribed, t.mandatory, p.enabled, t.enabled_by_default) AS reason
         FROM (
           SELECT e.value ->> 'id' AS id, e.value AS snapshot, e.position
           FROM jsonb_array_elements(recipients) WITH ORDINALITY AS e (value, position)
-          WHERE herald.is_recipient(e.value, fields)
-              AND (lenient OR coalesce(e.value ->> 'email', '') = '' OR herald.is_address(e.value ->> 'email'))
-            OR herald.reject_recipient(e.value, fields, format(place, e.position - 1))
+          WHERE herald.accepts_recipient(e.value, fields, lenient, place, e.position)
         ) r
         CROSS JOIN unnest(chosen) WITH ORDINALITY AS c (name, ordinal)
         JOIN herald.method m ON m.name = c.name
@@ -134,7 +123,22 @@ BEGIN
         LEFT JOIN LATERAL herald.endpoints_of(r.id, t.tenant, t."group", m.name) ep ON has_endpoints
       ) k
       ORDER BY k.id COLLATE "C", k.scope COLLATE "C", k.position, k.reason IS NOT NULL, k.ordinal, k.number
-    ) s
+    ) s;
+  END IF;
+
+  RETURN QUERY
+  WITH written AS (
+    INSERT INTO herald.message AS w (id, notification_id, template, template_version, method, ordinal, status, reason, recipient_id,
+      address, recipient, labels, secrets, data, actions, targets, tenant, group_key, unsubscribe_url, dedupe_key, dedupe_slot, priority, send_at, endpoint_id, attachments,
+      expires_at, next_attempt_at, max_attempts, unknown, created_by, trace_context, created_at, settled_at, dedupe_scope)
+    SELECT (id_head || to_hex(id_tail + (s.position * 16 + s.ordinal) * 16384 + s.number))::uuid, n, t.name, t.current_version, s.method, s.ordinal,
+      CASE WHEN s.reason IS NULL THEN 'pending' WHEN s.reason = 'expired' THEN 'expired' ELSE 'inhibited' END, s.reason, s.id,
+      s.address, herald.stored_recipient(recipients -> (s.position - 1)::int),
+      open_labels, CASE WHEN s.reason IS NULL THEN nullif(hidden_labels, '{}') END, t.data, t.actions, coalesce(t.targets, '{}'), t.tenant, t."groupKey",
+      t."unsubscribeUrl", t."dedupeKey", dedupe_window, coalesce(t.priority, 0), send_at, s.endpoint, files, expires_at, start_at, t.max_attempts, t.unknown,
+      coalesce(t."createdBy", session_user), t."traceContext", now(), CASE WHEN s.reason IS NOT NULL THEN now() END,
+      CASE WHEN t."dedupeKey" IS NOT NULL THEN s.scope END
+    FROM unnest(judged) s
     ON CONFLICT DO NOTHING
     RETURNING w.id, w.recipient_id, w.method, w.status, w.reason, w.priority
   ), job AS (

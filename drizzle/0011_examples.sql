@@ -1,1 +1,0 @@
-ALTER TABLE "herald"."template" ADD COLUMN "example" jsonb;

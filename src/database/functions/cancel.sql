@@ -1,0 +1,36 @@
+-- Cancels in the caller's transaction and answers at once, per message: cancelled, in_flight (a worker is dispatching
+-- it right now) or already_settled. The row lock decides between us and a worker that begins at the same moment. Jobs that
+-- nobody has leased go too: one may be scheduled for next year.
+CREATE OR REPLACE FUNCTION herald.cancel(message_ids uuid[] DEFAULT NULL, dedupe_key text DEFAULT NULL, target text DEFAULT NULL)
+RETURNS TABLE (message_id uuid, answer text)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+  ids uuid[] := $1;
+BEGIN
+  IF num_nonnulls($1, $2, $3) <> 1 THEN
+    PERFORM herald.reject('HE006', '', 'cancel takes exactly one of message_ids, dedupe_key and target', 'Name the argument, for example target => ''42''.');
+  ELSIF $2 IS NOT NULL THEN
+    ids := ARRAY(SELECT m.id FROM herald.message m WHERE m.dedupe_key = $2);
+  ELSIF $3 IS NOT NULL THEN
+    ids := ARRAY(SELECT m.id FROM herald.message m WHERE m.targets @> ARRAY[$3] AND m.targets <> '{}');
+  END IF;
+  RETURN QUERY
+  WITH locked AS (
+    SELECT m.id, m.method, m.status FROM herald.message m WHERE m.id = ANY (ids) ORDER BY m.id FOR UPDATE
+  ), stopped AS (
+    UPDATE herald.message m
+    SET status = 'cancelled', reason = 'cancelled', settled_at = now(), secrets = NULL
+    FROM locked l
+    WHERE m.id = l.id AND l.status IN ('pending', 'held')
+    RETURNING m.id, m.method
+  ), job AS (
+    DELETE FROM herald_queue.job j USING stopped s WHERE j.name = s.method AND j.id = s.id AND j.state < 'active'
+  )
+  SELECT l.id, CASE WHEN l.status IN ('pending', 'held') THEN 'cancelled' WHEN l.status = 'sending' THEN 'in_flight' ELSE 'already_settled' END
+  FROM locked l
+  ORDER BY l.id;
+END
+$$;

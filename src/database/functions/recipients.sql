@@ -1,0 +1,61 @@
+-- Whether this is a recipient, but for its address: the fast yes. herald.reject_recipient says what is wrong with the others.
+CREATE OR REPLACE FUNCTION herald.is_recipient(value jsonb, fields text[]) RETURNS boolean
+LANGUAGE sql STABLE PARALLEL SAFE
+AS $$
+  SELECT CASE jsonb_typeof(value) WHEN 'object' THEN
+    value - fields = '{}'
+    AND pg_column_size(value) <= 4096
+    AND NOT value @? 'strict $.* ? (@.type() != "string" && @.type() != "number" || @ like_regex "[\\u0001-\\u001f\\u007f-\\u009f]")'
+    AND coalesce(length(value ->> 'id') BETWEEN 1 AND 200, false)
+    AND coalesce(length(value ->> 'name') <= 200, true)
+    AND coalesce(length(value ->> 'locale') <= 35, true)
+    AND coalesce(length(value ->> 'timeZone') <= 64, true)
+  ELSE false END
+$$;
+
+CREATE OR REPLACE FUNCTION herald.reject_recipient(value jsonb, fields text[], path text) RETURNS boolean
+LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+  stray CONSTANT text := (SELECT f FROM jsonb_object_keys(CASE jsonb_typeof(value) WHEN 'object' THEN value - fields ELSE '{}' END) AS f LIMIT 1);
+  wrong CONSTANT text := CASE
+    WHEN jsonb_typeof(value) <> 'object' OR pg_column_size(value) > 4096 THEN NULL
+    WHEN stray IS NOT NULL THEN stray
+    WHEN NOT coalesce(jsonb_typeof(value -> 'id') = 'number' OR herald.is_line(value -> 'id', 200), false) THEN 'id'
+    WHEN length(value ->> 'name') > 200 THEN 'name'
+    WHEN length(value ->> 'locale') > 35 THEN 'locale'
+    WHEN length(value ->> 'timeZone') > 64 THEN 'timeZone'
+    ELSE coalesce((SELECT f.key FROM jsonb_each(value) AS f WHERE NOT (jsonb_typeof(f.value) = 'number' OR f.value = '""' OR herald.is_line(f.value, 4096)) LIMIT 1), 'email') END;
+BEGIN
+  RETURN herald.reject('HE003', concat_ws('.', path, wrong), concat_ws('.', path, wrong) || CASE
+      WHEN jsonb_typeof(value) <> 'object' THEN ' must be an object'
+      WHEN wrong IS NULL THEN ' is larger than 4096 bytes'
+      WHEN wrong = stray THEN ' is no known field'
+      WHEN wrong IN ('id', 'name') THEN ' must be one line of 200 characters at most'
+      WHEN wrong = 'locale' THEN ' must be a language tag of 35 characters at most'
+      WHEN wrong = 'timeZone' THEN ' must be a time zone of 64 characters at most'
+      WHEN wrong = 'email' THEN ' must be one plain address such as name@example.com'
+      ELSE ' must be one line of text' END,
+    format('A recipient has an id and, as far as they are known, %s.', array_to_string(array_remove(fields, 'id'), ', ')));
+END
+$$;
+
+CREATE OR REPLACE FUNCTION herald.accepts_recipient(value jsonb, fields text[], lenient boolean, place text, nth bigint) RETURNS boolean
+LANGUAGE sql STABLE PARALLEL SAFE
+AS $$
+  SELECT herald.is_recipient(value, fields) AND (lenient OR coalesce(value ->> 'email', '') = '' OR herald.is_address(value ->> 'email'))
+    OR herald.reject_recipient(value, fields, format(place, nth - 1))
+$$;
+
+-- A recipient without empty fields and with numbers as text.
+CREATE OR REPLACE FUNCTION herald.tidy_recipient(value jsonb) RETURNS jsonb
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+AS $$
+  SELECT jsonb_object_agg(f.key, f.value) FROM jsonb_each_text(value) AS f WHERE f.value <> ''
+$$;
+
+CREATE OR REPLACE FUNCTION herald.stored_recipient(value jsonb) RETURNS jsonb
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+AS $$
+  SELECT CASE WHEN value @? 'strict $.* ? (@ == "" || @.type() == "number")' THEN herald.tidy_recipient(value) ELSE value END
+$$;

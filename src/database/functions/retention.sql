@@ -1,0 +1,35 @@
+-- Deletes one batch of what is settled and older than its template's group is kept: the setting "retention" holds days by group, "*" for
+-- all others, null for ever. One caller at a time; the others and those who set nothing get 0 at once. Rows that somebody has locked
+-- are left for the next time.
+CREATE OR REPLACE FUNCTION herald.apply_retention(most integer DEFAULT 2000) RETURNS bigint
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  policy CONSTANT jsonb := (SELECT s.value FROM herald.setting s WHERE s.key = 'retention');
+  ids uuid[];
+  files uuid[];
+BEGIN
+  IF policy IS NULL OR policy = '{}' OR NOT pg_try_advisory_xact_lock(4720190818) THEN
+    RETURN 0;
+  END IF;
+  ids := ARRAY(
+    SELECT o.id
+    FROM herald.template t
+    CROSS JOIN LATERAL (
+      SELECT now() - (CASE WHEN policy ? t."group" THEN policy ->> t."group" ELSE policy ->> '*' END)::double precision * interval '1 day' AS before
+    ) p
+    CROSS JOIN LATERAL (
+      SELECT m.id FROM herald.message m
+      WHERE m.template = t.name AND m.created_at < p.before AND m.settled_at < p.before
+      ORDER BY m.created_at LIMIT $1 FOR UPDATE SKIP LOCKED
+    ) o
+    LIMIT $1);
+  DELETE FROM herald.attempt a WHERE a.message_id = ANY (ids);
+  WITH gone AS (DELETE FROM herald.message m WHERE m.id = ANY (ids) RETURNING m.notification_id, m.attachments)
+  SELECT array_agg(DISTINCT g.notification_id) INTO files FROM gone g WHERE g.attachments > 0;
+  DELETE FROM herald.attachment a
+  WHERE a.notification_id = ANY (files) AND NOT EXISTS (SELECT FROM herald.message m WHERE m.notification_id = a.notification_id);
+  RETURN cardinality(ids);
+END
+$$;

@@ -1,0 +1,100 @@
+-- One line of text. A plain expression, like those of the next functions: the planner writes it where the call stands.
+CREATE OR REPLACE FUNCTION herald.is_line(value jsonb, longest integer) RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+AS $$
+  SELECT coalesce(jsonb_typeof(value) = 'string' AND length(value #>> '{}') BETWEEN 1 AND longest
+    AND (value #>> '{}') COLLATE "C" !~ '[\u0001-\u001f\u007f-\u009f]', false)
+$$;
+
+CREATE OR REPLACE FUNCTION herald.is_number(value jsonb, low numeric, high numeric) RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+AS $$
+  SELECT CASE jsonb_typeof(value) WHEN 'number' THEN value::numeric BETWEEN low AND high ELSE false END
+$$;
+
+CREATE OR REPLACE FUNCTION herald.is_url(value jsonb, schemes text) RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+AS $$
+  SELECT coalesce(jsonb_typeof(value) = 'string' AND length(value #>> '{}') <= 2000
+    AND (value #>> '{}') COLLATE "C" ~* ('^(' || schemes || ')[^\u0001-\u0020\u007f-\u00a0"<>\\^`{|}]+$'), false)
+$$;
+
+CREATE OR REPLACE FUNCTION herald.are_strings(members jsonb) RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+AS $$
+  SELECT jsonb_typeof(members) = 'object' AND NOT members @? 'strict $.* ? (@.type() != "string")'
+$$;
+
+CREATE OR REPLACE FUNCTION herald.are_lines(elements jsonb, fewest integer, most integer, longest integer) RETURNS boolean
+LANGUAGE plpgsql IMMUTABLE
+AS $$
+BEGIN
+  IF jsonb_typeof(elements) <> 'array' OR jsonb_array_length(elements) NOT BETWEEN fewest AND most THEN
+    RETURN false;
+  END IF;
+  FOR i IN 0 .. jsonb_array_length(elements) - 1 LOOP
+    IF NOT herald.is_line(elements -> i, longest) THEN
+      RETURN false;
+    END IF;
+  END LOOP;
+  RETURN true;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION herald.are_actions(elements jsonb) RETURNS boolean
+LANGUAGE plpgsql IMMUTABLE
+AS $$
+BEGIN
+  IF jsonb_typeof(elements) <> 'array' OR jsonb_array_length(elements) > 10 THEN
+    RETURN false;
+  END IF;
+  FOR i IN 0 .. jsonb_array_length(elements) - 1 LOOP
+    IF NOT (herald.are_strings(elements -> i) AND herald.is_line(elements -> i -> 'label', 200)
+      AND herald.is_url(elements -> i -> 'url', 'https?://|mailto:')) THEN
+      RETURN false;
+    END IF;
+  END LOOP;
+  RETURN true;
+END
+$$;
+
+-- A time between the years 1 and 9999. Not IMMUTABLE: text without an offset means the session's time zone.
+CREATE OR REPLACE FUNCTION herald.is_time(value jsonb) RETURNS boolean
+LANGUAGE plpgsql STABLE
+AS $$
+BEGIN
+  RETURN jsonb_typeof(value) = 'string' AND (value #>> '{}')::timestamptz BETWEEN '0001-01-01 00:00Z' AND '9999-12-31 00:00Z';
+EXCEPTION WHEN data_exception THEN
+  RETURN false;
+END
+$$;
+
+-- The shape of one plain address, RFC 5321 section 4.1.2 with RFC 6531: no quotes, comments, lists or literals.
+CREATE OR REPLACE FUNCTION herald.is_address(address text) RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+AS $$
+  SELECT octet_length(address) <= 254 AND position('@' IN address) <= 65 AND address !~ '@[0-9.]+$'
+    AND address COLLATE "C" ~ '^[^\u0001-\u0020\u007f-\u00a0\u00ad\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff"(),.:;<>@[\\\]]+(\.[^\u0001-\u0020\u007f-\u00a0\u00ad\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff"(),.:;<>@[\\\]]+)*@[a-zA-Z0-9\u00a1-\u1fff\u2c00-\u2fff\u3001-\ufdff](-*[a-zA-Z0-9\u00a1-\u1fff\u2c00-\u2fff\u3001-\ufdff]|\.[a-zA-Z0-9\u00a1-\u1fff\u2c00-\u2fff\u3001-\ufdff])*$'
+$$;
+
+-- The position of the first attachment that is none, counted from 0; null if all are. Decoding here keeps a broken one out of the table.
+CREATE OR REPLACE FUNCTION herald.wrong_attachment(elements jsonb) RETURNS integer
+LANGUAGE plpgsql IMMUTABLE
+AS $$
+DECLARE
+  i integer := 0;
+  a jsonb;
+BEGIN
+  FOR a IN SELECT e.value FROM jsonb_array_elements(elements) WITH ORDINALITY AS e (value, position) ORDER BY e.position LOOP
+    IF NOT (herald.are_strings(a) AND a - '{name,contentType,content}'::text[] = '{}' AND herald.is_line(a -> 'name', 200)
+      AND (a ->> 'name') !~ '[/\\]' AND coalesce(length(a ->> 'contentType') <= 200, false)
+      AND (a ->> 'contentType') COLLATE "C" ~ '^[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+$' AND coalesce(octet_length(decode(a ->> 'content', 'base64')) > 0, false)) THEN
+      RETURN i;
+    END IF;
+    i := i + 1;
+  END LOOP;
+  RETURN NULL;
+EXCEPTION WHEN invalid_parameter_value OR data_exception THEN
+  RETURN i;
+END
+$$;
