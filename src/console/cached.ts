@@ -1,37 +1,39 @@
-/** A value that is slow to read, for many readers at once: the newest known one is shown while the next is being read. */
+/** A cache for a value that is slow to read: readers get the newest known value while the next one is being read. */
 
-export interface Kept<T> {
-  /** The newest known value; null where the first one is not there within `waitMs`. Never rejects. */
+export interface Cached<T> {
+  /** Returns the newest known value, or null if the first one is not there within `waitMs`. Never rejects. */
   get(): Promise<T | null>;
-  /** Something was changed: the next `get` reads anew. */
+  /** Something changed: the next `get` reads again. */
   expire(): void;
 }
 
-export interface KeptOptions {
-  /** A value older than this is read anew, in milliseconds; never more often than ten times the duration of the last reading. */
+export interface CachedOptions {
+  /** An older value is read again. In milliseconds; at least ten times the duration of the last read. */
   readonly freshMs: number;
-  /** How long a caller waits for a new value, in milliseconds. */
+  /** How long a caller waits for a newer value, in milliseconds; twenty times as long after a change. */
   readonly waitMs: number;
   readonly onError: (error: unknown) => void;
 }
 
-export function createKept<T>(read: () => Promise<T>, { freshMs, waitMs, onError }: KeptOptions): Kept<T> {
+export function createCached<T>(read: () => Promise<T>, { freshMs, waitMs, onError }: CachedOptions): Cached<T> {
   let value: T | null = null;
   let staleAt = 0;
   let reading: Promise<void> | null = null;
-  // A reading that began before something was changed must not pass for one after it.
+  // The result of a read that began before a change must not count as newer than the change.
   let changes = 0;
+  let changesRead = 0;
 
-  async function renew(): Promise<void> {
+  async function refresh(): Promise<void> {
     const startedAt = performance.now();
-    const seen = changes;
+    const changesAtStart = changes;
     const next = await read().catch((error: unknown) => {
       onError(error);
       return value;
     });
-    if (seen !== changes) return;
+    if (changesAtStart !== changes) return;
     const endedAt = performance.now();
     value = next;
+    changesRead = changesAtStart;
     staleAt = endedAt + Math.max(freshMs, (endedAt - startedAt) * 10);
     reading = null;
   }
@@ -44,10 +46,12 @@ export function createKept<T>(read: () => Promise<T>, { freshMs, waitMs, onError
     },
     async get() {
       if (performance.now() < staleAt) return value;
-      reading ??= renew();
-      const patience = new AbortController();
-      await Promise.race([reading, elapsed(waitMs, patience.signal)]);
-      patience.abort();
+      reading ??= refresh();
+      const waiting = new AbortController();
+      // Whoever changed something must see the change.
+      const maxWaitMs = changes === changesRead ? waitMs : waitMs * 20;
+      await Promise.race([reading, elapsed(maxWaitMs, waiting.signal)]);
+      waiting.abort();
       return value;
     },
   };

@@ -1,16 +1,16 @@
-/** A bar chart as inline SVG, drawn here: no script, no style attribute. Colours come from the style sheet by class. */
+/** A bar chart as inline SVG, without a script or style attribute. The style sheet colors its parts by class. */
 import { html } from 'hono/html';
 import type { ThroughputSpan, Period } from '../operate/throughput.ts';
 import { count, type Html } from './view.ts';
 
-/** From the ground up. */
+/** From bottom to top. */
 const parts = ['sent', 'other', 'waiting', 'failed'] as const;
 type Part = (typeof parts)[number];
 type Bar = Readonly<Record<Part, number>>;
 
 const width = 600;
 const height = 132;
-const ground = height - 18;
+const baseline = height - 18;
 
 export interface ChartOptions {
   readonly title: string;
@@ -24,57 +24,57 @@ export function chart(periods: readonly Period[] | null, { title, span, now }: C
   const bars = barsOf(periods, span, now);
   const totals = sum(bars.map(({ bar }) => bar));
   const all = total(totals);
-  const most = Math.max(...bars.map(({ bar }) => total(bar)), 1);
-  const words = `${count(all)} enqueued: ${parts.map((part) => `${count(totals[part])} ${part}`).join(', ')}`;
+  const max = Math.max(...bars.map(({ bar }) => total(bar)), 1);
+  const summary = `${count(all)} enqueued: ${parts.map((part) => `${count(totals[part])} ${part}`).join(', ')}`;
   const step = width / span.periods;
   if (all === 0)
     return html`<figure class="chart"><figcaption>${title} <span class="total">0</span></figcaption><p class="empty">Nothing was enqueued.</p></figure>`;
   return html`<figure class="chart">
-<figcaption>${title} <span><span class="total">${count(all)}</span> · peak ${count(most)}</span></figcaption>
-<svg viewBox="0 0 ${width} ${height}" role="img" aria-label="${title}. ${words}" preserveAspectRatio="none">
-<line class="axis" x1="0" x2="${width}" y1="${ground + 0.5}" y2="${ground + 0.5}"/>
-${bars.map(({ at, bar }, index) => (total(bar) === 0 ? '' : drawBar(bar, { x: index * step, step, most, title: `${clock(at)} UTC: ${describe(bar)}` })))}
+<figcaption>${title} <span><span class="total">${count(all)}</span> · peak ${count(max)}</span></figcaption>
+<svg viewBox="0 0 ${width} ${height}" role="img" aria-label="${title}. ${summary}" preserveAspectRatio="none">
+<line class="axis" x1="0" x2="${width}" y1="${baseline + 0.5}" y2="${baseline + 0.5}"/>
+${bars.map(({ at, bar }, index) => (total(bar) === 0 ? '' : drawBar(bar, { x: index * step, step, max, title: `${clock(at)} UTC: ${describe(bar)}` })))}
 </svg>
 <p class="scale"><span>${ago(span)} ago</span><span>now</span></p>
-<p class="legend">${parts.map((part) => html`<span class="key ${part}">${part === 'other' ? 'not sent on purpose' : part} ${count(totals[part])}</span> `)}</p>
+<p class="legend">${parts.map((part) => html`<span class="key ${part}">${part === 'other' ? 'not sent by a rule' : part} ${count(totals[part])}</span> `)}</p>
 </figure>`;
 }
 
-interface Place {
+interface BarPosition {
   readonly x: number;
   readonly step: number;
-  readonly most: number;
+  readonly max: number;
   readonly title: string;
 }
 
-function drawBar(bar: Bar, { x, step, most, title }: Place): Html {
-  let top = ground;
+function drawBar(bar: Bar, { x, step, max, title }: BarPosition): Html {
+  let top = baseline;
   const boxes = parts.map((part) => {
-    // A single failure among thousands must be seen.
-    const tall = bar[part] === 0 ? 0 : Math.max((bar[part] / most) * (ground - 6), 1.5);
-    top -= tall;
-    return tall === 0
+    // A single failure among thousands must stay visible.
+    const barHeight = bar[part] === 0 ? 0 : Math.max((bar[part] / max) * (baseline - 6), 1.5);
+    top -= barHeight;
+    return barHeight === 0
       ? ''
-      : html`<rect class="${part}" x="${round(x + step * 0.12)}" y="${round(top)}" width="${round(step * 0.76)}" height="${round(tall)}"/>`;
+      : html`<rect class="${part}" x="${round(x + step * 0.12)}" y="${round(top)}" width="${round(step * 0.76)}" height="${round(barHeight)}"/>`;
   });
   return html`<g><title>${title}</title>${boxes}</g>`;
 }
 
-function barsOf(periods: readonly Period[], { periods: wanted, periodSeconds }: ThroughputSpan, now: Date) {
+function barsOf(periods: readonly Period[], { periods: length, periodSeconds }: ThroughputSpan, now: Date) {
   const slot = (at: Date) => Math.floor(at.getTime() / 1000 / periodSeconds);
   const bySlot = Map.groupBy(periods, (period) => slot(period.at));
-  return Array.from({ length: wanted }, (_, index) => {
-    const number = slot(now) - wanted + 1 + index;
+  return Array.from({ length }, (_, index) => {
+    const number = slot(now) - length + 1 + index;
     return { at: new Date(number * periodSeconds * 1000), bar: sum(bySlot.get(number) ?? []) };
   });
 }
 
 function sum(bars: readonly Bar[]): Bar {
-  const of = (part: Part) => bars.reduce((so, bar) => so + bar[part], 0);
+  const of = (part: Part) => bars.reduce((n, bar) => n + bar[part], 0);
   return { sent: of('sent'), other: of('other'), waiting: of('waiting'), failed: of('failed') };
 }
 
-const total = (bar: Bar) => parts.reduce((so, part) => so + bar[part], 0);
+const total = (bar: Bar) => parts.reduce((n, part) => n + bar[part], 0);
 const round = (n: number) => Math.round(n * 100) / 100;
 const clock = (at: Date) => at.toISOString().slice(11, 16);
 

@@ -1,58 +1,59 @@
-/** The operator's web page as a fetch-style handler, for any server. */
+/** The operator's web console as a fetch-style handler, for any server. */
 import { Hono } from 'hono';
+import { HTTPException } from 'hono/http-exception';
 import { Pool } from 'pg';
-import { readThroughput } from '../operate/throughput.ts';
 import { readStatus } from '../operate/status.ts';
+import { readThroughput } from '../operate/throughput.ts';
 import { codeOf } from '../queue/queue.ts';
 import { createRenderer } from '../templates/render.ts';
-import { createAccess } from './access.ts';
 import { isAssetName, readAssets } from './assets.ts';
-import { createKept } from './cached.ts';
+import { createAuthenticator } from './authenticator.ts';
+import { createCached } from './cached.ts';
 import { createLive } from './live.ts';
 import { type ConsoleOptions, parseConsoleOptions } from './options.ts';
+import { failurePage, foreignForm, refusal } from './pages/failure.ts';
 import { addPages } from './pages/pages.ts';
-import { failurePage } from './pages/failure.ts';
-import { secureHeaders } from './security.ts';
+import { noStore, pageHeaders } from './security.ts';
 import type { ConsoleEnv, Services } from './services.ts';
-import { addSessions } from './sessions.ts';
+import { requireSignIn } from './sign-in.ts';
 
+/** The operator's web console. */
 export interface Console {
-  /** Answers one request. Bind-free: may be passed on as a function. */
+  /** Handles one request. Does not depend on `this`, so it may be passed on as a function. */
   readonly fetch: (request: Request) => Promise<Response>;
-  /** Ends live streams and, where the console opened it, the pool. */
+  /** Ends live streams and, if the console opened it, the pool. */
   readonly close: () => Promise<void>;
 }
 
-/** How long a page waits for the charts and counts of a large database before it is shown without them, in milliseconds. */
-const patienceMs = 150;
+/** How long a page waits for the counts of a large database before it is shown without them, in milliseconds. */
+const countsWaitMs = 150;
 
 /**
- * Creates the console. It reads nothing before the first request.
+ * Creates the console. Reads nothing from the database before the first request.
  *
- * @throws {ConfigurationError} for options that are wrong or contradict each other.
+ * @throws {ConfigurationError} if an option is invalid or two contradict each other.
  */
 export function createConsole(options: ConsoleOptions): Console {
   const settings = parseConsoleOptions(options);
   const { logger } = settings;
-  const pool = options.pool ?? ownPool(options.connectionString ?? '', settings.logger);
+  const pool = options.pool ?? openPool(options.connectionString ?? '', logger);
   const onError = (error: unknown) => logger.warn({ code: codeOf(error) }, 'the console cannot read the database');
-  const kept = <T>(read: () => Promise<T>, freshMs: number) =>
-    createKept(read, { freshMs, waitMs: patienceMs, onError });
-  const status = kept(() => readStatus(pool), 900);
-  const live = createLive({ pool, status, catches: settings.catches, onError });
-  const services: Services = {
+  const cached = <T>(read: () => Promise<T>, freshMs: number) =>
+    createCached(read, { freshMs, waitMs: countsWaitMs, onError });
+  const status = cached(() => readStatus(pool), 900);
+  const live = createLive({ pool, status, captured: settings.captured, onError });
+  const app = createApp({
     pool,
     settings,
     live,
     status,
     assets: readAssets(),
-    lastHour: kept(() => readThroughput(pool, { periods: 60, periodSeconds: 60 }), 2000),
-    lastDay: kept(() => readThroughput(pool, { periods: 48, periodSeconds: 1800 }), 30_000),
+    lastHour: cached(() => readThroughput(pool, { periods: 60, periodSeconds: 60 }), 2000),
+    lastDay: cached(() => readThroughput(pool, { periods: 48, periodSeconds: 1800 }), 30_000),
     render: createRenderer(),
-  };
-  const app = createApp(services);
+  });
   return {
-    fetch: async (request) => app.fetch(request),
+    fetch: async (request) => app.fetch(withPlainBody(request)),
     close: async () => {
       live.close();
       if (options.pool === undefined) await pool.end();
@@ -63,8 +64,9 @@ export function createConsole(options: ConsoleOptions): Console {
 function createApp(services: Services): Hono<ConsoleEnv> {
   const { settings, assets } = services;
   const app = new Hono<ConsoleEnv>({ strict: false }).basePath(settings.basePath);
-  app.use(secureHeaders);
+  app.use(pageHeaders, noStore);
   app.onError((error, c) => {
+    if (error instanceof HTTPException && error.status === 403) return refusal(c, services, foreignForm);
     settings.logger.error({ code: codeOf(error), name: error.name }, 'a page of the console failed');
     return failurePage(c, services, error);
   });
@@ -76,13 +78,20 @@ function createApp(services: Services): Hono<ConsoleEnv> {
       'Cache-Control': 'public, max-age=31536000, immutable',
     });
   });
-  addSessions(app, services, createAccess(settings));
+  requireSignIn(app, services, createAuthenticator(settings));
   addPages(app, services);
   app.notFound((c) => failurePage(c, services, null));
   return app;
 }
 
-function ownPool(connectionString: string, logger: ConsoleOptions['logger'] & object): Pool {
+/** Requests of @hono/node-server only resemble the built-in class, which refuses to copy them when their body is counted. */
+function withPlainBody(request: Request): Request {
+  const { method, headers, signal } = request;
+  if (method === 'GET' || method === 'HEAD') return request;
+  return new Request(request.url, { method, headers, signal, body: request.body, duplex: 'half' });
+}
+
+function openPool(connectionString: string, logger: ConsoleOptions['logger'] & object): Pool {
   const pool = new Pool({
     connectionString,
     max: 4,

@@ -1,36 +1,60 @@
-/** The console's cookies: none can be read by a script, none is sent along from another site. */
-import { getCookie, setCookie } from 'hono/cookie';
-import { isSecure } from './security.ts';
+/** The console's cookies. Scripts cannot read them, and browsers do not send them from other sites. */
+import { randomBytes } from 'node:crypto';
+import { getCookie, getSignedCookie, setCookie, setSignedCookie } from 'hono/cookie';
+import type { Settings } from './options.ts';
 import type { PageContext, Services } from './services.ts';
 
-export const sessionCookie = 'herald_session';
-export const csrfCookie = 'herald_form';
+const sessionCookie = 'herald_session';
+const formCookie = 'herald_form';
 const noteCookie = 'herald_note';
 
-/** Without `maxAge` (seconds) until the browser is closed; 0 removes it. */
-export function keepCookie(
+const attributes = (c: PageContext, settings: Settings) =>
+  ({ httpOnly: true, sameSite: 'Strict', secure: isHttps(c), path: settings.basePath || '/' }) as const;
+
+/** Whether the browser used https, as far as this server or the proxy in front of it can tell. */
+function isHttps(c: PageContext): boolean {
+  const forwarded = c.req.header('x-forwarded-proto')?.split(',')[0]?.trim();
+  return (forwarded ?? new URL(c.req.url).protocol.replace(':', '')) === 'https';
+}
+
+/** The session as it was written; undefined if there is none or its signature is wrong. */
+export async function readSession(c: PageContext, key: string): Promise<string | undefined> {
+  return (await getSignedCookie(c, key, sessionCookie)) || undefined;
+}
+
+export async function writeSession(
   c: PageContext,
-  { settings }: Services,
-  cookie: { readonly name: string; readonly value: string; readonly maxAge?: number },
-): void {
-  setCookie(c, cookie.name, cookie.value, {
-    httpOnly: true,
-    sameSite: 'Strict',
-    secure: isSecure(c),
-    path: settings.basePath || '/',
-    ...(cookie.maxAge !== undefined && { maxAge: cookie.maxAge }),
-  });
+  settings: Settings,
+  { session, key, maxAgeSeconds }: { readonly session: string; readonly key: string; readonly maxAgeSeconds: number },
+): Promise<void> {
+  await setSignedCookie(c, sessionCookie, session, key, { ...attributes(c, settings), maxAge: maxAgeSeconds });
 }
 
-/** Shown on the next page, once. */
-export function leaveNote(c: PageContext, services: Services, note: string): void {
-  keepCookie(c, services, { name: noteCookie, value: note.slice(0, 500), maxAge: 60 });
+export function removeSession(c: PageContext, settings: Settings): void {
+  setCookie(c, sessionCookie, '', { ...attributes(c, settings), maxAge: 0 });
 }
 
-/** Null where there is none, and for a page that only brings itself up to date. */
-export function takeNote(c: PageContext, services: Services): string | null {
+/**
+ * A secret that only this browser and our pages share: the session's cookie, or else a cookie of its own. Form tokens are
+ * derived from it.
+ */
+export function formSecret(c: PageContext, settings: Settings): string {
+  const known = getCookie(c, sessionCookie) ?? getCookie(c, formCookie);
+  if (known !== undefined) return known;
+  const secret = randomBytes(24).toString('base64url');
+  setCookie(c, formCookie, secret, attributes(c, settings));
+  return secret;
+}
+
+/** Leaves a note that the next page shows once. */
+export function leaveNote(c: PageContext, { settings }: Services, note: string): void {
+  setCookie(c, noteCookie, note.slice(0, 500), { ...attributes(c, settings), maxAge: 60 });
+}
+
+/** Returns and removes the note. Null if there is none, or if a page only refreshes itself. */
+export function takeNote(c: PageContext, { settings }: Services): string | null {
   const note = getCookie(c, noteCookie);
   if (!note || c.req.header('x-live') !== undefined) return null;
-  keepCookie(c, services, { name: noteCookie, value: '', maxAge: 0 });
+  setCookie(c, noteCookie, '', { ...attributes(c, settings), maxAge: 0 });
   return note;
 }

@@ -1,5 +1,4 @@
-/** `pg-herald/console`: the operator's web page, apart from the library so that its users do not load a web framework. */
-export type { Catch, Catches } from './captured.ts';
+/** `pg-herald/console`: the operator's web console. A separate entry point, so that the library does not load a web framework. */
 export { type Console, createConsole } from './console.ts';
-export type { ConsoleOptions, Visitor } from './options.ts';
+export type { CapturedMessage, CapturedMessages, ConsoleOptions, Principal } from './options.ts';
 export { type ConsoleServer, nodeListener, type ServeOptions, serveConsole } from './server.ts';

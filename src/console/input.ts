@@ -1,23 +1,23 @@
-/** What comes in by address and form: bounded text, known words, and nothing else. */
+/** Reads queries and forms: bounded text and known words, nothing else. */
 import { messageStatuses } from '../vocabulary.ts';
 import type { Cursor } from '../operate/messages.ts';
 import type { MessageFilter } from '../operate/message-filter.ts';
 import type { PageContext } from './services.ts';
 
-const longest = 500;
+const maxLength = 500;
 
 export function isId(text: string): boolean {
   return /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text);
 }
 
-/** Trimmed, without NUL (which Postgres refuses), cut; undefined for nothing. */
-export function cleaned(value: unknown, most = longest): string | undefined {
+/** Trims the text, removes NUL (which Postgres refuses) and cuts it to `max` characters. Undefined if nothing is left. */
+export function cleaned(value: unknown, max = maxLength): string | undefined {
   if (typeof value !== 'string') return undefined;
-  const text = value.replaceAll('\u0000', '').trim().slice(0, most);
+  const text = value.replaceAll('\u0000', '').trim().slice(0, max);
   return text === '' ? undefined : text;
 }
 
-/** The fields of the search form, as they stand in its address. */
+/** The fields of the search form, by their names in the query. */
 export const searchFields = [
   'recipient',
   'target',
@@ -38,12 +38,12 @@ export function readSearch(get: (name: string) => unknown): SearchInput {
 
 const spans = { m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 
-/** The form as a filter; what cannot be understood is left out. */
+/** Turns the form into a filter. Ignores what it does not understand. */
 export function searchOf(input: SearchInput, now: Date): MessageFilter {
   const { recipient, target, template, method, reason } = input;
   const status = messageStatuses.find((known) => known === input.status);
-  const since = momentOf(input.since, now);
-  const until = momentOf(input.until, now);
+  const since = parseTime(input.since, now);
+  const until = parseTime(input.until, now);
   return {
     ...(recipient !== undefined && { who: recipient }),
     ...(target !== undefined && { target }),
@@ -56,8 +56,8 @@ export function searchOf(input: SearchInput, now: Date): MessageFilter {
   };
 }
 
-/** `2h`, `7d`, or a date and time (UTC). */
-function momentOf(text: string | undefined, now: Date): Date | undefined {
+/** `2h` or `7d` ago, or a date and time in UTC. */
+function parseTime(text: string | undefined, now: Date): Date | undefined {
   if (text === undefined) return undefined;
   const span = /^(\d{1,6})(m|h|d)$/.exec(text);
   if (span) return new Date(now.getTime() - Number(span[1]) * spans[span[2] as keyof typeof spans]);
@@ -65,13 +65,13 @@ function momentOf(text: string | undefined, now: Date): Date | undefined {
   return Number.isNaN(at.getTime()) ? undefined : at;
 }
 
-/** As part of an address. */
+/** The search as a query string, with its question mark. */
 export function queryOf(input: SearchInput, more: Readonly<Record<string, string>> = {}): string {
   const query = new URLSearchParams({ ...input, ...more }).toString();
   return query === '' ? '' : `?${query}`;
 }
 
-/** The last line of the page before; its row gives the time. */
+/** The last line of the previous page. The query reads its time from the row. */
 export function cursorOf(text: string | undefined): Cursor | undefined {
   return text !== undefined && isId(text) ? { createdAt: new Date(0), id: text } : undefined;
 }

@@ -1,44 +1,68 @@
-/** What `createConsole` can be told, checked before anything is served. */
+/** The options of `createConsole`, checked before anything is served. */
 import type { Pool } from 'pg';
 import type { EgressOptions } from '../dispatch/egress/egress-options.ts';
 import { ConfigurationError } from '../errors.ts';
 import type { Brand, Logger } from '../vocabulary.ts';
 import { silentLogger } from '../vocabulary.ts';
-import type { Catches } from './captured.ts';
 
-/** Who uses the console: a name for the audit, and perhaps fewer rights than the console has. */
-export type Visitor = string | { readonly name: string; readonly readOnly?: boolean };
+/** Who uses the console: the name for the audit, optionally with fewer rights than the console has. */
+export type Principal = string | { readonly name: string; readonly readOnly?: boolean };
 
+/** One email or webhook call that a development catcher captured, so that it did not leave the machine. */
+export interface CapturedMessage {
+  readonly id: string;
+  readonly at: Date;
+  readonly kind: 'mail' | 'webhook';
+  /** The message that it belongs to. Null if pg-herald did not send it. */
+  readonly messageId: string | null;
+  /** Recipients of the envelope, or the URL that was called. */
+  readonly to: string;
+  /** Subject of the email, or title of the payload. */
+  readonly title: string;
+  /** As it came over the wire: the email with its headers, or the request line, headers and body. */
+  readonly source: string;
+}
+
+/** Captured emails and webhook calls, as the console reads them. */
+export interface CapturedMessages {
+  /** Returns them newest first. The console shows the first 200. */
+  list(): readonly CapturedMessage[] | Promise<readonly CapturedMessage[]>;
+  /** Returns those of one message, oldest first. */
+  forMessage(messageId: string): readonly CapturedMessage[] | Promise<readonly CapturedMessage[]>;
+}
+
+/** Options of `createConsole`. */
 export interface ConsoleOptions {
-  /** Pool of the host; it stays open. Give this or `connectionString`. */
+  /** The host's pool. The console does not close it. Give this or `connectionString`. */
   readonly pool?: Pool;
-  /** The console opens a pool of 4 connections of its own, and closes it. */
+  /** The console opens, and closes, its own pool of 4 connections. */
   readonly connectionString?: string;
   /**
-   * The host's own authentication: who asks, or null for somebody who must not. Called for every request but those of the style
-   * sheet and the script. Give this or `token`.
+   * The host's own authentication. Returns who sends the request, or null to refuse it. Called for every request except those
+   * for the style sheet, the script and the icon. Give this or `token`.
    */
-  readonly authorize?: (request: Request) => Visitor | null | Promise<Visitor | null>;
-  /** At least 16 characters. Asked for by a login form, or taken as `Authorization: Bearer`. */
+  readonly authorize?: (request: Request) => Principal | null | Promise<Principal | null>;
+  /** At least 16 characters. The sign-in form asks for it; programs send it as `Authorization: Bearer`. */
   readonly token?: string;
-  /** Refuses every action. Default false. */
+  /** Refuses every action. Default: false. */
   readonly readOnly?: boolean;
-  /** Where it is mounted, for example `/admin/herald`. Default: the root. */
+  /** Where the console is mounted, for example `/admin/herald`. Default: the root. */
   readonly basePath?: string;
-  /** For rendering messages and previews; the same as the worker's. */
+  /** Renders messages and previews. Use the worker's. Default: `My application` at `http://localhost`. */
   readonly brand?: Brand;
-  /** Sender in the raw source of a mail, which is made again from the message. Default `noreply@` and the host of `brand.baseUrl`. */
+  /** Sender in an email's source, which is rendered again from the message. Default: `noreply@` and the host of `brand.baseUrl`. */
   readonly from?: string;
-  /** Keys that endpoints are sealed with, the current one first: needed to send a test ping. */
+  /** Keys that endpoints are encrypted with, the current one first. Test calls to endpoints need them. Default: none. */
   readonly secretKeys?: readonly string[];
-  /** What a test ping may call beyond public https: addresses. */
+  /** What test calls may reach besides public https: addresses. Default: nothing. */
   readonly egress?: EgressOptions;
-  /** What a development catcher caught in place of the outside world. */
-  readonly catches?: Catches;
-  /** Hears of failures. Default: silent. */
+  /** What a development catcher captured. Default: there is no page for it. */
+  readonly captured?: CapturedMessages;
+  /** Receives failures. Default: silent. */
   readonly logger?: Logger;
 }
 
+/** The options with their defaults. */
 export interface Settings {
   readonly authorize: NonNullable<ConsoleOptions['authorize']> | null;
   readonly token: string | null;
@@ -49,29 +73,32 @@ export interface Settings {
   readonly from: string;
   readonly secretKeys: readonly string[];
   readonly egress: EgressOptions;
-  readonly catches: Catches | null;
+  readonly captured: CapturedMessages | null;
   readonly logger: Logger;
 }
 
-const shortestToken = 16;
+const minTokenLength = 16;
 
-/** Throws ConfigurationError for the first option that is wrong. */
+/** @throws {ConfigurationError} if an option is invalid or two contradict each other. */
 export function parseConsoleOptions(options: ConsoleOptions): Settings {
   const { authorize, token, basePath = '' } = options;
   if ((options.pool === undefined) === (options.connectionString === undefined))
     throw new ConfigurationError('pool', 'give either pool or connectionString');
   if ((authorize === undefined) === (token === undefined))
     throw new ConfigurationError('authorize', 'give either authorize or token: the console is never open to everybody');
-  if (token !== undefined && token.trim().length < shortestToken)
+  if (token !== undefined && token.trim().length < minTokenLength)
     throw new ConfigurationError(
       'token',
-      `must have at least ${shortestToken} characters; make one with: openssl rand -base64 32`,
+      `must have at least ${minTokenLength} characters; generate one with: openssl rand -base64 32`,
     );
   if (!/^(\/[\w.~-]+)*\/?$/.test(basePath))
-    throw new ConfigurationError('basePath', `"${basePath}" is no path; it looks like /admin/herald`);
+    throw new ConfigurationError(
+      'basePath',
+      `"${basePath}" is not a valid path; expected something like /admin/herald`,
+    );
   const brand = options.brand ?? { appName: 'My application', baseUrl: 'http://localhost' };
   if (!URL.canParse(brand.baseUrl))
-    throw new ConfigurationError('brand.baseUrl', `"${brand.baseUrl}" is no absolute URL`);
+    throw new ConfigurationError('brand.baseUrl', `"${brand.baseUrl}" is not an absolute URL`);
   return {
     authorize: authorize ?? null,
     token: token?.trim() ?? null,
@@ -81,7 +108,7 @@ export function parseConsoleOptions(options: ConsoleOptions): Settings {
     from: options.from ?? `noreply@${new URL(brand.baseUrl).hostname}`,
     secretKeys: options.secretKeys ?? [],
     egress: options.egress ?? {},
-    catches: options.catches ?? null,
+    captured: options.captured ?? null,
     logger: options.logger ?? silentLogger,
   };
 }

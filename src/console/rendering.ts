@@ -1,13 +1,15 @@
-/** Messages and examples as their recipients get them, with secret labels blacked out. */
+/** Loads and renders messages and examples as their recipients get them, with secret labels blacked out. */
+import type { Pool } from 'pg';
 import { createDelivery } from '../dispatch/delivery.ts';
 import type { Delivery } from '../dispatch/dispatcher.ts';
 import { rawMessage } from '../dispatch/smtp/raw-message.ts';
 import { type FormatName, formatNames, formats } from '../dispatch/webhook/formats/formats.ts';
 import { payloadOf } from '../dispatch/webhook/payload.ts';
-import type { MessageSource } from '../operate/message-source.ts';
-import type { MessageDetails } from '../operate/messages.ts';
+import { type MessageSource, readMessageSource } from '../operate/message-source.ts';
+import { type MessageDetails, showMessage } from '../operate/messages.ts';
 import { type Email, renderEmail } from '../templates/email.ts';
 import { RenderError } from '../templates/render.ts';
+import { isId } from './input.ts';
 import type { Services } from './services.ts';
 
 export const blackedOut = '••••••';
@@ -17,16 +19,28 @@ export interface Rendering {
   readonly email: Email;
 }
 
-/** The stored message; `problem` says why there is no content. */
+/** A message with what it is rendered from. */
+export interface LoadedMessage {
+  readonly message: MessageDetails;
+  readonly source: MessageSource;
+}
+
+/** Null if the id is not valid or there is no such message. */
+export async function loadMessage(pool: Pool, id: string): Promise<LoadedMessage | null> {
+  if (!isId(id)) return null;
+  const [message, source] = await Promise.all([showMessage(pool, id), readMessageSource(pool, id)]);
+  return message === null || source === null ? null : { message, source };
+}
+
+/** Renders a stored message. `problem` says why it cannot be rendered. */
 export function renderMessage(
   { render, settings }: Services,
-  message: MessageDetails,
-  source: MessageSource,
+  { message, source }: LoadedMessage,
 ): Rendering | { readonly problem: string } {
   const { brand } = settings;
   const { createdAt, recipient, data, targets } = message;
   const secrets = Object.fromEntries(message.secretLabels.map((name) => [name, blackedOut]));
-  return caught(() => {
+  return tryRender(() => {
     const labels = { ...message.labels, ...secrets };
     const content = render({ template: source.texts, recipient, labels, data, targets, brand, createdAt });
     const { sender, unsubscribeUrl, endpointId, actions } = source;
@@ -41,8 +55,8 @@ export function renderMessage(
   });
 }
 
-/** Errors of a template name place and label, never a value. */
-export function caught<T>(work: () => T): T | { readonly problem: string } {
+/** A template error becomes a `problem`: it names the place and the label, never a value. */
+export function tryRender<T>(work: () => T): T | { readonly problem: string } {
   try {
     return work();
   } catch (error) {
@@ -55,8 +69,8 @@ export const schemes = ['light', 'dark'] as const;
 export type Scheme = (typeof schemes)[number];
 
 /**
- * A mail's HTML in one colour scheme, whatever the reader's own: a frame cannot choose what `prefers-color-scheme` says, so the
- * rules for the dark are made to hold always or never.
+ * An email's HTML in one color scheme, whatever the browser prefers. A frame cannot choose what `prefers-color-scheme` matches, so
+ * the dark rules are rewritten to match always or never.
  */
 export function inScheme(document: string, scheme: Scheme): string {
   return document
@@ -65,7 +79,7 @@ export function inScheme(document: string, scheme: Scheme): string {
     .replace('name="color-scheme" content="light dark"', `name="color-scheme" content="${scheme}"`);
 }
 
-/** The mail as it would be on the wire; null without a usable address. */
+/** The email as it would be on the wire. Null if the recipient has no usable address. */
 export function rawMail({ settings }: Services, delivery: Delivery): Promise<string | null> {
   return rawMessage(delivery, settings.from);
 }
@@ -74,7 +88,7 @@ export function isFormat(name: string): name is FormatName {
   return formatNames.some((known) => known === name);
 }
 
-/** The body of a webhook call or chat post, indented for reading. */
+/** The body of a webhook call or chat post, indented. */
 export function webhookBody(delivery: Delivery, format: FormatName): string {
   if (format === 'standard') return JSON.stringify(payloadOf(delivery), null, 2);
   const endpoint = { url: 'https://receiver.example/topic', secrets: ['credential of the endpoint'] };

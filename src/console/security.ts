@@ -1,64 +1,78 @@
-/** What every answer says to the browser, and which requests may change something. */
-import { createHmac, randomBytes } from 'node:crypto';
-import type { Context, MiddlewareHandler } from 'hono';
+/** Response headers, request size limits and the check that a request comes from this console's own pages. */
+import { createHmac } from 'node:crypto';
+import type { MiddlewareHandler } from 'hono';
+import { bodyLimit } from 'hono/body-limit';
+import { csrf } from 'hono/csrf';
+import { secureHeaders } from 'hono/secure-headers';
 
-/** Nothing from elsewhere, nothing inline. */
-export const pagePolicy = [
-  "default-src 'none'",
-  "script-src 'self'",
-  "style-src 'self'",
-  "img-src 'self'",
-  "connect-src 'self'",
-  "frame-src 'self'",
-  "form-action 'self'",
-  "base-uri 'none'",
-  "frame-ancestors 'none'",
-].join('; ');
+const common = {
+  referrerPolicy: 'same-origin',
+  permissionsPolicy: { camera: false, geolocation: false, microphone: false },
+  strictTransportSecurity: false,
+  xFrameOptions: false,
+} as const;
+
+/** Pages load nothing from elsewhere and contain nothing inline. A route may set a policy of its own. */
+export const pageHeaders = secureHeaders({
+  ...common,
+  overwrite: false,
+  contentSecurityPolicy: {
+    defaultSrc: ["'none'"],
+    scriptSrc: ["'self'"],
+    styleSrc: ["'self'"],
+    imgSrc: ["'self'"],
+    connectSrc: ["'self'"],
+    frameSrc: ["'self'"],
+    formAction: ["'self'"],
+    baseUri: ["'none'"],
+    frameAncestors: ["'none'"],
+  },
+});
 
 /**
- * For a rendered mail in a frame: no script, no form, no request to anywhere, an origin of its own. Mails carry their look in style
- * attributes, which can reach nothing here.
+ * A rendered email in a frame: no script, no form, no request, and an opaque origin. Emails carry their style in attributes,
+ * which can load nothing here.
  */
-export const framePolicy =
-  "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'";
+export const frameHeaders = secureHeaders({
+  ...common,
+  contentSecurityPolicy: {
+    sandbox: [],
+    defaultSrc: ["'none'"],
+    styleSrc: ["'unsafe-inline'"],
+    imgSrc: ['data:'],
+    baseUri: ["'none'"],
+    formAction: ["'none'"],
+    frameAncestors: ["'self'"],
+  },
+});
 
-export const secureHeaders: MiddlewareHandler = async (c, next) => {
+/** Nothing is cached unless a route says so. */
+export const noStore: MiddlewareHandler = async (c, next) => {
   await next();
-  const { headers } = c.res;
-  if (!headers.has('content-security-policy')) headers.set('Content-Security-Policy', pagePolicy);
-  if (!headers.has('cache-control')) headers.set('Cache-Control', 'no-store');
-  headers.set('X-Content-Type-Options', 'nosniff');
-  headers.set('Referrer-Policy', 'same-origin');
-  headers.set('Cross-Origin-Opener-Policy', 'same-origin');
-  headers.set('Cross-Origin-Resource-Policy', 'same-origin');
-  headers.set('Permissions-Policy', 'camera=(), geolocation=(), microphone=()');
+  if (!c.res.headers.has('cache-control')) c.res.headers.set('Cache-Control', 'no-store');
 };
 
+const limitBody = (maxSize: number) =>
+  bodyLimit({ maxSize, onError: (c) => c.text(`This form is too large: at most ${maxSize / 1024} KB.`, 413) });
+
+/** Refuses larger bodies before anything parses them. Bodies without a length are counted while they are read. */
+export const limitForm = limitBody(256 * 1024);
+export const limitSignInForm = limitBody(16 * 1024);
+
 /**
- * Whether a page of ours sent this. Browsers say so in Sec-Fetch-Site; where they do not (plain http to another host, old ones),
- * the Origin must name the host that was asked for. A request with neither does not come from a form.
+ * Refuses forms from other sites. Browsers name the site in Sec-Fetch-Site. Those that do not (plain http to another host, old
+ * ones) must send an Origin with the requested host. A request with neither does not come from a form.
  */
-export function isSameOrigin(request: Request): boolean {
-  const site = request.headers.get('sec-fetch-site');
-  if (site !== null && site !== 'same-origin') return false;
-  const origin = request.headers.get('origin');
-  if (origin === null) return site === 'same-origin';
-  if (site === 'same-origin') return origin !== 'null';
-  const hosts = [request.headers.get('x-forwarded-host'), request.headers.get('host'), new URL(request.url).host];
-  return URL.canParse(origin) && hosts.find((host) => host !== null) === new URL(origin).host;
-}
+export const requireSameOrigin = csrf({
+  secFetchSite: (site, c) => site === 'same-origin' && c.req.header('origin') !== 'null',
+  origin: (origin, c) => {
+    if (c.req.header('sec-fetch-site') !== undefined || !URL.canParse(origin)) return false;
+    const host = c.req.header('x-forwarded-host') ?? c.req.header('host') ?? new URL(c.req.url).host;
+    return host === new URL(origin).host;
+  },
+});
 
-/** A secret that only our pages and this browser share; the form's token is made from it. */
-export function newCsrfSecret(): string {
-  return randomBytes(24).toString('base64url');
-}
-
-export function csrfTokenOf(secret: string): string {
+/** The token in every form of ours; another site cannot know it. */
+export function formTokenOf(secret: string): string {
   return createHmac('sha256', secret).update('pg-herald console form').digest('base64url');
-}
-
-/** Whether the browser came by https, as far as we or the proxy before us can tell. */
-export function isSecure(c: Context): boolean {
-  const forwarded = c.req.header('x-forwarded-proto')?.split(',')[0]?.trim();
-  return (forwarded ?? new URL(c.req.url).protocol.replace(':', '')) === 'https';
 }

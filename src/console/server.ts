@@ -1,4 +1,4 @@
-/** The console behind node:http: as a server of its own, or as a listener for Express, Fastify and the like. */
+/** The console on node:http: as its own server, or as a listener for Express, Fastify and others. */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { once } from 'node:events';
@@ -7,39 +7,41 @@ import { ConfigurationError } from '../errors.ts';
 import { type Console, createConsole } from './console.ts';
 import type { ConsoleOptions } from './options.ts';
 
-/** A `(request, response)` function. In Express mount it before anything that reads the body. */
+/** Returns a `(request, response)` listener. In Express, mount it before body parsers. */
 export function nodeListener(
   handler: Pick<Console, 'fetch'>,
 ): (request: IncomingMessage, response: ServerResponse) => void {
   const listener = getRequestListener((request) => handler.fetch(request), { overrideGlobalObjects: false });
   return (request, response) => {
-    // Express takes the mount path off the URL; the console wants it whole.
+    // Express removes the mount path from the URL; the console needs the whole path.
     if ('originalUrl' in request && typeof request.originalUrl === 'string') request.url = request.originalUrl;
     void listener(request, response);
   };
 }
 
+/** Options of `serveConsole`. */
 export interface ServeOptions extends ConsoleOptions {
-  /** 0: any free one. Default 4780. */
+  /** 0 takes any free port. Default: 4780. */
   readonly port?: number;
-  /** Default 127.0.0.1. Beyond loopback a token or the host's `authorize` is demanded. */
+  /** Address to listen on. Any other than loopback requires `token` or `authorize`. Default: 127.0.0.1. */
   readonly host?: string;
-  /** Without a token and without `authorize`: who acts, on loopback only. */
+  /** Name for the audit when there is neither a token nor `authorize`, on loopback only. Default: `operator`. */
   readonly operator?: string;
 }
 
+/** A running console server. */
 export interface ConsoleServer {
   readonly url: string;
-  /** Ends live pages and stops listening. */
+  /** Ends live streams and stops listening. */
   readonly close: () => Promise<void>;
 }
 
 const loopback = /^(localhost|127(\.\d{1,3}){3}|::1|\[::1\])$/i;
 
 /**
- * Serves the console by itself.
+ * Serves the console on a port of its own.
  *
- * @throws {ConfigurationError} where it would be open to everybody, or for an option that is wrong.
+ * @throws {ConfigurationError} if an option is invalid, or if anyone on the network could use the console.
  */
 export async function serveConsole(options: ServeOptions): Promise<ConsoleServer> {
   const { port = 4780, host = '127.0.0.1', operator, ...rest } = options;
@@ -47,31 +49,33 @@ export async function serveConsole(options: ServeOptions): Promise<ConsoleServer
   if (isOpen && !loopback.test(host))
     throw new ConfigurationError(
       'host',
-      `${host} can be reached from other machines; give a token (--token-file), or listen on 127.0.0.1 behind a proxy that asks who it is`,
+      `${host} is reachable from other machines: give a token (--token-file), or listen on 127.0.0.1 behind a proxy that authenticates`,
     );
-  const served = createConsole(isOpen ? { ...rest, authorize: (request) => localOperator(request, operator) } : rest);
-  const server = createServer(nodeListener(served));
+  const operatorConsole = createConsole(
+    isOpen ? { ...rest, authorize: (request) => localOperator(request, operator) } : rest,
+  );
+  const server = createServer(nodeListener(operatorConsole));
   server.listen(port, host);
   try {
     await once(server, 'listening');
   } catch (error) {
-    await served.close();
+    await operatorConsole.close();
     throw error;
   }
   const address = server.address() as AddressInfo;
-  const shown = host.includes(':') ? `[${host.replace(/^\[|\]$/g, '')}]` : host;
+  const urlHost = host.includes(':') ? `[${host.replace(/^\[|\]$/g, '')}]` : host;
   return {
-    url: `http://${shown}:${address.port}${rest.basePath?.replace(/\/$/, '') ?? ''}/`,
+    url: `http://${urlHost}:${address.port}${rest.basePath?.replace(/\/$/, '') ?? ''}/`,
     close: async () => {
       const ended = new Promise((resolve) => server.close(resolve));
-      await served.close();
+      await operatorConsole.close();
       server.closeAllConnections();
       await ended;
     },
   };
 }
 
-/** A page elsewhere may make its own name point at this machine: only requests for a loopback name are answered. */
+/** Another site may point its own name at this machine (DNS rebinding), so only requests for a loopback name are accepted. */
 function localOperator(request: Request, operator = 'operator'): string | null {
   const host = request.headers.get('host') ?? new URL(request.url).host;
   return URL.canParse(`http://${host}`) && loopback.test(new URL(`http://${host}`).hostname) ? operator : null;

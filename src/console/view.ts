@@ -1,4 +1,4 @@
-/** The frame of every page and the small pieces that pages are made of. Values become text: `html` escapes them. */
+/** The layout of every page and the elements that pages share. `html` escapes every value. */
 import { html } from 'hono/html';
 import type { MessageStatus, Reason } from '../vocabulary.ts';
 import { meaningOf } from '../operate/why.ts';
@@ -9,10 +9,10 @@ export type Html = ReturnType<typeof html>;
 
 export interface Page {
   readonly title: string;
-  /** The entry of the navigation that it belongs to. */
+  /** Its entry in the navigation. */
   readonly section?: Section;
   readonly main: Html;
-  /** Messages that the page shows and wants to hear of. */
+  /** Messages that the page shows and follows. */
   readonly watch?: readonly string[];
   readonly status?: 200 | 403 | 404 | 422 | 500 | 503;
 }
@@ -25,7 +25,7 @@ const sections = {
   recipients: ['Recipients', '/recipients'],
   suppressions: ['Suppressions', '/suppressions'],
   audit: ['Audit', '/audit'],
-  caught: ['Caught', '/caught'],
+  captured: ['Captured', '/captured'],
 } as const;
 export type Section = keyof typeof sections;
 
@@ -35,11 +35,13 @@ export async function page(c: PageContext, services: Services, content: Page): P
   const base = settings.basePath;
   const note = takeNote(c, services);
   const live = `${base}/live${content.watch?.length ? `?watch=${content.watch.join(',')}` : ''}`;
-  const shown = (Object.keys(sections) as Section[]).filter((name) => name !== 'caught' || settings.catches !== null);
+  const visible = (Object.keys(sections) as Section[]).filter(
+    (name) => name !== 'captured' || settings.captured !== null,
+  );
   const body = html`<a class="skip" href="#main">Skip to content</a>
 <header class="top">
   <a class="brand" href="${base}/" aria-label="pg-herald, overview"><img src="${assetUrl(services, 'icon.svg')}" width="20" height="20" alt=""> pg-herald</a>
-  <nav aria-label="Main">${shown.map((name) => navLink(services, name, content.section === name))}</nav>
+  <nav aria-label="Main">${visible.map((name) => navLink(services, name, content.section === name))}</nav>
   <div class="who">${operator.readOnly ? html`<span class="badge">read-only</span>` : ''}<span class="name" title="Actions are recorded under this name">${operator.name}</span>${
     operator.by === 'session'
       ? html`<form method="post" action="${base}/logout"><button class="quiet">Sign out</button></form>`
@@ -50,7 +52,7 @@ export async function page(c: PageContext, services: Services, content: Page): P
   <div role="status" class="notes">${note === null ? '' : html`<p class="note">${note}</p>`}</div>
   ${content.main}
 </main>
-<footer class="keys" hidden>Keys: <span class="find"><kbd>/</kbd> searches, </span><kbd>g</kbd> then a page's first letter goes there</footer>`;
+<footer class="keys" hidden>Keys: <span class="find"><kbd>/</kbd> to search, </span><kbd>g</kbd> and a page's first letter to open it</footer>`;
   return c.html(documentOf(services, { title: content.title, live, body }), content.status ?? 200);
 }
 
@@ -85,12 +87,12 @@ function assetUrl({ settings, assets }: Services, name: keyof Services['assets']
   return `${settings.basePath}/assets/${name}?v=${assets[name].version}`;
 }
 
-/** The hidden field without which a form is refused. */
+/** The hidden field that every form needs. */
 export function formToken(c: PageContext): Html {
-  return html`<input type="hidden" name="form" value="${c.get('csrfToken')}">`;
+  return html`<input type="hidden" name="form" value="${c.get('formToken')}">`;
 }
 
-/** UTC, to the second; the script turns it into the reader's own time. */
+/** UTC, to the second. The script converts it to the reader's time zone. */
 export function time(at: Date | null): Html {
   if (at === null) return html`<span class="none">–</span>`;
   const iso = at.toISOString();
@@ -102,8 +104,8 @@ export function statusBadge(status: MessageStatus | 'retry' | 'unknown', reason?
 }
 
 /**
- * A wide table scrolls by itself, also by keyboard. On a phone each row becomes a card of its own, in which a cell is called what its
- * `data-label` says; `lines`: two lines instead, for many rows.
+ * A table that scrolls sideways, by keyboard too. On a phone each row becomes a card whose cells are labeled by `data-label`, or
+ * with `lines` two lines, for many rows.
  */
 export function table(
   label: string,
@@ -117,7 +119,7 @@ export function table(
 </table></div>`;
 }
 
-/** Words of ours: times as elsewhere, commands as such. */
+/** Text of our own, with its times and commands marked up. */
 export function prose(text: string): Html {
   const parts = text.split(/(\d{4}-\d{2}-\d{2}T[\d:.]+Z|pg-herald [^",]+)/);
   return html`${parts.map((part, index) => (index % 2 === 0 ? part : part.startsWith('pg-herald') ? html`<code>${part}</code>` : moment(part)))}`;
@@ -126,6 +128,19 @@ export function prose(text: string): Html {
 function moment(text: string): Html | string {
   const at = new Date(text);
   return Number.isNaN(at.getTime()) ? text : time(at);
+}
+
+export interface Tab {
+  readonly label: string;
+  readonly href: string;
+  readonly current: boolean;
+}
+
+/** Links that look like tabs: the address says which one is open. */
+export function tabs(label: string, links: readonly Tab[]): Html {
+  return html`<nav class="tabs" aria-label="${label}">${links.map(
+    (link) => html`<a href="${link.href}"${link.current ? html` aria-current="true"` : ''}>${link.label}</a>`,
+  )}</nav>`;
 }
 
 export function empty(text: string | Html): Html {

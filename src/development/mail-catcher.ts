@@ -1,9 +1,9 @@
-/** A mail server on a free port of this machine that accepts every mail and keeps it. */
+/** A mail server on this machine that accepts and stores every email. */
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { buffer } from 'node:stream/consumers';
 import { SMTPServer } from 'smtp-server';
-import { type CaughtList, messageIdIn } from './captured.ts';
+import { type CaptureStore, messageIdIn } from './capture-store.ts';
 
 export interface Catcher {
   readonly port: number;
@@ -12,7 +12,7 @@ export interface Catcher {
 
 const mostBytes = 50_000_000;
 
-export async function startMailCatcher(catches: CaughtList): Promise<Catcher> {
+export async function startMailCatcher(captured: CaptureStore): Promise<Catcher> {
   const server = new SMTPServer({
     authOptional: true,
     hideSTARTTLS: true,
@@ -22,20 +22,20 @@ export async function startMailCatcher(catches: CaughtList): Promise<Catcher> {
     closeTimeout: 500,
     size: mostBytes,
     onData: (stream, { envelope }, answer) => {
-      const keep = async () => {
+      const store = async () => {
         const source = (await buffer(stream)).toString('utf8');
         if (stream.sizeExceeded) throw Object.assign(new Error('5.3.4 message too big'), { responseCode: 552 });
-        await catches.add(
+        await captured.add(
           mailOf(
             source,
             envelope.rcptTo.map(({ address }) => address),
           ),
         );
       };
-      keep().then(() => answer(), answer);
+      store().then(() => answer(), answer);
     },
   });
-  // A client that hangs up in the middle.
+  // A client may hang up in the middle.
   server.on('error', () => undefined);
   server.listen(0, '127.0.0.1');
   await once(server.server, 'listening');
@@ -43,7 +43,7 @@ export async function startMailCatcher(catches: CaughtList): Promise<Catcher> {
   return { port, close: () => new Promise((closed) => server.close(closed)) };
 }
 
-function mailOf(source: string, to: readonly string[]): Parameters<CaughtList['add']>[0] {
+function mailOf(source: string, to: readonly string[]): Parameters<CaptureStore['add']>[0] {
   const header = source.split(/\r?\n\r?\n/, 1)[0] ?? '';
   return {
     kind: 'mail',
@@ -54,7 +54,7 @@ function mailOf(source: string, to: readonly string[]): Parameters<CaughtList['a
   };
 }
 
-/** The unfolded value of a header field. */
+/** Unfolds the value of a header field. */
 function fieldOf(header: string, name: string): string | undefined {
   const lines = header.replace(/\r?\n[ \t]+/g, ' ').split(/\r?\n/);
   return lines
@@ -63,7 +63,7 @@ function fieldOf(header: string, name: string): string | undefined {
     .trim();
 }
 
-/** RFC 2047, as far as mailers write it today: UTF-8. Anything else stays as it came. */
+/** Decodes RFC 2047 encoded words in UTF-8, which is what mailers write today. Other encodings stay encoded. */
 export function decodeWords(text: string): string {
   return text.replace(/\?=\s+=\?/g, '?==?').replace(/(=\?utf-8\?[bq]\?[^?]*\?=)+/gi, (words) => {
     const parts = words.match(/=\?utf-8\?([bq])\?([^?]*)\?=/gi) ?? [];

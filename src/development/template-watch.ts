@@ -1,4 +1,4 @@
-/** Template files go into the database as they are saved. One that is wrong is told of, and its last good version stays. */
+/** Stores template files in the database whenever they are saved. An invalid file is reported, and its last good version stays. */
 import { watch } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import type { Pool } from 'pg';
@@ -9,17 +9,17 @@ import { readTemplates } from '../templates/files.ts';
 import type { TemplateIssue } from '../templates/template-file.ts';
 
 export interface SyncReport {
-  /** Files that can be used. */
+  /** Number of valid files. */
   readonly templates: number;
-  /** Without those that did not change. */
+  /** Only templates that changed. */
   readonly changes: readonly TemplateChange[];
   readonly issues: readonly TemplateIssue[];
 }
 
-/** Editors write a file in several steps. */
+/** Editors save a file in several steps; wait for the last one, in milliseconds. */
 const settleMs = 80;
 
-/** Puts the good files of a folder into the database. A folder without files is nothing wrong: they will come. */
+/** Stores the valid files of a folder in the database. An empty folder is not an error: files will follow. */
 export async function syncFolder(pool: Pool, folder: string): Promise<SyncReport> {
   const { sources, issues } = await readTemplates(folder).catch((error: unknown) => {
     if (error instanceof ConfigurationError && error.message.includes('holds no template'))
@@ -39,11 +39,11 @@ export async function syncFolder(pool: Pool, folder: string): Promise<SyncReport
 }
 
 export interface TemplateWatch {
-  /** Ends after the synchronisation under way. */
+  /** Resolves when the current synchronization has finished. */
   readonly close: () => Promise<void>;
 }
 
-/** Synchronises now and after every change. Makes the folder where there is none. */
+/** Synchronizes now and after every change. Creates the folder if it is missing. */
 export async function watchTemplates(
   pool: Pool,
   folder: string,

@@ -1,15 +1,15 @@
-/** A web server on a free port of this machine that accepts every call and keeps it. */
+/** A web server on this machine that accepts and stores every call. */
 import { once } from 'node:events';
 import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { buffer } from 'node:stream/consumers';
-import { type CaughtList, messageIdIn } from './captured.ts';
+import { type CaptureStore, messageIdIn } from './capture-store.ts';
 import type { Catcher } from './mail-catcher.ts';
 
-/** Format and message of a chat post, which name no message themselves. Not part of what was caught. */
-export const caughtHeader = 'x-pg-herald-caught';
+/** Carries the format and message id of a chat post, whose body does not identify its message. Not stored. */
+export const captureHeader = 'x-pg-herald-capture';
 
-/** What the services answer to a post that they take; anybody else gets 204. */
+/** What each service answers to an accepted post. Anything else gets 204. */
 const answers: Readonly<Record<string, readonly [status: number, body: string]>> = {
   slack: [200, 'ok'],
   teams: [202, ''],
@@ -18,9 +18,9 @@ const answers: Readonly<Record<string, readonly [status: number, body: string]>>
   ntfy: [200, '{}'],
 };
 
-export async function startWebhookCatcher(catches: CaughtList): Promise<Catcher & { readonly url: string }> {
+export async function startWebhookCatcher(captured: CaptureStore): Promise<Catcher & { readonly url: string }> {
   const server = createServer((request, response) => {
-    keep(request, catches).then(
+    store(request, captured).then(
       () => {
         const [status, body] = answers[formatOf(request)] ?? [204, ''];
         response.writeHead(status).end(body);
@@ -42,24 +42,24 @@ export async function startWebhookCatcher(catches: CaughtList): Promise<Catcher 
   };
 }
 
-const formatOf = ({ headers }: IncomingMessage) => String(headers[caughtHeader] ?? '').split(' ')[0] ?? '';
+const formatOf = ({ headers }: IncomingMessage) => String(headers[captureHeader] ?? '').split(' ')[0] ?? '';
 
-async function keep(request: IncomingMessage, catches: CaughtList): Promise<void> {
+async function store(request: IncomingMessage, captured: CaptureStore): Promise<void> {
   const body = (await buffer(request)).toString('utf8');
   const { method = '', url = '', httpVersion, headers, rawHeaders } = request;
   const lines = rawHeaders.flatMap((name, index) =>
-    index % 2 === 0 && name.toLowerCase() !== caughtHeader ? [`${name}: ${rawHeaders[index + 1]}`] : [],
+    index % 2 === 0 && name.toLowerCase() !== captureHeader ? [`${name}: ${rawHeaders[index + 1]}`] : [],
   );
-  await catches.add({
+  await captured.add({
     kind: 'webhook',
-    messageId: messageIdIn(String(headers['webhook-id'] ?? headers[caughtHeader] ?? '')),
+    messageId: messageIdIn(String(headers['webhook-id'] ?? headers[captureHeader] ?? '')),
     to: `http://${headers.host ?? '127.0.0.1'}${url}`,
     title: titleOf(body),
     source: [`${method} ${url} HTTP/${httpVersion}`, ...lines, '', body].join('\n'),
   });
 }
 
-/** Where payloads say what they are about: our own, Discord's, Teams', PagerDuty's, ntfy's, Slack's. */
+/** Where payloads have their title: our own, Discord, Teams, PagerDuty, ntfy, Slack. */
 const titles = [
   'data.title',
   'embeds.0.title',
@@ -69,7 +69,7 @@ const titles = [
   'text',
 ];
 
-/** Else what the body begins with. */
+/** The title of a payload, or else the beginning of the body. */
 function titleOf(body: string): string {
   const value = parsed(body);
   const texts = [...titles, 'type'].map((path) => path.split('.').reduce(memberOf, value));
@@ -83,7 +83,7 @@ function memberOf(value: unknown, key: string): unknown {
     : undefined;
 }
 
-/** Any call is kept, whether it is JSON or not. */
+/** Undefined if it is not JSON; such calls are stored as well. */
 function parsed(body: string): unknown {
   try {
     return JSON.parse(body);

@@ -1,10 +1,11 @@
-/** Who gets in, who may act, and what a browser is told. */
+/** Authentication, the right to act, and security headers. */
+import { request } from 'node:http';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { createConsole, serveConsole } from '../../src/console/index.ts';
 import { ConfigurationError } from '../../src/errors.ts';
 import { listPauses, resumeMethod } from '../../src/operate/pause.ts';
 import { useDatabase } from '../support/use-database.ts';
-import { audits, createVisitor, origin, token } from './support.ts';
+import { audits, createClient, origin, token } from './support.ts';
 
 const database = useDatabase();
 beforeEach(async () => {
@@ -16,9 +17,9 @@ const paused = async () => (await listPauses(database.pool)).map((state) => stat
 const pauseForm = { why: 'the relay moves' };
 
 describe('with a token', () => {
-  const byToken = () => createVisitor(database, { authorize: undefined as never, token });
+  const byToken = () => createClient(database, { authorize: undefined as never, token });
 
-  test('nobody sees anything before the login but the form, the style sheet and the script', async () => {
+  test('before the sign-in only the form, the style sheet and the script are served', async () => {
     const { visit } = byToken();
     const answer = await visit('/messages?status=failed');
     expect(answer.status).toBe(303);
@@ -30,21 +31,21 @@ describe('with a token', () => {
     expect((await visit('/assets/../console.ts')).status).not.toBe(200);
   });
 
-  test('the login leads to where one wanted to go, and its cookie is not the token', async () => {
-    const visitor = byToken();
+  test('the sign-in leads to the requested page, and its cookie is not the token', async () => {
+    const client = byToken();
     const form = { token, name: 'Ada', next: '/messages?status=failed' };
-    const answer = await visitor.visit('/login', { form });
+    const answer = await client.visit('/login', { form });
     expect(answer.headers.get('location')).toBe('/messages?status=failed');
     const cookie = answer.headers.get('set-cookie') ?? '';
     expect(cookie).toMatch(/HttpOnly/);
     expect(cookie).toMatch(/SameSite=Strict/);
     expect(cookie).toMatch(/Path=\//);
     expect(decodeURIComponent(cookie)).not.toContain(token);
-    expect(await visitor.see('/')).toContain('>Ada<');
-    await visitor.submit('/methods/smtp/pause', pauseForm);
+    expect(await client.see('/')).toContain('>Ada<');
+    await client.submit('/methods/smtp/pause', pauseForm);
     expect(await audits(database)).toMatchObject([{ actor: 'Ada', action: 'pause', subject: 'smtp' }]);
-    await visitor.submit('/logout');
-    expect((await visitor.visit('/')).status).toBe(303);
+    await client.submit('/logout');
+    expect((await client.visit('/')).status).toBe(303);
   });
 
   test.each([
@@ -53,28 +54,28 @@ describe('with a token', () => {
     'https://evil.example',
     'javascript:alert(1)',
     '/x\r\nset-cookie: a=b',
-  ])('the login does not lead to "%s"', async (next) => {
+  ])('the sign-in does not lead to "%s"', async (next) => {
     const answer = await byToken().visit('/login', { form: { token, name: 'Ada', next } });
     expect(answer.headers.get('location')).toBe('/');
   });
 
   test('a wrong token, a forged and an expired session are refused, and guessing is slowed down', async () => {
-    const visitor = byToken();
-    expect((await visitor.visit('/login', { form: { token: `${token}r`, name: 'Ada' } })).status).toBe(403);
-    const good = await visitor.visit('/login', { form: { token, name: 'Ada' } });
+    const client = byToken();
+    expect((await client.visit('/login', { form: { token: `${token}r`, name: 'Ada' } })).status).toBe(403);
+    const good = await client.visit('/login', { form: { token, name: 'Ada' } });
     const session = /herald_session=([^;]+)/.exec(good.headers.get('set-cookie') ?? '')?.[1] ?? '';
     const [until = '', ...rest] = session.split('.');
     for (const forged of [`${Number(until) + 1e9}.${rest.join('.')}`, `${session}x`, 'a.b.c.d', '']) {
-      visitor.cookies.set('herald_session', forged);
-      expect((await visitor.visit('/')).status).toBe(303);
+      client.cookies.set('herald_session', forged);
+      expect((await client.visit('/')).status).toBe(303);
     }
     let busy = '';
     for (let i = 0; i < 25; i += 1)
-      busy = await (await visitor.visit('/login', { form: { token: 'guess', name: '' } })).text();
+      busy = await (await client.visit('/login', { form: { token: 'guess', name: '' } })).text();
     expect(busy).toContain('wait a minute');
   });
 
-  test('a program may use it as a bearer token, without form or cookie', async () => {
+  test('a program may send it as a bearer token, without form or cookie', async () => {
     const { visit } = byToken();
     const as = (given: string) => ({ authorization: `Bearer ${given}` });
     expect((await visit('/', { headers: as(token) })).status).toBe(200);
@@ -85,28 +86,28 @@ describe('with a token', () => {
   });
 });
 
-describe("behind the host's authentication", () => {
-  test('it decides who gets in and who may only look, and names the actor', async () => {
-    const visitor = createVisitor(database, {
+describe("with the host's own authentication", () => {
+  test('decides who gets in and who may only read, and names the actor', async () => {
+    const client = createClient(database, {
       authorize: (request) => {
         const user = request.headers.get('x-user');
         return user === 'intern' ? { name: 'Intern', readOnly: true } : user;
       },
     });
-    expect((await visitor.visit('/')).status).toBe(401);
+    expect((await client.visit('/')).status).toBe(401);
     const as = (user: string) => ({ 'x-user': user });
-    expect(await (await visitor.visit('/', { headers: as('intern') })).text()).not.toContain('Pause');
-    expect((await visitor.submit('/methods/smtp/pause', pauseForm, as('intern'))).status).toBe(403);
-    await visitor.visit('/', { headers: as('grace@example.com') });
-    expect((await visitor.submit('/methods/smtp/pause', pauseForm, as('grace@example.com'))).status).toBe(303);
+    expect(await (await client.visit('/', { headers: as('intern') })).text()).not.toContain('Pause');
+    expect((await client.submit('/methods/smtp/pause', pauseForm, as('intern'))).status).toBe(403);
+    await client.visit('/', { headers: as('grace@example.com') });
+    expect((await client.submit('/methods/smtp/pause', pauseForm, as('grace@example.com'))).status).toBe(303);
     expect(await audits(database)).toMatchObject([{ actor: 'grace@example.com' }]);
   });
 });
 
 describe('an action', () => {
   test('is refused from another site, and without the token of a form of ours', async () => {
-    const visitor = createVisitor(database);
-    await visitor.see('/');
+    const client = createClient(database);
+    await client.see('/');
     const hostile: Record<string, string>[] = [
       { 'sec-fetch-site': 'cross-site', origin: 'https://evil.example' },
       { 'sec-fetch-site': 'same-site', origin: 'https://other.console.example' },
@@ -115,24 +116,24 @@ describe('an action', () => {
       { 'sec-fetch-site': 'cross-site', origin },
     ];
     for (const headers of hostile)
-      expect((await visitor.submit('/methods/smtp/pause', pauseForm, headers)).status).toBe(403);
+      expect((await client.submit('/methods/smtp/pause', pauseForm, headers)).status).toBe(403);
     for (const form of ['', 'guess']) {
-      const answer = await visitor.submit('/methods/smtp/pause', { ...pauseForm, form });
+      const answer = await client.submit('/methods/smtp/pause', { ...pauseForm, form });
       expect(answer.status).toBe(403);
     }
-    const stranger = createVisitor(database);
+    const stranger = createClient(database);
     await stranger.see('/');
-    const foreign = await visitor.submit('/methods/smtp/pause', { ...pauseForm, form: stranger.formToken() });
+    const foreign = await client.submit('/methods/smtp/pause', { ...pauseForm, form: stranger.formToken() });
     expect(foreign.status).toBe(403);
     expect(await paused()).toEqual([]);
     expect(await audits(database)).toEqual([]);
   });
 
   test('from a browser that does not say where it comes from must name our host as its origin', async () => {
-    const visitor = createVisitor(database);
-    await visitor.see('/');
+    const client = createClient(database);
+    await client.see('/');
     const send = (from: string) =>
-      visitor.submit('/methods/smtp/pause', pauseForm, { 'sec-fetch-site': '', origin: from });
+      client.submit('/methods/smtp/pause', pauseForm, { 'sec-fetch-site': '', origin: from });
     for (const from of ['https://evil.example', 'null', 'http://console.example:81', ''])
       expect((await send(from)).status, from).toBe(403);
     expect(await paused()).toEqual([]);
@@ -141,27 +142,27 @@ describe('an action', () => {
   });
 
   test('is refused by a read-only console, whatever it is', async () => {
-    const visitor = createVisitor(database, { readOnly: true });
-    const page = await visitor.see('/');
+    const client = createClient(database, { readOnly: true });
+    const page = await client.see('/');
     expect(page).toContain('read-only');
     expect(page).not.toMatch(/<form method="post"/);
     for (const path of ['/methods/smtp/pause', '/methods/*/resume', '/messages/all/retry', '/anything'])
-      expect((await visitor.submit(path, pauseForm)).status, path).toBe(403);
+      expect((await client.submit(path, pauseForm)).status, path).toBe(403);
     expect(await paused()).toEqual([]);
   });
 
-  test('needs a reason where others will wonder, and tells what it did once', async () => {
-    const visitor = createVisitor(database);
-    await visitor.see('/');
-    expect((await visitor.submit('/methods/smtp/pause', { why: '  ' })).status).toBe(403);
-    expect((await visitor.submit('/methods/telepathy/pause', pauseForm)).status).toBe(404);
-    await visitor.submit('/methods/*/pause', pauseForm);
+  test('requires a reason to pause, and says once what it did', async () => {
+    const client = createClient(database);
+    await client.see('/');
+    expect((await client.submit('/methods/smtp/pause', { why: '  ' })).status).toBe(403);
+    expect((await client.submit('/methods/telepathy/pause', pauseForm)).status).toBe(404);
+    await client.submit('/methods/*/pause', pauseForm);
     expect(await paused()).toEqual(['*']);
-    const page = await visitor.see('/');
+    const page = await client.see('/');
     expect(page).toContain('Everything is paused.');
     expect(page).toContain('by Grace: the relay moves');
-    expect(await visitor.see('/')).not.toContain('What is enqueued waits');
-    await visitor.submit('/methods/*/resume');
+    expect(await client.see('/')).not.toContain('New messages wait');
+    await client.submit('/methods/*/resume');
     expect(await paused()).toEqual([]);
     expect((await audits(database)).map(({ action, subject, why }) => [action, subject, why])).toEqual([
       ['pause', '*', 'the relay moves'],
@@ -171,8 +172,8 @@ describe('an action', () => {
 });
 
 describe('every answer', () => {
-  test('allows nothing from elsewhere and nothing inline, and is not kept', async () => {
-    const { visit } = createVisitor(database);
+  test('allows nothing from elsewhere and nothing inline, and is not cached', async () => {
+    const { visit } = createClient(database);
     for (const path of ['/', '/messages', '/no-such-page']) {
       const { headers } = await visit(path);
       const policy = headers.get('content-security-policy') ?? '';
@@ -187,16 +188,16 @@ describe('every answer', () => {
   });
 
   test('holds no inline script, style or handler', async () => {
-    const { see } = createVisitor(database);
+    const { see } = createClient(database);
     for (const path of ['/', '/messages'])
       expect(await see(path)).not.toMatch(/<script(?! src=)|<style|\sstyle=|\son\w+=/);
   });
 
-  test('of a database that is gone says what to do, and nothing of the error', async () => {
-    const visitor = createVisitor(database, { pool: undefined as never, connectionString: `${database.url}_gone` });
-    const answer = await visitor.visit('/messages');
+  test('for a database that is gone says what to do, and nothing of the error', async () => {
+    const client = createClient(database, { pool: undefined as never, connectionString: `${database.url}_gone` });
+    const answer = await client.visit('/messages');
     const text = await answer.text();
-    await visitor.close();
+    await client.close();
     expect(answer.status).toBe(503);
     expect(text).toContain('pg-herald doctor');
     expect(text).not.toMatch(/_gone|does not exist|postgres:/);
@@ -210,14 +211,18 @@ describe('the options', () => {
     ['both', () => createConsole({ ...pool(), token, authorize: () => 'x' }), /either authorize or token/],
     ['a short token', () => createConsole({ ...pool(), token: 'secret' }), /at least 16 characters/],
     ['no database', () => createConsole({ token }), /pool or connectionString/],
-    ['a path that is none', () => createConsole({ ...pool(), token, basePath: 'admin' }), /"admin" is no path/],
+    [
+      'a path that is none',
+      () => createConsole({ ...pool(), token, basePath: 'admin' }),
+      /"admin" is not a valid path/,
+    ],
   ])('are refused with %s', (_, create, message) => {
     expect(create).toThrow(ConfigurationError);
     expect(create).toThrow(message);
   });
 
   test('a base path goes before every address', async () => {
-    const { visit } = createVisitor(database, { basePath: '/admin/herald/' });
+    const { visit } = createClient(database, { basePath: '/admin/herald/' });
     expect((await visit('/')).status).toBe(404);
     for (const path of ['/admin/herald', '/admin/herald/']) {
       const text = await (await visit(path)).text();
@@ -229,7 +234,7 @@ describe('the options', () => {
 });
 
 describe('a server of its own', () => {
-  test('listens beyond loopback with a token only', async () => {
+  test('listens beyond loopback only with a token', async () => {
     await expect(serveConsole({ pool: database.pool, host: '0.0.0.0', port: 0 })).rejects.toThrow(/give a token/);
     const server = await serveConsole({ pool: database.pool, host: '127.0.0.1', port: 0, token });
     const answer = await fetch(server.url, { redirect: 'manual', headers: { accept: 'text/html' } });
@@ -237,11 +242,10 @@ describe('a server of its own', () => {
     expect(answer.status).toBe(303);
   });
 
-  test('without a token answers on loopback names only, so that no page elsewhere can point its name at it', async () => {
+  test('without a token accepts only loopback names, so that no site can point its own name at it', async () => {
     const server = await serveConsole({ pool: database.pool, port: 0, operator: 'ada' });
     try {
       expect((await fetch(server.url)).status).toBe(200);
-      const { request } = await import('node:http');
       const status = await new Promise((resolve, reject) => {
         request(server.url, { headers: { host: 'evil.example' } }, (response) => {
           response.resume();
@@ -254,5 +258,64 @@ describe('a server of its own', () => {
     } finally {
       await server.close();
     }
+  });
+});
+
+describe('before anyone is authenticated', () => {
+  /** Sends a chunked body until the server closes the connection; returns the status and how much it took. */
+  async function flood(url: string, megabytes: number): Promise<{ status: number; sent: number }> {
+    const chunk = Buffer.alloc(1_000_000, 'a');
+    let sent = 0;
+    const status = await new Promise<number>((resolve) => {
+      const sending = request(url, {
+        method: 'POST',
+        headers: { 'content-type': 'application/x-www-form-urlencoded', 'sec-fetch-site': 'same-origin' },
+      });
+      sending.on('response', (response) => {
+        response.resume();
+        resolve(response.statusCode ?? 0);
+      });
+      sending.on('error', () => undefined);
+      const write = () => {
+        while (sent < megabytes && !sending.destroyed) {
+          sent += 1;
+          if (!sending.write(chunk)) return void sending.once('drain', write);
+        }
+        sending.end();
+      };
+      write();
+    });
+    return { status, sent };
+  }
+
+  test('a body without a length is refused as soon as it is too large, and is not kept in memory', async () => {
+    const server = await serveConsole({ pool: database.pool, port: 0, token });
+    const before = process.memoryUsage().rss;
+    let peak = before;
+    const sampling = setInterval(() => (peak = Math.max(peak, process.memoryUsage().rss)), 5);
+    try {
+      for (const path of ['login', 'logout', 'methods/smtp/pause'])
+        expect((await flood(server.url + path, 500)).status, path).toBeOneOf([413, 401]);
+      expect(peak - before).toBeLessThan(100_000_000);
+    } finally {
+      clearInterval(sampling);
+      await server.close();
+    }
+  });
+
+  test('a sign-in form without a length is read up to its limit', async () => {
+    const server = await serveConsole({ pool: database.pool, port: 0, token });
+    const post = (text: string) =>
+      fetch(`${server.url}login`, {
+        method: 'POST',
+        redirect: 'manual',
+        headers: { 'content-type': 'application/x-www-form-urlencoded', 'sec-fetch-site': 'same-origin' },
+        body: new Blob([text]).stream(),
+        duplex: 'half',
+      } as RequestInit);
+    const form = new URLSearchParams({ token, name: 'Ada' }).toString();
+    const answers = [await post(form), await post(`${form}&filler=${'x'.repeat(20_000)}`)];
+    await server.close();
+    expect(answers.map((answer) => answer.status)).toEqual([303, 413]);
   });
 });

@@ -92,7 +92,7 @@ describe.skipIf(executable === null)('in a browser', { timeout: 60_000 }, () => 
     return page;
   }
 
-  test('an operator finds a failed message by its recipient, sees why, mends the cause, retries, and watches it become sent', async () => {
+  test('an operator finds a failed message by its recipient, sees why, fixes the cause, retries, and sees it become sent', async () => {
     missing.add('ada@example.com');
     const id = await enqueue('ada');
     await until(async () => (await statusOf(id)) === 'failed');
@@ -112,7 +112,7 @@ describe.skipIf(executable === null)('in a browser', { timeout: 60_000 }, () => 
     await page.getByLabel('Why').fill('the mailbox is back');
     await page.getByRole('button', { name: 'Retry' }).click();
     await page.getByText('It will be delivered again.').waitFor();
-    // Nobody loads the page again.
+    // The page is not reloaded.
     await page.locator('#state').getByText('Sent: the receiving side accepted it').waitFor();
     await page.locator('#story').getByRole('row', { name: /sent/ }).waitFor();
     expect(await statusOf(id)).toBe('sent');
@@ -122,19 +122,19 @@ describe.skipIf(executable === null)('in a browser', { timeout: 60_000 }, () => 
     ]);
   });
 
-  test('the foot of a page tells which keys there are, and not where there is no keyboard', async () => {
+  test('the footer lists the keyboard shortcuts, except on devices without a keyboard', async () => {
     const page = await open('/messages');
     const hint = page.getByText(/^Keys:/);
-    expect((await hint.innerText()).trim()).toBe("Keys: / searches, g then a page's first letter goes there");
+    expect((await hint.innerText()).trim()).toBe("Keys: / to search, g and a page's first letter to open it");
     await page.keyboard.press('g');
     await page.keyboard.press('t');
     await page.waitForURL(/\/templates$/);
-    expect((await hint.innerText()).trim()).toBe("Keys: g then a page's first letter goes there");
+    expect((await hint.innerText()).trim()).toBe("Keys: g and a page's first letter to open it");
     const phone = await open('/messages', { viewport: { width: 1024, height: 700 }, hasTouch: true, isMobile: true });
     expect(await phone.getByText(/^Keys:/).isVisible()).toBe(false);
   });
 
-  test('the list of messages fills by itself', async () => {
+  test('the list of messages updates automatically', async () => {
     const page = await open('/messages');
     await page.locator('[data-live-url]').waitFor();
     // The first look only learns how things are; each message after it is news.
@@ -147,7 +147,7 @@ describe.skipIf(executable === null)('in a browser', { timeout: 60_000 }, () => 
     );
   });
 
-  test('pausing keeps what is enqueued, the page says so, and resuming sends it', async () => {
+  test('pausing keeps new messages waiting, the page says so, and resuming sends them', async () => {
     const page = await open();
     const methods = page.getByRole('region', { name: 'Delivery methods' });
     await methods.getByText('Pause…').nth(1).click();
@@ -162,7 +162,7 @@ describe.skipIf(executable === null)('in a browser', { timeout: 60_000 }, () => 
     await until(async () => (await statusOf(id)) === 'sent');
   });
 
-  test('a template is previewed at phone width in the dark, and follows what one types', async () => {
+  test('a template is previewed at phone width in dark mode, and follows what is typed', async () => {
     const page = await open('/templates/greeting/preview');
     await page.getByRole('link', { name: 'phone' }).click();
     await page.getByRole('link', { name: 'dark' }).click();
@@ -183,7 +183,7 @@ describe.skipIf(executable === null)('in a browser', { timeout: 60_000 }, () => 
     expect(await page.getByLabel('who').inputValue()).toBe('Zoë 🦊');
   });
 
-  test('hostile labels are text, on the page and in the frame, and nothing of them is fetched or run', async () => {
+  test('hostile labels are text on the page and in the frame, and nothing of them is fetched or run', async () => {
     const id = await enqueue('eve', hostile);
     await until(async () => (await statusOf(id)) === 'sent');
     const page = await open(`/messages/${id}`);

@@ -1,15 +1,15 @@
-/** Pages that bring themselves up to date: one look at the database feeds them all. */
+/** Pages that update themselves: one poll of the database serves them all. */
 import { describe, expect, test } from 'vitest';
-import { createKept } from '../../src/console/cached.ts';
+import { createCached } from '../../src/console/cached.ts';
 import { createLive } from '../../src/console/live.ts';
-import type { Catch } from '../../src/console/index.ts';
+import type { CapturedMessage } from '../../src/console/index.ts';
 import { createHerald } from '../../src/enqueue/enqueue.ts';
 import { pauseMethod, resumeMethod } from '../../src/operate/pause.ts';
 import { readStatus } from '../../src/operate/status.ts';
 import { greeting, greetingFile } from '../support/application.ts';
 import { useDatabase } from '../support/use-database.ts';
 import { until } from '../support/wait.ts';
-import { createVisitor } from './support.ts';
+import { createClient } from './support.ts';
 
 const database = useDatabase({ templates: { greeting: greetingFile } });
 
@@ -35,23 +35,23 @@ function listen(response: Response | null) {
   return Object.assign(heard, { leave: () => reader?.cancel() });
 }
 
-const start = (catches: readonly Catch[] | null = null, pingMs = 15_000) =>
+const start = (captured: readonly CapturedMessage[] | null = null, pingMs = 15_000) =>
   createLive({
     pool: database.pool,
-    status: createKept(() => readStatus(database.pool), { freshMs: 0, waitMs: 1000, onError: () => undefined }),
-    catches: catches && { list: () => catches, forMessage: () => [] },
+    status: createCached(() => readStatus(database.pool), { freshMs: 0, waitMs: 1000, onError: () => undefined }),
+    captured: captured && { list: () => captured, forMessage: () => [] },
     onError: () => undefined,
-    lookMs: 20,
+    pollMs: 20,
     pingMs,
   });
 
 describe('a live page', () => {
-  test('hears of its own messages, of new ones and of pauses, and of nothing else', async () => {
+  test('hears of its own messages, of new messages and of pauses, and of nothing else', async () => {
     const [mine, other] = [await enqueue(), await enqueue()];
     const live = start();
     const [one, two] = [listen(live.open([mine])), listen(live.open([other]))];
     try {
-      // The first look only learns how things are, and says so: what changed before it the page fetches itself.
+      // The first poll only learns how things are, and says so: what changed before it the page fetches itself.
       await until(() => one.text.includes('event: here\n') && two.text.includes('event: here\n'));
       await database.pool.query('UPDATE herald.message SET attempts = attempts + 1 WHERE id = $1', [mine]);
       await until(() => one.text.includes('event: message\n'));
@@ -69,12 +69,12 @@ describe('a live page', () => {
     expect(live.open([])).toBeNull();
   });
 
-  test('hears of what was caught, and is pinged so that proxies keep the stream', async () => {
-    const catches: Catch[] = [];
-    const live = start(catches, 0);
+  test('hears of captured emails, and gets pings so that proxies keep the stream open', async () => {
+    const captured: CapturedMessage[] = [];
+    const live = start(captured, 0);
     const page = listen(live.open([]));
     await until(() => page.text.includes(': ping\n'));
-    catches.push({
+    captured.push({
       id: '1',
       at: new Date(),
       kind: 'mail',
@@ -83,68 +83,68 @@ describe('a live page', () => {
       title: 'Hi',
       source: '',
     });
-    await until(() => page.text.includes('event: caught\n'));
+    await until(() => page.text.includes('event: captured\n'));
     live.close();
   });
 
-  test('that is closed is forgotten, and without one the database is left alone', async () => {
-    let looks = 0;
-    const status = createKept(
+  test('is forgotten when it closes, and without one nothing is polled', async () => {
+    let polls = 0;
+    const status = createCached(
       async () => {
-        looks += 1;
+        polls += 1;
         return readStatus(database.pool);
       },
       { freshMs: 0, waitMs: 1000, onError: () => undefined },
     );
-    const live = createLive({ pool: database.pool, status, catches: null, onError: () => undefined, lookMs: 5 });
+    const live = createLive({ pool: database.pool, status, captured: null, onError: () => undefined, pollMs: 5 });
     const page = listen(live.open([]));
-    await until(() => looks > 2);
+    await until(() => polls > 2);
     await page.leave();
-    const settled = looks;
+    const settled = polls;
     const again = listen(live.open([]));
-    await until(() => looks > settled);
+    await until(() => polls > settled);
     await again.leave();
     live.close();
     await until(() => again.ended);
   });
 
   test('gets a stream through the console, which ends it when it closes', async () => {
-    const visitor = createVisitor(database);
-    const response = await visitor.visit('/live?watch=x,0199f3a0-7b1c-4000-8000-00000000002a');
+    const client = createClient(database);
+    const response = await client.visit('/live?watch=x,0199f3a0-7b1c-4000-8000-00000000002a');
     expect(response.headers.get('content-type')).toBe('text/event-stream');
     const page = listen(response);
-    await visitor.close();
+    await client.close();
     await until(() => page.ended);
   });
 });
 
-describe('what is kept', () => {
-  test('is shown at once while it is read anew, and after a change only the new reading counts', async () => {
+describe('a cached value', () => {
+  test('is returned at once while it is read again, and after a change only a new read counts', async () => {
     const answers: ((value: string) => void)[] = [];
-    const kept = createKept(() => new Promise<string>((resolve) => answers.push(resolve)), {
+    const cached = createCached(() => new Promise<string>((resolve) => answers.push(resolve)), {
       freshMs: 0,
       waitMs: 5,
       onError: () => undefined,
     });
-    expect(await kept.get()).toBeNull();
+    expect(await cached.get()).toBeNull();
     answers[0]?.('old');
-    await until(async () => (await kept.get()) === 'old');
+    await until(async () => (await cached.get()) === 'old');
     const before = answers.length;
-    kept.expire();
-    void kept.get();
+    cached.expire();
+    void cached.get();
     await until(() => answers.length > before);
     answers[before - 1]?.('too late');
     answers.at(-1)?.('new');
-    await until(async () => (await kept.get()) === 'new');
+    await until(async () => (await cached.get()) === 'new');
   });
 
-  test('survives a reading that fails', async () => {
+  test('survives a failed read', async () => {
     const failures: unknown[] = [];
     let down = false;
     const read = async () => (down ? Promise.reject(new Error('down')) : 'up');
-    const kept = createKept(read, { freshMs: 0, waitMs: 100, onError: (error) => failures.push(error) });
-    expect(await kept.get()).toBe('up');
+    const cached = createCached(read, { freshMs: 0, waitMs: 100, onError: (error) => failures.push(error) });
+    expect(await cached.get()).toBe('up');
     down = true;
-    await until(async () => (await kept.get()) === 'up' && failures.length > 0);
+    await until(async () => (await cached.get()) === 'up' && failures.length > 0);
   });
 });

@@ -1,4 +1,4 @@
-/** Finding messages, telling what became of them, and acting on one or all that match. */
+/** Finding messages, explaining what became of them, and acting on one or on all that match. */
 import { afterEach, beforeAll, describe, expect, test } from 'vitest';
 import * as v from 'valibot';
 import { createHerald } from '../../src/enqueue/enqueue.ts';
@@ -8,7 +8,7 @@ import { searchMessages } from '../../src/operate/search.ts';
 import { createSecretBox, labelSecrets } from '../../src/secrets.ts';
 import { greeting, greetingFile } from '../support/application.ts';
 import { useDatabase } from '../support/use-database.ts';
-import { audits, createVisitor, type Visitor } from './support.ts';
+import { audits, createClient, type Client } from './support.ts';
 
 const database = useDatabase({
   templates: {
@@ -17,12 +17,12 @@ const database = useDatabase({
     code: greetingFile.replace('group:', 'secrets: [code]\ngroup:').replace('welcome', 'code {{labels.code}}'),
   },
 });
-let visitor: Visitor;
+let client: Client;
 const herald = createHerald();
 const brand = { appName: 'Acme', baseUrl: 'https://acme.example' };
 beforeAll(async () => {
-  visitor = createVisitor(database, { brand });
-  await visitor.see('/');
+  client = createClient(database, { brand });
+  await client.see('/');
 });
 afterEach(async () => {
   await database.pool.query('TRUNCATE herald.message, herald.attempt, herald.audit, herald.suppression');
@@ -60,7 +60,7 @@ describe('the search', () => {
     const ada = await enqueue('ada', { targets: ['workspace-42'] });
     const bob = await enqueue('bob', {}, 'farewell');
     await fail(bob);
-    const find = async (query: string) => idsOn(await visitor.see(`/messages?${query}`));
+    const find = async (query: string) => idsOn(await client.see(`/messages?${query}`));
     for (const query of [
       'recipient=ada',
       'recipient=ADA%40example.com',
@@ -86,10 +86,10 @@ describe('the search', () => {
       'recipient=%00',
     ])
       expect(await find(query), query).toEqual(query === 'recipient=%00' ? [bob, ada] : []);
-    expect(await visitor.see('/messages?recipient=carol')).toContain('No message matches');
+    expect(await client.see('/messages?recipient=carol')).toContain('No message matches');
   });
 
-  test('pages through all of them, newest first, none twice and none left out', async () => {
+  test('pages through all of them, newest first, each exactly once', async () => {
     // Within one millisecond, where a time that went through JavaScript does not tell them apart.
     const id = await enqueue('many');
     await database.pool.query(
@@ -100,7 +100,7 @@ describe('the search', () => {
     const seen: (string | undefined)[] = [];
     let path: string | undefined = '/messages?recipient=many';
     for (let pages = 0; path !== undefined && pages < 10; pages += 1) {
-      const page = await visitor.see(path);
+      const page = await client.see(path);
       seen.push(...idsOn(page));
       path = /href="([^"]+)" rel="next"/.exec(page)?.[1]?.replaceAll('&amp;', '&');
     }
@@ -108,7 +108,7 @@ describe('the search', () => {
     expect(seen).toEqual(all.rows.map((row) => row.id));
   });
 
-  test('looks at a bounded number of rows, says how far it got, and goes on from there', async () => {
+  test('reads a bounded number of rows, says how far back it got, and continues from there', async () => {
     const rare = await enqueue('rare');
     await database.pool.query(
       `UPDATE herald.message SET created_at = now() - interval '1 day', status = 'sent', settled_at = now()`,
@@ -129,10 +129,10 @@ describe('the search', () => {
 });
 
 describe('a message', () => {
-  test('tells what happened, with replies, and what can be done', async () => {
+  test('says what happened, with replies, and what can be done', async () => {
     const id = await enqueue('ada', { targets: ['workspace-42'] });
     await fail(id);
-    const page = await visitor.see(`/messages/${id}`);
+    const page = await client.see(`/messages/${id}`);
     for (const text of [
       '<h1>Hello Ada</h1>',
       'Failed after 1 attempt: there is no such mailbox',
@@ -143,24 +143,24 @@ describe('a message', () => {
       '>Retry<',
     ])
       expect(page).toContain(text);
-    expect((await visitor.visit('/messages/0199f3a0-7b1c-4000-8000-00000000002a')).status).toBe(404);
-    expect((await visitor.visit('/messages/1')).status).toBe(404);
+    expect((await client.visit('/messages/0199f3a0-7b1c-4000-8000-00000000002a')).status).toBe(404);
+    expect((await client.visit('/messages/1')).status).toBe(404);
   });
 
-  test('shows its mail in a frame that can do nothing, as text, and as raw source', async () => {
+  test('shows its email in a sandboxed frame, as text, and as source', async () => {
     const id = await enqueue('ada');
-    expect(await visitor.see(`/messages/${id}`)).toMatch(
+    expect(await client.see(`/messages/${id}`)).toMatch(
       /<iframe [^>]*src="\/messages\/[^"]+\/frame\?scheme=light" sandbox=""/,
     );
-    const frame = await visitor.visit(`/messages/${id}/frame?scheme=dark`);
+    const frame = await client.visit(`/messages/${id}/frame?scheme=dark`);
     expect(frame.headers.get('content-security-policy')).toMatch(
       /^sandbox; default-src 'none'; .*frame-ancestors 'self'$/,
     );
     const html = await frame.text();
     expect(html).toContain('Dear <strong');
     expect(html).not.toContain('prefers-color-scheme');
-    expect(await visitor.see(`/messages/${id}?view=text`)).toContain('Dear Ada, welcome.');
-    const source = await visitor.see(`/messages/${id}?view=source`);
+    expect(await client.see(`/messages/${id}?view=text`)).toContain('Dear Ada, welcome.');
+    const source = await client.see(`/messages/${id}?view=source`);
     for (const line of [
       'From: Acme &lt;noreply@acme.example&gt;',
       'To: ada@example.com',
@@ -170,7 +170,7 @@ describe('a message', () => {
       expect(source).toContain(line);
   });
 
-  test('shows hostile labels as text, wherever they stand', async () => {
+  test('shows hostile labels as text everywhere', async () => {
     const hostile = `<img src=x onerror="alert(1)"><script>alert(2)</script>'"&lt;`;
     const id = await enqueue('<b>eve</b>', {
       labels: { who: hostile },
@@ -187,9 +187,9 @@ describe('a message', () => {
         ...['text', 'source', 'labels'].map((view) => `/messages/${id}?view=${view}`),
         `/messages?target=${encodeURIComponent(hostile)}`,
         '/messages/all/retry?recipient=%3Cscript%3E',
-      ].map((path) => visitor.see(path)),
+      ].map((path) => client.see(path)),
     );
-    for (const page of [...pages, await visitor.see(`/messages/${id}/frame`)]) {
+    for (const page of [...pages, await client.see(`/messages/${id}/frame`)]) {
       expect(page).not.toMatch(/<img src=x|<script>|<b>eve/);
       expect(page).not.toMatch(/onerror=["']/);
     }
@@ -209,9 +209,7 @@ describe('a message', () => {
         labels: { who: 'Ada', code: '4F9K-27QX' },
       });
       const path = `/messages/${message?.id}`;
-      const views = ['', '?view=text', '?view=source', '?view=labels', '/frame'].map((view) =>
-        visitor.see(path + view),
-      );
+      const views = ['', '?view=text', '?view=source', '?view=labels', '/frame'].map((view) => client.see(path + view));
       const text = (await Promise.all(views)).join('');
       expect(text).toContain('code ••••••');
       expect(text).toContain('secret, not shown');
@@ -227,14 +225,14 @@ describe('an action on one message', () => {
   test('retries, holds, releases and cancels, each with who and why in the audit', async () => {
     const id = await enqueue('ada');
     await fail(id);
-    await visitor.submit(`/messages/${id}/retry`, { why: 'mailbox is back' });
+    await client.submit(`/messages/${id}/retry`, { why: 'mailbox is back' });
     expect(await status(id)).toBe('pending');
-    expect(await visitor.see(`/messages/${id}`)).toContain('It will be delivered again.');
-    await visitor.submit(`/messages/${id}/hold`);
+    expect(await client.see(`/messages/${id}`)).toContain('It will be delivered again.');
+    await client.submit(`/messages/${id}/hold`);
     expect(await status(id)).toBe('held');
-    await visitor.submit(`/messages/${id}/release`);
+    await client.submit(`/messages/${id}/release`);
     expect(await status(id)).toBe('pending');
-    await visitor.submit(`/messages/${id}/cancel`);
+    await client.submit(`/messages/${id}/cancel`);
     expect(await status(id)).toBe('cancelled');
     expect((await audits(database)).map((row) => [row.actor, row.action, row.subject, row.why])).toEqual([
       ['Grace', 'retry', id, 'mailbox is back'],
@@ -247,17 +245,17 @@ describe('an action on one message', () => {
   test('that comes too late changes nothing, says so, and is not recorded', async () => {
     const id = await enqueue('ada');
     await database.pool.query(`UPDATE herald.message SET status = 'sent', settled_at = now()`);
-    await visitor.submit(`/messages/${id}/cancel`);
-    expect(await visitor.see(`/messages/${id}`)).toContain('Too late');
+    await client.submit(`/messages/${id}/cancel`);
+    expect(await client.see(`/messages/${id}`)).toContain('Too late');
     expect(await status(id)).toBe('sent');
     expect(await audits(database)).toEqual([]);
-    expect((await visitor.submit(`/messages/${id}/explode`)).status).toBe(404);
+    expect((await client.submit(`/messages/${id}/explode`)).status).toBe(404);
   });
 
   test('suppresses the address, which the audit does not name', async () => {
     const id = await enqueue('ada');
-    expect((await visitor.submit(`/messages/${id}/suppress`, { why: '' })).status).toBe(403);
-    await visitor.submit(`/messages/${id}/suppress`, { why: 'left the company' });
+    expect((await client.submit(`/messages/${id}/suppress`, { why: '' })).status).toBe(403);
+    await client.submit(`/messages/${id}/suppress`, { why: 'left the company' });
     const { rows } = await database.pool.query('SELECT method, address, reason FROM herald.suppression');
     expect(rows).toEqual([{ method: 'smtp', address: 'ada@example.com', reason: 'left the company' }]);
     expect(await audits(database)).toMatchObject([
@@ -268,21 +266,21 @@ describe('an action on one message', () => {
 });
 
 describe('an action on all that match', () => {
-  test('shows the count first, then does it to those and no others, and records count and fields', async () => {
+  test('shows the count first, then changes exactly those, and records the count and the fields', async () => {
     const failed = [await enqueue('ada', { targets: ['w1'] }), await enqueue('ada', { targets: ['w1'] })];
     for (const id of failed) await fail(id, 'refused');
     const [other, waiting] = [await enqueue('bob'), await enqueue('ada', { targets: ['w1'] })];
     await fail(other, 'refused');
-    const page = await visitor.see('/messages/all/retry?target=w1&reason=refused');
+    const page = await client.see('/messages/all/retry?target=w1&reason=refused');
     expect(page).toContain('<strong>2 messages</strong>');
     expect(idsOn(page)).toEqual(failed.toReversed());
-    const answer = await visitor.submit('/messages/all/retry', {
+    const answer = await client.submit('/messages/all/retry', {
       target: 'w1',
       reason: 'refused',
       why: 'relay mended',
     });
     expect(answer.headers.get('location')).toBe('/messages?target=w1&reason=refused');
-    expect(await visitor.see('/messages')).toContain('2 messages will be delivered again.');
+    expect(await client.see('/messages')).toContain('2 messages will be delivered again.');
     const { rows } = await database.pool.query('SELECT id, status FROM herald.message ORDER BY created_at, id');
     expect(rows.map((row) => [row.id, row.status])).toEqual([
       [failed[0], 'pending'],
@@ -295,20 +293,22 @@ describe('an action on all that match', () => {
     ]);
   });
 
-  test('counts no further than a page may take', async () => {
+  test('stops counting at 10,000', async () => {
     await enqueue('many', { targets: ['many'] });
     await database.pool.query(
       `INSERT INTO herald.message SELECT copy.* FROM herald.message m, generate_series(1, 10000) n,
          LATERAL jsonb_populate_record(m, jsonb_build_object('id', md5(n::text))) copy
        WHERE m.targets @> '{many}'`,
     );
-    const page = await visitor.see('/messages/all/cancel?target=many');
+    const page = await client.see('/messages/all/cancel?target=many');
     expect(page).toContain('<strong>more than 10,000 messages</strong>');
-    expect(page).toContain('At most 100,000 of them, the oldest, are done at once.');
+    expect(page).toContain('At most 100,000 of them, the oldest, are changed at once.');
   });
 
-  test('says so when there is nothing to do, and knows its actions', async () => {
-    expect(await visitor.see('/messages/all/release?recipient=nobody')).toContain('There is nothing to do.');
-    expect((await visitor.visit('/messages/all/explode')).status).toBe(404);
+  test('says so when nothing matches, and knows its actions', async () => {
+    expect(await client.see('/messages/all/release?recipient=nobody')).toContain(
+      'No message matches that this action applies to.',
+    );
+    expect((await client.visit('/messages/all/explode')).status).toBe(404);
   });
 });

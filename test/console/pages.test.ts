@@ -1,14 +1,14 @@
 /** Templates, endpoints, recipients, suppressions and audit. */
 import { Pool } from 'pg';
 import { afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { diffLines } from '../../src/console/diff.ts';
+import { compareLines } from '../../src/console/pages/templates.ts';
 import { endpoints } from '../../src/operate/endpoints.ts';
 import { createSecretBox } from '../../src/secrets.ts';
 import { greetingFile, putTemplates } from '../support/application.ts';
 import { useDatabase } from '../support/use-database.ts';
 import { startHttpServer } from '../support/http-server.ts';
 import { until } from '../support/wait.ts';
-import { audits, createVisitor, type Visitor } from './support.ts';
+import { audits, createClient, type Client } from './support.ts';
 
 const keys = [Buffer.alloc(32, 5).toString('base64')];
 const egress = { allowCidrs: ['127.0.0.0/8'] };
@@ -20,17 +20,17 @@ const files = {
   bare: greetingFile,
 };
 const database = useDatabase();
-let visitor: Visitor;
+let client: Client;
 beforeAll(async () => {
   await putTemplates(database.pool, files);
   const brand = { appName: 'Acme', baseUrl: 'https://acme.example' };
-  visitor = createVisitor(database, { brand, secretKeys: keys, egress });
-  await visitor.see('/');
+  client = createClient(database, { brand, secretKeys: keys, egress });
+  await client.see('/');
 });
 afterEach(() => database.pool.query('TRUNCATE herald.audit, herald.endpoint, herald.suppression, herald.preference'));
 
 describe('the overview', () => {
-  test('says everything that is not as it should be, senders that rest included', async () => {
+  test('says everything that is wrong, paused senders included', async () => {
     await database.pool.query(
       `INSERT INTO herald.sender (method, name, paused_at, pause_reason, pause_detail, probe_at, max_connections)
        VALUES ('smtp', 'backup', '2026-11-24T09:30:00Z', 'authentication', '535 5.7.8', '2026-11-24T09:31:00Z', NULL), ('smtp', 'main', NULL, NULL, NULL, NULL, 4)`,
@@ -38,17 +38,17 @@ describe('the overview', () => {
     await database.pool.query(
       `UPDATE herald.method SET paused_at = now(), pause_kind = 'operator' WHERE name = 'inbox'`,
     );
-    const fresh = createVisitor(database);
+    const fresh = createClient(database);
     await fresh.see('/');
     // Counts are read beside the page, which shows them as soon as they are there.
-    await until(async () => (await fresh.see('/')).includes('class="verdict bad"'));
+    await until(async () => (await fresh.see('/')).includes('class="summary bad"'));
     const page = (await fresh.see('/')).replace(/<[^>]+>/g, '').replace(/\s+/g, ' ');
     expect(page).toContain('No worker is connected: nothing is delivered.');
-    expect(page).toContain('Paused: inbox. Resting: smtp sender backup.');
+    expect(page).toContain('Paused: inbox. Paused senders: backup (smtp).');
     expect(page).toContain(
-      'backupsmtp rests since 2026-11-24 09:30:00: authentication, 535 5.7.8; next probe from 2026-11-24 09:31:00 on as configured',
+      'backupsmtp paused since 2026-11-24 09:30:00: authentication, 535 5.7.8; next probe at 2026-11-24 09:31:00 as configured',
     );
-    expect(page).toContain('mainsmtp in use 4 connections for each worker, as its server says');
+    expect(page).toContain('mainsmtp in use 4 connections per worker, limited by its server');
     await database.pool.query('TRUNCATE herald.sender');
     await database.pool.query(`UPDATE herald.method SET paused_at = NULL, pause_kind = NULL`);
     await fresh.close();
@@ -56,44 +56,44 @@ describe('the overview', () => {
 });
 
 describe('templates', () => {
-  test('are listed with what an operator must know, and switched with a reason', async () => {
-    expect(await visitor.see('/templates')).toMatch(
+  test('are listed with what an operator must know, and are disabled with a reason', async () => {
+    expect(await client.see('/templates')).toMatch(
       /greeting<\/a>[\s\S]*Greetings[\s\S]*in use[\s\S]*<code>who<\/code>/,
     );
-    await visitor.submit('/templates/greeting/disable', { why: 'wrong text' });
-    expect(await visitor.see('/templates/greeting')).toContain('disabled');
-    await visitor.submit('/templates/greeting/enable');
+    await client.submit('/templates/greeting/disable', { why: 'wrong text' });
+    expect(await client.see('/templates/greeting')).toContain('disabled');
+    await client.submit('/templates/greeting/enable');
     expect(await audits(database)).toMatchObject([
       { action: 'templates set', subject: 'greeting', why: 'wrong text', detail: { enabled: false } },
       { action: 'templates set', subject: 'greeting', detail: { enabled: true } },
     ]);
-    expect((await visitor.visit('/templates/none')).status).toBe(404);
-    expect((await visitor.submit('/templates/none/disable', { why: 'x' })).status).toBe(404);
+    expect((await client.visit('/templates/none')).status).toBe(404);
+    expect((await client.submit('/templates/none/disable', { why: 'x' })).status).toBe(404);
   });
 
-  test('show what changed from one version to the next', async () => {
+  test('show what changed between two versions', async () => {
     await putTemplates(database.pool, { ...files, bare: greetingFile.replace('welcome', 'well <met>') });
-    const page = await visitor.see('/templates/bare?from=1&to=2');
+    const page = await client.see('/templates/bare?from=1&to=2');
     expect(page).toContain('Changes from version 1 to 2');
     expect(page).toContain('<del>Dear **{{labels.who}}**, welcome.</del>');
     expect(page).toContain('<ins>Dear **{{labels.who}}**, well &lt;met&gt;.</ins>');
     expect(page).toContain('<span>title: Hello {{labels.who}}</span>');
-    expect(await visitor.see('/templates/bare/preview?version=1&view=text')).toContain('welcome');
-    expect(await visitor.see('/templates/bare/preview?view=text')).toContain('well &lt;met&gt;');
+    expect(await client.see('/templates/bare/preview?version=1&view=text')).toContain('welcome');
+    expect(await client.see('/templates/bare/preview?view=text')).toContain('well &lt;met&gt;');
   });
 
-  test('are previewed with the example of their file, or with values of one’s own', async () => {
-    const page = await visitor.see('/templates/greeting/preview');
+  test('are previewed with the example of their file, or with values typed in', async () => {
+    const page = await client.see('/templates/greeting/preview');
     expect(page).toContain('Hello Ada &amp; Bob');
     expect(page).toContain('name="label.who" value="Ada &amp; Bob"');
     expect(page).toMatch(/<iframe [^>]*src="\/templates\/greeting\/frame\?[^"]*scheme=light" sandbox=""/);
     const own = `label.who=${encodeURIComponent('<i>Eve</i>')}`;
-    const frame = await visitor.visit(`/templates/greeting/frame?${own}&scheme=dark`);
+    const frame = await client.visit(`/templates/greeting/frame?${own}&scheme=dark`);
     expect(frame.headers.get('content-security-policy')).toMatch(/^sandbox;/);
     expect(await frame.text()).toContain('&lt;i&gt;Eve&lt;/i&gt;');
-    expect(await visitor.see(`/templates/greeting/preview?${own}`)).toContain('Hello &lt;i&gt;Eve&lt;/i&gt;');
-    expect(await visitor.see('/templates/bare/preview')).toContain('Hello [who]');
-    expect(await visitor.see('/templates/greeting/preview?data=%7B')).toContain('The data is no JSON.');
+    expect(await client.see(`/templates/greeting/preview?${own}`)).toContain('Hello &lt;i&gt;Eve&lt;/i&gt;');
+    expect(await client.see('/templates/bare/preview')).toContain('Hello [who]');
+    expect(await client.see('/templates/greeting/preview?data=%7B')).toContain('The data is not valid JSON.');
   });
 
   test.each([
@@ -106,7 +106,7 @@ describe('templates', () => {
     ['pagerduty', '&quot;event_action&quot;: &quot;trigger&quot;'],
     ['ntfy', '&quot;topic&quot;'],
   ])('are shown as %s', async (view, text) => {
-    expect(await visitor.see(`/templates/greeting/preview?view=${view}`)).toContain(text);
+    expect(await client.see(`/templates/greeting/preview?view=${view}`)).toContain(text);
   });
 });
 
@@ -119,8 +119,8 @@ describe('endpoints', () => {
   test('are tested by a signed call whose answer is explained, and show no path and no secret', async () => {
     const receiver = await startHttpServer({ answer: () => ({ status: 401 }) });
     const id = await add(`${receiver.url}/secret-path`);
-    await visitor.submit(`/endpoints/${id}/test`);
-    const page = await visitor.see('/endpoints');
+    await client.submit(`/endpoints/${id}/test`);
+    const page = await client.see('/endpoints');
     await receiver.close();
     expect(receiver.received()[0]?.headers['webhook-signature']).toMatch(/^v1,/);
     expect(page).toContain('HTTP 401');
@@ -129,29 +129,29 @@ describe('endpoints', () => {
     expect(await audits(database)).toMatchObject([{ action: 'endpoints test', subject: id }]);
   });
 
-  test('are switched off and on, with a reason in the audit', async () => {
+  test('are disabled and enabled, with a reason in the audit', async () => {
     const id = await add('http://127.0.0.1:9/');
-    await visitor.submit(`/endpoints/${id}/disable`, { why: 'they asked for it' });
+    await client.submit(`/endpoints/${id}/disable`, { why: 'they asked for it' });
     expect(await endpoints(database.pool).list()).toMatchObject([{ state: 'disabled', disabledReason: 'operator' }]);
-    expect(await visitor.see('/endpoints')).toContain('by an operator');
-    await visitor.submit(`/endpoints/${id}/enable`);
+    expect(await client.see('/endpoints')).toContain('by an operator');
+    await client.submit(`/endpoints/${id}/enable`);
     expect(await endpoints(database.pool).list()).toMatchObject([{ state: 'healthy' }]);
     expect((await audits(database)).map((row) => [row.action, row.subject, row.why])).toEqual([
       ['endpoints disable', id, 'they asked for it'],
       ['endpoints enable', id, null],
     ]);
-    expect((await visitor.submit('/endpoints/0199f3a0-7b1c-4000-8000-00000000002a/enable')).status).toBe(404);
-    expect((await visitor.submit('/endpoints/1/test')).status).toBe(404);
+    expect((await client.submit('/endpoints/0199f3a0-7b1c-4000-8000-00000000002a/enable')).status).toBe(404);
+    expect((await client.submit('/endpoints/1/test')).status).toBe(404);
   });
 
   test('cannot be tested without their key, and say which setting is missing', async () => {
     const id = await add('http://127.0.0.1:9/');
-    const keyless = createVisitor(database);
+    const keyless = createClient(database);
     await keyless.see('/endpoints');
     const answer = await keyless.submit(`/endpoints/${id}/test`);
     expect(answer.status).toBe(403);
     expect(await answer.text()).toContain('HERALD_SECRET_KEY');
-    const other = createVisitor(database, { secretKeys: [Buffer.alloc(32, 6).toString('base64')] });
+    const other = createClient(database, { secretKeys: [Buffer.alloc(32, 6).toString('base64')] });
     await other.see('/endpoints');
     await other.submit(`/endpoints/${id}/test`);
     expect(await other.see('/endpoints')).toMatch(
@@ -161,12 +161,12 @@ describe('endpoints', () => {
 });
 
 describe('a recipient', () => {
-  test('has switches that say which rule decides, and the audit does not name whose they are', async () => {
+  test('has preferences that say which rule decides, and the audit does not say whose they are', async () => {
     const choose = (choice: string) =>
-      visitor.submit('/recipients/preference', { id: 'ada@example.com', template: 'greeting', method: 'smtp', choice });
-    expect(await visitor.see('/recipients?id=ada%40example.com')).toContain('the template&#39;s default');
+      client.submit('/recipients/preference', { id: 'ada@example.com', template: 'greeting', method: 'smtp', choice });
+    expect(await client.see('/recipients?id=ada%40example.com')).toContain('the template&#39;s default');
     await choose('off');
-    expect(await visitor.see('/recipients?id=ada%40example.com')).toContain('the recipient&#39;s choice');
+    expect(await client.see('/recipients?id=ada%40example.com')).toContain('the recipient&#39;s choice');
     expect((await database.pool.query('SELECT enabled FROM herald.preference')).rows).toEqual([{ enabled: false }]);
     await choose('default');
     expect((await database.pool.query('SELECT 1 FROM herald.preference')).rowCount).toBe(0);
@@ -182,12 +182,12 @@ describe('a recipient', () => {
 describe('suppressions', () => {
   test('are added with a reason, found by address and removed', async () => {
     const entry = { method: 'smtp', address: 'Ada@Example.com' };
-    expect((await visitor.submit('/suppressions/add', entry)).status).toBe(403);
-    await visitor.submit('/suppressions/add', { ...entry, why: 'left' });
-    expect(await visitor.see('/suppressions?address=ADA%40example.com')).toContain('ada@example.com');
-    expect(await visitor.see('/suppressions?address=bob%40example.com')).toContain('This address is not suppressed.');
-    await visitor.submit('/suppressions/remove', entry);
-    expect(await visitor.see('/suppressions')).toContain('No address is suppressed.');
+    expect((await client.submit('/suppressions/add', entry)).status).toBe(403);
+    await client.submit('/suppressions/add', { ...entry, why: 'left' });
+    expect(await client.see('/suppressions?address=ADA%40example.com')).toContain('ada@example.com');
+    expect(await client.see('/suppressions?address=bob%40example.com')).toContain('This address is not suppressed.');
+    await client.submit('/suppressions/remove', entry);
+    expect(await client.see('/suppressions')).toContain('No address is suppressed.');
     expect((await audits(database)).map((row) => [row.action, row.subject, row.why])).toEqual([
       ['suppressions add', 'smtp', 'left'],
       ['suppressions remove', 'smtp', null],
@@ -195,11 +195,11 @@ describe('suppressions', () => {
   });
 });
 
-describe('the overview of a database that takes no changes', () => {
+describe('the overview of a read-only database', () => {
   test('says so before everything else', async () => {
     const pool = new Pool({ connectionString: database.url, options: '-c default_transaction_read_only=on' });
-    const looker = createVisitor(database, { pool });
-    await until(async () => (await looker.see('/')).includes('class="verdict bad"'));
+    const looker = createClient(database, { pool });
+    await until(async () => (await looker.see('/')).includes('class="summary bad"'));
     expect(await looker.see('/')).toContain(
       'The database is read-only: nothing is delivered until it takes changes again.',
     );
@@ -210,19 +210,19 @@ describe('the overview of a database that takes no changes', () => {
 
 describe('the audit', () => {
   test('shows who did what to which and why, and can be narrowed', async () => {
-    await visitor.submit('/methods/smtp/pause', { why: '<b>moving</b>' });
-    await visitor.submit('/methods/smtp/resume');
-    const page = await visitor.see('/audit?subject=smtp');
+    await client.submit('/methods/smtp/pause', { why: '<b>moving</b>' });
+    await client.submit('/methods/smtp/resume');
+    const page = await client.see('/audit?subject=smtp');
     expect(page).toContain('&lt;b&gt;moving&lt;/b&gt;');
     expect(page).toContain('Grace');
-    expect(await visitor.see('/audit?subject=webhook')).toContain('Nothing yet.');
+    expect(await client.see('/audit?subject=webhook')).toContain('Nothing recorded.');
   });
 });
 
 describe('a read-only console', () => {
   test('offers no action on any page', async () => {
-    await visitor.submit('/suppressions/add', { method: 'smtp', address: 'a@example.com', why: 'x' });
-    const looker = createVisitor(database, { readOnly: true });
+    await client.submit('/suppressions/add', { method: 'smtp', address: 'a@example.com', why: 'x' });
+    const looker = createClient(database, { readOnly: true });
     for (const path of [
       '/',
       '/messages',
@@ -237,8 +237,8 @@ describe('a read-only console', () => {
   });
 });
 
-describe('what was caught', () => {
-  test('is listed, and shown with the message that it belongs to, as text', async () => {
+describe('captured emails', () => {
+  test('are listed, and shown as text with the message that they belong to', async () => {
     const id = '0199f3a0-7b1c-4000-8000-00000000002a';
     await database.pool.query(
       `SELECT herald.enqueue('{"template":"greeting","to":[{"id":"ada","email":"ada@example.com"}],"labels":{"who":"Ada"}}'::jsonb)`,
@@ -253,13 +253,13 @@ describe('what was caught', () => {
       title: 'Hello <Ada>',
       source: 'Subject: Hello\n\n<script>1</script>',
     } as const;
-    const catcher = createVisitor(database, {
-      catches: { list: () => [one], forMessage: async (messageId) => (messageId === id ? [one] : []) },
+    const withCaptured = createClient(database, {
+      captured: { list: () => [one], forMessage: async (messageId) => (messageId === id ? [one] : []) },
     });
-    expect(await catcher.see('/caught')).toMatch(new RegExp(`href="/messages/${id}">Hello &lt;Ada&gt;`));
-    const page = await catcher.see(`/messages/${id}?view=caught`);
+    expect(await withCaptured.see('/captured')).toMatch(new RegExp(`href="/messages/${id}">Hello &lt;Ada&gt;`));
+    const page = await withCaptured.see(`/messages/${id}?view=captured`);
     expect(page).toContain('&lt;script&gt;1&lt;/script&gt;');
-    expect((await visitor.visit('/caught')).status).toBe(404);
+    expect((await client.visit('/captured')).status).toBe(404);
   });
 });
 
@@ -274,15 +274,15 @@ describe('a diff', () => {
   ])('of %j and %j is the shortest one', (before, after, expected) => {
     const signs = { same: '', added: '+', removed: '-' } as const;
     expect(
-      diffLines(before, after)
+      compareLines(before, after)
         .map(({ kind, text }) => signs[kind] + text)
         .join(' '),
     ).toBe(expected);
   });
 
-  test('of texts beyond all measure is given as a whole', () => {
+  test('of texts with too many differences shows one as removed and the other as added', () => {
     const long = Array.from({ length: 3000 }, (_, i) => String(i)).join('\n');
-    expect(diffLines(long, 'x')).toHaveLength(3001);
-    expect(diffLines(long, long).every(({ kind }) => kind === 'same')).toBe(true);
+    expect(compareLines(long, 'x')).toHaveLength(3001);
+    expect(compareLines(long, long).every(({ kind }) => kind === 'same')).toBe(true);
   });
 });

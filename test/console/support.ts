@@ -11,8 +11,8 @@ export interface Visit {
   readonly form?: Readonly<Record<string, string>>;
 }
 
-/** Keeps cookies, sends what a browser sends, and fills in the hidden field of the page that it saw last. */
-export function createVisitor(database: TestDatabase, options: Partial<ConsoleOptions> = {}) {
+/** Keeps cookies, sends what a browser sends, and fills in the hidden field of the last page. */
+export function createClient(database: TestDatabase, options: Partial<ConsoleOptions> = {}) {
   const served = createConsole({ pool: database.pool, authorize: () => 'Grace', ...options });
   const cookies = new Map<string, string>();
   let hidden = '';
@@ -52,7 +52,7 @@ export function createVisitor(database: TestDatabase, options: Partial<ConsoleOp
       if (response.status !== 200) throw new Error(`${path} answered ${response.status}`);
       return response.text();
     },
-    /** Submits a form of ours. */
+    /** Submits one of the console's forms. */
     submit: (path: string, form: Readonly<Record<string, string>> = {}, headers: Visit['headers'] = {}) =>
       visit(path, { form, headers }),
     cookies,
@@ -61,7 +61,7 @@ export function createVisitor(database: TestDatabase, options: Partial<ConsoleOp
   };
 }
 
-export type Visitor = ReturnType<typeof createVisitor>;
+export type Client = ReturnType<typeof createClient>;
 
 export async function audits(database: TestDatabase) {
   const { rows } = await database.pool.query(

@@ -11,7 +11,7 @@ import { createHerald } from '../../src/enqueue/enqueue.ts';
 import { hasProgram } from '../cli/support.ts';
 import { greeting, greetingFile, keepingLogger, scriptedDispatcher, testWorker } from '../support/application.ts';
 import { useDatabase } from '../support/use-database.ts';
-import { serverAccount } from '../../src/development/postgres/account.ts';
+import { serverAccount } from '../../src/development/postgres/binaries.ts';
 import { until } from '../support/wait.ts';
 
 const installed = hasProgram('pgbouncer');

@@ -1,4 +1,4 @@
-/** `pg-herald dev` as a developer has it: one command in an empty folder, one page, and nothing left at the end. */
+/** `pg-herald dev` as a developer uses it: one command in an empty folder, one page, and nothing left at the end. */
 import { execFile } from 'node:child_process';
 import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -57,22 +57,22 @@ async function left(): Promise<string[]> {
 }
 
 describe('in a folder without a database', { timeout: 120_000 }, () => {
-  let kept: { id: string; databaseUrl: string };
+  let first: { id: string; databaseUrl: string };
 
-  test('it catches what is sent, shows it beside its message, and syncs templates as they are saved', async () => {
+  test('captures what is sent, shows it with its message, and stores templates as they are saved', async () => {
     const { program, url, databaseUrl, smtpPort } = await develop();
     expect(program.stdout()).toMatch(/templates {2}none in templates yet/);
     await save('greeting.md', greetingFile);
     await program.line(/greeting v1: created/);
 
     const id = await send(databaseUrl);
-    await program.line(new RegExp(`mail +caught Hello Zoë -> kim@example\\.com {2}${id}`));
+    await program.line(new RegExp(`mail +captured Hello Zoë -> kim@example\\.com {2}${id}`));
     const call = await send(databaseUrl, '--method', 'webhook');
-    await program.line(new RegExp(`webhook +caught Hello Zoë -> http://127\\.0\\.0\\.1:\\d+/ {2}${call}`));
-    const caught = await page(`${url}caught`);
-    expect(caught).toContain(`href="/messages/${id}"`);
-    expect(caught).toContain(`href="/messages/${call}"`);
-    expect(await page(`${url}messages/${id}?view=caught`)).toContain(`Message-ID: &lt;${id}@`);
+    await program.line(new RegExp(`webhook +captured Hello Zoë -> http://127\\.0\\.0\\.1:\\d+/ {2}${call}`));
+    const captured = await page(`${url}captured`);
+    expect(captured).toContain(`href="/messages/${id}"`);
+    expect(captured).toContain(`href="/messages/${call}"`);
+    expect(await page(`${url}messages/${id}?view=captured`)).toContain(`Message-ID: &lt;${id}@`);
 
     await save('greeting.md', greetingFile.replace('title:', 'titel:'));
     await program.line(/error templates\/greeting\.md:2:\d+: .*titel/);
@@ -80,24 +80,24 @@ describe('in a folder without a database', { timeout: 120_000 }, () => {
     await save('greeting.md', greetingFile.replace('Hello', 'Good morning,'));
     await program.line(/greeting v2: new version/);
     await send(databaseUrl);
-    await program.line(/caught Good morning, Zoë/);
-    expect(program.stdout().match(/caught Hello Zoë/g)).toHaveLength(3);
+    await program.line(/captured Good morning, Zoë/);
+    expect(program.stdout().match(/captured Hello Zoë/g)).toHaveLength(3);
 
     const transport = createTransport({ host: '127.0.0.1', port: smtpPort });
     await transport.sendMail({ from: 'app@example.com', to: 'zoë@example.com', subject: 'Grüße', text: 'my own' });
-    await program.line(/mail +caught Grüße -> zoë@example\.com$/);
+    await program.line(/mail +captured Grüße -> zoë@example\.com$/);
 
-    kept = { id, databaseUrl };
+    first = { id, databaseUrl };
     expect(await program.kill('SIGINT')).toEqual({ code: 0, signal: null });
     expect(program.stderr()).toBe('');
     expect(await left()).toEqual([]);
     await expect(fetch(url)).rejects.toThrow();
   });
 
-  test('it finds the same database at the same place the next time, and keeps it out of Git', async () => {
+  test('finds the same database in the same place the next time, and keeps it out of Git', async () => {
     const { program, databaseUrl } = await develop();
-    expect(databaseUrl).toBe(kept.databaseUrl);
-    const { out } = await runCli(['why', kept.id], { DATABASE_URL: databaseUrl });
+    expect(databaseUrl).toBe(first.databaseUrl);
+    const { out } = await runCli(['why', first.id], { DATABASE_URL: databaseUrl });
     expect(out).toMatch(/^sent/);
     expect(await readFile(join(project, '.pg-herald/.gitignore'), 'utf8')).toBe('*\n');
 
@@ -110,7 +110,7 @@ describe('in a folder without a database', { timeout: 120_000 }, () => {
     expect(await left()).toEqual([]);
   });
 
-  test('it leaves nothing running when it is killed', async () => {
+  test('leaves nothing running when it is killed', async () => {
     const { program } = await develop();
     await program.kill('SIGKILL');
     await until(async () => (await left()).length === 0, { timeoutMs: 20_000, what: 'the end of the database' });
@@ -118,13 +118,13 @@ describe('in a folder without a database', { timeout: 120_000 }, () => {
 });
 
 describe('with a database of the developer', { timeout: 120_000 }, () => {
-  test('calls to stored endpoints are caught, too, each in its own format, and the database is left alone at the end', async () => {
+  test('captures calls to stored endpoints in their own formats, and leaves the database alone at the end', async () => {
     const database = await createTestDatabase();
     const key = { HERALD_SECRET_KEY: Buffer.alloc(32, 7).toString('base64') };
     const env = { DATABASE_URL: database.url, ...key };
     await runCli(['endpoints', 'add', 'https://hooks.example.com/in', '--recipient', 'kim'], env);
     await writeFile(join(project, 'routing-key'), 'r'.repeat(32));
-    const chats: Readonly<Record<string, readonly [settings: string[], caught: RegExp]>> = {
+    const chats: Readonly<Record<string, readonly [settings: string[], captured: RegExp]>> = {
       slack: [['https://hooks.slack.com/services/T/B/x'], /POST \/slack HTTP.*&quot;blocks&quot;:/s],
       teams: [['https://flow.logic.azure.com/x'], /POST \/teams HTTP.*AdaptiveCard/s],
       discord: [['https://discord.com/api/webhooks/1/x'], /POST \/discord\?wait=true HTTP.*&quot;embeds&quot;:/s],
@@ -136,19 +136,19 @@ describe('with a database of the developer', { timeout: 120_000 }, () => {
     const { program, url } = await develop(env);
     await save('greeting.md', greetingFile);
     await until(async () => (await database.pool.query('SELECT FROM herald.template')).rowCount);
-    for (const [format, [, caught]] of Object.entries(chats)) {
+    for (const [format, [, captured]] of Object.entries(chats)) {
       const { out } = await runCli(
         ['send', 'greeting', '--to', `${format}=k@example.com`, '--label', 'who=Zoë', '--method', 'webhook'],
         env,
       );
       const [{ id: post }] = JSON.parse(out) as [{ id: string }];
-      await program.line(new RegExp(`webhook +caught Hello Zoë -> http://127\\.0\\.0\\.1:\\d+/\\S* {2}${post}`));
-      const shown = await page(`${url}messages/${post}?view=caught`);
-      expect(shown).toMatch(caught);
-      expect(shown).not.toContain('x-pg-herald-caught');
+      await program.line(new RegExp(`webhook +captured Hello Zoë -> http://127\\.0\\.0\\.1:\\d+/\\S* {2}${post}`));
+      const shown = await page(`${url}messages/${post}?view=captured`);
+      expect(shown).toMatch(captured);
+      expect(shown).not.toContain('x-pg-herald-capture');
     }
     const id = await send(database.url, '--method', 'webhook');
-    await program.line(new RegExp(`webhook +caught .* {2}${id}`));
+    await program.line(new RegExp(`webhook +captured .* {2}${id}`));
     expect(program.stdout()).not.toContain('export DATABASE_URL');
     const { hostname, port, pathname } = new URL(database.url);
     expect(program.stdout()).toContain(`database   ${pathname.slice(1)} on ${hostname}, port ${port}\n`);
@@ -159,7 +159,7 @@ describe('with a database of the developer', { timeout: 120_000 }, () => {
     await database.close();
   });
 
-  test('one on another machine is refused, because what waits there would not be sent', async () => {
+  test('refuses one on another machine, because what waits there would not be sent', async () => {
     expect(await runCli(['dev'], { DATABASE_URL: 'postgres://app:topsecret@db.example/app' })).toEqual({
       code: 2,
       out: '',

@@ -77,7 +77,7 @@ async function refresh(topics) {
 /** Live only while somebody looks: a browser opens few connections to one host. */
 function follower(url) {
   let source = null;
-  const topics = ['overview', 'messages', 'message', 'caught'];
+  const topics = ['overview', 'messages', 'message', 'captured'];
   const open = () => {
     if (source !== null || document.hidden) return;
     source = new EventSource(url);

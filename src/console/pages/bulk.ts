@@ -1,4 +1,4 @@
-/** The same action on many messages: what it would do is shown and counted first. */
+/** One action on all messages that match a search. A page first shows how many and which. */
 import type { Hono } from 'hono';
 import { html } from 'hono/html';
 import type { Pool } from 'pg';
@@ -17,14 +17,14 @@ import { messageRow, messageTable } from './message-table.ts';
 
 interface BulkAction {
   readonly label: string;
-  /** What it applies to; everything else that matches is left alone. */
+  /** Statuses that it applies to. Other matches stay as they are. */
   readonly statuses: readonly MessageStatus[];
   readonly done: string;
-  /** Answers how many it was done to. */
+  /** Returns how many messages it changed. */
   readonly run: (pool: Pool, ids: readonly string[]) => Promise<number>;
 }
 
-const again = async (pool: Pool, ids: readonly string[]) =>
+const redeliver = async (pool: Pool, ids: readonly string[]) =>
   (await retryMessages(pool, ids)).filter((answer) => answer.retried).length;
 
 export const bulkActions: Readonly<Record<string, BulkAction>> = {
@@ -32,9 +32,9 @@ export const bulkActions: Readonly<Record<string, BulkAction>> = {
     label: 'Retry',
     statuses: retriedStatuses,
     done: 'will be delivered again',
-    run: again,
+    run: redeliver,
   },
-  release: { label: 'Release', statuses: ['held'], done: 'released', run: again },
+  release: { label: 'Release', statuses: ['held'], done: 'released', run: redeliver },
   cancel: {
     label: 'Cancel',
     statuses: ['pending', 'held'],
@@ -43,11 +43,11 @@ export const bulkActions: Readonly<Record<string, BulkAction>> = {
   },
 };
 
-/** Counted before anybody is asked: many more would take longer than a page may. */
-const counted = 10_000;
-/** At most so many at once; in one statement so many. */
-const most = 100_000;
-const batch = 5000;
+/** The page counts no further: more would take longer than a page may. */
+const maxCounted = 10_000;
+/** Messages that one action changes at most, and those of one statement. */
+const maxChanged = 100_000;
+const batchSize = 5000;
 
 export function addBulk(app: Hono<ConsoleEnv>, services: Services): void {
   const { pool, settings } = services;
@@ -57,18 +57,18 @@ export function addBulk(app: Hono<ConsoleEnv>, services: Services): void {
     const input = readSearch((name) => c.req.query(name));
     const search = narrowed(input, action);
     const [n, sample] = await Promise.all([
-      countMessages(pool, search, counted + 1),
+      countMessages(pool, search, maxCounted + 1),
       searchMessages(pool, search, { limit: 10 }),
     ]);
     const fields = Object.entries(input).map(
       ([name, value]) => html`<input type="hidden" name="${name}" value="${value}">`,
     );
-    const which = n > counted ? `more than ${count(counted)} messages` : plural(n, 'message');
+    const which = n > maxCounted ? `more than ${count(maxCounted)} messages` : plural(n, 'message');
     const main = html`<h1>${action.label} all that match</h1>
-<p class="lead">${action.label} applies to <strong>${which}</strong> (${described(input)}${input.status === undefined ? `; ${action.statuses.join(', ')}` : ''}).${n > counted ? ` At most ${count(most)} of them, the oldest, are done at once.` : ''}</p>
+<p class="lead">${action.label} applies to <strong>${which}</strong> (${described(input)}${input.status === undefined ? `; ${action.statuses.join(', ')}` : ''}).${n > maxCounted ? ` At most ${count(maxChanged)} of them, the oldest, are changed at once.` : ''}</p>
 ${
   n === 0
-    ? empty('There is nothing to do.')
+    ? empty('No message matches that this action applies to.')
     : html`<form method="post" action="${settings.basePath}/messages/all/${c.req.param('action')}" class="stack">${formToken(c)}${fields}
 <label for="why">Why</label><input id="why" name="why" required maxlength="300" autocomplete="off" placeholder="The relay is back">
 <p><button class="primary">${action.label} ${which}</button> <a class="button" href="${settings.basePath}/messages${queryOf(input)}">Back</a></p></form>
@@ -86,18 +86,18 @@ ${
     if (action === undefined) return c.notFound();
     const form = await formOf(c);
     const input = readSearch(form);
-    const ids = (await findMessages(pool, narrowed(input, action), { limit: most })).map(({ id }) => id);
-    let done = 0;
-    for (let at = 0; at < ids.length; at += batch) done += await action.run(pool, ids.slice(at, at + batch));
+    const ids = (await findMessages(pool, narrowed(input, action), { limit: maxChanged })).map(({ id }) => id);
+    let changed = 0;
+    for (let at = 0; at < ids.length; at += batchSize) changed += await action.run(pool, ids.slice(at, at + batchSize));
     await recordAudit(pool, {
       actor: c.get('operator').name,
       action: name,
       subject: null,
       why: form('why') ?? null,
-      // A recipient or target may name a person: only which fields were given.
-      detail: { count: done, where: Object.keys(input) },
+      // A recipient or target may identify a person, so only the names of the fields are recorded.
+      detail: { count: changed, where: Object.keys(input) },
     });
-    leaveNote(c, services, `${plural(done, 'message')} ${action.done}.`);
+    leaveNote(c, services, `${plural(changed, 'message')} ${action.done}.`);
     return c.redirect(`${settings.basePath}/messages${queryOf(input)}`, 303);
   });
 }

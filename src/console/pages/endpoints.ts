@@ -1,4 +1,4 @@
-/** Receivers of webhooks and chat posts: how they do, a test call, and their switch. */
+/** Receivers of webhooks and chat posts: their state, a test call, and enabling and disabling them. */
 import type { Hono } from 'hono';
 import { html } from 'hono/html';
 import type { EndpointSummary } from '../../operate/endpoint-details.ts';
@@ -14,8 +14,8 @@ import { refusal } from './failure.ts';
 
 export function addEndpoints(app: Hono<ConsoleEnv>, services: Services): void {
   const { pool, settings } = services;
-  const back = `${settings.basePath}/endpoints`;
   const stored = endpoints(pool);
+  const back = `${settings.basePath}/endpoints`;
   app.get('/endpoints', async (c) => {
     const all = await stored.list();
     const headings = [
@@ -44,7 +44,7 @@ export function addEndpoints(app: Hono<ConsoleEnv>, services: Services): void {
       return refusal(
         c,
         services,
-        'Endpoints are stored encrypted, and this console has no key: set HERALD_SECRET_KEY, or secretKeys.',
+        'Endpoints are stored encrypted, and this console has no key. Set HERALD_SECRET_KEY, or the option secretKeys.',
       );
     const note = await testCall(services, c.req.param('id'));
     if (note === null) return c.notFound();
@@ -53,25 +53,25 @@ export function addEndpoints(app: Hono<ConsoleEnv>, services: Services): void {
     return c.redirect(back, 303);
   });
 
-  app.post('/endpoints/:id/:turn{enable|disable}', async (c) => {
-    const { id, turn } = c.req.param();
+  app.post('/endpoints/:id/:action{enable|disable}', async (c) => {
+    const { id, action } = c.req.param();
     const why = (await formOf(c))('why') ?? null;
-    const n = turn === 'enable' ? await stored.enable(id) : await stored.disable(id);
+    const n = action === 'enable' ? await stored.enable(id) : await stored.disable(id);
     if (n === null) return c.notFound();
-    const detail = turn === 'enable' ? { sent: n } : { held: n };
-    await recordAudit(pool, { actor: c.get('operator').name, action: `endpoints ${turn}`, subject: id, why, detail });
+    const detail = action === 'enable' ? { sent: n } : { held: n };
+    await recordAudit(pool, { actor: c.get('operator').name, action: `endpoints ${action}`, subject: id, why, detail });
     leaveNote(
       c,
       services,
-      turn === 'enable'
-        ? `Switched on; ${plural(n, 'message')} go out.`
-        : `Switched off; ${plural(n, 'message')} held.`,
+      action === 'enable'
+        ? `Enabled. ${plural(n, 'message')} will be sent.`
+        : `Disabled. ${plural(n, 'message')} held.`,
     );
     return c.redirect(back, 303);
   });
 }
 
-/** What the receiver answered, in words; null: there is no such endpoint. */
+/** Calls the endpoint and describes its answer. Null if there is no such endpoint. */
 async function testCall({ pool, settings }: Services, id: string): Promise<string | null> {
   try {
     const { egress, brand } = settings;
@@ -81,7 +81,7 @@ async function testCall({ pool, settings }: Services, id: string): Promise<strin
     const status = answer.status === null ? 'No answer' : `HTTP ${answer.status}`;
     return `${status} after ${answer.milliseconds} ms: ${answer.explanation}.`;
   } catch (error) {
-    // Of a key that is not ours; names it by its fingerprint.
+    // The endpoint is encrypted with another key, which the error names by its fingerprint.
     if (error instanceof ConfigurationError) return error.message;
     throw error;
   }
@@ -91,7 +91,7 @@ function endpointRow(c: PageContext, { settings }: Services, endpoint: EndpointS
   const { id, name, urlHost, recipientId, tenant, groups, format, waiting } = endpoint;
   return html`<tr id="e-${id}">
 <th scope="row">${name}<br><span class="reason">${urlHost}</span></th>
-<td class="cut" data-label="For">${recipientId ?? (tenant === null ? 'everybody' : `tenant ${tenant}`)}</td>
+<td class="cut" data-label="For">${recipientId ?? (tenant === null ? 'everyone' : `tenant ${tenant}`)}</td>
 <td data-label="Groups">${groups.join(', ') || 'all'}</td><td data-label="Format">${format}</td>
 <td data-label="State">${stateOf(endpoint)}</td>
 <td class="num" data-label="Waiting">${waiting >= 10_000 ? 'over 10,000' : count(waiting)}</td>
@@ -115,15 +115,15 @@ function stateOf({ state, disabledReason, failingSince, probeAt }: EndpointSumma
 
 const reasons: Readonly<Record<string, string>> = {
   operator: 'by an operator',
-  gone: 'it answered 410: gone',
+  gone: 'it answered 410 Gone',
   unusable: 'URL, key or permission is not valid',
   failing: 'it failed for 5 days',
 };
 
 function actions(c: PageContext, path: string, { name, state }: EndpointSummary): Html {
-  const turn = state === 'disabled' ? 'enable' : 'disable';
-  const label = turn === 'enable' ? 'Enable' : 'Disable';
+  const action = state === 'disabled' ? 'enable' : 'disable';
+  const label = action === 'enable' ? 'Enable' : 'Disable';
   const of = html`<span class="hide"> ${name}</span>`;
   return html`<div class="row"><form method="post" action="${path}/test">${formToken(c)}<button class="small">Test${of}</button></form>
-<details class="act"><summary>${label}…${of}</summary><form method="post" action="${path}/${turn}" class="inline">${formToken(c)}<input name="why" maxlength="300" aria-label="Why" placeholder="why"${turn === 'disable' ? html` required` : ''}><button class="small">${label}${of}</button></form></details></div>`;
+<details class="act"><summary>${label}…${of}</summary><form method="post" action="${path}/${action}" class="inline">${formToken(c)}<input name="why" maxlength="300" aria-label="Why" placeholder="why"${action === 'disable' ? html` required` : ''}><button class="small">${label}${of}</button></form></details></div>`;
 }

@@ -1,4 +1,4 @@
-/** What an operator may do with one message. */
+/** What an operator can do with one message. */
 import type { Hono } from 'hono';
 import { cancel } from '../../enqueue/cancel.ts';
 import { recordAudit } from '../../operate/audit.ts';
@@ -6,9 +6,9 @@ import { holdMessages, retryMessages } from '../../operate/message-actions.ts';
 import { suppress } from '../../operate/suppressions.ts';
 import { leaveNote } from '../cookies.ts';
 import { formOf, isId } from '../input.ts';
+import { loadMessage } from '../rendering.ts';
 import type { ConsoleEnv, Services } from '../services.ts';
 import { refusal } from './failure.ts';
-import { readShown } from './load-message.ts';
 
 export function addMessageActions(app: Hono<ConsoleEnv>, services: Services): void {
   const { pool, settings } = services;
@@ -28,15 +28,15 @@ export function addMessageActions(app: Hono<ConsoleEnv>, services: Services): vo
     const id = c.req.param('id');
     const why = (await formOf(c))('why');
     if (why === undefined)
-      return refusal(c, services, 'Say why, for those who wonder why nothing is sent to this address.');
-    const shown = await readShown(pool, id);
-    if (shown === null || shown.source.address === null) return c.notFound();
-    const { method } = shown.message;
-    const { address } = shown.source;
+      return refusal(c, services, 'Give a reason: others will want to know why nothing is sent to this address.');
+    const loaded = await loadMessage(pool, id);
+    if (loaded === null || loaded.source.address === null) return c.notFound();
+    const { method } = loaded.message;
+    const { address } = loaded.source;
     await suppress(pool, { method, address, reason: why });
     const actor = c.get('operator').name;
     await recordAudit(pool, { actor, action: 'suppressions add', subject: method, why });
-    leaveNote(c, services, `Nothing more is sent to ${address} by ${method}.`);
+    leaveNote(c, services, `Nothing will be sent to ${address} by ${method} any more.`);
     return c.redirect(`${settings.basePath}/messages/${id}`, 303);
   });
 
@@ -55,9 +55,9 @@ export function addMessageActions(app: Hono<ConsoleEnv>, services: Services): vo
 const done: Readonly<Record<string, { readonly done: string; readonly refused: string }>> = {
   retry: {
     done: 'It will be delivered again.',
-    refused: 'There is nothing to retry: it is waiting or sent already, or its secret labels were wiped.',
+    refused: 'It cannot be retried: it is waiting, it is sent, or its secret labels were wiped.',
   },
-  release: { done: 'Released.', refused: 'It is not held any more.' },
-  hold: { done: 'Held until somebody releases it.', refused: 'It does not wait any more.' },
-  cancel: { done: 'Cancelled.', refused: 'Too late: it is on its way, or settled already.' },
+  release: { done: 'Released.', refused: 'It is no longer held.' },
+  hold: { done: 'Held until an operator releases it.', refused: 'It is no longer waiting.' },
+  cancel: { done: 'Cancelled.', refused: 'Too late: it is being sent, or already settled.' },
 };

@@ -1,36 +1,34 @@
-/** The content of a message, from several sides; each is an address of its own, so that it works without a script. */
+/** The content of a message in several views. Each view has its own address, so it works without a script. */
 import { html } from 'hono/html';
-import { isFormat, rawMail, type Rendering, webhookBody } from '../rendering.ts';
+import { isFormat, type LoadedMessage, rawMail, type Rendering, webhookBody } from '../rendering.ts';
 import type { PageContext, Services } from '../services.ts';
-import { empty, type Html, table } from '../view.ts';
-import { caughtSources } from './captured.ts';
-import { frame } from './frame.ts';
-import type { Shown } from './load-message.ts';
-import { tabs } from './tabs.ts';
+import { empty, type Html, table, tabs } from '../view.ts';
+import { capturedSources } from './captured.ts';
+import { emailFrame } from './email-frame.ts';
 
 const views = {
   html: 'HTML',
   text: 'Text',
-  source: 'Raw source',
+  source: 'Source',
   webhook: 'Webhook',
   labels: 'Labels',
-  caught: 'Caught',
+  captured: 'Captured',
 } as const;
 type View = keyof typeof views;
 
 export async function contentOf(
   c: PageContext,
   services: Services,
-  { rendered, ...shown }: Shown & { readonly rendered: Rendering | { readonly problem: string } },
+  { rendered, ...loaded }: LoadedMessage & { readonly rendered: Rendering | { readonly problem: string } },
 ): Promise<Html> {
-  const { message } = shown;
-  const caught = (await services.settings.catches?.forMessage(message.id)) ?? [];
+  const { message } = loaded;
+  const captured = (await services.settings.captured?.forMessage(message.id)) ?? [];
   const offered: View[] = [
     ...(message.method === 'webhook' ? (['webhook'] as const) : []),
     ...(['html', 'text'] as const),
     ...(message.method === 'smtp' ? (['source'] as const) : []),
     'labels',
-    ...(caught.length > 0 ? (['caught'] as const) : []),
+    ...(captured.length > 0 ? (['captured'] as const) : []),
   ];
   const view = offered.find((name) => name === c.req.query('view')) ?? offered[0] ?? 'html';
   const path = `${services.settings.basePath}/messages/${message.id}`;
@@ -39,39 +37,39 @@ export async function contentOf(
     href: `${path}?view=${name}#content`,
     current: name === view,
   }));
-  if (view === 'caught') return html`${tabs('Content', links)}${caughtSources(caught)}`;
-  return html`${tabs('Content', links)}${view === 'labels' ? labels(shown) : 'problem' in rendered ? empty(`It cannot be rendered: ${rendered.problem}`) : await shownAs(view, { c, services, rendered, shown, path })}`;
+  if (view === 'captured') return html`${tabs('Content', links)}${capturedSources(captured)}`;
+  return html`${tabs('Content', links)}${view === 'labels' ? labels(loaded) : 'problem' in rendered ? empty(`This message cannot be rendered: ${rendered.problem}`) : await renderView(view, { c, services, rendered, loaded, path })}`;
 }
 
-interface Showing {
+interface ViewContext {
   readonly c: PageContext;
   readonly services: Services;
   readonly rendered: Rendering;
-  readonly shown: Shown;
+  readonly loaded: LoadedMessage;
   readonly path: string;
 }
 
-async function shownAs(view: View, { c, services, rendered, shown, path }: Showing): Promise<Html> {
+async function renderView(view: View, { c, services, rendered, loaded, path }: ViewContext): Promise<Html> {
   const { delivery, email } = rendered;
   if (view === 'text') return html`<pre class="source" tabindex="0">${email.text}</pre>`;
   if (view === 'source') {
     const source = await rawMail(services, delivery);
-    if (source === null) return empty('The recipient has no usable address, so there is no mail.');
-    return html`<p class="hint">Made again from the stored message${shown.message.secretLabels.length > 0 ? ', secret labels blacked out' : ''}; without signature and files.</p><pre class="source" tabindex="0">${source}</pre>`;
+    if (source === null) return empty('The recipient has no usable address, so there is no email.');
+    return html`<p class="hint">Rendered again from the stored message${loaded.message.secretLabels.length > 0 ? ', secret labels blacked out' : ''}; without signatures and files.</p><pre class="source" tabindex="0">${source}</pre>`;
   }
   if (view === 'webhook') {
-    const format = shown.source.format ?? 'standard';
+    const format = loaded.source.format ?? 'standard';
     return html`<p class="hint">Format ${format}.</p><pre class="source" tabindex="0">${webhookBody(delivery, isFormat(format) ? format : 'standard')}</pre>`;
   }
-  return frame(c, {
+  return emailFrame(c, {
     source: `${path}/frame`,
     page: `${path}?view=html`,
     anchor: 'content',
-    title: 'The mail as rendered',
+    title: 'The rendered email',
   });
 }
 
-function labels({ message }: Shown): Html {
+function labels({ message }: LoadedMessage): Html {
   const rows = [
     ...Object.entries(message.labels).map(
       ([name, value]) => html`<tr><th scope="row">${name}</th><td class="value">${value}</td></tr>`,

@@ -1,4 +1,4 @@
-/** Messages as lines of a table. */
+/** A table of messages. */
 import { html } from 'hono/html';
 import type { MessageLine } from '../../operate/messages.ts';
 import type { Services } from '../services.ts';

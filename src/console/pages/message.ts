@@ -1,57 +1,49 @@
-/** One message: what happened, what it looks like, and what can be done about it. */
+/** One message: what happened to it, what it looks like, and what can be done about it. */
 import type { Hono } from 'hono';
 import { html } from 'hono/html';
 import type { AttemptRecord, MessageDetails } from '../../operate/messages.ts';
 import { explain } from '../../operate/why.ts';
-import { framePolicy } from '../security.ts';
-import { inScheme, renderMessage } from '../rendering.ts';
+import { type LoadedMessage, loadMessage, renderMessage } from '../rendering.ts';
+import { frameHeaders } from '../security.ts';
 import type { ConsoleEnv, PageContext, Services } from '../services.ts';
 import { count, empty, formToken, type Html, page, plural, prose, statusBadge, table, time } from '../view.ts';
-import { addMessageActions } from './message-actions.ts';
+import { emailDocument } from './email-frame.ts';
 import { contentOf } from './message-content.ts';
-import { readShown, type Shown } from './load-message.ts';
 
 export function addMessage(app: Hono<ConsoleEnv>, services: Services): void {
   const { pool } = services;
   app.get('/messages/:id', async (c) => {
     const id = c.req.param('id');
-    const shown = await readShown(pool, id);
-    if (shown === null) return c.notFound();
-    const { message, source } = shown;
-    const rendered = renderMessage(services, message, source);
+    const loaded = await loadMessage(pool, id);
+    if (loaded === null) return c.notFound();
+    const { message } = loaded;
+    const rendered = renderMessage(services, loaded);
     const title = 'problem' in rendered ? message.template : rendered.delivery.content.title;
     const main = html`<p class="crumbs"><a href="${services.settings.basePath}/messages">Messages</a></p>
 <h1>${title}</h1>
 <section id="state" data-live="message overview">${state(message)}</section>
-<section id="actions" data-live="message" aria-label="Actions">${actions(c, services, { message, source })}</section>
+<section id="actions" data-live="message" aria-label="Actions">${actions(c, services, loaded)}</section>
 <div class="columns">
 <section id="story" data-live="message"><h2>Timeline</h2>${timeline(message)}${attempts(message)}</section>
-<section><h2>Facts</h2>${facts(services, { message, source })}</section>
+<section><h2>Facts</h2>${facts(services, loaded)}</section>
 </div>
-<section id="content"><h2>Content</h2>${await contentOf(c, services, { message, source, rendered })}</section>`;
+<section id="content"><h2>Content</h2>${await contentOf(c, services, { ...loaded, rendered })}</section>`;
     return page(c, services, { title, section: 'messages', main, watch: [id] });
   });
 
-  app.get('/messages/:id/frame', async (c) => {
-    const id = c.req.param('id');
-    const shown = await readShown(pool, id);
-    if (shown === null) return c.notFound();
-    const { message, source } = shown;
-    const rendered = renderMessage(services, message, source);
-    const scheme = c.req.query('scheme') === 'dark' ? 'dark' : 'light';
-    const document = 'problem' in rendered ? '' : inScheme(rendered.email.html, scheme);
-    return c.html(document, 200, { 'Content-Security-Policy': framePolicy });
+  app.get('/messages/:id/frame', frameHeaders, async (c) => {
+    const loaded = await loadMessage(pool, c.req.param('id'));
+    return loaded === null ? c.notFound() : emailDocument(c, renderMessage(services, loaded));
   });
-  addMessageActions(app, services);
 }
 
 function state(message: MessageDetails): Html {
-  const { verdict, remedy } = explain(message, new Date());
-  return html`<p class="lead">${statusBadge(message.status)} ${prose(verdict)}</p>
+  const { verdict: summary, remedy } = explain(message, new Date());
+  return html`<p class="lead">${statusBadge(message.status)} ${prose(summary)}</p>
 ${remedy === null ? '' : html`<p class="remedy"><strong>What to do</strong> ${prose(remedy)}</p>`}`;
 }
 
-function actions(c: PageContext, { settings }: Services, { message, source }: Shown): Html {
+function actions(c: PageContext, { settings }: Services, { message, source }: LoadedMessage): Html {
   if (c.get('operator').readOnly) return html``;
   const { status, id, method } = message;
   const buttons = [
@@ -63,7 +55,7 @@ function actions(c: PageContext, { settings }: Services, { message, source }: Sh
   ] as const;
   if (buttons.length === 0) return html``;
   return html`<form method="post" class="inline">${formToken(c)}
-<label for="why">Why</label><input id="why" name="why" maxlength="300" autocomplete="off" placeholder="kept in the audit">
+<label for="why">Why</label><input id="why" name="why" maxlength="300" autocomplete="off" placeholder="recorded in the audit">
 ${buttons.map(([action, label, kind]) => html`<button class="${kind}" formaction="${settings.basePath}/messages/${id}/${action}">${label}</button>`)}
 </form>`;
 }
@@ -92,14 +84,14 @@ function attempts({ attemptRecords }: MessageDetails): Html {
   return html`<h2>Attempts</h2>${table('Attempts', headings, rows)}`;
 }
 
-/** Most texts begin with the codes. */
+/** Most replies begin with their codes; those that do not get them added. */
 function replyOf({ replyCode, replyEnhanced, replyText, detail }: AttemptRecord): string {
   const text = replyText ?? detail ?? '';
   const codes = [replyCode, replyEnhanced].filter((code) => code !== null && !text.includes(code));
   return [...codes, text].join(' ');
 }
 
-function facts({ settings }: Services, { message, source }: Shown): Html {
+function facts({ settings }: Services, { message, source }: LoadedMessage): Html {
   const base = settings.basePath;
   const { recipient } = message;
   const link = (path: string, text: string) => html`<a href="${base}${path}">${text}</a>`;
@@ -137,7 +129,7 @@ function facts({ settings }: Services, { message, source }: Shown): Html {
       'Attempts',
       `${message.attempts}, ${message.counted} counted${message.maxAttempts === null ? '' : ` of ${message.maxAttempts}`}`,
     ],
-    ['When unknown', message.unknown === 'hold' ? 'hold for an operator' : 'try again'],
+    ['When unknown', message.unknown === 'hold' ? 'hold for an operator' : 'send again'],
     ['Job', message.job === null ? 'none' : html`${message.job.state}, start after ${time(message.job.startAfter)}`],
     [
       'Files',

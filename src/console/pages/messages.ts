@@ -1,4 +1,4 @@
-/** Looking for messages, and doing something with all that match. */
+/** Searching messages. */
 import type { Hono } from 'hono';
 import { html } from 'hono/html';
 import { messageStatuses } from '../../vocabulary.ts';
@@ -94,20 +94,20 @@ function results(services: Services, { input, found, paged }: Results): Html {
           'Messages',
           lines.map((line) => messageRow(services, line)),
         )
-      : nothing(services.settings.basePath, input, searchedBackTo)
+      : noMatch(services.settings.basePath, input, searchedBackTo)
   }
 <nav class="pager" aria-label="Pages">
 ${paged ? html`<a href="${path}${queryOf(input)}" rel="first">Newest</a>` : ''}
-${next ? html`<a href="${path}${queryOf(input, { after: next.id })}" rel="next">${searchedBackTo ? 'Look further back' : 'Older'}</a>` : ''}
-${searchedBackTo ? html`<span class="hint">Looked back to ${time(searchedBackTo)}.</span>` : ''}
+${next ? html`<a href="${path}${queryOf(input, { after: next.id })}" rel="next">${searchedBackTo ? 'Search further back' : 'Older'}</a>` : ''}
+${searchedBackTo ? html`<span class="hint">Searched back to ${time(searchedBackTo)}.</span>` : ''}
 </nav>`;
 }
 
-function nothing(base: string, input: SearchInput, searchedBackTo: Date | null): Html {
-  if (searchedBackTo) return empty('Nothing matches so far.');
-  if (Object.keys(input).length === 0) return empty('No messages yet. What is enqueued appears here by itself.');
+function noMatch(base: string, input: SearchInput, searchedBackTo: Date | null): Html {
+  if (searchedBackTo) return empty('No match so far.');
+  if (Object.keys(input).length === 0) return empty('No messages yet. What is enqueued appears here automatically.');
   return empty(
-    html`No message matches. Recipient, target and reason must be given in full. <a href="${base}/messages">Show all messages</a>`,
+    html`No message matches. Recipient, target and reason must match exactly. <a href="${base}/messages">Show all messages</a>`,
   );
 }
 

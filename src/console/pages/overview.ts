@@ -1,14 +1,18 @@
-/** Whether mail flows, and if not, why. */
+/** Whether messages are being sent, and if not, why. Methods are paused and resumed here. */
 import type { Hono } from 'hono';
 import { html } from 'hono/html';
-import type { PauseState } from '../../operate/pause.ts';
+import { recordAudit } from '../../operate/audit.ts';
+import { type PauseState, pauseMethod, resumeMethod } from '../../operate/pause.ts';
 import { searchMessages } from '../../operate/search.ts';
 import type { SenderState } from '../../operate/senders.ts';
 import type { MethodStatus, Status } from '../../operate/status.ts';
 import { meaningOf } from '../../operate/why.ts';
 import { chart } from '../chart.ts';
+import { leaveNote } from '../cookies.ts';
+import { formOf } from '../input.ts';
 import type { ConsoleEnv, PageContext, Services } from '../services.ts';
 import { age, count, empty, formToken, type Html, page, plural, table, time } from '../view.ts';
+import { refusal } from './failure.ts';
 import { messageRow, messageTable } from './message-table.ts';
 
 export function addOverview(app: Hono<ConsoleEnv>, services: Services): void {
@@ -38,13 +42,38 @@ ${
 </section>`;
     return page(c, services, { title: 'Overview', section: 'overview', main });
   });
+  addPauses(app, services);
+}
+
+function addPauses(app: Hono<ConsoleEnv>, services: Services): void {
+  const { pool, settings } = services;
+  const nameOf = (method: string) => (method === '*' ? 'Everything' : method);
+
+  app.post('/methods/:method/pause', async (c) => {
+    const method = c.req.param('method');
+    const why = (await formOf(c))('why')?.slice(0, 300);
+    if (why === undefined) return refusal(c, services, 'Give a reason, so that others know why it is paused.');
+    const by = c.get('operator').name;
+    if (!(await pauseMethod(pool, { method, by, why }))) return c.notFound();
+    await recordAudit(pool, { actor: by, action: 'pause', subject: method, why });
+    leaveNote(c, services, `${nameOf(method)} is paused. New messages wait; nothing is lost.`);
+    return c.redirect(`${settings.basePath}/`, 303);
+  });
+
+  app.post('/methods/:method/resume', async (c) => {
+    const resumed = await resumeMethod(pool, { method: c.req.param('method') });
+    for (const subject of resumed)
+      await recordAudit(pool, { actor: c.get('operator').name, action: 'resume', subject });
+    leaveNote(c, services, resumed.length > 0 ? `${resumed.map(nameOf).join(', ')} resumed.` : 'Nothing was paused.');
+    return c.redirect(`${settings.basePath}/`, 303);
+  });
 }
 
 function flow(c: PageContext, services: Services, status: Status | null): Html {
-  if (status === null) return html`<p class="verdict wait">Counting what waits…</p>`;
-  const whole = status.pauses.find((state) => state.method === '*');
-  return html`${verdict(status)}
-${whole ? html`<div class="paused"><p>${pauseText(whole)}</p>${resumeForm(c, services, '*')}</div>` : ''}
+  if (status === null) return html`<p class="summary wait">Counting messages…</p>`;
+  const everything = status.pauses.find((state) => state.method === '*');
+  return html`${summary(status)}
+${everything ? html`<div class="paused"><p>${pauseText(everything)}</p>${resumeForm(c, services, '*')}</div>` : ''}
 ${table(
   'Delivery methods',
   [
@@ -53,7 +82,7 @@ ${table(
     num('Sent, 1 h'),
     num('Failed, 1 h'),
     num('Pending'),
-    num('Under way'),
+    num('Sending'),
     num('Held'),
     num('Oldest due'),
     hidden('Actions'),
@@ -63,38 +92,38 @@ ${table(
   ),
 )}
 ${status.methods.length === 0 ? empty('No delivery methods; run "pg-herald migrate".') : ''}
-${whole || c.get('operator').readOnly || status.methods.length < 2 ? '' : html`<details class="act"><summary>Pause everything…</summary>${pauseForm(c, services, '*')}</details>`}
+${everything || c.get('operator').readOnly || status.methods.length < 2 ? '' : html`<details class="act"><summary>Pause everything…</summary>${pauseForm(c, services, '*')}</details>`}
 ${status.senders.length === 0 ? '' : senderTable(status.senders)}`;
 }
 
-/** A due message older than this does not flow, in seconds. */
+/** A message that has been due for longer is late, in seconds. */
 const lateSeconds = 300;
 
-/** Everything that is not as it should be, or that all is. */
-function verdict({ methods, pauses, senders, workers, readOnly }: Status): Html {
+/** What is wrong, or that nothing is. */
+function summary({ methods, pauses, senders, workers, readOnly }: Status): Html {
   if (readOnly !== null)
-    return html`<p class="verdict bad">The database is read-only${readOnly === 'standby' ? ', a standby' : ''}: nothing is delivered until it takes changes again.</p>`;
+    return html`<p class="summary bad">The database is read-only${readOnly === 'standby' ? ', a standby' : ''}: nothing is delivered until it takes changes again.</p>`;
   const paused = pauses.map((state) => (state.method === '*' ? 'everything' : state.method));
   const late = methods.filter(
     ({ method, oldestDueSeconds }) => oldestDueSeconds > lateSeconds && !paused.includes(method),
   );
-  const resting = senders.filter((sender) => sender.pausedSince !== null);
+  const pausedSenders = senders.filter((sender) => sender.pausedSince !== null);
   const lines = [
     ...(paused.length > 0 ? [`Paused: ${paused.join(', ')}.`] : []),
     ...(late.length > 0 ? [`Behind: ${late.map((m) => `${m.method} by ${age(m.oldestDueSeconds)}`).join(', ')}.`] : []),
-    ...(resting.length > 0
-      ? [`Resting: ${resting.map(({ method, name }) => `${method} sender ${name}`).join(', ')}.`]
+    ...(pausedSenders.length > 0
+      ? [`Paused senders: ${pausedSenders.map(({ method, name }) => `${name} (${method})`).join(', ')}.`]
       : []),
   ].join(' ');
   if (workers === 0)
-    return html`<p class="verdict bad">No worker is connected: nothing is delivered. Start one with <code>pg-herald worker</code>. ${lines}</p>`;
+    return html`<p class="summary bad">No worker is connected: nothing is delivered. Start one with <code>pg-herald worker</code>. ${lines}</p>`;
   const connected = `${plural(workers, 'worker')} connected.`;
   return lines === ''
-    ? html`<p class="verdict good">Messages flow. ${connected}</p>`
-    : html`<p class="verdict warn">${lines} ${connected}</p>`;
+    ? html`<p class="summary good">Messages are being sent. ${connected}</p>`
+    : html`<p class="summary warn">${lines} ${connected}</p>`;
 }
 
-/** Those that rest because they are at fault, and those whose server allows fewer connections. */
+/** Senders that are paused, and senders whose server allows fewer connections than configured. */
 function senderTable(senders: readonly SenderState[]): Html {
   const rows = senders.map(
     ({ method, name, pausedSince, reason, detail, probeAt, maxConnections }) => html`<tr>
@@ -102,14 +131,14 @@ function senderTable(senders: readonly SenderState[]): Html {
 <td data-label="State">${
       pausedSince === null
         ? html`<span class="status sent">in use</span>`
-        : html`<span class="status held">rests</span> <span class="reason">since ${time(pausedSince)}: ${[reason === null ? '' : meaningOf(reason), detail].filter(Boolean).join(', ')}${probeAt ? html`; next probe from ${time(probeAt)} on` : ''}</span>`
+        : html`<span class="status held">paused</span> <span class="reason">since ${time(pausedSince)}: ${[reason === null ? '' : meaningOf(reason), detail].filter(Boolean).join(', ')}${probeAt ? html`; next probe at ${time(probeAt)}` : ''}</span>`
     }</td>
-<td data-label="Connections">${maxConnections === null ? html`<span class="none">as configured</span>` : `${plural(maxConnections, 'connection')} for each worker, as its server says`}</td></tr>`,
+<td data-label="Connections">${maxConnections === null ? html`<span class="none">as configured</span>` : `${plural(maxConnections, 'connection')} per worker, limited by its server`}</td></tr>`,
   );
-  return html`<h2>Senders that need a look</h2>${table('Senders', ['Sender', 'Method', 'State', 'Connections'], rows)}`;
+  return html`<h2>Senders that need attention</h2>${table('Senders', ['Sender', 'Method', 'State', 'Connections'], rows)}`;
 }
 
-const nothing = html`<span class="none">0</span>`;
+const zero = html`<span class="none">0</span>`;
 
 function methodRow(
   c: PageContext,
@@ -118,16 +147,16 @@ function methodRow(
 ): Html {
   const link = (status: string, n: number) =>
     n === 0
-      ? nothing
+      ? zero
       : html`<a href="${services.settings.basePath}/messages?method=${method.method}&amp;status=${status}">${count(n)}</a>`;
   const late = method.oldestDueSeconds > lateSeconds;
   return html`<tr>
 <th scope="row">${method.method}</th>
 <td data-label="State">${stateOf(method, pause)}</td>
-<td class="num stat" data-label="Sent, 1 h">${method.sentLastHour === 0 ? nothing : count(method.sentLastHour)}</td>
+<td class="num stat" data-label="Sent, 1 h">${method.sentLastHour === 0 ? zero : count(method.sentLastHour)}</td>
 <td class="num stat${method.failedLastHour > 0 ? ' bad' : ''}" data-label="Failed, 1 h">${link('failed', method.failedLastHour)}</td>
 <td class="num stat" data-label="Pending">${link('pending', method.pending)}</td>
-<td class="num stat" data-label="Under way">${link('sending', method.sending)}</td>
+<td class="num stat" data-label="Sending">${link('sending', method.sending)}</td>
 <td class="num stat" data-label="Held">${link('held', method.held)}</td>
 <td class="num stat${late ? ' bad' : ''}" data-label="Oldest due">${method.oldestDueSeconds < 1 ? html`<span class="none">none</span>` : age(method.oldestDueSeconds)}</td>
 <td class="do">${c.get('operator').readOnly ? '' : pause ? resumeForm(c, services, method.method) : html`<details class="act"><summary aria-label="Pause ${method.method}">Pause…</summary>${pauseForm(c, services, method.method)}</details>`}</td>
@@ -136,7 +165,7 @@ function methodRow(
 
 function stateOf(method: MethodStatus, pause: PauseState | undefined): Html {
   if (pause) return html`<span class="status held">paused</span> <span class="reason">${pauseText(pause)}</span>`;
-  if (!method.enabled) return html`<span class="status cancelled">switched off</span>`;
+  if (!method.enabled) return html`<span class="status cancelled">disabled</span>`;
   return html`<span class="status sent">in use</span>`;
 }
 
@@ -144,7 +173,7 @@ function pauseText({ kind, by, since, reason, detail, probeAt }: PauseState): Ht
   const words = [reason?.replaceAll('_', ' '), detail].filter(Boolean).join(': ');
   return kind === 'operator'
     ? html`since ${time(since)} by ${by ?? 'an operator'}${words ? `: ${words}` : ''}`
-    : html`since ${time(since)}, at fault itself (${words})${probeAt ? html`; next probe ${time(probeAt)}` : ''}`;
+    : html`since ${time(since)}, after an error (${words})${probeAt ? html`; next probe ${time(probeAt)}` : ''}`;
 }
 
 function pauseForm(c: PageContext, services: Services, method: string): Html {

@@ -1,14 +1,14 @@
-/** All pages behind the door. */
+/** All pages that require an operator. */
 import type { Hono } from 'hono';
+import { isId } from '../input.ts';
 import type { ConsoleEnv, Services } from '../services.ts';
 import { addAudit } from './audit.ts';
-import { addCaught } from './captured.ts';
-import { addEndpoints } from './endpoints.ts';
-import { addLive } from './live.ts';
-import { addMessage } from './message.ts';
 import { addBulk } from './bulk.ts';
+import { addCaptured } from './captured.ts';
+import { addEndpoints } from './endpoints.ts';
+import { addMessageActions } from './message-actions.ts';
+import { addMessage } from './message.ts';
 import { addMessages } from './messages.ts';
-import { addMethodActions } from './method-actions.ts';
 import { addOverview } from './overview.ts';
 import { addPreview } from './preview.ts';
 import { addRecipients } from './recipients.ts';
@@ -17,16 +17,19 @@ import { addTemplates } from './templates.ts';
 
 export function addPages(app: Hono<ConsoleEnv>, services: Services): void {
   addOverview(app, services);
-  addMethodActions(app, services);
   addMessages(app, services);
   addBulk(app, services);
   addMessage(app, services);
+  addMessageActions(app, services);
   addTemplates(app, services);
   addPreview(app, services);
   addEndpoints(app, services);
   addRecipients(app, services);
   addSuppressions(app, services);
   addAudit(app, services);
-  addCaught(app, services);
-  addLive(app, services);
+  addCaptured(app, services);
+  app.get('/live', (c) => {
+    const watched = (c.req.query('watch') ?? '').split(',').filter(isId);
+    return services.live.open(watched) ?? c.text('Too many pages are open.', 503);
+  });
 }

@@ -1,4 +1,4 @@
-/** A template with its example or labels of one's own, as each kind of receiver gets it, while one types. */
+/** Previews a template with its example or with values typed in, as each kind of receiver gets it. */
 import type { Hono } from 'hono';
 import { html } from 'hono/html';
 import { createDelivery } from '../../dispatch/delivery.ts';
@@ -7,17 +7,16 @@ import type { FormatName } from '../../dispatch/webhook/formats/formats.ts';
 import type { JsonValue, Recipient } from '../../vocabulary.ts';
 import { renderEmail } from '../../templates/email.ts';
 import { readTemplateHistory, type TemplateHistory, type TemplateVersion } from '../../templates/history.ts';
-import { caught, inScheme, rawMail, type Rendering, webhookBody } from '../rendering.ts';
-import { framePolicy } from '../security.ts';
+import { rawMail, type Rendering, tryRender, webhookBody } from '../rendering.ts';
+import { frameHeaders } from '../security.ts';
 import type { ConsoleEnv, PageContext, Services } from '../services.ts';
-import { empty, type Html, page } from '../view.ts';
-import { frame } from './frame.ts';
-import { tabs } from './tabs.ts';
+import { empty, type Html, page, tabs } from '../view.ts';
+import { emailDocument, emailFrame } from './email-frame.ts';
 
 const views = {
   html: 'HTML',
   text: 'Text',
-  source: 'Raw mail',
+  source: 'Source',
   standard: 'Webhook',
   slack: 'Slack',
   teams: 'Teams',
@@ -27,9 +26,9 @@ const views = {
 } as const;
 type View = keyof typeof views;
 
-/** When the example was enqueued: a preview does not change from one look to the next. */
+/** When the example was enqueued. Fixed, so that a preview does not change between two views. */
 const exampleTime = new Date('2026-01-15T09:30:00Z');
-const longestValue = 2000;
+const maxValueLength = 2000;
 
 interface Sample {
   readonly version: TemplateVersion;
@@ -53,23 +52,20 @@ export function addPreview(app: Hono<ConsoleEnv>, services: Services): void {
     return page(c, services, { title: `Preview of ${template.name}`, section: 'templates', main });
   });
 
-  app.get('/templates/:name/frame', async (c) => {
+  app.get('/templates/:name/frame', frameHeaders, async (c) => {
     const template = await readTemplateHistory(pool, c.req.param('name'));
     const sample = template && sampleOf(c, template);
     if (template === null || !sample) return c.notFound();
-    const rendered = renderSample(services, template, sample);
-    const scheme = c.req.query('scheme') === 'dark' ? 'dark' : 'light';
-    const document = 'problem' in rendered ? '' : inScheme(rendered.email.html, scheme);
-    return c.html(document, 200, { 'Content-Security-Policy': framePolicy });
+    return emailDocument(c, renderSample(services, template, sample));
   });
 }
 
-/** What is typed counts, then the example, then the label's own name. */
+/** A value is what was typed, or else the example's, or else the label's own name. */
 function sampleOf(c: PageContext, { versions, example, currentVersion }: TemplateHistory): Sample | null {
-  const wanted = Number(c.req.query('version') ?? currentVersion);
-  const version = versions.find((one) => one.version === wanted) ?? versions[0];
+  const requested = Number(c.req.query('version') ?? currentVersion);
+  const version = versions.find((one) => one.version === requested) ?? versions[0];
   if (version === undefined) return null;
-  const typed = (name: string) => c.req.query(name)?.replaceAll('\u0000', '').slice(0, longestValue);
+  const typed = (name: string) => c.req.query(name)?.replaceAll('\u0000', '').slice(0, maxValueLength);
   const names = [...new Set([...version.labels, ...Object.keys(example?.labels ?? {})])];
   const labels = names.map((name) => [name, typed(`label.${name}`) ?? example?.labels[name] ?? `[${name}]`] as const);
   return {
@@ -94,7 +90,7 @@ function parsed(text: string): { readonly data: JsonValue } | { readonly problem
   try {
     return { data: JSON.parse(text) as JsonValue };
   } catch {
-    return { problem: 'The data is no JSON.' };
+    return { problem: 'The data is not valid JSON.' };
   }
 }
 
@@ -107,7 +103,7 @@ function renderSample(
   const { brand } = settings;
   const read = parsed(sample.data);
   if ('problem' in read) return read;
-  return caught(() => {
+  return tryRender(() => {
     const targets = ['example'];
     const content = render({
       template: version,
@@ -139,26 +135,26 @@ interface Previewed {
 
 function sampleForm(c: PageContext, { path, template, sample }: Previewed): Html {
   const { recipient, labels, version } = sample;
-  const kept = ['view', 'width', 'scheme'].map((name) => {
+  const viewFields = ['view', 'width', 'scheme'].map((name) => {
     const value = c.req.query(name);
     return value === undefined ? '' : html`<input type="hidden" name="${name}" value="${value}">`;
   });
   const field = (name: string, label: string, value: string) =>
     value.length > 60 || value.includes('\n')
-      ? html`<label>${label} <textarea name="${name}" rows="3" maxlength="${longestValue}">${value}</textarea></label>`
-      : html`<label>${label} <input name="${name}" value="${value}" maxlength="${longestValue}" autocomplete="off" spellcheck="false"></label>`;
-  return html`<form method="get" action="${path}/preview" data-preview="preview">${kept}
+      ? html`<label>${label} <textarea name="${name}" rows="3" maxlength="${maxValueLength}">${value}</textarea></label>`
+      : html`<label>${label} <input name="${name}" value="${value}" maxlength="${maxValueLength}" autocomplete="off" spellcheck="false"></label>`;
+  return html`<form method="get" action="${path}/preview" data-preview="preview">${viewFields}
 <label>Version <select name="version">${template.versions.map(
     (one) =>
       html`<option value="${one.version}"${one.version === version.version ? html` selected` : ''}>${one.version}${one.version === template.currentVersion ? ' (current)' : ''}</option>`,
   )}</select></label>
 ${Object.entries(labels).map(([name, value]) => field(`label.${name}`, name, value))}
-<label>Data (JSON) <textarea name="data" rows="4" maxlength="${longestValue}" spellcheck="false">${sample.data}</textarea></label>
+<label>Data (JSON) <textarea name="data" rows="4" maxlength="${maxValueLength}" spellcheck="false">${sample.data}</textarea></label>
 ${field('name', 'Recipient', recipient.name ?? '')}
 ${field('locale', 'Locale', recipient.locale ?? '')}
 ${field('timeZone', 'Time zone', recipient.timeZone ?? '')}
 <button>Show</button>
-${template.example === null ? html`<p class="hint">The file of this template has no example; labels stand under their names.</p>` : ''}
+${template.example === null ? html`<p class="hint">This template has no example, so each label shows its own name.</p>` : ''}
 </form>`;
 }
 
@@ -175,11 +171,11 @@ async function preview(c: PageContext, services: Services, previewed: Previewed)
   }));
   const rendered = renderSample(services, template, sample);
   const content =
-    'problem' in rendered ? empty(rendered.problem) : await shownAs(view, { c, services, rendered, path, rest });
+    'problem' in rendered ? empty(rendered.problem) : await renderView(view, { c, services, rendered, path, rest });
   return html`${tabs('As', links)}${content}`;
 }
 
-interface Showing {
+interface ViewContext {
   readonly c: PageContext;
   readonly services: Services;
   readonly rendered: Rendering;
@@ -187,7 +183,7 @@ interface Showing {
   readonly rest: string;
 }
 
-async function shownAs(view: View, { c, services, rendered, path, rest }: Showing): Promise<Html> {
+async function renderView(view: View, { c, services, rendered, path, rest }: ViewContext): Promise<Html> {
   const { delivery, email } = rendered;
   const subject = html`<p class="lead"><span class="hint">Title</span> <strong>${delivery.content.title}</strong></p>`;
   if (view === 'html') {
@@ -197,7 +193,7 @@ async function shownAs(view: View, { c, services, rendered, path, rest }: Showin
     const samples = query.toString();
     const more = samples === '' ? '' : `&${samples}`;
     const source = `${path}/frame?${samples}`;
-    return html`${subject}${frame(c, { source, page: `${path}/preview?view=html${more}`, anchor: 'preview', title: 'The template as a mail' })}`;
+    return html`${subject}${emailFrame(c, { source, page: `${path}/preview?view=html${more}`, anchor: 'preview', title: 'The template as an email' })}`;
   }
   if (view === 'text') return html`${subject}<pre class="source" tabindex="0">${email.text}</pre>`;
   if (view === 'source')

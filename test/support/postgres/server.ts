@@ -5,9 +5,9 @@
  * variable HERALD_POSTGRES (`system`, `docker` or `packaged`) or the option `source` names one of them. The wrapper
  * package is never imported: it installs exit hooks that end the process before its own clean-up runs.
  */
-import { serverAccount } from '../../../src/development/postgres/account.ts';
+import { serverAccount } from '../../../src/development/postgres/binaries.ts';
 import { packagedBinaries, systemBinaries } from '../../../src/development/postgres/binaries.ts';
-import { type Shutdown, startLocal } from '../../../src/development/postgres/local.ts';
+import { type Shutdown, startLocal } from '../../../src/development/postgres/local-server.ts';
 import { startDocker } from './docker.ts';
 
 export const sources = ['system', 'docker', 'packaged'] as const;

@@ -5,7 +5,7 @@ import { chown, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { serverAccount } from '../../../src/development/postgres/account.ts';
+import { serverAccount } from '../../../src/development/postgres/binaries.ts';
 import { systemBinaries } from '../../../src/development/postgres/binaries.ts';
 import { type PostgresServer, startPostgres } from './server.ts';
 

@@ -1,4 +1,4 @@
-/** Runs a PostgreSQL server from its programs: new or kept folder, free port, one process to stop. */
+/** Runs a PostgreSQL server from its programs, in a new or an existing folder, on a free port. */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
@@ -9,13 +9,12 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
-import type { Account } from './account.ts';
-import type { Binaries } from './binaries.ts';
-import { startJanitor } from './janitor.ts';
+import type { Account, Binaries } from './binaries.ts';
+import { startWatchdog } from './watchdog.ts';
 
 const run = promisify(execFile);
 
-/** Longest path that surely fits, with the socket's name, into the 104 bytes of a socket address. */
+/** A longer path may not fit, with the name of the socket, into the 104 bytes of a socket address. */
 const longestSocketFolder = 80;
 
 export type Shutdown = 'fast' | 'immediate';
@@ -32,38 +31,39 @@ interface LocalOptions {
   readonly binaries: Binaries;
   readonly account: Account | undefined;
   readonly settings: Readonly<Record<string, string>>;
-  /** Kept when the server stops, and used again when it holds a cluster; a temporary one by default. */
+  /** Kept when the server stops. Its cluster, if there is one, is used again. Default: a temporary folder. */
   readonly folder?: string | undefined;
-  /** Taken if it is free; a random one otherwise. */
+  /** Used if it is free. Default: a random free port. */
   readonly port?: number | undefined;
 }
 
 export async function startLocal(options: LocalOptions): Promise<LocalServer> {
   const folder = await prepareFolder(options);
-  const janitor = startJanitor(options.folder === undefined ? folder : undefined, options.account);
-  const launch = { ...options, folder, watch: janitor.watch };
+  const watchdog = startWatchdog(options.folder === undefined ? folder : undefined, options.account);
+  const launch = { ...options, folder, watch: watchdog.watch };
   try {
     if (!existsSync(join(folder, 'data', 'PG_VERSION'))) await initialize(launch);
     const { port, server } = await startOnFreePort(launch);
     let current = server;
     const shutDown = async (shutdown: Shutdown) => {
       await end(current, shutdown === 'fast' ? 'SIGINT' : 'SIGQUIT');
-      janitor.watch(undefined);
+      watchdog.watch(undefined);
     };
     let stopped: Promise<void> | undefined;
     return {
       port,
       folder,
       pid: () => (current.exitCode === null && current.signalCode === null ? current.pid : undefined),
-      // A folder that is kept wants a checkpoint; one that is removed does not.
-      stop: () => (stopped ??= (options.folder === undefined ? Promise.resolve() : shutDown('fast')).then(janitor.end)),
+      // A kept folder needs a checkpoint; a temporary one does not.
+      stop: () =>
+        (stopped ??= (options.folder === undefined ? Promise.resolve() : shutDown('fast')).then(watchdog.end)),
       restart: async (shutdown) => {
         await shutDown(shutdown);
         current = await startServer(launch, port);
       },
     };
   } catch (error) {
-    await janitor.end();
+    await watchdog.end();
     throw error;
   }
 }
@@ -71,10 +71,10 @@ export async function startLocal(options: LocalOptions): Promise<LocalServer> {
 type Launch = LocalOptions & { readonly folder: string; readonly watch: (pid: number | undefined) => void };
 
 async function prepareFolder({ folder, account }: LocalOptions): Promise<string> {
-  const made = folder === undefined ? await mkdtemp(join(tmpdir(), 'pg-herald-')) : resolve(folder);
-  await mkdir(made, { recursive: true, mode: 0o700 });
-  if (account) await chown(made, account.uid, account.gid);
-  return made;
+  const prepared = folder === undefined ? await mkdtemp(join(tmpdir(), 'pg-herald-')) : resolve(folder);
+  await mkdir(prepared, { recursive: true, mode: 0o700 });
+  if (account) await chown(prepared, account.uid, account.gid);
+  return prepared;
 }
 
 async function initialize({ binaries, account, folder, watch }: Launch): Promise<void> {
@@ -87,8 +87,8 @@ async function initialize({ binaries, account, folder, watch }: Launch): Promise
   try {
     await settled;
   } catch (error) {
-    const said = error instanceof Error && 'stderr' in error ? String(error.stderr) : String(error);
-    throw new Error(`initdb failed in ${folder}: ${complaint(said.split('\n'))} ${remedy}`);
+    const output = error instanceof Error && 'stderr' in error ? String(error.stderr) : String(error);
+    throw new Error(`initdb failed in ${folder}: ${mainLine(output.split('\n'))} ${remedy}`);
   } finally {
     watch(undefined);
   }
@@ -115,7 +115,7 @@ async function startServer(
   const server = spawn(
     join(binaries.folder, 'postgres'),
     ['-D', join(folder, 'data'), ...Object.entries(all).flatMap(([name, value]) => ['-c', `${name}=${value}`])],
-    // Its own session: Ctrl-C in the terminal must not stop the database before those who use it.
+    // Its own session, so that Ctrl-C in the terminal does not stop the database before its clients.
     { ...account, cwd: folder, env: cleanEnvironment, detached: true, stdio: ['ignore', 'ignore', 'pipe'] },
   );
   watch(server.pid);
@@ -123,7 +123,7 @@ async function startServer(
   await new Promise<void>((ready, fail) => {
     const failed = () => {
       watch(undefined);
-      fail(new Error(`PostgreSQL did not start on port ${port}: ${complaint(lastLines)} ${remedy}`));
+      fail(new Error(`PostgreSQL did not start on port ${port}: ${mainLine(lastLines)} ${remedy}`));
     };
     server.once('error', failed).once('exit', failed);
     createInterface({ input: server.stderr }).on('line', (line) => {
@@ -133,7 +133,7 @@ async function startServer(
     });
   });
   server.removeAllListeners('error').removeAllListeners('exit');
-  // A program that forgets to stop the server may still end; the janitor clears up.
+  // The process may end without stopping the server; the watchdog then does.
   server.unref();
   (server.stderr as Socket).unref();
   return server;
@@ -148,8 +148,8 @@ async function end(server: ChildProcess, signal: NodeJS.Signals): Promise<void> 
 }
 
 /**
- * A free port below the range from which the kernel takes the ports of outgoing connections: while the server restarts,
- * a client that tries to reconnect could otherwise be given this very port and connect to itself.
+ * A free port below the range of ephemeral ports. While the server restarts, a client that reconnects could otherwise get this
+ * port for its own end and connect to itself.
  */
 export async function freePort(): Promise<number> {
   for (let tries = 1; ; tries += 1) {
@@ -170,10 +170,10 @@ export async function freePort(): Promise<number> {
 const remedy = '(set DATABASE_URL to use a server of your own)';
 
 /** The line that says what went wrong. */
-function complaint(lines: readonly string[]): string {
+function mainLine(lines: readonly string[]): string {
   const said = lines.filter((line) => line.trim() !== '');
-  return said.find((line) => /FATAL|PANIC|error:/.test(line)) ?? said.at(-1) ?? 'it said nothing';
+  return said.find((line) => /FATAL|PANIC|error:/.test(line)) ?? said.at(-1) ?? 'no output';
 }
 
-/** Settings of the caller's own PostgreSQL (PGDATA, PGPORT, PGOPTIONS, LC_*) must not reach this one. */
+/** The caller's settings for PostgreSQL (PGDATA, PGPORT, PGOPTIONS, LC_*) must not reach this server. */
 const cleanEnvironment: NodeJS.ProcessEnv = { PATH: '/usr/bin:/bin', LC_ALL: 'C' };

@@ -9,8 +9,8 @@ interface Link {
 }
 
 /**
- * Creates the symbolic links between the libraries that the package's install script would have made (package
- * managers block such scripts, and npm packages cannot carry links). Does nothing where they exist.
+ * Creates the symbolic links between libraries that the package's install script would create: package managers block such
+ * scripts, and npm packages cannot contain links. Keeps existing links.
  */
 export async function restoreSymlinks(native: string): Promise<void> {
   const links: Link[] = JSON.parse(await readFile(join(native, 'pg-symlinks.json'), 'utf8'));
@@ -22,8 +22,8 @@ export async function restoreSymlinks(native: string): Promise<void> {
 }
 
 /**
- * Copies the programs to a world-readable folder in the temporary folder, for an account that cannot reach the project
- * (below /root, for example) or a project that cannot be written to. The copy is kept for the next run.
+ * Copies the programs to a world-readable folder in the temporary folder: the account may not reach the project (below /root,
+ * for example), or the project may be read-only. The copy is kept for the next run.
  */
 export async function copyToCache(home: string): Promise<string> {
   const { version }: { version: string } = JSON.parse(await readFile(join(home, 'package.json'), 'utf8'));
@@ -43,15 +43,15 @@ export async function copyToCache(home: string): Promise<string> {
   return cache;
 }
 
-/** Static libraries are a quarter of the size and not used. */
+/** Static libraries are a quarter of the size and never used. */
 function isNeeded(path: string): boolean {
   return !path.endsWith('.a') && !path.endsWith('pkgconfig');
 }
 
-/** Programs in a shared folder are only trusted when nobody else could have put them there. */
+/** Programs in a shared folder are trusted only if no other user could have put them there. */
 async function isOurs(folder: string, uid: number): Promise<boolean> {
   const found = await lstat(folder).catch(() => undefined);
   if (!found) return false;
   if (found.isDirectory() && found.uid === uid && (found.mode & 0o022) === 0) return true;
-  throw new Error(`${folder} belongs to somebody else: remove it, or set TMPDIR to another folder`);
+  throw new Error(`${folder} belongs to another user: remove it, or set TMPDIR to another folder`);
 }

@@ -1,13 +1,13 @@
-/** The method `webhook` while developing: every call goes to the catcher, also those to stored endpoints, each in its endpoint's format. */
+/** The method `webhook` during development: every call goes to the catcher, in the format of its endpoint. */
 import type { Pool } from 'pg';
 import type { Dispatcher } from '../dispatch/dispatcher.ts';
 import type { FormatName } from '../dispatch/webhook/formats/formats.ts';
 import { generateSecret } from '../dispatch/webhook/signature.ts';
 import { webhook } from '../dispatch/webhook/webhook.ts';
-import { caughtHeader } from './webhook-catcher.ts';
+import { captureHeader } from './webhook-catcher.ts';
 
-/** The URLs of stored endpoints are never called, nor are their secrets opened. */
-export function caughtWebhooks(pool: Pick<Pool, 'query'>, catcherUrl: string): Dispatcher {
+/** Never calls the URL of a stored endpoint and never decrypts its secrets. */
+export function capturingWebhooks(pool: Pick<Pool, 'query'>, catcherUrl: string): Dispatcher {
   const secret = generateSecret();
   const caller = (format: FormatName, headers: Readonly<Record<string, string>> = {}) =>
     webhook({
@@ -21,8 +21,8 @@ export function caughtWebhooks(pool: Pick<Pool, 'query'>, catcherUrl: string): D
       const format = delivery.endpointId === null ? 'standard' : await formatOf(pool, delivery.endpointId);
       const call = { ...delivery, endpointId: null };
       if (format === 'standard') return standard.dispatch(call, context);
-      // A chat post names no message, so a header that the catcher takes away again does.
-      const chat = caller(format, { [caughtHeader]: `${format} ${delivery.messageId}` });
+      // The body of a chat post does not identify its message, so a header does. The catcher removes it.
+      const chat = caller(format, { [captureHeader]: `${format} ${delivery.messageId}` });
       try {
         return await chat.dispatch(call, context);
       } finally {
@@ -32,7 +32,7 @@ export function caughtWebhooks(pool: Pick<Pool, 'query'>, catcherUrl: string): D
   };
 }
 
-/** A deleted endpoint's messages are caught, too. */
+/** Messages of a deleted endpoint are captured in the standard format. */
 async function formatOf(pool: Pick<Pool, 'query'>, endpointId: string): Promise<FormatName> {
   const { rows } = await pool.query<{ format: FormatName }>('SELECT format FROM herald.endpoint WHERE id = $1', [
     endpointId,

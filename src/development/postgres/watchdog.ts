@@ -1,21 +1,21 @@
 /**
- * The watchdog of a local server: a shell in a session of its own that waits for the end of its standard input. The
- * kernel closes that pipe however this process ends, SIGKILL included; then the shell stops the server and removes its
- * folder. It is also the ordinary way to stop, so that the way out after a crash is the one every run takes.
+ * The watchdog of a local server: a shell in its own session that waits for the end of its standard input. The kernel closes
+ * that pipe however this process ends, even by SIGKILL; the shell then stops the server and removes its folder. The ordinary
+ * stop uses it too, so the clean-up after a crash is exercised by every run.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
-import type { Account } from './account.ts';
+import type { Account } from './binaries.ts';
 
-export interface Janitor {
-  /** Names the process that must not outlive us; undefined: none at the moment. */
+export interface Watchdog {
+  /** Names the process that must not outlive this one; undefined: none at the moment. */
   readonly watch: (pid: number | undefined) => void;
-  /** Ends the watched process at once, removes the folder, and returns when both are gone. */
+  /** Stops the watched process immediately, removes the folder, and resolves when both are gone. */
   readonly end: () => Promise<void>;
 }
 
-// SIGQUIT is PostgreSQL's immediate shutdown, also for a starting server; SIGKILL would leave its shared memory behind.
+// SIGQUIT is PostgreSQL's immediate shutdown, even while it starts; SIGKILL would leave its shared memory behind.
 const script = `
 pid=
 while read -r line; do pid=$line; done
@@ -23,7 +23,7 @@ if [ -n "$pid" ]; then
   tries=0
   kill -QUIT "$pid" 2>/dev/null
   while kill -0 "$pid" 2>/dev/null; do
-    # Dead, but init of a container does not collect it.
+    # A zombie: the init process of a container does not collect it.
     state=
     [ -r "/proc/$pid/stat" ] && read -r _ _ state _ 2>/dev/null <"/proc/$pid/stat"
     [ "$state" = Z ] && break
@@ -40,12 +40,12 @@ while [ -n "$1" ] && ! rm -rf "$1" 2>/dev/null && [ "$tries" -lt 40 ]; do
 done
 `;
 
-/** Starts the watchdog; with a folder, that folder is removed at the end. */
-export function startJanitor(folder: string | undefined, account: Account | undefined): Janitor {
-  const shell = spawn('/bin/sh', ['-c', script, 'pg-herald-janitor', folder ?? ''], {
+/** Starts the watchdog. It removes `folder`, if given, at the end. */
+export function startWatchdog(folder: string | undefined, account: Account | undefined): Watchdog {
+  const shell = spawn('/bin/sh', ['-c', script, 'pg-herald-watchdog', folder ?? ''], {
     ...account,
     cwd: '/',
-    // Its own session: Ctrl-C in the terminal must not reach it before the server is stopped.
+    // Its own session, so that Ctrl-C in the terminal does not reach it before the server has stopped.
     detached: true,
     stdio: ['pipe', 'ignore', 'ignore'],
   });
@@ -53,7 +53,7 @@ export function startJanitor(folder: string | undefined, account: Account | unde
   exited.catch(() => undefined);
   shell.unref();
   (shell.stdin as Socket).unref();
-  // Somebody killed the shell: the server then needs no more names from us.
+  // The shell may have been killed.
   shell.stdin.on('error', () => undefined);
   return {
     watch: (pid) => {

