@@ -40,7 +40,13 @@ export type {
   Reply,
 } from './dispatch/dispatcher.ts';
 export { type SmtpOptions, type SmtpSender, type SmtpSendersOptions, smtp } from './dispatch/smtp/smtp.ts';
-export type { WebhookOptions } from './dispatch/webhook/webhook-options.ts';
+export type { TlsMaterial } from './dispatch/egress/connector.ts';
+export type { EgressOptions } from './dispatch/egress/egress-options.ts';
+export type { EndpointSettings } from './dispatch/webhook/endpoint.ts';
+export type { DisabledReason } from './dispatch/webhook/endpoints/circuit.ts';
+export type { EndpointEvent, NotifyOwner } from './dispatch/webhook/endpoints/notify-owner.ts';
+export type { FormatName } from './dispatch/webhook/formats/formats.ts';
+export type { WebhookEndpointsOptions, WebhookOptions } from './dispatch/webhook/webhook-options.ts';
 export { webhook } from './dispatch/webhook/webhook.ts';
 export type { CancelAnswer, CancelBy } from './enqueue/cancel.ts';
 export {
@@ -69,6 +75,11 @@ export {
   type RenderedContent,
   reasons,
 } from './vocabulary.ts';
+export type { EndpointDetails, EndpointFilter, EndpointSummary } from './operate/endpoint-details.ts';
+export type { ResealReport } from './operate/endpoint-secrets.ts';
+export { endpoints, type Endpoints, type EndpointsOptions } from './operate/endpoints.ts';
+export type { AddedEndpoint, NewEndpoint } from './operate/new-endpoint.ts';
+export type { PingResult } from './operate/ping-endpoint.ts';
 export { type PauseState, pauseMethod, listPauses, resumeMethod } from './operate/pause.ts';
 export { createSecretBox, labelSecrets, type SecretBox } from './secrets.ts';
 export type { TelemetryOptions } from './telemetry/options.ts';

@@ -3,10 +3,8 @@ import { type Config, readConfig } from './config.ts';
 import { createWorker, type Worker } from '../delivery/worker.ts';
 import type { Dispatcher } from '../dispatch/dispatcher.ts';
 import { smtp } from '../dispatch/smtp/smtp.ts';
-import { announceByMail } from '../dispatch/webhook/endpoints/notify-owner.ts';
 import type { WebhookOptions } from '../dispatch/webhook/webhook-options.ts';
 import { webhook } from '../dispatch/webhook/webhook.ts';
-import type { Logger } from '../vocabulary.ts';
 import { ConfigurationError } from '../errors.ts';
 import { createSecretBox, labelSecrets } from '../secrets.ts';
 import { type CommonOptions, command } from './command.ts';
@@ -41,7 +39,7 @@ function portNumber(text: string): number {
 async function work(options: WorkerCommandOptions): Promise<void> {
   const config = readConfig(options.databaseUrl);
   const logger = createLogger(config.logLevel);
-  const webhooks = webhookOptions(config, logger);
+  const webhooks = webhookOptions(config);
   const dispatchers: Record<string, Dispatcher> = {
     ...(config.smtp && { smtp: smtp(config.smtp) }),
     ...(webhooks && { webhook: webhook(webhooks) }),
@@ -82,10 +80,9 @@ async function deliver(worker: Worker, metrics: MetricsServer | null, methods: r
 }
 
 /** The default endpoint, the rows of endpoints (their key is the one of secret labels), or both. */
-function webhookOptions(config: Config, logger: Logger): WebhookOptions | null {
+function webhookOptions(config: Config): WebhookOptions | null {
   if (config.secretKeys.length === 0) return config.webhook.endpoint === undefined ? null : config.webhook;
-  const box = createSecretBox(config.secretKeys);
-  return { ...config.webhook, endpoints: { secrets: box, announce: announceByMail({ box, logger }) } };
+  return { ...config.webhook, endpoints: { secrets: createSecretBox(config.secretKeys) } };
 }
 
 /** The first signal stops in order, the second at once. */

@@ -2,8 +2,8 @@
 import type { Endpoint } from '../dispatch/webhook/endpoint.ts';
 import {
   endpointColumns,
-  endpointOf,
-  type EndpointRow,
+  toEndpoint,
+  type StoredEndpoint,
   openSettings,
   rotateSecret,
   type SealedSettings,
@@ -21,9 +21,11 @@ interface SealedRows {
 
 /** Decrypts an endpoint for a test call; null if there is none. @throws {ConfigurationError} without its key. */
 export async function openEndpoint(id: string, { pool, box }: SealedRows): Promise<Endpoint | null> {
-  const { rows } = await pool.query<EndpointRow>(`SELECT ${endpointColumns} FROM herald.endpoint WHERE id = $1`, [id]);
+  const { rows } = await pool.query<StoredEndpoint>(`SELECT ${endpointColumns} FROM herald.endpoint WHERE id = $1`, [
+    id,
+  ]);
   const [row] = rows;
-  return row === undefined ? null : endpointOf(row, box, new Date());
+  return row === undefined ? null : toEndpoint(row, box, new Date());
 }
 
 /**

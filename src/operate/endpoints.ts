@@ -93,7 +93,7 @@ export function endpoints(pool: Queryable, { secrets, egress: egressOptions = {}
     throw new ConfigurationError('secrets', 'is missing; give createSecretBox(keys) with the key of the endpoints');
   };
   return {
-    add: (endpoint) => addEndpoint(endpoint, { pool, box: box(), egress }),
+    add: async (endpoint) => addEndpoint(endpoint, { pool, box: box(), egress }),
     list: (filter) => listEndpoints(pool, filter),
     show: async (id) => (isUuid(id) ? showEndpoint(pool, id) : null),
     rotate: async (id, options) => (isUuid(id) ? rotateEndpoint(id, { pool, box: box(), ...options }) : null),
@@ -112,6 +112,6 @@ export function endpoints(pool: Queryable, { secrets, egress: egressOptions = {}
       }
     },
     verify: async (id) => isUuid(id) && (await openEndpoint(id, { pool, box: box() })) !== null,
-    reseal: () => resealEndpoints({ pool, box: box() }),
+    reseal: async () => resealEndpoints({ pool, box: box() }),
   };
 }

@@ -4,14 +4,14 @@ import { ConfigurationError } from '../../errors.ts';
 import { egressSchema, type EgressOptions, type EgressSettings } from '../egress/egress-options.ts';
 import { parseSettings } from '../settings.ts';
 import type { SecretBox } from '../../secrets.ts';
-import type { Announce } from './endpoints/health-recorder.ts';
+import type { NotifyOwner } from './endpoints/notify-owner.ts';
 import { parseEndpoint, type Endpoint, type EndpointSettings } from './endpoint.ts';
 
 export interface WebhookOptions {
   /** Where messages go that are not addressed to an endpoint of their own. Needed unless `endpoints` is given. */
   readonly endpoint?: EndpointSettings;
   /** Endpoints that are rows of `herald.endpoint`. */
-  readonly endpoints?: EndpointsOption;
+  readonly endpoints?: WebhookEndpointsOptions;
   /** What may be called; by default public `https:` addresses. */
   readonly egress?: EgressOptions;
   /** Calls under way at once in this process, 1 to 1,000. Default 50. */
@@ -24,17 +24,20 @@ export interface WebhookOptions {
   readonly userAgent?: string;
 }
 
-export interface EndpointsOption {
-  /** Opens what is sealed in the rows: `createSecretBox(keys)`. */
+export interface WebhookEndpointsOptions {
+  /** Decrypts the stored settings: `createSecretBox(keys)`. */
   readonly secrets: SecretBox;
-  /** Tells owners that their endpoint fails, works again or was switched off, in the transaction that records it. */
-  readonly announce?: Announce;
+  /**
+   * Tells the owner of an endpoint that it fails, works again or was switched off. Default: when it is switched off, the
+   * template `endpoint-disabled` is enqueued for its contact, if both exist; `shippedTemplatesFolder` has the template.
+   */
+  readonly notifyOwner?: NotifyOwner;
 }
 
 /** The same, checked and with its defaults. */
 export interface WebhookSettings {
   readonly endpoint: Endpoint | null;
-  readonly endpoints: EndpointsOption | null;
+  readonly endpoints: WebhookEndpointsOptions | null;
   readonly egress: EgressSettings;
   readonly concurrency: number;
   readonly includeSecrets: boolean;
@@ -44,7 +47,7 @@ export interface WebhookSettings {
 
 const optionsSchema = v.strictObject({
   endpoint: v.optional(v.custom<EndpointSettings>((input) => typeof input === 'object' && input !== null)),
-  endpoints: v.optional(v.custom<EndpointsOption>((input) => typeof input === 'object' && input !== null)),
+  endpoints: v.optional(v.custom<WebhookEndpointsOptions>((input) => typeof input === 'object' && input !== null)),
   egress: v.optional(egressSchema, {}),
   concurrency: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(1_000)), 50),
   includeSecrets: v.optional(v.boolean(), false),

@@ -6,6 +6,7 @@ import { attempt } from './attempt.ts';
 import { failure, type Verdict } from './classify-response.ts';
 import { maxTimeoutSeconds } from './endpoint.ts';
 import { createEndpoints, type Endpoints, type NoCall } from './endpoints/endpoints.ts';
+import { notifyOwnerByEmail } from './endpoints/notify-owner.ts';
 import { parseWebhookOptions, type WebhookOptions, type WebhookSettings } from './webhook-options.ts';
 
 /**
@@ -33,8 +34,8 @@ export function webhook(options: WebhookOptions): Dispatcher {
     withholdSecrets: !settings.includeSecrets,
     async start({ pool, logger }) {
       if (settings.endpoints === null) return;
-      const { secrets: box, announce } = settings.endpoints;
-      endpoints = createEndpoints({ pool, logger, box, announce, concurrency: settings.concurrency });
+      const { secrets: box, notifyOwner = notifyOwnerByEmail({ box, logger }) } = settings.endpoints;
+      endpoints = createEndpoints({ pool, logger, box, notifyOwner, concurrency: settings.concurrency });
     },
     admit: async (messageIds) => (await endpoints?.admit(messageIds)) ?? new Map(),
     dispatch(delivery, given) {

@@ -1,48 +1,55 @@
 /**
- * The health of one endpoint and what follows from it, shared by all replicas through its row. Open: nothing is tried
- * but one probe at a time. A pure state transition; `ledger.ts` applies it under a row lock.
+ * A circuit breaker per endpoint, shared by all replicas through its row. While it is open, only one probe at a time is
+ * sent. A pure state transition; the health recorder applies it under a row lock.
  */
 import type { EndpointEffect } from '../classify-response.ts';
 
+/** The stored state of one breaker. */
 export interface Circuit {
   /** Calls without success in a row, refusals included. */
   readonly failures: number;
-  /** Calls in a row to which there was no usable answer; what opens the circuit. */
+  /** Calls without a usable response in a row; enough of them open the circuit. */
   readonly faults: number;
-  /** The first call without success since the last one with. */
+  /** Time of the first call without success since the last one with success. */
   readonly failingSince: Date | null;
-  /** The owner was told that it fails, and is told when it works again. */
+  /** When the owner was told that the endpoint fails; the owner is then told when it works again. */
   readonly warnedAt: Date | null;
   readonly openedAt: Date | null;
-  /** Not before this time is the next probe; while one is under way, when it counts as lost. */
+  /** The next probe is not sent before this time. While one is in flight: when it counts as lost. */
   readonly probeAt: Date | null;
   readonly probing: boolean;
-  /** Probes in a row that failed. */
+  /** Failed probes in a row. */
   readonly probes: number;
-  /** Calls and faults in the window that began at this time. */
+  /** Start of the window in which calls and faults are counted. */
   readonly windowAt: Date | null;
   readonly windowCalls: number;
   readonly windowFaults: number;
 }
 
-/** Calls that came out the same way, one after the other. */
+/** Consecutive calls with the same effect. */
 export interface Observation {
   readonly effect: EndpointEffect;
   readonly count: number;
-  /** The highest number of an attempt among them. */
+  /** The highest attempt number among them. */
   readonly attempt: number;
 }
 
+/**
+ * Why an endpoint is switched off: by an operator; it answered 410 (`gone`); its URL or credential is refused (`unusable`);
+ * no success for five days (`failing`).
+ */
 export type DisabledReason = 'operator' | 'gone' | 'unusable' | 'failing';
 
+/** What follows from an observation. */
 export interface Transition {
   readonly circuit: Circuit;
-  /** Switch the endpoint off; null: leave it as it is. */
+  /** Why to switch the endpoint off; null: leave it as it is. */
   readonly disable: Exclude<DisabledReason, 'operator'> | null;
-  /** What the owner should hear. */
-  readonly news: 'failing' | 'recovered' | null;
+  /** What the owner is told. */
+  readonly event: 'failing' | 'recovered' | null;
 }
 
+/** The state of an endpoint that works. */
 export const healthyCircuit: Circuit = {
   failures: 0,
   faults: 0,
@@ -61,27 +68,28 @@ const faultsToOpen = 5;
 const windowSeconds = 300;
 const windowCallsToOpen = 10;
 const probeDelaysSeconds = [60, 120, 300, 900] as const;
-/** The attempt of one message after which its owner hears of it. */
+/** The owner is told after this attempt of one message. */
 const attemptToWarn = 4;
 const failingSecondsToDisable = 5 * 86_400;
-/** Without this a single message in five days would do. */
+/** Otherwise a single message in five days would be enough. */
 const failuresToDisable = 10;
 
+/** The circuit after an observation at `now`, by the database's clock. */
 export function observe(circuit: Circuit, seen: Observation, now: Date): Transition {
   switch (seen.effect) {
     case 'none':
-      return { circuit, disable: null, news: null };
+      return { circuit, disable: null, event: null };
     case 'healthy':
       return {
         circuit: { ...healthyCircuit, ...windowOf(circuit, seen, now) },
         disable: null,
-        news: circuit.warnedAt === null ? null : 'recovered',
+        event: circuit.warnedAt === null ? null : 'recovered',
       };
     case 'gone':
     case 'unusable':
-      return { circuit: failed(circuit, seen, now), disable: seen.effect, news: null };
+      return { circuit: failed(circuit, seen, now), disable: seen.effect, event: null };
     case 'refusing':
-      // It answers, so there is nothing to probe for.
+      // The receiver responds, so a probe would tell nothing new.
       return consequences({ ...failed(circuit, seen, now), ...closed, faults: 0 }, seen, now);
     case 'failing':
     case 'overloaded': {
@@ -93,7 +101,7 @@ export function observe(circuit: Circuit, seen: Observation, now: Date): Transit
   }
 }
 
-/** Whether a success needs no write: nothing would change that anybody looks at. */
+/** Whether a success needs no write, because it would change nothing. */
 export function isPristine({ failures, openedAt, warnedAt }: Circuit): boolean {
   return failures === 0 && openedAt === null && warnedAt === null;
 }
@@ -119,7 +127,7 @@ function windowOf(circuit: Circuit, seen: Observation, now: Date) {
   };
 }
 
-/** Opens the circuit, or puts off the next probe of an open one. Calls that began before it opened change nothing. */
+/** Opens the circuit, or delays the next probe of an open one. Calls that started before it opened change nothing. */
 function opened(circuit: Circuit, now: Date): Circuit {
   if (circuit.openedAt !== null) {
     return circuit.probing ? waiting({ ...circuit, probes: circuit.probes + 1 }, now) : circuit;
@@ -139,7 +147,7 @@ function consequences(circuit: Circuit, seen: Observation, now: Date): Transitio
   return {
     circuit: warn ? { ...circuit, warnedAt: now } : circuit,
     disable: days && circuit.failures >= failuresToDisable ? 'failing' : null,
-    news: warn ? 'failing' : null,
+    event: warn ? 'failing' : null,
   };
 }
 

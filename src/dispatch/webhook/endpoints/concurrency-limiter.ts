@@ -1,134 +1,134 @@
 /**
- * Fairness between endpoints in one process. Each has a lane: how many calls it may have under way, which grows with
- * every success and shrinks with every fault, and a place in time for what does not fit. Nothing here waits; whoever
- * does not fit is told when to come again, so that a slow or dead endpoint never holds a slot that another could use.
- * State of one dispatcher; time is a parameter.
+ * Limits the concurrent calls to each endpoint in one process (AIMD): the limit grows by one with every success and shrinks
+ * with every fault. Messages over the limit get a later time instead of blocking a slot, so a slow or dead endpoint never
+ * holds a slot that another could use. The state belongs to one dispatcher; time is a parameter.
  */
 import type { EndpointEffect } from '../classify-response.ts';
 
-/** The messages of one endpoint that want to go now, in order. */
-export interface LaneRequest {
+/** The leased messages of one endpoint, in order. */
+export interface CapacityRequest {
   readonly endpointId: string;
   readonly messageIds: readonly string[];
-  /** The endpoint's own limit for calls under way in one process. */
+  /** The endpoint's own limit for concurrent calls from one process. */
   readonly maxConcurrency: number;
-  /** Requests a second, over all replicas; null: no limit. */
+  /** Requests per second over all replicas; null: no limit. */
   readonly requestsPerSecond: number | null;
-  /** Set while its circuit is open. */
+  /** Set while the circuit of the endpoint is open. */
   readonly open: { readonly probeAt: Date; readonly probeIsOurs: boolean } | null;
 }
 
-export interface Lanes {
-  /** How many of these messages may go as far as this process is concerned. */
-  room(request: LaneRequest): number;
-  /** When those that may not go shall come again. The first `admitted` messages of the request go. */
-  place(request: LaneRequest, admitted: number, now: Date): ReadonlyMap<string, Date>;
-  /** A call begins; the answer ends it. */
-  enter(endpointId: string, now: Date): (effect: EndpointEffect, now: Date) => void;
+export interface ConcurrencyLimiter {
+  /** How many of these messages may go now, as far as this process is concerned. */
+  capacity(request: CapacityRequest): number;
+  /** When to look again at the messages that may not go. The first `admitted` messages of the request go. */
+  schedule(request: CapacityRequest, admitted: number, now: Date): ReadonlyMap<string, Date>;
+  /** Starts a call. Call the returned function once with its result. */
+  startCall(endpointId: string, now: Date): (effect: EndpointEffect, now: Date) => void;
 }
 
-interface Lane {
+interface EndpointLoad {
   inFlight: number;
   limit: number;
-  /** Time of one call in seconds, smoothed. */
+  /** Duration of one call in seconds, smoothed. */
   seconds: number;
-  /** Up to when the lane is given away, and whether that was while the circuit was open. */
-  horizon: number;
+  /** The time after the last one that was given to a waiting message, and whether the circuit was open then. */
+  nextTime: number;
   open: boolean;
   usedAt: number;
 }
 
-/** Nobody knows yet whether it works. */
-const firstLimit = 2;
-/** A call that takes longer than this makes its endpoint a slow one. */
+/** The limit before the first result. */
+const initialLimit = 2;
+/** Calls that take longer than this on average make their endpoint a slow one. */
 const slowSeconds = 2;
-/** All slow endpoints that there may be at once leave room for the others. */
+/** The share of all slots that one slow endpoint may take. */
 const slowShare = 0.1;
 const smoothing = 0.2;
-/** The first wait for what does not fit, and the longest; how far apart messages come after a circuit has closed. */
-const leastSeconds = 1;
-const longestSeconds = 300;
-const rampSeconds = 0.2;
-/** A probe usually has its answer by then. */
+/** The shortest and the longest wait for messages over the limit. */
+const minWaitSeconds = 1;
+const maxWaitSeconds = 300;
+/** Distance between messages that wait for an open circuit to close. */
+const recoverySpacingSeconds = 0.2;
+/** A probe usually has its result by then. */
 const probeSeconds = 10;
-const maxLanes = 10_000;
+const maxEndpoints = 10_000;
 const forgetMs = 600_000;
 
-/** @param concurrency calls under way at once in this process, over all endpoints. */
-export function createLanes(concurrency: number): Lanes {
-  const lanes = new Map<string, Lane>();
+/** @param concurrency concurrent calls in this process, over all endpoints. */
+export function createConcurrencyLimiter(concurrency: number): ConcurrencyLimiter {
+  const loads = new Map<string, EndpointLoad>();
   const slowLimit = Math.max(1, Math.floor(concurrency * slowShare));
 
-  function laneOf(endpointId: string): Lane {
-    const known = lanes.get(endpointId);
+  function loadOf(endpointId: string): EndpointLoad {
+    const known = loads.get(endpointId);
     if (known) return known;
-    const lane = { inFlight: 0, limit: firstLimit, seconds: 0.5, horizon: 0, open: false, usedAt: 0 };
-    lanes.set(endpointId, lane);
-    return lane;
+    const load = { inFlight: 0, limit: initialLimit, seconds: 0.5, nextTime: 0, open: false, usedAt: 0 };
+    loads.set(endpointId, load);
+    return load;
   }
 
-  function limitOf(lane: Lane, request: LaneRequest): number {
-    return Math.min(
-      lane.limit,
-      request.maxConcurrency,
-      lane.seconds > slowSeconds ? slowLimit : Number.POSITIVE_INFINITY,
-    );
+  function limitOf(load: EndpointLoad, request: CapacityRequest): number {
+    const bySpeed = load.seconds > slowSeconds ? slowLimit : Number.POSITIVE_INFINITY;
+    return Math.min(load.limit, request.maxConcurrency, bySpeed);
   }
 
-  function forget(now: number): void {
-    if (lanes.size <= maxLanes) return;
-    for (const [id, lane] of lanes) if (lane.inFlight === 0 && now - lane.usedAt > forgetMs) lanes.delete(id);
+  function forgetIdle(now: number): void {
+    if (loads.size <= maxEndpoints) return;
+    for (const [id, load] of loads) if (load.inFlight === 0 && now - load.usedAt > forgetMs) loads.delete(id);
   }
 
   return {
-    room(request) {
+    capacity(request) {
       if (request.open !== null) return request.open.probeIsOurs ? 1 : 0;
-      const lane = laneOf(request.endpointId);
-      return Math.max(0, Math.min(limitOf(lane, request) - lane.inFlight, request.messageIds.length));
+      const load = loadOf(request.endpointId);
+      return Math.max(0, Math.min(limitOf(load, request) - load.inFlight, request.messageIds.length));
     },
-    place(request, admitted, now) {
-      const lane = laneOf(request.endpointId);
+    schedule(request, admitted, now) {
+      const load = loadOf(request.endpointId);
       const time = now.getTime();
-      const limit = limitOf(lane, request);
-      const seconds = Math.max(lane.seconds / limit, request.requestsPerSecond ? 1 / request.requestsPerSecond : 0);
-      const step = (request.open === null ? seconds : rampSeconds) * 1_000;
       const earliest = time + earliestSeconds(request.open, time) * 1_000;
-      const turned = lane.open !== (request.open !== null);
-      lane.open = request.open !== null;
-      lane.horizon = turned ? earliest : Math.max(lane.horizon, earliest);
-      lane.usedAt = time;
-      const places = new Map<string, Date>();
+      const stepMs = spacingSeconds(load, limitOf(load, request), request) * 1_000;
+      const changed = load.open !== (request.open !== null);
+      load.open = request.open !== null;
+      load.nextTime = changed ? earliest : Math.max(load.nextTime, earliest);
+      load.usedAt = time;
+      const times = new Map<string, Date>();
       for (const id of request.messageIds.slice(admitted)) {
-        places.set(id, new Date(lane.horizon));
-        // Beyond the longest wait they share a place; whoever still does not fit then gets another.
-        lane.horizon = Math.min(lane.horizon + step, earliest + longestSeconds * 1_000);
+        times.set(id, new Date(load.nextTime));
+        // Beyond the longest wait messages share one time; those that do not fit then are scheduled again.
+        load.nextTime = Math.min(load.nextTime + stepMs, earliest + maxWaitSeconds * 1_000);
       }
-      return places;
+      return times;
     },
-    enter(endpointId, now) {
-      const lane = laneOf(endpointId);
-      lane.inFlight += 1;
+    startCall(endpointId, now) {
+      const load = loadOf(endpointId);
+      load.inFlight += 1;
       return (effect, end) => {
-        lane.inFlight -= 1;
-        lane.usedAt = end.getTime();
-        lane.seconds += smoothing * ((end.getTime() - now.getTime()) / 1_000 - lane.seconds);
-        lane.limit = nextLimit(lane.limit, effect, concurrency);
-        forget(lane.usedAt);
+        load.inFlight -= 1;
+        load.usedAt = end.getTime();
+        load.seconds += smoothing * ((end.getTime() - now.getTime()) / 1_000 - load.seconds);
+        load.limit = nextLimit(load.limit, effect, concurrency);
+        forgetIdle(load.usedAt);
       };
     },
   };
 }
 
-/** While a circuit is open: the time of its next probe. While that probe is under way: some time after it. */
-function earliestSeconds(open: LaneRequest['open'], time: number): number {
-  if (open === null) return leastSeconds;
+function spacingSeconds(load: EndpointLoad, limit: number, { open, requestsPerSecond }: CapacityRequest): number {
+  if (open !== null) return recoverySpacingSeconds;
+  return Math.max(load.seconds / limit, requestsPerSecond ? 1 / requestsPerSecond : 0);
+}
+
+/** While a circuit is open: the time of its next probe. While that probe is in flight: some time after it. */
+function earliestSeconds(open: CapacityRequest['open'], time: number): number {
+  if (open === null) return minWaitSeconds;
   const toProbe = (open.probeAt.getTime() - time) / 1_000;
-  return toProbe > 0 ? Math.max(leastSeconds, toProbe) : probeSeconds;
+  return toProbe > 0 ? Math.max(minWaitSeconds, toProbe) : probeSeconds;
 }
 
 /** Additive increase, multiplicative decrease. */
-function nextLimit(limit: number, effect: EndpointEffect, most: number): number {
-  if (effect === 'healthy') return Math.min(limit + 1, most);
+function nextLimit(limit: number, effect: EndpointEffect, max: number): number {
+  if (effect === 'healthy') return Math.min(limit + 1, max);
   if (effect === 'failing') return Math.max(1, Math.floor(limit / 2));
   return effect === 'overloaded' ? 1 : limit;
 }

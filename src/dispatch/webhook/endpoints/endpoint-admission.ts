@@ -5,19 +5,19 @@
 import type { Pool } from 'pg';
 import type { RateLimits } from '../../rate-limits.ts';
 import { formats } from '../formats/formats.ts';
-import type { Directory } from './endpoint-cache.ts';
-import type { LaneRequest, Lanes } from './concurrency-limiter.ts';
-import { type EndpointRow, heldAssignments } from './stored-endpoint.ts';
+import type { EndpointCache } from './endpoint-cache.ts';
+import type { CapacityRequest, ConcurrencyLimiter } from './concurrency-limiter.ts';
+import { type StoredEndpoint, heldAssignments } from './stored-endpoint.ts';
 
 export interface AdmissionServices {
   readonly pool: Pool;
-  readonly directory: Directory;
-  readonly lanes: Lanes;
+  readonly cache: EndpointCache;
+  readonly limiter: ConcurrencyLimiter;
   readonly rateLimits: RateLimits;
 }
 
-interface Room {
-  readonly request: LaneRequest;
+interface Admission {
+  readonly request: CapacityRequest;
   /** How many of its messages may go. */
   readonly room: number;
 }
@@ -43,15 +43,15 @@ WHERE id = ANY ($1::uuid[]) AND status = 'pending'`;
 /** When each of the messages that cannot go now shall be looked at again. */
 export async function admit(
   messageIds: readonly string[],
-  { pool, directory, lanes, rateLimits }: AdmissionServices,
+  { pool, cache, limiter, rateLimits }: AdmissionServices,
 ): Promise<ReadonlyMap<string, Date>> {
   const addressed = await pool.query<{ id: string; endpointId: string; now: Date }>(addressedStatement, [messageIds]);
   // The circuits' times are the database's, which this machine's clock need not agree with.
   const now = addressed.rows[0]?.now;
   if (now === undefined) return new Map();
   const wanted = Map.groupBy(addressed.rows, ({ endpointId }) => endpointId);
-  const rows = [...(await directory.read([...wanted.keys()])).values()];
-  const messagesOf = ({ id }: EndpointRow) => (wanted.get(id) ?? []).map((message) => message.id);
+  const rows = [...(await cache.read([...wanted.keys()])).values()];
+  const messagesOf = ({ id }: StoredEndpoint) => (wanted.get(id) ?? []).map((message) => message.id);
   const held = rows.filter(({ disabledAt }) => disabledAt !== null).flatMap(messagesOf);
   if (held.length > 0) await pool.query(holdStatement, [held]);
   const enabled = rows.filter(({ disabledAt }) => disabledAt === null);
@@ -59,24 +59,24 @@ export async function admit(
   const requests = enabled.map((row) => requestOf(row, messagesOf(row), ours));
   const rooms = await takeTokens(
     rateLimits,
-    requests.map((request) => ({ request, room: lanes.room(request) })),
+    requests.map((request) => ({ request, room: limiter.capacity(request) })),
   );
-  return postpone(rooms, { pool, lanes, now });
+  return postpone(rooms, { pool, limiter, now });
 }
 
 async function postpone(
-  rooms: readonly Room[],
-  { pool, lanes, now }: Pick<AdmissionServices, 'pool' | 'lanes'> & { readonly now: Date },
+  rooms: readonly Admission[],
+  { pool, limiter, now }: Pick<AdmissionServices, 'pool' | 'limiter'> & { readonly now: Date },
 ): Promise<ReadonlyMap<string, Date>> {
   const entries = rooms.flatMap(({ request, room }) => {
     const detail = request.open ? 'waits: the circuit of its endpoint is open' : 'waits for its turn at its endpoint';
-    return [...lanes.place(request, room, now)].map(([id, at]) => ({ id, at, detail }));
+    return [...limiter.schedule(request, room, now)].map(([id, at]) => ({ id, at, detail }));
   });
   if (entries.length > 0) await pool.query(laterStatement, [JSON.stringify(entries)]);
   return new Map(entries.map(({ id, at }) => [id, at]));
 }
 
-function requestOf(row: EndpointRow, messageIds: readonly string[], ours: ReadonlySet<string>): LaneRequest {
+function requestOf(row: StoredEndpoint, messageIds: readonly string[], ours: ReadonlySet<string>): CapacityRequest {
   return {
     endpointId: row.id,
     messageIds,
@@ -87,7 +87,7 @@ function requestOf(row: EndpointRow, messageIds: readonly string[], ours: Readon
 }
 
 /** Of the circuits whose probe is due, those whose probe is ours: one replica wins each. */
-async function claimProbes(pool: Pool, rows: readonly EndpointRow[], now: Date): Promise<ReadonlySet<string>> {
+async function claimProbes(pool: Pool, rows: readonly StoredEndpoint[], now: Date): Promise<ReadonlySet<string>> {
   const due = rows.filter((row) => row.openedAt !== null && (row.probeAt ?? row.openedAt) <= now).map(({ id }) => id);
   if (due.length === 0) return new Set();
   const { rows: claimed } = await pool.query<{ id: string }>(claimStatement, [due]);
@@ -95,7 +95,7 @@ async function claimProbes(pool: Pool, rows: readonly EndpointRow[], now: Date):
 }
 
 /** Limits the room of endpoints that have a rate to the tokens that all replicas share. */
-async function takeTokens(rateLimits: RateLimits, rooms: readonly Room[]): Promise<readonly Room[]> {
+async function takeTokens(rateLimits: RateLimits, rooms: readonly Admission[]): Promise<readonly Admission[]> {
   const limited = rooms.flatMap(({ request: { endpointId: key, requestsPerSecond: perSecond }, room: wanted }) =>
     perSecond !== null && wanted > 0 ? [{ key: `${bucketPrefix}${key}`, perSecond, wanted }] : [],
   );

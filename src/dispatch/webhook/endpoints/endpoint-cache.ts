@@ -1,50 +1,50 @@
-/** Rows of endpoints as they were read last, and what was sealed in them. */
+/** Stored endpoints as they were last read, with their decrypted settings. */
 import type { Pool } from 'pg';
 import { ConfigurationError } from '../../../errors.ts';
 import type { Logger } from '../../../vocabulary.ts';
 import type { SecretBox } from '../../../secrets.ts';
 import type { Endpoint } from '../endpoint.ts';
-import { type EndpointRow, endpointColumns, endpointOf } from './stored-endpoint.ts';
+import { type StoredEndpoint, endpointColumns, toEndpoint } from './stored-endpoint.ts';
 
-export interface Directory {
-  /** Reads the rows of these endpoints anew; those that do not exist are missing in the answer. */
-  read(ids: readonly string[]): Promise<ReadonlyMap<string, EndpointRow>>;
-  /** The row, read a moment ago or now; undefined: there is none. */
-  find(id: string): Promise<EndpointRow | undefined>;
-  /** The endpoint of a row that was read; null: it cannot be opened, which is logged. */
-  open(row: EndpointRow): Endpoint | null;
+export interface EndpointCache {
+  /** Reads these endpoints from the database; those that do not exist are missing from the map. */
+  read(ids: readonly string[]): Promise<ReadonlyMap<string, StoredEndpoint>>;
+  /** Returns the endpoint as read within the last second, or reads it; undefined if there is none. */
+  find(id: string): Promise<StoredEndpoint | undefined>;
+  /** Decrypts an endpoint that was read; null if that is not possible, which is logged. */
+  open(stored: StoredEndpoint): Endpoint | null;
 }
 
 interface Entry {
-  readonly row: EndpointRow;
+  readonly row: StoredEndpoint;
   readonly readAt: number;
-  /** The row opened, and when: decrypting and checking certificates for every call would be felt. */
+  /** The decrypted endpoint, and since when: decrypting and checking certificates for every call costs too much. */
   opened?: { readonly endpoint: Endpoint; readonly at: number };
 }
 
-/** What was read for the admission of a message is good for its call. */
+/** What was read to admit a message is recent enough to call its endpoint. */
 const freshMs = 1_000;
-/** Secrets expire, so an opened row is opened anew now and then. */
+/** Previous secrets expire, so an endpoint is decrypted again after a while. */
 const openedMs = 60_000;
 const maxEntries = 10_000;
 
 const statement = `SELECT ${endpointColumns} FROM herald.endpoint WHERE id = ANY ($1::uuid[])`;
 
-export function createDirectory(services: {
+export function createEndpointCache(services: {
   readonly pool: Pool;
   readonly box: SecretBox;
   readonly logger: Logger;
-}): Directory {
+}): EndpointCache {
   const entries = new Map<string, Entry>();
 
-  function remember(row: EndpointRow, readAt: number): void {
+  function remember(row: StoredEndpoint, readAt: number): void {
     const before = entries.get(row.id);
     const same = before?.row.sealed === row.sealed && before.row.updatedAt.getTime() === row.updatedAt.getTime();
     entries.set(row.id, { row, readAt, ...(same && before.opened ? { opened: before.opened } : {}) });
   }
 
-  async function read(ids: readonly string[]): Promise<ReadonlyMap<string, EndpointRow>> {
-    const { rows } = await services.pool.query<EndpointRow>(statement, [ids]);
+  async function read(ids: readonly string[]): Promise<ReadonlyMap<string, StoredEndpoint>> {
+    const { rows } = await services.pool.query<StoredEndpoint>(statement, [ids]);
     const readAt = Date.now();
     if (entries.size > maxEntries) entries.clear();
     for (const row of rows) remember(row, readAt);
@@ -70,14 +70,14 @@ export function createDirectory(services: {
 }
 
 function openRow(
-  row: EndpointRow,
+  row: StoredEndpoint,
   { box, logger }: { readonly box: SecretBox; readonly logger: Logger },
 ): Endpoint | null {
   try {
-    return endpointOf(row, box, new Date());
+    return toEndpoint(row, box, new Date());
   } catch (error) {
     if (!(error instanceof ConfigurationError)) throw error;
-    logger.error({ endpointId: row.id, setting: error.setting }, `an endpoint cannot be used: ${error.message}`);
+    logger.error({ endpointId: row.id, setting: error.setting }, `cannot use an endpoint: ${error.message}`);
     return null;
   }
 }

@@ -6,15 +6,16 @@ import type { Verdict } from '../classify-response.ts';
 import type { Endpoint } from '../endpoint.ts';
 import { createRateLimits } from '../../rate-limits.ts';
 import { admit, bucketPrefix } from './endpoint-admission.ts';
-import { createDirectory } from './endpoint-cache.ts';
-import { createLanes } from './concurrency-limiter.ts';
-import { type Announce, createLedger } from './health-recorder.ts';
+import { createEndpointCache } from './endpoint-cache.ts';
+import { createConcurrencyLimiter } from './concurrency-limiter.ts';
+import { createHealthRecorder } from './health-recorder.ts';
+import type { NotifyOwner } from './notify-owner.ts';
 
 export interface EndpointServices {
   readonly pool: Pool;
   readonly logger: Logger;
   readonly box: SecretBox;
-  readonly announce: Announce | undefined;
+  readonly notifyOwner: NotifyOwner;
   /** Calls under way at once in this process. */
   readonly concurrency: number;
 }
@@ -39,27 +40,27 @@ export interface Endpoints {
 
 export function createEndpoints(services: EndpointServices): Endpoints {
   const { pool, concurrency } = services;
-  const lanes = createLanes(concurrency);
-  const ledger = createLedger(services);
-  const directory = createDirectory(services);
+  const limiter = createConcurrencyLimiter(concurrency);
+  const recorder = createHealthRecorder(services);
+  const cache = createEndpointCache(services);
   const rateLimits = createRateLimits(pool, bucketPrefix);
   return {
-    admit: (messageIds) => admit(messageIds, { pool, directory, lanes, rateLimits }),
+    admit: (messageIds) => admit(messageIds, { pool, cache, limiter, rateLimits }),
     async call(endpointId) {
-      const row = await directory.find(endpointId);
+      const row = await cache.find(endpointId);
       if (row === undefined) return 'deleted';
       if (row.disabledAt !== null) return 'disabled';
-      const endpoint = directory.open(row);
+      const endpoint = cache.open(row);
       if (endpoint === null) return 'unreadable';
-      const leave = lanes.enter(endpointId, new Date());
+      const leave = limiter.startCall(endpointId, new Date());
       return {
         endpoint,
         done(verdict, attempt) {
           leave(verdict.endpoint, new Date());
-          ledger.record(endpointId, { effect: verdict.endpoint, count: 1, attempt }, row);
+          recorder.record(endpointId, { effect: verdict.endpoint, count: 1, attempt }, row);
         },
       };
     },
-    close: () => ledger.flush(),
+    close: () => recorder.flush(),
   };
 }

@@ -1,44 +1,67 @@
-/** Tells the owner of an endpoint by mail that it was switched off. */
-import type { Logger } from '../../../vocabulary.ts';
+/** Tells the owner of an endpoint what happened to it. */
+import type { PoolClient } from 'pg';
 import type { SecretBox } from '../../../secrets.ts';
-import type { Announce, EndpointNews } from './health-recorder.ts';
+import type { Logger } from '../../../vocabulary.ts';
+import type { DisabledReason } from './circuit.ts';
 import { openSettings } from './stored-endpoint.ts';
+
+/** What happened to an endpoint. */
+export interface EndpointEvent {
+  /** `failing`: the fourth attempt of a message failed. `recovered`: a call succeeded after that. */
+  readonly kind: 'failing' | 'recovered' | 'disabled';
+  readonly endpointId: string;
+  readonly name: string;
+  readonly tenant: string | null;
+  readonly recipientId: string | null;
+  /** With `disabled`: why. */
+  readonly reason: DisabledReason | null;
+  /** Time of the first call without success since the last one with success. */
+  readonly failingSince: Date | null;
+  /** Calls without success in a row. */
+  readonly failures: number;
+}
+
+/**
+ * Tells the owner. Runs in the transaction that changes the endpoint, so a message that is enqueued with `client` exists if
+ * and only if the change does. If it throws, its own statements are rolled back, the error is logged, and the change stays.
+ */
+export type NotifyOwner = (client: Pick<PoolClient, 'query'>, event: EndpointEvent) => Promise<void>;
 
 const template = 'endpoint-disabled';
 
-const why: Readonly<Record<string, string>> = {
+const causes: Readonly<Record<DisabledReason, string>> = {
   gone: 'it answered with HTTP status 410, which asks us to stop',
   unusable: 'its address, key or permission was refused',
   failing: 'it had not accepted anything for five days',
   operator: 'an operator switched it off',
 };
 
-const readStatement = `SELECT sealed, url_host AS "urlHost" FROM herald.endpoint e
+const contactStatement = `SELECT sealed, url_host AS "urlHost" FROM herald.endpoint e
 WHERE id = $1 AND EXISTS (SELECT FROM herald.template WHERE name = $2)`;
 
 /**
- * Enqueues the template `endpoint-disabled` for the endpoint's contact, in the transaction that switches it off. Without a contact,
- * or without the template in the database, the log is told instead: an announcement must not keep a dead endpoint on.
+ * Enqueues the template `endpoint-disabled` for the contact of an endpoint that is switched off. Every event is also logged
+ * at warn; without a contact, or without the template in the database, only that.
  */
-export function announceByMail({ box, logger }: { readonly box: SecretBox; readonly logger: Logger }): Announce {
-  return async (client, news) => {
-    const { endpointId, kind, reason } = news;
+export function notifyOwnerByEmail({ box, logger }: { readonly box: SecretBox; readonly logger: Logger }): NotifyOwner {
+  return async (client, event) => {
+    const { endpointId, kind, reason } = event;
     logger.warn({ endpointId, kind, reason }, `endpoint ${kind}`);
     if (kind !== 'disabled') return;
-    const { rows } = await client.query<{ sealed: string; urlHost: string }>(readStatement, [endpointId, template]);
+    const { rows } = await client.query<{ sealed: string; urlHost: string }>(contactStatement, [endpointId, template]);
     const [row] = rows;
     if (row === undefined) return;
     const { contact } = openSettings(box, endpointId, row.sealed);
     if (contact === undefined) return;
-    await client.query('SELECT herald.enqueue($1::jsonb)', [notificationOf(news, { contact, host: row.urlHost })]);
+    await client.query('SELECT herald.enqueue($1::jsonb)', [notificationOf(event, { contact, host: row.urlHost })]);
   };
 }
 
 function notificationOf(
-  news: EndpointNews,
+  event: EndpointEvent,
   { contact, host }: { readonly contact: string; readonly host: string },
 ): string {
-  const { endpointId, failures, failingSince, reason, recipientId, tenant } = news;
+  const { endpointId, failures, failingSince, reason, recipientId, tenant } = event;
   return JSON.stringify({
     template,
     to: { id: recipientId ?? tenant ?? `endpoint:${endpointId}`, email: contact },
@@ -48,7 +71,7 @@ function notificationOf(
       url: host,
       failures: String(failures),
       since: (failingSince ?? new Date()).toISOString(),
-      reason: why[reason ?? ''] ?? 'it was not usable',
+      reason: causes[reason ?? 'failing'],
     },
     ...(tenant !== null && { tenant }),
     targets: [endpointId],

@@ -13,7 +13,7 @@ const at = (seconds: number) => new Date(start + seconds * 1_000);
 
 /** Applies effects one after the other, one second apart from `from`. */
 function run(circuit: Circuit, effects: readonly EndpointEffect[], { from = 0, attempt = 1 } = {}): Transition {
-  let last: Transition = { circuit, disable: null, news: null };
+  let last: Transition = { circuit, disable: null, event: null };
   for (const [index, effect] of effects.entries())
     last = observe(last.circuit, { effect, count: 1, attempt }, at(from + index));
   return last;
@@ -127,12 +127,12 @@ describe('the endpoint is disabled', () => {
 
 describe('the owner hears', () => {
   test('once that it fails, at the fourth attempt of a message, and once that it works again', () => {
-    expect(run(healthyCircuit, ['failing'], { attempt: 3 }).news).toBeNull();
+    expect(run(healthyCircuit, ['failing'], { attempt: 3 }).event).toBeNull();
     const warned = run(healthyCircuit, ['failing'], { attempt: 4 });
-    expect(warned.news).toBe('failing');
-    expect(run(warned.circuit, ['refusing'], { attempt: 5 }).news).toBeNull();
+    expect(warned.event).toBe('failing');
+    expect(run(warned.circuit, ['refusing'], { attempt: 5 }).event).toBeNull();
     const recovered = run(warned.circuit, ['healthy']);
-    expect(recovered.news).toBe('recovered');
-    expect(run(recovered.circuit, ['healthy']).news).toBeNull();
+    expect(recovered.event).toBe('recovered');
+    expect(run(recovered.circuit, ['healthy']).event).toBeNull();
   });
 });

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { Webhook } from 'standardwebhooks';
 import type { Dispatcher } from '../../../../src/dispatch/dispatcher.ts';
-import type { EndpointNews } from '../../../../src/dispatch/webhook/endpoints/health-recorder.ts';
+import type { EndpointEvent } from '../../../../src/dispatch/webhook/endpoints/notify-owner.ts';
 import {
   openSettings,
   rotateSecret,
@@ -27,13 +27,13 @@ async function receive(answer?: Answer): Promise<Receiver> {
   return receiver;
 }
 
-async function replica(news: EndpointNews[] = [], secrets = box): Promise<Dispatcher> {
+async function replica(events: EndpointEvent[] = [], secrets = box): Promise<Dispatcher> {
   const dispatcher = webhook({
     endpoints: {
       secrets,
-      announce: async (client, each) => {
+      notifyOwner: async (client, each) => {
         await client.query('SELECT 1');
-        news.push(each);
+        events.push(each);
       },
     },
     egress: { allowCidrs: ['127.0.0.1'] },
@@ -184,14 +184,14 @@ describe('an endpoint that is switched off', () => {
   test('by 410 fails that message, holds the others and tells the owner once', async () => {
     const receiver = await receive((response) => response.writeHead(410).end());
     const id = await addEndpoint(database.pool, { url: receiver.url, secret }, { recipient_id: 'owner-1' });
-    const news: EndpointNews[] = [];
-    const dispatcher = await replica(news);
+    const events: EndpointEvent[] = [];
+    const dispatcher = await replica(events);
     const [waiting] = await addMessages(database.pool, id);
     expect(await send(dispatcher, id)).toMatchObject({ outcome: 'failed', reason: 'gone' });
     await written(dispatcher);
     expect(await endpointRow(id)).toMatchObject({ disabled_at: expect.any(Date), disabled_reason: 'gone' });
     expect(await statusOf(waiting)).toBe('held');
-    expect(news).toMatchObject([{ kind: 'disabled', reason: 'gone', endpointId: id, recipientId: 'owner-1' }]);
+    expect(events).toMatchObject([{ kind: 'disabled', reason: 'gone', endpointId: id, recipientId: 'owner-1' }]);
     const [next] = await addMessages(database.pool, id);
     expect(await admitted(dispatcher, [next ?? ''])).toBe(1);
     expect(await statusOf(next)).toBe('held');
@@ -206,13 +206,13 @@ describe('an endpoint that is switched off', () => {
       { url: receiver.url, secret },
       { failures: 20, failing_since: new Date(Date.now() - 5 * 86_400_000) },
     );
-    const news: EndpointNews[] = [];
-    const dispatcher = await replica(news);
+    const events: EndpointEvent[] = [];
+    const dispatcher = await replica(events);
     const [waiting] = await addMessages(database.pool, id);
     await send(dispatcher, id);
     await written(dispatcher);
     expect(await endpointRow(id)).toMatchObject({ disabled_reason: 'failing' });
-    expect(news).toMatchObject([{ kind: 'disabled', reason: 'failing' }]);
+    expect(events).toMatchObject([{ kind: 'disabled', reason: 'failing' }]);
     expect(await statusOf(waiting)).toBe('held');
   });
 
@@ -242,17 +242,17 @@ test('the owner hears at the fourth attempt that it fails, and later that it wor
   let healthy = false;
   const receiver = await receive((response) => response.writeHead(healthy ? 200 : 500).end());
   const id = await addEndpoint(database.pool, { url: receiver.url, secret });
-  const news: EndpointNews[] = [];
+  const events: EndpointEvent[] = [];
   for (const attempt of [3, 4, 5]) {
-    const dispatcher = await replica(news);
+    const dispatcher = await replica(events);
     await send(dispatcher, id, attempt);
     await written(dispatcher);
   }
   healthy = true;
-  const dispatcher = await replica(news);
+  const dispatcher = await replica(events);
   await send(dispatcher, id, 6);
   await written(dispatcher);
-  expect(news.map(({ kind }) => kind)).toEqual(['failing', 'recovered']);
+  expect(events.map(({ kind }) => kind)).toEqual(['failing', 'recovered']);
 });
 
 test('a missing key holds the message, uncharged, and says so aloud', async () => {

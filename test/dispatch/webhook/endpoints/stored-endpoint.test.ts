@@ -2,11 +2,11 @@ import { randomUUID } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { healthyCircuit } from '../../../../src/dispatch/webhook/endpoints/circuit.ts';
 import {
-  endpointOf,
+  toEndpoint,
   openSettings,
   rotateSecret,
   sealSettings,
-  type EndpointRow,
+  type StoredEndpoint,
 } from '../../../../src/dispatch/webhook/endpoints/stored-endpoint.ts';
 import { createSecretBox } from '../../../../src/secrets.ts';
 import { secret } from '../../support.ts';
@@ -17,7 +17,7 @@ const later = (seconds: number) => new Date(now.getTime() + seconds * 1_000);
 const next = `whsec_${Buffer.alloc(32, 8).toString('base64')}`;
 const settings = { url: 'https://hooks.example.com/T0PSECRET', secret, headers: { authorization: 'Bearer T0PSECRET' } };
 
-function row(id: string, sealed: string): EndpointRow {
+function row(id: string, sealed: string): StoredEndpoint {
   const rest = {
     name: 'x',
     tenant: null,
@@ -56,8 +56,8 @@ test('what is sealed cannot be read, changed or moved to another endpoint', () =
 test('a rotated secret signs first, the one before until its overlap is over', () => {
   const id = randomUUID();
   const sealed = sealSettings(box, id, rotateSecret(settings, next, { now }));
-  expect(endpointOf(row(id, sealed), box, later(86_399)).secrets).toEqual([next, secret]);
-  expect(endpointOf(row(id, sealed), box, later(86_401)).secrets).toEqual([next]);
+  expect(toEndpoint(row(id, sealed), box, later(86_399)).secrets).toEqual([next, secret]);
+  expect(toEndpoint(row(id, sealed), box, later(86_401)).secrets).toEqual([next]);
 });
 
 test('a leaked secret is dropped at once, with all before it', () => {
