@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { describe, test } from 'vitest';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { hasProgram } from '../cli/support.ts';
+import { freePort } from '../support/daemons.ts';
 import { followGuide, type GuideOptions } from './support/guide.ts';
 
 const documentedUrl = 'postgres://app@localhost/app';
@@ -11,7 +12,10 @@ const documentedUrl = 'postgres://app@localhost/app';
 async function follow(page: string, options: GuideOptions = {}): Promise<string> {
   const database: TestDatabase = await createTestDatabase({ empty: true });
   try {
-    const guide = await followGuide(page, { replace: { [documentedUrl]: database.url }, ...options });
+    const guide = await followGuide(page, {
+      ...options,
+      replace: { [documentedUrl]: database.url, ...options.replace },
+    });
     await guide.close();
     return guide.transcript;
   } finally {
@@ -36,28 +40,37 @@ export const workspaces = pgTable('workspaces', {
 /** The database that `pg-herald dev` started and printed. */
 const printedUrl = (printed: string) => /export DATABASE_URL=(\S+)/.exec(printed)?.[1] ?? 'not printed';
 
-describe('what a guide tells is true', { timeout: 180_000 }, () => {
-  test('README.md, from an empty folder to a mail in the catcher', async () => {
-    await follow('README.md', {
-      section: 'Five minutes into your Drizzle application',
-      prepare: existingSchema,
-      replace: { [documentedUrl]: printedUrl },
-    });
+describe('what a guide says is true', { timeout: 180_000 }, () => {
+  test('README.md, from an empty folder to an email in the catcher', async () => {
+    await follow('README.md', { section: 'Your first notification', replace: { [documentedUrl]: printedUrl } });
   });
 
   test('docs/drizzle.md', async () => {
     await follow('docs/drizzle.md', { prepare: existingSchema });
   });
 
-  test('docs/plain-pg.md', async () => {
-    await follow('docs/plain-pg.md');
+  test.each([
+    'docs/plain-pg.md',
+    'docs/testing.md',
+    'docs/templates.md',
+    'docs/migrations.md',
+    'docs/unsubscribing.md',
+  ])('%s', async (page) => {
+    await follow(page);
   });
 
-  test('docs/testing.md', async () => {
-    await follow('docs/testing.md');
+  test.skipIf(!hasProgram('psql')).each(['docs/from-a-trigger.md', 'docs/enqueue.md'])('%s', async (page) => {
+    await follow(page);
   });
 
-  test.skipIf(!hasProgram('psql'))('docs/from-a-trigger.md', async () => {
-    await follow('docs/from-a-trigger.md');
+  test('docs/worker.md', async () => {
+    await follow('docs/worker.md', {
+      prepare: (folder) => writeFileSync(join(folder, 'smtp-password'), 'sesame'),
+      replace: { '/run/secrets/smtp': 'smtp-password' },
+    });
+  });
+
+  test('docs/writing-a-dispatcher.md', async () => {
+    await follow('docs/writing-a-dispatcher.md', { replace: { '4790': String(await freePort()) } });
   });
 });

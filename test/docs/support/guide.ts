@@ -40,7 +40,7 @@ export async function followGuide(page: string, options: GuideOptions = {}): Pro
   chmodSync(folder, 0o755);
   const reader = createReader(folder, options);
   try {
-    createProject(folder);
+    createProject(folder, { manifest: !blocks.some((block) => block.text.includes('npm init')) });
     options.prepare?.(folder);
     for (const block of blocks)
       await reader.follow(block).catch((error: unknown) => {

@@ -23,8 +23,12 @@ interface Manifest {
   readonly files: readonly string[];
 }
 
-/** Makes a project that has the package and everything that it could install, and the commands of both. */
-export function createProject(folder: string): void {
+/**
+ * Makes a project that has the package and everything that it could install, and the commands of both.
+ *
+ * @param manifest false where the page begins with `npm init`: the folder has no package.json yet
+ */
+export function createProject(folder: string, { manifest }: { readonly manifest: boolean }): void {
   const modules = join(folder, 'node_modules');
   mkdirSync(join(modules, '.bin'), { recursive: true });
   for (const name of readdirSync(join(root, 'node_modules')))
@@ -34,14 +38,22 @@ export function createProject(folder: string): void {
   // A copy: with a link, its imports would be looked up in our own folder.
   cpSync(builtPackage(), join(modules, 'pg-herald'), { recursive: true });
   symlinkSync('../pg-herald/dist/cli/main.js', join(modules, '.bin/pg-herald'));
-  writeFileSync(join(folder, 'package.json'), JSON.stringify({ name: 'application', private: true, type: 'module' }));
+  if (manifest)
+    writeFileSync(join(folder, 'package.json'), JSON.stringify({ name: 'application', private: true, type: 'module' }));
   writeFileSync(join(folder, 'npm'), standIn, { mode: 0o755 });
 }
 
-/** In place of npm's download: checks that what is asked for is there. `npm exec`, which is npx, needs no download. */
+/**
+ * In place of npm's download: checks that what is asked for is there. `npm init` writes what npm 11 writes; `npm pkg` is npm's own.
+ * `npm exec`, which is npx, needs no download.
+ */
 const standIn = `#!/bin/sh
-[ "$1" = install ] || { echo "npm $1 is not known to the test" >&2; exit 1; }
-shift
+case "$1" in
+  init) [ -e package.json ] || echo '{ "name": "application", "version": "1.0.0", "type": "commonjs" }' >package.json; exit 0 ;;
+  pkg) PATH=\${PATH#*:} exec npm "$@" ;;
+  install) shift ;;
+  *) echo "npm $1 is not known to the test" >&2; exit 1 ;;
+esac
 for name in "$@"; do
   case "$name" in -*) continue ;; esac
   [ -e "node_modules/$name/package.json" ] || { echo "$name is not installed for the test" >&2; exit 1; }
@@ -55,10 +67,11 @@ function builtPackage(): string {
   mkdirSync(cache, { recursive: true });
   const draft = mkdtempSync(join(cache, 'draft-'));
   const { files } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Manifest;
+  const left = files.filter((name) => name.startsWith('!')).map((name) => join(root, name.slice(1)));
   execFileSync(process.execPath, ['scripts/build.ts', join(draft, 'dist')], { cwd: root, stdio: 'pipe' });
-  for (const file of ['package.json', ...files.filter((name) => name !== 'dist')]) {
+  for (const file of ['package.json', ...files.filter((name) => name !== 'dist' && !name.startsWith('!'))]) {
     mkdirSync(dirname(join(draft, file)), { recursive: true });
-    cpSync(join(root, file), join(draft, file), { recursive: true });
+    cpSync(join(root, file), join(draft, file), { recursive: true, filter: (path) => !left.includes(path) });
   }
   for (const old of readdirSync(cache)) if (old.startsWith('package-')) rmSync(join(cache, old), { recursive: true });
   try {
@@ -73,13 +86,13 @@ function builtPackage(): string {
 
 function fingerprint(): string {
   const hash = createHash('sha256');
-  for (const part of ['package.json', 'src', 'scripts', 'drizzle', 'templates', 'docs', 'CHANGELOG.md'])
+  for (const part of ['package.json', 'src', 'scripts', 'drizzle', 'templates'])
     for (const file of filesBelow(join(root, part))) hash.update(file).update(readFileSync(file));
   return hash.digest('hex').slice(0, 16);
 }
 
 function filesBelow(path: string): string[] {
-  if (path.endsWith('.md') || path.endsWith('.json')) return [path];
+  if (path.endsWith('.json')) return [path];
   const entries = readdirSync(path, { recursive: true, withFileTypes: true });
   return entries
     .filter((entry) => entry.isFile())
