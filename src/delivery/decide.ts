@@ -44,7 +44,7 @@ export function verdictOf(result: DispatchResult, facts: AttemptFacts): Verdict 
       if (facts.unknowns >= unknownRetries) return { status: 'failed', delaySeconds: 0, counted: true };
       return retryOrFail(Math.max(unknownDelaySeconds, scheduledDelay(facts)), facts);
     case 'retry':
-      if (result.fault !== undefined)
+      if (!isCounted(result))
         return {
           status: 'pending',
           delaySeconds: Math.min(result.retryAfterSeconds ?? returnDelaySeconds, longestRetryAfterSeconds),
@@ -57,6 +57,11 @@ export function verdictOf(result: DispatchResult, facts: AttemptFacts): Verdict 
     default:
       return result satisfies never;
   }
+}
+
+/** Whether an attempt counts against its message's limit. */
+function isCounted(result: DispatchResult): boolean {
+  return result.outcome !== 'retry' || (result.countAttempt !== false && result.pauseMethod !== true);
 }
 
 function retryOrFail(delaySeconds: number, facts: AttemptFacts): Verdict {

@@ -100,7 +100,7 @@ async function renderAndDispatch(
   } catch (error) {
     services.outage.report(error, 'cannot read what a message is made of', { messageId: message.id });
     const detail = 'the template version or an attachment could not be read';
-    return { outcome: 'retry', reason: 'internal', detail, fault: 'message-uncharged', retryAfterSeconds: 5 };
+    return { outcome: 'retry', reason: 'internal', detail, countAttempt: false, retryAfterSeconds: 5 };
   }
   try {
     const delivery = deliveryOf(message, { template, attachments }, services);
@@ -120,7 +120,7 @@ async function renderAndDispatch(
         outcome: 'retry',
         reason: 'misconfigured',
         detail: error.message,
-        fault: 'message-uncharged',
+        countAttempt: false,
         retryAfterSeconds: 60,
       };
     // A bug, ours or a dispatcher's. Its message may hold anything, so only the stack's frames are logged.

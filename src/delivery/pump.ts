@@ -74,7 +74,7 @@ export function createPump(services: PumpServices): Pump {
     try {
       const lot = await reserve.take(limit, { ahead: !isProbe });
       const { jobs, leasedAt } = lot;
-      const going = jobs.length > 0 ? await admission.admitted(jobs, concurrency - dispatching) : [];
+      const going = jobs.length > 0 ? await admission.admit(jobs, concurrency - dispatching) : [];
       if (going.length > 0 && isFresh(leasedAt)) {
         const { apart } = await beginAndFly(going, { leasedAt, alone: false });
         if (apart.length > 0) await tryAlone(apart, isProbe);
@@ -183,8 +183,8 @@ export function createPump(services: PumpServices): Pump {
       const address = message.recipient.email;
       if (result.outcome === 'failed' && result.addressFault && address !== undefined)
         await countAddressFault(services.database.pool, { method, address, reason: result.reason });
-      if (result.outcome === 'retry' && result.fault !== undefined) {
-        if (result.fault === 'method') await stopFor(result);
+      if (result.outcome === 'retry' && (result.pauseMethod || result.countAttempt === false)) {
+        if (result.pauseMethod) await stopFor(result);
       } else if (
         pausedAt !== null &&
         startedAt > pausedAt &&
@@ -229,7 +229,7 @@ export function createPump(services: PumpServices): Pump {
     while (more && hasRoom() && !stopped && pausedAt === null && !solitude.closed) {
       more = false;
       try {
-        if ((await lease((concurrency - dispatching) * admission.reach)).more) more = true;
+        if ((await lease((concurrency - dispatching) * admission.leaseFactor)).more) more = true;
       } catch (error) {
         // The next pulse tries again; trying at once would only hammer a database in trouble.
         outage.report(error, 'cannot lease', { method });
@@ -292,5 +292,5 @@ function isFresh(leasedAt: number): boolean {
 }
 
 function isMethodFault(result: DispatchResult): boolean {
-  return result.outcome === 'retry' && result.fault === 'method';
+  return result.outcome === 'retry' && result.pauseMethod === true;
 }

@@ -69,16 +69,27 @@ export type DispatchResult =
       readonly reply?: Reply;
       /** With `retry`: the receiver asked for this delay (Retry-After); the schedule is a lower bound. */
       readonly retryAfterSeconds?: number;
+      /** With `retry`: false requeues the message without counting this attempt against its limit. Default true. */
+      readonly countAttempt?: false;
       /**
        * With `retry`: the method itself is at fault, not the message. The method is paused for every replica and probed
-       * with backoff; no attempt is counted. `scope: 'message'` gives the message back without pausing the method.
+       * with growing intervals. The attempt is not counted.
        */
-      readonly fault?: 'method' | 'message-uncharged';
+      readonly pauseMethod?: true;
       /** With `failed`: the recipient's address is bad for good; a second such verdict a day later suppresses it. */
       readonly addressFault?: true;
       /** Ask the operator to look (logged at warn, counted), for example a DMARC refusal. */
       readonly alert?: true;
     };
+
+/** What came of an attempt that did not succeed. */
+export type FailedDispatch = Exclude<DispatchResult, { readonly outcome: 'sent' }>;
+
+/** The same failure as that of one message: it is requeued without being counted, and the method keeps running. */
+export function requeueUncounted<Failure extends FailedDispatch>(result: Failure, retryAfterSeconds: number) {
+  const { pauseMethod: _, ...failure } = result;
+  return { ...failure, countAttempt: false, retryAfterSeconds } as const;
+}
 
 /** What the worker gives to a dispatcher when it starts. */
 export interface DispatcherServices {
@@ -95,6 +106,13 @@ export interface DispatchContext {
   /** W3C trace context (`traceparent`, `tracestate`) that a receiver may go on with; null where nobody traces. */
   readonly traceContext?: Readonly<Record<string, string>> | null;
 }
+
+/** What happens to a leased message that cannot go now. The detail is shown to operators. */
+export type Deferral =
+  /** It is looked at again at this time, by the database's clock. */
+  | { readonly at: Date; readonly detail: string }
+  /** It waits for an operator. */
+  | { readonly at: null; readonly reason: Reason; readonly detail: string };
 
 export interface Dispatcher {
   /** Messages in flight at once in one worker process; 1 to 10,000. */
@@ -116,11 +134,11 @@ export interface Dispatcher {
   /** Checks settings and opens what is shared. Throws ConfigurationError. Called once, before the first dispatch. */
   start?(services: DispatcherServices): Promise<void>;
   /**
-   * Called with leased messages before their attempts are begun. Answers which of them cannot go now and when each shall be
-   * looked at again (their rows say so already); a message that is not in the answer goes. Nothing is counted. A receiver
-   * that is slow, dead or limited thereby holds no slot that another could use.
+   * Decides which of these leased messages cannot go now, so that a receiver that is slow, dead or limited holds no slot
+   * that another could use. A message that is missing from the map goes. Only decides: the worker writes the message row
+   * and the job. No attempt is opened or counted.
    */
-  admit?(messageIds: readonly string[]): Promise<ReadonlyMap<string, Date>>;
+  admit?(messageIds: readonly string[]): Promise<ReadonlyMap<string, Deferral>>;
   /** Hands the message over. Must settle soon after `context.signal` aborts. */
   dispatch(delivery: Delivery, context: DispatchContext): Promise<DispatchResult>;
   /** Ends connections. Called once, after the last dispatch. */

@@ -149,9 +149,9 @@ export interface Queue {
   /** Leases up to `limit` due jobs of a method. */
   lease(method: string, limit: number): Promise<LeasedJob[]>;
   /** Removes jobs whose message is settled. A lease that was lost meanwhile is left alone. */
-  finish(method: string, jobs: readonly LeasedJob[]): Promise<void>;
-  /** Moves jobs to a later time, all or none. */
-  postpone(method: string, jobs: readonly PostponedJob[]): Promise<void>;
+  finish(method: string, jobs: readonly LeasedJob[], tx?: PoolClient): Promise<void>;
+  /** Moves jobs to a later time, all or none; with `tx`, in that open transaction. */
+  postpone(method: string, jobs: readonly PostponedJob[], tx?: PoolClient): Promise<void>;
   /** Says that this worker still lives; answers with the ids whose lease was lost. */
   keep(method: string, jobs: readonly LeasedJob[]): Promise<string[]>;
   /** Makes jobs due again whose lease ran out because their worker died, and counts jobs. One statement when there are none. */
@@ -214,17 +214,19 @@ function queueOf(boss: PgBoss, options: QueueOptions): Queue {
     application_name: 'pg-herald queue',
   });
   pool.on('error', (error) => options.onError(error, 'queue connection lost'));
-  const db = { executeSql: (text: string, values?: unknown[]) => pool.query(text, values) };
+  const db = dbOf(pool);
   return {
     async lease(method, limit) {
       const jobs = await boss.fetch(method, { batchSize: limit, db });
       return jobs.map(leaseOf);
     },
-    async finish(method, jobs) {
-      if (jobs.length > 0) await boss.deleteJob(method, jobs.map(leaseOf), { db });
+    async finish(method, jobs, tx) {
+      if (jobs.length > 0) await boss.deleteJob(method, jobs.map(leaseOf), { db: tx === undefined ? db : dbOf(tx) });
     },
-    async postpone(method, jobs) {
-      if (jobs.length > 0) await transaction(pool, (client) => move(boss, client, { method, jobs }));
+    async postpone(method, jobs, tx) {
+      if (jobs.length === 0) return;
+      const move = (client: PoolClient) => moveJobs(boss, client, { method, jobs });
+      await (tx === undefined ? transaction(pool, move) : move(tx));
     },
     async keep(method, jobs) {
       if (jobs.length === 0) return [];
@@ -257,12 +259,12 @@ function queueOf(boss: PgBoss, options: QueueOptions): Queue {
  * A later start for leased jobs: delete and insert anew in one transaction. pg-boss's `fail` would take the queue's
  * own delay, and `update` one statement per job.
  */
-async function move(
+async function moveJobs(
   boss: PgBoss,
   client: PoolClient,
   what: { method: string; jobs: readonly PostponedJob[] },
 ): Promise<void> {
-  const db = { executeSql: (text: string, values?: unknown[]) => client.query(text, values) };
+  const db = dbOf(client);
   await boss.deleteJob(what.method, what.jobs.map(leaseOf), { db });
   await boss.insert(
     what.method,
@@ -274,6 +276,11 @@ async function move(
 /** pg-boss answers with the ids that it settled, but leaves them out of its types. */
 function settledIds(response: object): readonly unknown[] {
   return 'settled' in response && Array.isArray(response.settled) ? response.settled : [];
+}
+
+/** What pg-boss runs its statements on. */
+function dbOf(client: Pool | PoolClient) {
+  return { executeSql: (text: string, values?: unknown[]) => client.query(text, values) };
 }
 
 function leaseOf(job: LeasedJob): LeasedJob {

@@ -106,7 +106,7 @@ describe('a worker', () => {
       failures++ === 0
         ? { outcome: 'retry', reason: 'deferred', detail: '451' }
         : failures === 2
-          ? { outcome: 'retry', reason: 'unreachable', detail: 'away', fault: 'method' }
+          ? { outcome: 'retry', reason: 'unreachable', detail: 'away', pauseMethod: true }
           : { outcome: 'sent' },
     );
     const logger = keepingLogger();

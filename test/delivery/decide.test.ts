@@ -33,13 +33,13 @@ describe('what an outcome means for the message', () => {
     ['the receiver cannot ask for more than a day', { ...retry, retryAfterSeconds: 1e9 }, {}, { delaySeconds: 86_400 }],
     [
       'a fault of the method charges nothing',
-      { ...retry, fault: 'method' },
+      { ...retry, pauseMethod: true },
       { counted: 2 },
       { status: 'pending', counted: false },
     ],
     [
       'a message given back is due in a second',
-      { ...retry, fault: 'message-uncharged' },
+      { ...retry, countAttempt: false },
       {},
       { delaySeconds: 1, counted: false },
     ],

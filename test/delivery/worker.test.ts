@@ -154,7 +154,7 @@ describe('a worker', () => {
     const logger = keepingLogger();
     const answer = () =>
       broken
-        ? ({ outcome: 'retry', reason: 'authentication', detail: '535', fault: 'method' } as const)
+        ? ({ outcome: 'retry', reason: 'authentication', detail: '535', pauseMethod: true } as const)
         : ({ outcome: 'sent' } as const);
     const smtp = scriptedDispatcher(answer, { concurrency: 4 });
     await start({ dispatchers: { smtp }, logger });
@@ -254,7 +254,7 @@ describe('a worker', () => {
       (_, { signal }) =>
         new Promise((resolve) => {
           signal.addEventListener('abort', () =>
-            resolve({ outcome: 'retry', reason: 'shutdown', detail: '', fault: 'message-uncharged' }),
+            resolve({ outcome: 'retry', reason: 'shutdown', detail: '', countAttempt: false }),
           );
         }),
     );
@@ -323,7 +323,7 @@ describe('a worker', () => {
         new Promise((resolve) => {
           if (delivery.recipient.id === 'user-0') return resolve({ outcome: 'sent' });
           return signal.addEventListener('abort', () =>
-            resolve({ outcome: 'retry', reason: 'shutdown', detail: '', fault: 'message-uncharged' }),
+            resolve({ outcome: 'retry', reason: 'shutdown', detail: '', countAttempt: false }),
           );
         }),
     );

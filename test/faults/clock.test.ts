@@ -1,6 +1,7 @@
 /** Workers on machines whose clock is wrong: when something is due, and when it is too late, is for the database to say. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import type { Deferral } from '../../src/dispatch/dispatcher.ts';
 import type { WorkerOptions } from '../../src/delivery/options.ts';
 import type { Worker } from '../../src/delivery/worker.ts';
 import { webhook } from '../../src/dispatch/webhook/webhook.ts';
@@ -94,7 +95,7 @@ describe.each([
   test('takes again in a moment what was admitted and found no slot', async () => {
     await enqueue(8, 'smtp');
     let admissions = 0;
-    const later = new Map<string, Date>();
+    const later = new Map<string, Deferral>();
     const narrow = scriptedDispatcher(
       async () => {
         await sleep(100);
@@ -107,7 +108,7 @@ describe.each([
           // The first to come waits; from then on more are leased than there are slots for.
           if (later.size > 0) return new Map();
           const { rows } = await database.pool.query<{ at: Date }>(`SELECT now() + interval '1 second' AS at`);
-          for (const id of ids) later.set(id, rows[0]?.at ?? new Date());
+          for (const id of ids) later.set(id, { at: rows[0]?.at ?? new Date(), detail: 'waits' });
           return later;
         },
       },

@@ -3,7 +3,7 @@
  * is the worker's in small, so that each step can be looked at.
  */
 import { expect, test } from 'vitest';
-import type { Dispatcher } from '../../src/dispatch/dispatcher.ts';
+import type { Deferral, Dispatcher } from '../../src/dispatch/dispatcher.ts';
 import { webhook } from '../../src/dispatch/webhook/webhook.ts';
 import { silentLogger } from '../../src/vocabulary.ts';
 import { greetingFile, putTemplates, testWorker } from '../support/application.ts';
@@ -65,10 +65,10 @@ async function pump(dispatcher: Dispatcher, jobs: Job[], awaited: ReadonlySet<st
     const leased = concurrency - flying.size >= concurrency / 4 ? lease() : [];
     const places = leased.length > 0 ? await dispatcher.admit?.(leased.map(({ messageId }) => messageId)) : undefined;
     for (const job of leased) {
-      const at = places?.get(job.messageId);
-      if (at !== undefined) {
+      const deferral = places?.get(job.messageId);
+      if (deferral !== undefined) {
         postponed += 1;
-        later.push({ ...job, due: at.getTime() });
+        later.push({ ...job, due: deferral.at?.getTime() ?? Number.POSITIVE_INFINITY });
         continue;
       }
       const flight: Promise<void> = fly(job).finally(() => flying.delete(flight));
@@ -165,7 +165,7 @@ test('68 a dead endpoint that recovers is probed once, then drained, each id onc
     alive = true;
     receiver.received.length = 0;
     await database.pool.query('UPDATE herald.endpoint SET probe_at = now() WHERE id = $1', [id]);
-    const later = (await dispatcher.admit?.(messages)) ?? new Map<string, Date>();
+    const later = (await dispatcher.admit?.(messages)) ?? new Map<string, Deferral>();
     expect(later.size).toBe(99);
     const probe = messages.find((message) => !later.has(message)) ?? '';
     expect(await dispatcher.dispatch(delivery({ endpointId: id, messageId: probe }), context())).toMatchObject({

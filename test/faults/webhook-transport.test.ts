@@ -241,7 +241,7 @@ describe('our own stop', () => {
     expect(await waiting).toEqual(retried('shutdown', /may have got it/));
     expect(await dispatcher.dispatch(delivery(), context(AbortSignal.abort()))).toMatchObject({
       reason: 'shutdown',
-      fault: 'message-uncharged',
+      countAttempt: false,
     });
   });
 });

@@ -221,7 +221,7 @@ describe('75 the egress proxy', () => {
         outcome: 'retry',
         reason: 'proxy',
         detail: expect.stringMatching(/^egress proxy unavailable: /),
-        fault: 'method',
+        pauseMethod: true,
       });
     }
   });
@@ -272,13 +272,13 @@ describe('76 chat services', () => {
       'the Teams flow is gone',
       { format: 'teams' },
       (response) => response.writeHead(404).end(),
-      { outcome: 'retry', reason: 'authentication', fault: 'method' },
+      { outcome: 'retry', reason: 'authentication', pauseMethod: true },
     ],
     [
       'ntfy wants a token',
       { format: 'ntfy' },
       (response) => response.writeHead(403).end(),
-      { outcome: 'retry', reason: 'authentication', fault: 'method' },
+      { outcome: 'retry', reason: 'authentication', pauseMethod: true },
     ],
   ];
   test.each(table)('%s', async (_, settings, answer, expected) => {

@@ -40,7 +40,7 @@ export function classifySmtpFailure(failure: SmtpFailure): Failure {
   const reply = replyOf(failure);
   const withReply = reply === undefined ? {} : { reply };
   const method = (reason: Reason, detail: string, more: Partial<Failure> = {}): Failure =>
-    ({ outcome: 'retry', fault: 'method', reason, detail, ...withReply, ...more }) as Failure;
+    ({ outcome: 'retry', pauseMethod: true, reason, detail, ...withReply, ...more }) as Failure;
   const { code, command = '', responseCode } = failure;
 
   if (failure.aborted !== undefined) return afterAbort(failure, method);
@@ -180,7 +180,7 @@ function withoutSession({ code, originalCode = '' }: SmtpFailure, method: Method
     outcome: 'retry',
     reason: 'connection_lost',
     detail: 'the connections were renewed while the message waited for one',
-    fault: 'message-uncharged',
+    countAttempt: false,
   };
 }
 
@@ -220,7 +220,7 @@ function afterAbort({ aborted, stream }: SmtpFailure, method: MethodFault): Fail
     outcome: 'retry',
     reason: 'shutdown',
     detail: 'the worker stops; the message was not handed over',
-    fault: 'message-uncharged',
+    countAttempt: false,
   };
 }
 

@@ -29,7 +29,7 @@ export const stoppedWaiting: Failure = {
   outcome: 'retry',
   reason: 'shutdown',
   detail: 'stopped while waiting for a connection',
-  fault: 'message-uncharged',
+  countAttempt: false,
 };
 
 /** @param most connections at once, at least 1. Times are in milliseconds of one monotonic clock. */

@@ -4,7 +4,7 @@
  */
 import type { Address } from '../../email-address.ts';
 import type { Logger } from '../../vocabulary.ts';
-import type { Delivery, DispatchContext, DispatchResult } from '../dispatcher.ts';
+import { type Delivery, type DispatchContext, type DispatchResult, requeueUncounted } from '../dispatcher.ts';
 import type { Failure } from './connections.ts';
 import { domainOf } from './smtp-options.ts';
 import type { UncertainDelivery, Refusals } from './refusals.ts';
@@ -90,7 +90,7 @@ async function sendVia(
   if (senders.length === 1) return result;
   if (result.outcome === 'unknown') await refusals.recordUncertain(sender.name, delivery.messageId);
   const named = annotate(result, sender.name, request.uncertain);
-  if (named.outcome === 'sent' || named.fault !== 'method') {
+  if (named.outcome === 'sent' || !named.pauseMethod) {
     if (probe) await senderPauses.resume(sender.name);
     return named;
   }
@@ -108,7 +108,7 @@ function requeue(
   if (senders.every(({ name }) => paused.has(name)))
     return { ...fault, retryAfterSeconds: earliestProbe(senders, paused) };
   const another = candidates.some(({ name }) => !paused.has(name));
-  return { ...fault, fault: 'message-uncharged', retryAfterSeconds: another ? 1 : earliestProbe(candidates, paused) };
+  return requeueUncounted(fault, another ? 1 : earliestProbe(candidates, paused));
 }
 
 /** Every candidate is paused. */
@@ -146,7 +146,7 @@ function noSender(name: string | null): Failure {
       name === null
         ? 'no sender accepts messages of this tenant'
         : 'this worker does not have the sender that the template names',
-    fault: 'message-uncharged',
+    countAttempt: false,
     retryAfterSeconds: 60,
     alert: true,
   };

@@ -115,7 +115,7 @@ export function createRefusals({ pool, method, logger }: DispatcherServices, sen
     return {
       ...failure,
       outcome: 'retry',
-      fault: 'method',
+      pauseMethod: true,
       detail: `${faultAfter} messages in a row were refused alike, so it is about the sender: ${failure.detail}`,
       retryAfterSeconds: probeSeconds,
       alert: true,

@@ -1,7 +1,7 @@
 /** One sender: a relay, the address and the credentials that we use it with, and its connections. */
 import { type Address, formatAddress } from '../../email-address.ts';
 import { ConfigurationError } from '../../errors.ts';
-import type { Delivery, DispatchContext, DispatchResult } from '../dispatcher.ts';
+import { type Delivery, type DispatchContext, type DispatchResult, requeueUncounted } from '../dispatcher.ts';
 import { classifySmtpFailure } from './classify-reply.ts';
 import { type Connections, createConnections, type Failure } from './connections.ts';
 import { type Transmission, transmit } from './transmit.ts';
@@ -69,7 +69,7 @@ export function createSender(name: string, settings: SmtpSettings, onConnections
     const named =
       tokens?.fault && isLoginFault(result) ? { ...result, detail: `OAuth2 token: ${tokens.fault}` } : result;
     const ended = isCrowded(named, stream) ? fewer(named, now) : named;
-    if (ended.fault === 'method') connections.stop(ended);
+    if (ended.pauseMethod) connections.stop(ended);
     return ended;
   }
 
@@ -77,8 +77,8 @@ export function createSender(name: string, settings: SmtpSettings, onConnections
   function fewer(result: Failure, now: number): Failure {
     const others = connections.crowded(now);
     if (others) onConnections(connections.allowed);
-    else if (result.fault === 'method') return result;
-    return { ...result, reason: 'throttled', fault: 'message-uncharged', retryAfterSeconds: others ? 2 : 30 };
+    else if (result.pauseMethod) return result;
+    return { ...requeueUncounted(result, others ? 2 : 30), reason: 'throttled' };
   }
 
   return {
@@ -91,7 +91,7 @@ export function createSender(name: string, settings: SmtpSettings, onConnections
         return await send(delivery, to, how);
       } catch (error) {
         if (!(error instanceof ConfigurationError)) throw error;
-        return { outcome: 'retry', reason: 'misconfigured', detail: error.message, fault: 'method' };
+        return { outcome: 'retry', reason: 'misconfigured', detail: error.message, pauseMethod: true };
       }
     },
     close: () => relay.close(),
@@ -115,7 +115,7 @@ function failed(reason: Failure['reason'], detail: string): Failure {
 }
 
 function isLoginFault(result: DispatchResult): boolean {
-  return result.outcome === 'retry' && result.fault === 'method' && result.reason === 'authentication';
+  return result.outcome === 'retry' && result.pauseMethod === true && result.reason === 'authentication';
 }
 
 const crowdWords = /too many|connection (count|limit)|concurren|connections? (exceed|limit)/i;

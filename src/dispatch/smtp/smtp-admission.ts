@@ -4,6 +4,7 @@
  */
 import { domainToASCII } from 'node:url';
 import type { Pool } from 'pg';
+import type { Deferral } from '../dispatcher.ts';
 import type { ConfiguredSender } from './failover.ts';
 import type { Bucket, RateLimits, TokenRequest } from '../rate-limits.ts';
 import type { SenderPause, SenderPauses } from './sender-pauses.ts';
@@ -21,25 +22,12 @@ export interface AdmissionServices {
 
 interface AdmissionRequest extends SenderRequest {
   readonly id: string;
+  readonly now: Date;
   readonly domain: string;
 }
 
-interface Postponed {
-  readonly id: string;
-  readonly seconds: number;
-  readonly detail: string;
-}
-
-const requestStatement = `SELECT m.id, t.sender, m.tenant, coalesce(lower(substring(m.recipient ->> 'email' FROM '[^@]*$')), '') AS domain
+const requestStatement = `SELECT m.id, now() AS now, t.sender, m.tenant, coalesce(lower(substring(m.recipient ->> 'email' FROM '[^@]*$')), '') AS domain
 FROM herald.message m JOIN herald.template t ON t.name = m.template WHERE m.id = ANY ($1::uuid[])`;
-
-const postponeStatement = `
-WITH later AS (
-  SELECT l.id, now() + l.seconds * interval '1 second' AS at, l.detail FROM jsonb_to_recordset($1::jsonb) AS l (id uuid, seconds float8, detail text)
-), moved AS (
-  UPDATE herald.message m SET next_attempt_at = l.at, detail = l.detail FROM later l WHERE m.id = l.id AND m.status = 'pending'
-)
-SELECT id, at FROM later`;
 
 /** Whether the settings require admission: with one unlimited sender every message may be sent. */
 export function needsAdmission(senders: readonly ConfiguredSender[]): boolean {
@@ -50,11 +38,11 @@ function isLimited({ messagesPerSecond, messagesPerSecondToDomain }: ConfiguredS
   return messagesPerSecond !== null || Object.keys(messagesPerSecondToDomain).length > 0;
 }
 
-/** @returns the messages that cannot be sent now, each with the time at which to try again. */
+/** Returns when to look again at each of the messages that cannot be sent now. */
 export async function admit(
   messageIds: readonly string[],
   services: AdmissionServices,
-): Promise<ReadonlyMap<string, Date>> {
+): Promise<ReadonlyMap<string, Deferral>> {
   const { pool, senders, senderPauses, rateLimits } = services;
   const { rows } = await pool.query<AdmissionRequest>(requestStatement, [messageIds]);
   const known = new Map(rows.map((row) => [row.id, row]));
@@ -68,13 +56,13 @@ export async function admit(
     chosen.send.map(({ message, sender }) => tokenRequestOf(message, sender, services.method)),
     services.freeSlots(),
   );
-  const entries: Postponed[] = [
-    ...chosen.wait.map(({ id, seconds }) => ({ id, seconds, detail: 'waiting: its sender is paused' })),
-    ...[...waits].map(([id, seconds]) => ({ id, seconds, detail: 'waiting: the rate is limited' })),
-  ];
-  if (entries.length === 0) return new Map();
-  const later = await pool.query<{ id: string; at: Date }>(postponeStatement, [JSON.stringify(entries)]);
-  return new Map(later.rows.map(({ id, at }) => [id, at]));
+  // The database's time when the messages were read: this machine's clock may be wrong.
+  const now = rows[0]?.now.getTime() ?? 0;
+  const deferral = (seconds: number, detail: string): Deferral => ({ at: new Date(now + seconds * 1000), detail });
+  return new Map([
+    ...chosen.wait.map(({ id, seconds }) => [id, deferral(seconds, 'waiting: its sender is paused')] as const),
+    ...[...waits].map(([id, seconds]) => [id, deferral(seconds, 'waiting: the rate is limited')] as const),
+  ]);
 }
 
 interface Chosen {

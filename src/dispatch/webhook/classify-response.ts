@@ -133,7 +133,7 @@ export function classifyTransportError(fault: EgressFault, context: Pick<Classif
   if (fault.kind === 'aborted') return abortedVerdict(fault);
   if (fault.kind === 'proxy') {
     const detail = `egress proxy unavailable: ${fault.code}`;
-    return { result: { outcome: 'retry', reason: 'proxy', detail, fault: 'method', alert: true }, endpoint: 'none' };
+    return { result: { outcome: 'retry', reason: 'proxy', detail, pauseMethod: true, alert: true }, endpoint: 'none' };
   }
   if (fault.kind === 'forbidden') return forbiddenVerdict(`destination not allowed: ${fault.code}`, context.attempt);
   const { reason, text, effect } = faultRules[fault.kind];
@@ -163,7 +163,7 @@ function forbiddenVerdict(detail: string, attempt: number): Verdict {
 function abortedVerdict(fault: EgressFault): Verdict {
   const result: DispatchResult = fault.sent
     ? failure('retry', 'shutdown', 'stopped while waiting for the response; the receiver may have got it')
-    : { outcome: 'retry', reason: 'shutdown', detail: 'stopped before the request left', fault: 'message-uncharged' };
+    : { outcome: 'retry', reason: 'shutdown', detail: 'stopped before the request left', countAttempt: false };
   return { result, endpoint: 'none' };
 }
 

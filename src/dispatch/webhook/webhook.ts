@@ -1,6 +1,12 @@
 /** The dispatcher of HTTP receivers: programs that verify a signature, and chat services. */
 import { ConfigurationError } from '../../errors.ts';
-import type { Delivery, DispatchContext, Dispatcher, DispatchResult } from '../dispatcher.ts';
+import {
+  type Delivery,
+  type DispatchContext,
+  type Dispatcher,
+  type DispatchResult,
+  requeueUncounted,
+} from '../dispatcher.ts';
 import { createEgress, type Egress } from '../egress/egress.ts';
 import { attempt } from './attempt.ts';
 import { failure, type Verdict } from './classify-response.ts';
@@ -80,14 +86,12 @@ async function toRow(id: string, endpoints: Endpoints | null, input: DispatchInp
 
 /** An endpoint of many is no fault of the method: it is switched off, and its message is given back to wait for that. */
 function ofOneEndpoint({ result, endpoint }: Verdict): DispatchResult {
-  return endpoint === 'unusable' && result.outcome === 'retry'
-    ? { ...result, fault: 'message-uncharged', retryAfterSeconds: 5 }
-    : result;
+  return endpoint === 'unusable' && result.outcome === 'retry' ? requeueUncounted(result, 5) : result;
 }
 
 function notCalled(reason: NoCall): DispatchResult {
   if (reason === 'deleted') return failure('failed', 'gone', 'endpoint deleted');
-  const uncharged = { fault: 'message-uncharged', retryAfterSeconds: 60 } as const;
+  const uncharged = { countAttempt: false, retryAfterSeconds: 60 } as const;
   return reason === 'disabled'
     ? { ...failure('retry', 'gone', 'endpoint disabled'), ...uncharged }
     : {

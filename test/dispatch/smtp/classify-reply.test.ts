@@ -133,7 +133,7 @@ describe('an SMTP failure', () => {
     const words = [
       result.outcome,
       result.reason,
-      result.fault && 'free',
+      (result.pauseMethod || result.countAttempt === false) && 'free',
       result.addressFault && 'address',
       result.alert && 'alert',
     ];
@@ -142,7 +142,7 @@ describe('an SMTP failure', () => {
 
   test('a refused login is not tried again for five minutes', () => {
     expect(classifySmtpFailure({ stream: 'unopened', ...at('AUTH LOGIN', '535 5.7.8 no', 'EAUTH') })).toMatchObject({
-      fault: 'method',
+      pauseMethod: true,
       retryAfterSeconds: 300,
     });
   });

@@ -57,11 +57,11 @@ describe('connections', () => {
   test('what waits is told when it cannot go, and lets go when it is aborted', async () => {
     const connections = createConnections(1);
     await connections.enter(never);
-    const why: Failure = { outcome: 'retry', reason: 'authentication', detail: 'no', fault: 'method' };
+    const why: Failure = { outcome: 'retry', reason: 'authentication', detail: 'no', pauseMethod: true };
     const stop = new AbortController();
     const aborted = connections.enter(stop.signal);
     stop.abort();
-    expect(await aborted).toMatchObject({ reason: 'shutdown', fault: 'message-uncharged' });
+    expect(await aborted).toMatchObject({ reason: 'shutdown', countAttempt: false });
     const stopped = connections.enter(never);
     connections.stop(why);
     expect(await stopped).toBe(why);
@@ -98,10 +98,11 @@ describe('a server that takes two connections only', () => {
       const first = [send(), send()];
       await until(() => relay.lines().filter((line) => line.startsWith('MAIL')).length === 2);
       const others = [send(), send(), send()];
-      const words = (result: DispatchResult) => [result.outcome, 'fault' in result ? result.fault : undefined];
-      expect((await Promise.all(others)).map(words)).toEqual(
-        Array.from({ length: 3 }, () => ['retry', 'message-uncharged']),
-      );
+      const words = (result: DispatchResult) => [
+        result.outcome,
+        'countAttempt' in result ? result.countAttempt : undefined,
+      ];
+      expect((await Promise.all(others)).map(words)).toEqual(Array.from({ length: 3 }, () => ['retry', false]));
       expect((await Promise.all(first)).map(words)).toEqual([
         ['sent', undefined],
         ['sent', undefined],
@@ -128,7 +129,7 @@ test('a refusal of the only connection costs the message no attempt', async () =
   expect(await sender.send(delivery(), to, { context: context(), idDomain: 'acme.example' })).toMatchObject({
     outcome: 'retry',
     reason: 'throttled',
-    fault: 'message-uncharged',
+    countAttempt: false,
     retryAfterSeconds: 30,
   });
 });

@@ -135,7 +135,7 @@ describe('XOAUTH2', () => {
     const result = await send();
     expect(result).toMatchObject({
       outcome: 'retry',
-      fault: 'method',
+      pauseMethod: true,
       reason: 'authentication',
       retryAfterSeconds: 300,
       reply: { code: '535', enhanced: '5.7.3' },
@@ -164,7 +164,7 @@ describe('XOAUTH2', () => {
     const oauth2 = { tokenUrl: tokens.url, clientId: 'herald', refreshToken: 'sesame' };
     const send = await senderTo(relay.port, { auth: { user: 'u', oauth2 } });
     const result = await send();
-    expect(result).toMatchObject({ outcome: 'retry', fault: 'method', reason: 'authentication' });
+    expect(result).toMatchObject({ outcome: 'retry', pauseMethod: true, reason: 'authentication' });
     expect(result.detail).toMatch(detail);
     expect(JSON.stringify(result)).not.toMatch(/sesame|ada@|QUIT/);
     expect(relay.count()).toBe(0);
@@ -175,7 +175,7 @@ describe('XOAUTH2', () => {
     const relay = await relayWith({ auth: { user: 'u', password: 'x', methods: ['XOAUTH2'] } });
     const oauth2 = { tokenUrl: `http://127.0.0.1:${port}/token`, clientId: 'herald', clientSecret: 'hush' };
     const send = await senderTo(relay.port, { auth: { user: 'u', oauth2 } });
-    const unreachable = { fault: 'method', detail: 'OAuth2 token: the token endpoint could not be reached' };
+    const unreachable = { pauseMethod: true, detail: 'OAuth2 token: the token endpoint could not be reached' };
     expect(await send()).toMatchObject(unreachable);
     const late = await startReceiver(json(token));
     closing.push(() => late.close());
@@ -209,7 +209,7 @@ describe('a password file', () => {
     const relay = await relayWith({ auth: { user: 'u', password: 'right' } });
     const passwordFile = file('password', 'wrong');
     const send = await senderTo(relay.port, { auth: { user: 'u', passwordFile } });
-    expect(await send()).toMatchObject({ outcome: 'retry', fault: 'method', reason: 'authentication' });
+    expect(await send()).toMatchObject({ outcome: 'retry', pauseMethod: true, reason: 'authentication' });
     // Within the second in which nobody looks at the file without a reason.
     writeFileSync(passwordFile, 'right\n');
     expect(await send()).toMatchObject({ outcome: 'sent' });
@@ -223,7 +223,7 @@ describe('a password file', () => {
       maxConnections: 2,
     });
     const results = await Promise.all(Array.from({ length: 20 }, () => send()));
-    for (const result of results) expect(result).toMatchObject({ fault: 'method', reason: 'authentication' });
+    for (const result of results) expect(result).toMatchObject({ pauseMethod: true, reason: 'authentication' });
     expect(logins).toBeLessThanOrEqual(2);
   });
 });

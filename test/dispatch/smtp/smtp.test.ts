@@ -145,7 +145,7 @@ describe('a local part beyond ASCII', () => {
   test('waits where the relay cannot be asked', async () => {
     const { relay, send } = await setUp();
     await relay.close();
-    expect(await send(jörg)).toMatchObject({ outcome: 'retry', fault: 'method', reason: 'unreachable' });
+    expect(await send(jörg)).toMatchObject({ outcome: 'retry', pauseMethod: true, reason: 'unreachable' });
   });
 });
 
@@ -215,7 +215,7 @@ describe('a connection', () => {
   ])('is a fault of the method with %s: nothing is sent, nothing counted', async (_, server, options, reason) => {
     const { relay, send } = await setUp(server, options);
     const result = await send();
-    expect(result).toMatchObject({ outcome: 'retry', fault: 'method', reason });
+    expect(result).toMatchObject({ outcome: 'retry', pauseMethod: true, reason });
     expect(JSON.stringify(result)).not.toMatch(/sesame|wrong|ada@/);
     expect(relay.count()).toBe(0);
   });
@@ -223,7 +223,7 @@ describe('a connection', () => {
   test('is a fault of the method when nobody listens', async () => {
     const { relay, send } = await setUp();
     await relay.close();
-    expect(await send()).toMatchObject({ outcome: 'retry', fault: 'method', reason: 'unreachable' });
+    expect(await send()).toMatchObject({ outcome: 'retry', pauseMethod: true, reason: 'unreachable' });
   });
 });
 
@@ -262,7 +262,7 @@ describe('a verdict', () => {
     expect(await send({}, stop.signal)).toMatchObject({
       outcome: 'retry',
       reason: 'shutdown',
-      fault: 'message-uncharged',
+      countAttempt: false,
     });
   });
 });

@@ -119,7 +119,7 @@ describe('DKIM', () => {
     await expect(dispatcher.start?.({ method: 'smtp', pool: null as never, logger: context().logger })).rejects.toThrow(
       /smtp\.dkim\.keyFile/,
     );
-    expect(await send()).toMatchObject({ outcome: 'retry', reason: 'misconfigured', fault: 'method' });
+    expect(await send()).toMatchObject({ outcome: 'retry', reason: 'misconfigured', pauseMethod: true });
     expect(relay.count()).toBe(0);
   });
 
@@ -130,7 +130,7 @@ describe('DKIM', () => {
     writeFileSync(keyFile, 'broken');
     await until(async () => (await send()).outcome === 'retry', { timeoutMs: 5000 });
     const before = relay.count();
-    expect(await send()).toMatchObject({ outcome: 'retry', reason: 'misconfigured', fault: 'method' });
+    expect(await send()).toMatchObject({ outcome: 'retry', reason: 'misconfigured', pauseMethod: true });
     expect(relay.count()).toBe(before);
     writeFileSync(keyFile, privateKey);
     await until(async () => (await send()).outcome === 'sent', { timeoutMs: 5000 });
@@ -254,7 +254,7 @@ describe('a proxy', () => {
     proxy.server.close();
     const { send } = await setUp({}, { proxy: proxy.url });
     const result = await send();
-    expect(result).toMatchObject({ outcome: 'retry', fault: 'method' });
+    expect(result).toMatchObject({ outcome: 'retry', pauseMethod: true });
     expect(JSON.stringify(result)).not.toContain('secret');
   });
 });
@@ -291,11 +291,11 @@ describe('a SOCKS proxy', () => {
       await until(() => proxy.log().includes(`connected to localhost:${relay.port}`));
       const stranger = await setUp({}, { proxy: url('herald:guess') });
       const refused = await stranger.send();
-      expect(refused).toMatchObject({ outcome: 'retry', fault: 'method' });
+      expect(refused).toMatchObject({ outcome: 'retry', pauseMethod: true });
       expect(stranger.relay.connections().total).toBe(0);
       await proxy.stop();
       const down = await stranger.send();
-      expect(down).toMatchObject({ outcome: 'retry', fault: 'method' });
+      expect(down).toMatchObject({ outcome: 'retry', pauseMethod: true });
       expect(JSON.stringify([refused, down])).not.toMatch(/secret|guess/);
     },
   );

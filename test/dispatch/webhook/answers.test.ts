@@ -10,7 +10,7 @@ describe('answers', () => {
   const sent = { result: { outcome: 'sent' }, endpoint: 'healthy' };
   const refused = { result: { outcome: 'failed', reason: 'content_refused' }, endpoint: 'healthy' };
   const unusable = {
-    result: { outcome: 'retry', reason: 'authentication', fault: 'method', alert: true },
+    result: { outcome: 'retry', reason: 'authentication', pauseMethod: true, alert: true },
     endpoint: 'unusable',
   };
   const gone = { result: { outcome: 'failed', reason: 'gone' }, endpoint: 'gone' };

@@ -173,7 +173,7 @@ describe('a call that ended without a status line', () => {
         outcome: 'retry',
         reason: 'proxy',
         detail: 'egress proxy unavailable: PROXY_407',
-        fault: 'method',
+        pauseMethod: true,
         alert: true,
       },
       endpoint: 'none',
@@ -184,7 +184,7 @@ describe('a call that ended without a status line', () => {
     const stopped = (sent: boolean) =>
       classifyTransportError({ kind: 'aborted', code: 'ABORTED', sent }, { attempt: 1 });
     expect(stopped(false)).toMatchObject({
-      result: { outcome: 'retry', reason: 'shutdown', fault: 'message-uncharged' },
+      result: { outcome: 'retry', reason: 'shutdown', countAttempt: false },
     });
     expect(stopped(true).result).not.toHaveProperty('fault');
   });

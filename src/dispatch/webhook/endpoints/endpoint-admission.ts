@@ -1,13 +1,14 @@
 /**
- * Which of the leased messages may go to their endpoints now. The others are told when to come again, and their rows say
- * so; messages of disabled endpoints are held. A few statements for a whole batch.
+ * Decides which of the leased messages may go to their endpoints now. The others get a time to look at them again;
+ * messages to disabled endpoints are held. A few statements for a whole batch.
  */
 import type { Pool } from 'pg';
+import type { Deferral } from '../../dispatcher.ts';
 import type { RateLimits } from '../../rate-limits.ts';
 import { formats } from '../formats/formats.ts';
 import type { EndpointCache } from './endpoint-cache.ts';
 import type { CapacityRequest, ConcurrencyLimiter } from './concurrency-limiter.ts';
-import { type StoredEndpoint, heldAssignments } from './stored-endpoint.ts';
+import type { StoredEndpoint } from './stored-endpoint.ts';
 
 export interface AdmissionServices {
   readonly pool: Pool;
@@ -32,19 +33,13 @@ const addressedStatement = `SELECT id, endpoint_id AS "endpointId", now() AS now
 const claimStatement = `UPDATE herald.endpoint SET probing = true, probe_at = now() + make_interval(secs => ${probeLeaseSeconds})
 WHERE id = ANY ($1::uuid[]) AND opened_at IS NOT NULL AND probe_at <= now() RETURNING id`;
 
-const laterStatement = `
-UPDATE herald.message m SET next_attempt_at = l.at, detail = l.detail
-FROM jsonb_to_recordset($1::jsonb) AS l (id uuid, at timestamptz, detail text)
-WHERE m.id = l.id AND m.status = 'pending'`;
+const held: Deferral = { at: null, reason: 'gone', detail: 'endpoint disabled' };
 
-const holdStatement = `UPDATE herald.message SET ${heldAssignments}
-WHERE id = ANY ($1::uuid[]) AND status = 'pending'`;
-
-/** When each of the messages that cannot go now shall be looked at again. */
+/** Returns when to look again at each of the messages that cannot go now. */
 export async function admit(
   messageIds: readonly string[],
   { pool, cache, limiter, rateLimits }: AdmissionServices,
-): Promise<ReadonlyMap<string, Date>> {
+): Promise<ReadonlyMap<string, Deferral>> {
   const addressed = await pool.query<{ id: string; endpointId: string; now: Date }>(addressedStatement, [messageIds]);
   // The circuits' times are the database's, which this machine's clock need not agree with.
   const now = addressed.rows[0]?.now;
@@ -52,8 +47,7 @@ export async function admit(
   const wanted = Map.groupBy(addressed.rows, ({ endpointId }) => endpointId);
   const rows = [...(await cache.read([...wanted.keys()])).values()];
   const messagesOf = ({ id }: StoredEndpoint) => (wanted.get(id) ?? []).map((message) => message.id);
-  const held = rows.filter(({ disabledAt }) => disabledAt !== null).flatMap(messagesOf);
-  if (held.length > 0) await pool.query(holdStatement, [held]);
+  const disabled = rows.filter(({ disabledAt }) => disabledAt !== null);
   const enabled = rows.filter(({ disabledAt }) => disabledAt === null);
   const ours = await claimProbes(pool, enabled, now);
   const requests = enabled.map((row) => requestOf(row, messagesOf(row), ours));
@@ -61,19 +55,19 @@ export async function admit(
     rateLimits,
     requests.map((request) => ({ request, room: limiter.capacity(request) })),
   );
-  return postpone(rooms, { pool, limiter, now });
+  return new Map([
+    ...disabled.flatMap(messagesOf).map((id) => [id, held] as const),
+    ...rooms.flatMap((room) => deferralsOf(room, limiter, now)),
+  ]);
 }
 
-async function postpone(
-  rooms: readonly Admission[],
-  { pool, limiter, now }: Pick<AdmissionServices, 'pool' | 'limiter'> & { readonly now: Date },
-): Promise<ReadonlyMap<string, Date>> {
-  const entries = rooms.flatMap(({ request, room }) => {
-    const detail = request.open ? 'waits: the circuit of its endpoint is open' : 'waits for its turn at its endpoint';
-    return [...limiter.schedule(request, room, now)].map(([id, at]) => ({ id, at, detail }));
-  });
-  if (entries.length > 0) await pool.query(laterStatement, [JSON.stringify(entries)]);
-  return new Map(entries.map(({ id, at }) => [id, at]));
+function deferralsOf(
+  { request, room }: Admission,
+  limiter: ConcurrencyLimiter,
+  now: Date,
+): (readonly [string, Deferral])[] {
+  const detail = request.open ? 'waits: the circuit of its endpoint is open' : 'waits for its turn at its endpoint';
+  return [...limiter.schedule(request, room, now)].map(([id, at]) => [id, { at, detail }] as const);
 }
 
 function requestOf(row: StoredEndpoint, messageIds: readonly string[], ours: ReadonlySet<string>): CapacityRequest {

@@ -4,6 +4,7 @@ import type { Logger } from '../../../vocabulary.ts';
 import type { SecretBox } from '../../../secrets.ts';
 import type { Verdict } from '../classify-response.ts';
 import type { Endpoint } from '../endpoint.ts';
+import type { Deferral } from '../../dispatcher.ts';
 import { createRateLimits } from '../../rate-limits.ts';
 import { admit, bucketPrefix } from './endpoint-admission.ts';
 import { createEndpointCache } from './endpoint-cache.ts';
@@ -30,8 +31,8 @@ export interface Call {
 export type NoCall = 'deleted' | 'disabled' | 'unreadable';
 
 export interface Endpoints {
-  /** Sorts out the messages whose endpoint cannot take them now: when each shall be looked at again. Records that. */
-  admit(messageIds: readonly string[]): Promise<ReadonlyMap<string, Date>>;
+  /** Returns when to look again at each of the messages whose endpoint cannot take them now. */
+  admit(messageIds: readonly string[]): Promise<ReadonlyMap<string, Deferral>>;
   /** Begins a call to the endpoint. */
   call(endpointId: string): Promise<Call | NoCall>;
   /** Writes down what is not yet. */

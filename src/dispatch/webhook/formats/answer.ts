@@ -14,7 +14,7 @@ export function contentRefused(status: number): Verdict {
 /** The URL or credential is not valid (any more). The message is kept until somebody acts. */
 export function unusable(status: number, reason: Reason, note: string): Verdict {
   const result = failure('retry', reason, `HTTP ${status}: ${note}`, status);
-  return { result: { ...result, fault: 'method', alert: true }, endpoint: 'unusable' };
+  return { result: { ...result, pauseMethod: true, alert: true }, endpoint: 'unusable' };
 }
 
 /** Accepted, under an id of the receiver's own if it named one. */
