@@ -29,3 +29,18 @@ export class ConfigurationError extends Error {
     this.setting = setting;
   }
 }
+
+/**
+ * Returns the code of a database or network error, or a word of ours where it has none. Never its message, which may
+ * quote values.
+ */
+export function codeOf(error: unknown): string {
+  if (typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string')
+    return error.code;
+  if (!(error instanceof Error)) return 'unknown';
+  // Connecting to several addresses fails with one error that holds those of all addresses; Drizzle wraps the driver's error.
+  if (error instanceof AggregateError && error.errors.length > 0) return codeOf(error.errors[0]);
+  if (error.cause !== undefined) return codeOf(error.cause);
+  if (/timeout|timed out/i.test(error.message)) return 'timeout';
+  return /terminated|not queryable|connection (error|ended)/i.test(error.message) ? 'connection_lost' : error.name;
+}

@@ -4,7 +4,7 @@ import { HTTPException } from 'hono/http-exception';
 import { Pool } from 'pg';
 import { readStatus } from '../operate/status.ts';
 import { readThroughput } from '../operate/throughput.ts';
-import { codeOf } from '../queue/queue.ts';
+import { codeOf } from '../errors.ts';
 import { createRenderer } from '../templates/render.ts';
 import { isAssetName, readAssets } from './assets.ts';
 import { createAuthenticator } from './authenticator.ts';

@@ -1,8 +1,9 @@
 /** Brings a database to this release: our tables and functions, then pg-boss's tables, then one queue per delivery method. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
-import { ConfigurationError } from '../errors.ts';
-import { builtInMethods, codeOf, installQueues, planQueues, queueInstallScript } from '../queue/queue.ts';
+import { ConfigurationError, codeOf } from '../errors.ts';
+import { installQueues, planQueues, queueInstallScript } from '../queue/install.ts';
+import { builtInMethods } from '../queue/options.ts';
 import {
   createJournal,
   functionsStep,

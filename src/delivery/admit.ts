@@ -6,6 +6,8 @@ import { transaction } from '../database/pool.ts';
 import type { Database } from '../database/statements.ts';
 import type { Deferral, Dispatcher } from '../dispatch/dispatcher.ts';
 import type { LeasedJob, Queue } from '../queue/queue.ts';
+import { type Batch, isFresh } from './jobs/prefetch.ts';
+import type { DeliveryServices } from './services.ts';
 
 export interface Admission {
   /** Jobs to lease for each free slot. */
@@ -18,7 +20,7 @@ export interface AdmissionServices {
   readonly method: string;
   readonly dispatcher: Pick<Dispatcher, 'admit'>;
   readonly database: Pick<Database, 'pool'>;
-  readonly queue: Pick<Queue, 'postpone' | 'finish'>;
+  readonly queue: Pick<Queue, 'requeue' | 'remove'>;
 }
 
 const maxLeaseFactor = 16;
@@ -40,6 +42,17 @@ SELECT d.id, m.priority, CASE WHEN NOT d.held THEN coalesce(d.at, now() + interv
 FROM deferred d JOIN herald.message m USING (id)
 WHERE NOT (d.held AND m.status = 'sending')`;
 
+/**
+ * Returns the batch without the jobs that cannot go now. No job is left if asking took so long that others may have the
+ * leases.
+ */
+export async function admit(batch: Batch, { admission, inFlight, dispatcher }: DeliveryServices): Promise<Batch> {
+  if (batch.jobs.length === 0) return batch;
+  const jobs = await admission.admit(batch.jobs, dispatcher.concurrency - inFlight.dispatching);
+  return { ...batch, jobs: isFresh(batch) ? jobs : [] };
+}
+
+/** Creates the admission of one method. It remembers how many jobs were deferred of the last batch. */
 export function createAdmission(services: AdmissionServices): Admission {
   const { dispatcher } = services;
   let leaseFactor = 1;
@@ -74,16 +87,16 @@ async function defer(
   { method, database, queue }: AdmissionServices,
 ): Promise<readonly LeasedJob[]> {
   const input = jobs.map(({ id }) => rowOf(id, deferrals.get(id))).toSorted((a, b) => (a.id < b.id ? -1 : 1));
-  return transaction(database.pool, async (client) => {
-    const { rows } = await client.query<DeferredRow>(deferText, [JSON.stringify(input)]);
+  return transaction(database.pool, async (tx) => {
+    const { rows } = await tx.query<DeferredRow>(deferText, [JSON.stringify(input)]);
     const deferred = new Map(rows.map((row) => [row.id, row]));
     const requeued = jobs.flatMap((job) => {
       const { priority, startAfter } = deferred.get(job.id) ?? { priority: 0, startAfter: null };
       return startAfter === null ? [] : [{ ...job, priority, startAfter }];
     });
     const held = jobs.filter((job) => deferred.get(job.id)?.startAfter === null);
-    await queue.postpone(method, requeued, client);
-    await queue.finish(method, held, client);
+    await queue.requeue(method, requeued, tx);
+    await queue.remove(method, held, tx);
     return jobs.filter((job) => !deferred.has(job.id));
   });
 }

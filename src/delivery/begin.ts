@@ -1,16 +1,24 @@
 /**
- * The first statement of a delivery: for a batch of leased jobs it decides, row by row and under a lock, whether to go
- * on, and opens the attempts. The row decides; the job only wakes.
+ * The first statement of a delivery. It locks the messages of a batch, decides for each whether its attempt may begin, and
+ * opens the attempts. The row decides; the job only wakes.
  */
+import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Database } from '../database/statements.ts';
+import type { LeasedJob, RequeuedJob } from '../queue/queue.ts';
 import type { Action, JsonValue, Recipient } from '../vocabulary.ts';
+import type { OpenAttempt } from './in-flight.ts';
+import { type Batch, isFresh } from './jobs/prefetch.ts';
+import type { DeliveryServices } from './services.ts';
 
 /** A message whose attempt is open. */
 export interface OpenMessage {
   readonly id: string;
   readonly attempt: number;
-  /** Charged attempts before this one. */
+  /** Attempts before this one that count against the limit. */
   readonly counted: number;
+  /** Attempts before this one whose outcome is unknown. */
+  readonly unknowns: number;
   readonly maxAttempts: number | null;
   readonly unknown: 'retry' | 'hold';
   readonly template: string;
@@ -31,147 +39,231 @@ export interface OpenMessage {
   readonly createdAt: Date;
   readonly expiresAt: Date | null;
   readonly notificationId: string;
-  /** How many files travel along. */
+  /** How many attachments it has. */
   readonly attachments: number;
   readonly traceContext: Record<string, string> | null;
-  /** From when it was due to this attempt, in milliseconds of the database's clock. */
+  /** From when it was due to this attempt's start, in milliseconds by the database's clock. */
   readonly queuedMs: number;
-  /** From this attempt's start to its expiry, likewise; null: it has none. */
+  /** From this attempt's start to its expiry, likewise; null: it does not expire. */
   readonly expiresInMs: number | null;
 }
 
+/** What `begin` made of a batch. Jobs that are in none of the lists have no message any more; they are settled, too. */
+export interface Begun {
+  readonly open: readonly OpenAttempt[];
+  /** Messages whose time has not come. */
+  readonly notDue: readonly RequeuedJob[];
+  /** Messages that have outlived several workers and may only be delivered in isolation. */
+  readonly toIsolate: readonly RequeuedJob[];
+  /** Jobs to remove. */
+  readonly settled: readonly LeasedJob[];
+}
+
 /**
- * `go`: the attempt is open. `later`: not yet due. `apart`: may only be begun alone, because it has outlived two workers.
- * `settled`: nothing to do, the job can go; this includes messages that expired, were inhibited, ran out of attempts or wait
- * for an operator, which the statement has just recorded.
+ * What happened to one message. `open`: its attempt is open. `not_due`: its time has not come. `isolate`: it may only begin
+ * in isolation. `settled`: there is nothing to do; it expired, was inhibited, has spent its attempts or waits for an
+ * operator, as the statement has just recorded or as it was before.
  */
-export type Begun =
-  | { readonly verdict: 'go'; readonly message: OpenMessage }
+export type Opening =
+  | { readonly disposition: 'open'; readonly message: OpenMessage }
   | {
-      readonly verdict: 'later' | 'apart';
+      readonly disposition: 'not_due' | 'isolate';
       readonly id: string;
       readonly priority: number;
       /** When to look at it again, by the database's clock. */
       readonly nextAttemptAt: Date;
     }
   | {
-      readonly verdict: 'settled';
+      readonly disposition: 'settled';
       readonly id: string;
       readonly status: string;
-      /** Why it was settled just now; null: it had been before. */
+      /** Why it was settled just now; null: it was settled before. */
       readonly reason: string | null;
     };
 
-export interface BeginOptions {
+export interface OpenOptions {
   readonly database: Database;
   readonly worker: string;
   /** Fences off every other lease of these messages. */
   readonly token: string;
-  /** Limit of counted attempts for messages whose template names none. */
+  /** Limit of counted attempts for messages whose template has none. */
   readonly maxAttempts: number;
-  /** Nothing else is in flight in this worker: a single message that outlived two workers may be begun. */
-  readonly alone: boolean;
+  /** Nothing else is in flight in this worker, so that a message that has outlived several workers may begin. */
+  readonly isolated: boolean;
 }
 
-/** Deaths of workers after which a message is tried alone, and after which it is given up. */
-const deathsInCompany = 2;
-const deathsInAll = 5;
-/** When a message that has to be tried alone, and cannot be now, is looked at again. */
-const apartSeconds = 2;
+/** Lost workers after which a message is delivered in isolation, and after which it fails. */
+const lossesBeforeIsolation = 2;
+const lossesBeforeFailure = 5;
+/** When a message that cannot be isolated now is looked at again, in seconds. */
+const isolateAgainSeconds = 2;
+/** Wait before the statement is repeated while the database is away. */
+const repeatMs = 250;
 
-// A row that is still `sending` belonged to a worker whose lease ran out: its attempt ended nobody knows how. With our own token it is
-// ours: this statement went through before, and its answer was lost.
-// That costs it no attempt as long as others were in flight beside it, since any of them may be what killed the worker; alone it was
-// the one, or had very bad luck.
-// A job that comes back more than a second early (its move to a later time was lost) is moved again.
+// A `sending` row with another token was left by a worker that lost its lease: its attempt is recorded as `unknown`. It counts
+// against the limit only if the message was alone in flight, since any message in flight may be what ended the worker. With our
+// own token this statement already ran and its reply was lost.
+// A message whose job comes back more than a second early (its requeueing was lost) is requeued again.
 const text = `
 WITH locked AS MATERIALIZED (
   SELECT m.id, m.status, m.template, m.method, m.recipient_id, m.unknown, m.priority, m.attempts, m.counted, m.max_attempts, m.send_at,
     m.expires_at, m.next_attempt_at, m.leased_by, m.attempt_started_at, m.crashes,
     m.status = 'sending' AND m.lease_token IS DISTINCT FROM $2 AS lost
   FROM herald.message m WHERE m.id = ANY ($1::uuid[]) ORDER BY m.id FOR UPDATE
-), judged AS MATERIALIZED (
-  SELECT l.id, l.status, l.priority, l.next_attempt_at, t."group", t.sender, l.counted + (l.lost AND l.crashes >= ${deathsInCompany})::int AS counted,
+), decided AS MATERIALIZED (
+  SELECT l.id, l.status, l.priority, l.next_attempt_at, t."group", t.sender, l.counted + (l.lost AND l.crashes >= ${lossesBeforeIsolation})::int AS counted,
     l.crashes + l.lost::int AS crashes, CASE
       WHEN l.status NOT IN ('pending', 'sending') THEN 'settled'
       WHEN l.lost AND l.unknown = 'hold' THEN 'held'
       WHEN l.expires_at <= now() THEN 'expired'
-      WHEN l.counted + (l.lost AND l.crashes >= ${deathsInCompany})::int >= coalesce(l.max_attempts, $4) THEN 'failed'
-      WHEN l.lost AND l.crashes + 1 >= ${deathsInAll} THEN 'failed'
-      WHEN l.status = 'pending' AND l.next_attempt_at > now() + interval '1 second' THEN 'later'
+      WHEN l.counted + (l.lost AND l.crashes >= ${lossesBeforeIsolation})::int >= coalesce(l.max_attempts, $4) THEN 'failed'
+      WHEN l.lost AND l.crashes + 1 >= ${lossesBeforeFailure} THEN 'failed'
+      WHEN l.status = 'pending' AND l.next_attempt_at > now() + interval '1 second' THEN 'not_due'
       WHEN NOT t.enabled THEN 'template_disabled'
       WHEN NOT d.enabled THEN 'method_disabled'
       WHEN (l.send_at IS NOT NULL OR l.attempts > 0) AND NOT t.mandatory
         AND herald.preference_of(l.recipient_id, l.template, t."group", l.method) IS FALSE THEN 'preference'
-      WHEN l.crashes + l.lost::int >= ${deathsInCompany} AND NOT $5 THEN 'apart'
-      ELSE 'go' END AS verdict
+      WHEN l.crashes + l.lost::int >= ${lossesBeforeIsolation} AND NOT $5 THEN 'isolate'
+      ELSE 'open' END AS disposition
   FROM locked l JOIN herald.template t ON t.name = l.template JOIN herald.method d ON d.name = l.method
-), broken AS (
+), lost_attempts AS (
   INSERT INTO herald.attempt (message_id, number, worker, started_at, finished_at, outcome, reason, detail, counted)
   SELECT l.id, l.attempts, l.leased_by, l.attempt_started_at, now(), 'unknown', 'worker_lost',
-    'the worker stopped before it could record what came of this attempt', l.crashes >= ${deathsInCompany}
+    'the worker stopped before it could record what came of this attempt', l.crashes >= ${lossesBeforeIsolation}
   FROM locked l WHERE l.lost
   ON CONFLICT DO NOTHING
 ), stopped AS (
   UPDATE herald.message m
-  SET status = CASE j.verdict WHEN 'held' THEN 'held' WHEN 'expired' THEN 'expired' WHEN 'failed' THEN 'failed' ELSE 'inhibited' END,
-    reason = CASE j.verdict WHEN 'held' THEN 'worker_lost' WHEN 'failed' THEN coalesce(CASE WHEN m.status = 'sending' THEN 'worker_lost' END, m.reason, 'attempts_spent')
-      ELSE j.verdict END,
-    counted = j.counted, crashes = j.crashes, lease_token = NULL, next_attempt_at = CASE WHEN j.verdict = 'held' THEN 'infinity' ELSE m.next_attempt_at END,
-    settled_at = CASE WHEN j.verdict <> 'held' THEN now() END,
-    secrets = CASE WHEN j.verdict = 'held' THEN m.secrets END
-  FROM judged j
-  WHERE m.id = j.id AND j.verdict IN ('held', 'expired', 'failed', 'template_disabled', 'method_disabled', 'preference')
+  SET status = CASE j.disposition WHEN 'held' THEN 'held' WHEN 'expired' THEN 'expired' WHEN 'failed' THEN 'failed' ELSE 'inhibited' END,
+    reason = CASE j.disposition WHEN 'held' THEN 'worker_lost' WHEN 'failed' THEN coalesce(CASE WHEN m.status = 'sending' THEN 'worker_lost' END, m.reason, 'attempts_spent')
+      ELSE j.disposition END,
+    counted = j.counted, crashes = j.crashes, lease_token = NULL, next_attempt_at = CASE WHEN j.disposition = 'held' THEN 'infinity' ELSE m.next_attempt_at END,
+    settled_at = CASE WHEN j.disposition <> 'held' THEN now() END,
+    secrets = CASE WHEN j.disposition = 'held' THEN m.secrets END
+  FROM decided j
+  WHERE m.id = j.id AND j.disposition IN ('held', 'expired', 'failed', 'template_disabled', 'method_disabled', 'preference')
   RETURNING m.id, m.status, m.reason
-), parted AS (
+), isolated AS (
   UPDATE herald.message m SET status = 'pending', reason = 'worker_lost', counted = j.counted, crashes = j.crashes, lease_token = NULL
-  FROM judged j WHERE m.id = j.id AND j.verdict = 'apart' AND m.status = 'sending'
+  FROM decided j WHERE m.id = j.id AND j.disposition = 'isolate' AND m.status = 'sending'
 ), opened AS (
   UPDATE herald.message m
   SET status = 'sending', attempts = m.attempts + (m.lease_token IS DISTINCT FROM $2)::int, counted = j.counted, crashes = j.crashes, lease_token = $2, leased_by = $3,
     attempt_started_at = clock_timestamp()
-  FROM judged j
-  WHERE m.id = j.id AND j.verdict = 'go'
-  RETURNING m.id, m.attempts, m.counted, m.max_attempts, m.unknown, m.template, m.template_version, j."group", j.sender, m.recipient, m.labels,
-    m.secrets, m.data, m.actions, m.targets, m.endpoint_id, m.tenant, m.group_key, m.unsubscribe_url, m.dedupe_key, m.created_at, m.expires_at,
-    m.trace_context, m.notification_id, m.attachments, greatest(extract(epoch FROM m.attempt_started_at - m.next_attempt_at), 0) AS queued,
-    extract(epoch FROM m.expires_at - m.attempt_started_at) AS expires
+  FROM decided j
+  WHERE m.id = j.id AND j.disposition = 'open'
+  RETURNING m.id, m.attempts AS attempt, m.counted, m.max_attempts AS "maxAttempts", m.unknown,
+    CASE WHEN m.attempts < 2 THEN 0
+      ELSE (SELECT count(*) FROM herald.attempt a WHERE a.message_id = m.id AND a.outcome = 'unknown' AND a.reason <> 'worker_lost') END AS unknowns,
+    m.template, m.template_version AS "templateVersion", j."group", j.sender, m.recipient, m.labels, m.secrets, m.data, m.actions, m.targets,
+    m.endpoint_id AS "endpointId", m.tenant, m.group_key AS "groupKey", m.unsubscribe_url AS "unsubscribeUrl", m.dedupe_key AS "dedupeKey",
+    m.created_at AS "createdAt", m.expires_at AS "expiresAt", m.trace_context AS "traceContext", m.notification_id AS "notificationId",
+    m.attachments, 1000 * greatest(extract(epoch FROM m.attempt_started_at - m.next_attempt_at), 0)::float8 AS "queuedMs",
+    1000 * extract(epoch FROM m.expires_at - m.attempt_started_at)::float8 AS "expiresInMs"
 )
-SELECT 'go' AS verdict, id, NULL AS status, NULL AS priority, NULL AS "nextAttemptAt", attempts AS attempt, counted, max_attempts AS "maxAttempts",
-  unknown, template, template_version AS "templateVersion", "group", sender, recipient, labels, secrets, data, actions, targets,
-  endpoint_id AS "endpointId", tenant, group_key AS "groupKey", unsubscribe_url AS "unsubscribeUrl", dedupe_key AS "dedupeKey",
-  created_at AS "createdAt", expires_at AS "expiresAt", trace_context AS "traceContext",
-  notification_id AS "notificationId", attachments, (queued * 1000)::float8 AS "queuedMs", (expires * 1000)::float8 AS "expiresInMs", NULL AS reason
-FROM opened
+SELECT 'open' AS disposition, row_to_json(o) AS row FROM opened o
 UNION ALL
-SELECT CASE WHEN j.verdict IN ('later', 'apart') THEN j.verdict ELSE 'settled' END, j.id, coalesce(s.status, j.status), j.priority,
-  CASE WHEN j.verdict = 'apart' THEN now() + interval '${apartSeconds} seconds' ELSE j.next_attempt_at END, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, s.reason
-FROM judged j LEFT JOIN stopped s USING (id)
-WHERE j.verdict <> 'go'`;
+SELECT CASE WHEN r.disposition IN ('not_due', 'isolate') THEN r.disposition ELSE 'settled' END, row_to_json(r) FROM (
+  SELECT j.disposition, j.id, coalesce(s.status, j.status) AS status, s.reason, j.priority,
+    CASE WHEN j.disposition = 'isolate' THEN now() + interval '${isolateAgainSeconds} seconds' ELSE j.next_attempt_at END AS "nextAttemptAt"
+  FROM decided j LEFT JOIN stopped s USING (id)
+  WHERE j.disposition <> 'open'
+) r`;
 
-type Row = OpenMessage & {
-  verdict: Begun['verdict'];
-  status: string;
-  priority: number;
-  nextAttemptAt: Date;
-  reason: string | null;
+type StoredMessage = Omit<OpenMessage, 'createdAt' | 'expiresAt'> & {
+  readonly createdAt: string;
+  readonly expiresAt: string | null;
 };
 
-/** Opens an attempt for every message that may go, and settles those that must not. Ids without a row are left out. Safe to repeat. */
-export async function begin(ids: readonly string[], options: BeginOptions): Promise<Begun[]> {
-  const values = [ids, options.token, options.worker, options.maxAttempts, options.alone];
-  const rows = await options.database.run<Row>({ name: 'herald.begin', text }, values);
-  return rows.map((row) => {
-    switch (row.verdict) {
-      case 'go':
-        return { verdict: 'go', message: row };
-      case 'later':
-      case 'apart':
-        return { verdict: row.verdict, id: row.id, priority: row.priority, nextAttemptAt: row.nextAttemptAt };
-      case 'settled':
-        return { verdict: 'settled', id: row.id, status: row.status, reason: row.reason };
-      default:
-        return row.verdict satisfies never;
+interface OtherRow {
+  readonly id: string;
+  readonly status: string;
+  readonly reason: string | null;
+  readonly priority: number;
+  readonly nextAttemptAt: string;
+}
+
+// JSON, so that the two kinds of rows need no common columns. Its times are ISO 8601 whatever the session's DateStyle.
+type Row =
+  | { readonly disposition: 'open'; readonly row: StoredMessage }
+  | { readonly disposition: 'not_due' | 'isolate' | 'settled'; readonly row: OtherRow };
+
+/**
+ * Opens an attempt for every message that may go, and settles those that must not. Ids without a row are left out. Safe to
+ * repeat with the same token.
+ */
+export async function openAttempts(ids: readonly string[], options: OpenOptions): Promise<Opening[]> {
+  const values = [ids, options.token, options.worker, options.maxAttempts, options.isolated];
+  return (await options.database.run<Row>({ name: 'herald.begin', text }, values)).map(openingOf);
+}
+
+function openingOf({ disposition, row }: Row): Opening {
+  switch (disposition) {
+    case 'open': {
+      const { createdAt, expiresAt } = row;
+      const message = {
+        ...row,
+        createdAt: new Date(createdAt),
+        expiresAt: expiresAt === null ? null : new Date(expiresAt),
+      };
+      return { disposition, message };
     }
-  });
+    case 'not_due':
+    case 'isolate':
+      return { disposition, id: row.id, priority: row.priority, nextAttemptAt: new Date(row.nextAttemptAt) };
+    case 'settled':
+      return { disposition, id: row.id, status: row.status, reason: row.reason };
+    default:
+      return disposition satisfies never;
+  }
+}
+
+/** Opens the attempts of a batch. Repeats the statement while the database is away and the leases are fresh. */
+export async function begin(
+  batch: Batch,
+  { isolated }: { readonly isolated: boolean },
+  services: DeliveryServices,
+): Promise<Begun> {
+  const token = randomUUID();
+  const jobs = new Map(batch.jobs.map((job) => [job.id, job]));
+  const openings = jobs.size === 0 ? [] : await openWhileFresh(batch, { token, isolated }, services);
+  const open: OpenAttempt[] = [];
+  const notDue: RequeuedJob[] = [];
+  const toIsolate: RequeuedJob[] = [];
+  for (const opening of openings) {
+    if (opening.disposition === 'settled') {
+      if (opening.reason !== null) services.telemetry.stopped(opening.status, opening.reason);
+      continue;
+    }
+    const id = opening.disposition === 'open' ? opening.message.id : opening.id;
+    const job = jobs.get(id);
+    if (job === undefined) continue;
+    jobs.delete(id);
+    if (opening.disposition === 'open') open.push({ job, token, message: opening.message });
+    else {
+      const requeued = { ...job, priority: opening.priority, startAfter: opening.nextAttemptAt };
+      (opening.disposition === 'not_due' ? notDue : toIsolate).push(requeued);
+    }
+  }
+  return { open, notDue, toIsolate, settled: [...jobs.values()] };
+}
+
+/** Otherwise these messages would wait until their leases have run out. */
+async function openWhileFresh(
+  batch: Batch,
+  { token, isolated }: { readonly token: string; readonly isolated: boolean },
+  services: DeliveryServices,
+): Promise<Opening[]> {
+  const { database, worker, dispatcher, method, errors, stopping } = services;
+  const maxAttempts = dispatcher.retryDelaysSeconds.length + 1;
+  const ids = batch.jobs.map((job) => job.id);
+  for (;;) {
+    try {
+      return await openAttempts(ids, { database, worker, token, maxAttempts, isolated });
+    } catch (error) {
+      if (stopping.aborted || !isFresh(batch)) throw error;
+      errors.report(error, 'cannot begin', { method });
+      await sleep(repeatMs);
+    }
+  }
 }

@@ -1,15 +1,16 @@
-/** What an attempt's outcome means for its message. Pure: the rules of retry in one place. */
-import type { DispatchResult } from '../dispatch/dispatcher.ts';
+/** What the result of an attempt means for its message. Pure: the rules of retry in one place. */
+import type { Dispatcher, DispatchResult } from '../dispatch/dispatcher.ts';
 import type { MessageStatus } from '../vocabulary.ts';
+import type { OpenMessage } from './begin.ts';
 
 /** What the rules look at besides the result. */
 export interface AttemptFacts {
-  /** Charged attempts before this one. */
+  /** Attempts before this one that count against the limit. */
   readonly counted: number;
   readonly maxAttempts: number;
-  /** Attempts before this one of which the receiver never said what came of them. */
+  /** Attempts before this one whose outcome is unknown. */
   readonly unknowns: number;
-  /** The template's policy for an outcome that nobody knows. */
+  /** The template's policy for an unknown outcome. */
   readonly unknown: 'retry' | 'hold';
   /** The dispatcher's waits between attempts, in seconds. */
   readonly retryDelaysSeconds: readonly number[];
@@ -17,23 +18,41 @@ export interface AttemptFacts {
   readonly random: number;
 }
 
-/** The message's next state, and after how many seconds it is due again if that is `pending`. */
-export interface Verdict {
+/** The message's next status, and after how many seconds it is due again if that is `pending`. */
+export interface Decision {
   readonly status: Extract<MessageStatus, 'sent' | 'pending' | 'failed' | 'held'>;
   readonly delaySeconds: number;
+  /** Whether the attempt counts against the limit. */
   readonly counted: boolean;
 }
 
 /** Longest wait that a receiver may ask for, in seconds. */
-const longestRetryAfterSeconds = 86_400;
-/** First retry after an outcome that nobody knows: the receiver's own queue shall settle first. */
+const maxRetryAfterSeconds = 86_400;
+/** First retry after an unknown outcome, in seconds: the receiver's own queue needs time to deliver what it accepted. */
 const unknownDelaySeconds = 300;
-/** How often such a message is tried again: each time the receiver may get it once more. */
-const unknownRetries = 2;
-/** How soon a message that was given back without blame is due again. A paused method is not fetched from meanwhile. */
-const returnDelaySeconds = 1;
+/** Retries after an unknown outcome. Each may give the receiver one more copy. */
+const maxUnknownRetries = 2;
+/** When an uncounted retry is due, in seconds. While its method is paused nothing is leased. */
+const uncountedDelaySeconds = 1;
 
-export function verdictOf(result: DispatchResult, facts: AttemptFacts): Verdict {
+/** Decides what becomes of a message after an attempt. */
+export function decide(
+  result: DispatchResult,
+  { counted, unknowns, unknown, maxAttempts }: OpenMessage,
+  { dispatcher: { retryDelaysSeconds } }: { readonly dispatcher: Pick<Dispatcher, 'retryDelaysSeconds'> },
+): Decision {
+  return decideBy(result, {
+    counted,
+    unknowns,
+    unknown,
+    maxAttempts: maxAttempts ?? retryDelaysSeconds.length + 1,
+    retryDelaysSeconds,
+    random: Math.random(),
+  });
+}
+
+/** The rules, as a pure function of the facts. */
+export function decideBy(result: DispatchResult, facts: AttemptFacts): Decision {
   switch (result.outcome) {
     case 'sent':
       return { status: 'sent', delaySeconds: 0, counted: true };
@@ -41,36 +60,29 @@ export function verdictOf(result: DispatchResult, facts: AttemptFacts): Verdict 
       return { status: 'failed', delaySeconds: 0, counted: true };
     case 'unknown':
       if (facts.unknown === 'hold') return { status: 'held', delaySeconds: 0, counted: true };
-      if (facts.unknowns >= unknownRetries) return { status: 'failed', delaySeconds: 0, counted: true };
+      if (facts.unknowns >= maxUnknownRetries) return { status: 'failed', delaySeconds: 0, counted: true };
       return retryOrFail(Math.max(unknownDelaySeconds, scheduledDelay(facts)), facts);
-    case 'retry':
-      if (!isCounted(result))
-        return {
-          status: 'pending',
-          delaySeconds: Math.min(result.retryAfterSeconds ?? returnDelaySeconds, longestRetryAfterSeconds),
-          counted: false,
-        };
-      return retryOrFail(
-        Math.max(scheduledDelay(facts), Math.min(result.retryAfterSeconds ?? 0, longestRetryAfterSeconds)),
-        facts,
-      );
+    case 'retry': {
+      const askedFor = Math.min(result.retryAfterSeconds ?? 0, maxRetryAfterSeconds);
+      if (isCounted(result)) return retryOrFail(Math.max(scheduledDelay(facts), askedFor), facts);
+      const delaySeconds = result.retryAfterSeconds === undefined ? uncountedDelaySeconds : askedFor;
+      return { status: 'pending', delaySeconds, counted: false };
+    }
     default:
       return result satisfies never;
   }
 }
 
-/** Whether an attempt counts against its message's limit. */
-function isCounted(result: DispatchResult): boolean {
-  return result.outcome !== 'retry' || (result.countAttempt !== false && result.pauseMethod !== true);
+function isCounted({ countAttempt, pauseMethod }: Exclude<DispatchResult, { outcome: 'sent' }>): boolean {
+  return countAttempt !== false && pauseMethod !== true;
 }
 
-function retryOrFail(delaySeconds: number, facts: AttemptFacts): Verdict {
+function retryOrFail(delaySeconds: number, facts: AttemptFacts): Decision {
   if (facts.counted + 1 >= facts.maxAttempts) return { status: 'failed', delaySeconds: 0, counted: true };
   return { status: 'pending', delaySeconds, counted: true };
 }
 
-function scheduledDelay(facts: AttemptFacts): number {
-  const delays = facts.retryDelaysSeconds;
-  const base = delays[Math.min(facts.counted, delays.length - 1)] ?? 0;
-  return base * (0.8 + 0.4 * facts.random);
+function scheduledDelay({ retryDelaysSeconds, counted, random }: AttemptFacts): number {
+  const base = retryDelaysSeconds[Math.min(counted, retryDelaysSeconds.length - 1)] ?? 0;
+  return base * (0.8 + 0.4 * random);
 }

@@ -1,8 +1,7 @@
 /** Whether a worker can deliver: what an orchestrator's readiness probe asks. */
 import type { Pool } from 'pg';
 import { requireMigrated } from '../database/journal.ts';
-import { ConfigurationError } from '../errors.ts';
-import { codeOf } from '../queue/queue.ts';
+import { ConfigurationError, codeOf } from '../errors.ts';
 import { within } from './clock.ts';
 
 /** One thing that a worker needs in order to deliver. */
@@ -24,8 +23,8 @@ const patienceMs = 2_000;
 export interface HealthSources {
   readonly pool: Pool;
   /** When the worker last looked for due messages with success, by `performance.now()`. */
-  readonly lastPulseAt: () => number;
-  /** A worker that has not looked for so long has stopped turning. */
+  readonly polledAt: () => number;
+  /** A worker that has not polled for so long is stuck. */
   readonly lateMs: number;
 }
 
@@ -35,12 +34,12 @@ export const notRunning = (text: string): WorkerHealth => ({
 });
 
 /** Asks the database; never rejects, and ends within seconds. */
-export async function examine({ pool, lastPulseAt, lateMs }: HealthSources): Promise<WorkerHealth> {
-  const pulseMs = Math.round(performance.now() - lastPulseAt());
+export async function examine({ pool, polledAt, lateMs }: HealthSources): Promise<WorkerHealth> {
+  const pollMs = Math.round(performance.now() - polledAt());
   const checks: HealthCheck[] = [
     { name: 'worker', ok: true, text: 'running' },
     ...(await examineDatabase(pool)),
-    { name: 'pumps', ok: pulseMs <= lateMs, text: `looked for due messages ${pulseMs} ms ago` },
+    { name: 'pumps', ok: pollMs <= lateMs, text: `looked for due messages ${pollMs} ms ago` },
   ];
   return { ready: checks.every((check) => check.ok), checks };
 }

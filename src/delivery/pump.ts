@@ -1,20 +1,16 @@
 /**
- * Keeps one delivery method's slots full: leases as many jobs as there are free slots, begins them in one statement
- * and lets each run by itself, so that a slow receiver holds one slot and nothing else. (pg-boss's own `work` waits for
- * the slowest message of a batch before it fetches again.)
+ * Keeps the slots of one delivery method full: leases as many jobs as there are free slots, begins them in one statement and
+ * lets each run on its own, so that a slow receiver holds one slot only. (pg-boss's own `work` waits for the slowest message
+ * of a batch before it fetches again.)
  */
-import { randomUUID } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
-import type { DispatchResult } from '../dispatch/dispatcher.ts';
-import { pauseForFault, resumeAfterProbe } from '../dispatch/fault-pause.ts';
-import { countAddressFault } from '../operate/suppressions.ts';
-import type { LeasedJob, PostponedJob, Queue } from '../queue/queue.ts';
+import { resumeAfterProbe } from '../dispatch/fault-pause.ts';
 import { createAdmission } from './admit.ts';
-import { type Begun, begin, type OpenMessage } from './begin.ts';
-import { type Attempt, type DeliveryServices, handOver, record } from './deliver.ts';
-import { endOverdue, type Flight } from './in-flight.ts';
-import { createReserve, type Lot } from './jobs/prefetch.ts';
-import type { Solitude } from './isolation.ts';
+import { deliverBatch } from './deliver.ts';
+import { createInFlight } from './in-flight.ts';
+import { createIsolatedJob, type IsolatedJob } from './isolation.ts';
+import { createPrefetch, type Prefetch } from './jobs/prefetch.ts';
+import { createMethodPause, methodFaultOf } from './react.ts';
+import type { DeliveryServices, MethodServices } from './services.ts';
 
 export interface Pump {
   /** Something may be due: look at once. */
@@ -23,8 +19,8 @@ export interface Pump {
   setPaused(paused: boolean): void;
   /** Tries a single message although the method is paused. */
   probe(): void;
-  /** Renews the leases of what is in flight and aborts what was lost or took too long. */
-  keep(): Promise<void>;
+  /** Renews the leases of what is in flight, and aborts what lost its lease or took too long. */
+  heartbeat(): Promise<void>;
   readonly inFlight: number;
   /** Leases nothing more, and resolves when nothing is in flight. */
   drain(): Promise<void>;
@@ -32,265 +28,175 @@ export interface Pump {
   abort(reason: string): void;
 }
 
-export interface PumpServices extends DeliveryServices {
-  readonly queue: Queue;
-  readonly solitude: Solitude;
+/** How long a job that was leased ahead may wait for a slot before it is requeued. */
+const maxPrefetchMs = 1000;
+
+/** Creates the pump of one method. It leases nothing before it is woken. */
+export function createPump(services: MethodServices): Pump {
+  return new MethodPump(services);
 }
 
-/** How long a lease may wait for a slot before it is given back. */
-const longestReserveMs = 1000;
-/** A lease this old is not used any more: this process stood still meanwhile, and others may have it. */
-const staleLeaseMs = 10_000;
-const beginAgainMs = 250;
-
-export function createPump(services: PumpServices): Pump {
-  const { method, dispatcher, queue, logger, solitude, outage } = services;
-  /** Everything that is leased and not settled. */
-  const flights = new Map<string, Flight>();
-  /** Leased as well, until it may be tried alone. */
-  let suspect: { readonly job: LeasedJob; lost: boolean } | null = null;
-  /** How many of them are still being dispatched. */
-  let dispatching = 0;
-  const { concurrency } = dispatcher;
-  // Waiting until some slots are free keeps the statements few while the receivers are the slow part.
-  const worthLeasing = Math.max(1, Math.floor(concurrency / 4));
+class MethodPump implements Pump {
+  readonly #services: DeliveryServices;
+  readonly #prefetch: Prefetch;
+  readonly #isolated: IsolatedJob;
+  readonly #stopping = new AbortController();
+  readonly #drained = Promise.withResolvers<void>();
   /** The lease that is going on; at most one at a time. */
-  let leasing: Promise<void> | null = null;
-  let stopped = false;
-  /** When the method was paused, or null. Only what started later can show that it is well again. */
-  let pausedAt: number | null = null;
-  /** There may be due jobs: something woke us, or the last lease came back full. */
-  let more = false;
-  let drained: (() => void) | null = null;
-  const admission = createAdmission(services);
-  const reserve = createReserve({ ...services, staleMs: staleLeaseMs });
+  #leasing: Promise<void> | null = null;
+  /** Jobs may be due: something woke us, or the last lease came back full. */
+  #more = false;
 
-  // A slot is free when its dispatch has ended, so that the next messages are leased while results are being recorded; but
-  // no more results may wait than there are slots, because a crash makes every one of them a possible second mail.
-  const hasRoom = () => concurrency - dispatching >= worthLeasing && flights.size - dispatching < concurrency;
-
-  async function lease(limit: number, isProbe = false): Promise<Lot> {
-    solitude.enter();
-    try {
-      const lot = await reserve.take(limit, { ahead: !isProbe });
-      const { jobs, leasedAt } = lot;
-      const going = jobs.length > 0 ? await admission.admit(jobs, concurrency - dispatching) : [];
-      if (going.length > 0 && isFresh(leasedAt)) {
-        const { apart } = await beginAndFly(going, { leasedAt, alone: false });
-        if (apart.length > 0) await tryAlone(apart, isProbe);
-      }
-      return lot;
-    } finally {
-      solitude.leave();
-    }
-  }
-
-  /** One of them as soon as nothing else is in flight; the others are looked at again soon, here or by another worker. */
-  async function tryAlone([first, ...others]: readonly PostponedJob[], isProbe: boolean): Promise<void> {
-    if (first === undefined) return;
-    await queue.postpone(method, suspect === null ? others : [first, ...others]);
-    if (suspect !== null) return;
-    const entry = { job: first, lost: false };
-    suspect = entry;
-    void solitude
-      .alone(async () => {
-        const mayGo = !stopped && (pausedAt === null || isProbe) && !entry.lost;
-        if (mayGo) await Promise.all((await beginAndFly([first], { leasedAt: performance.now(), alone: true })).flying);
-        else if (!entry.lost) await queue.postpone(method, [first]);
-      })
-      .then((had) => (had ? undefined : queue.postpone(method, [first])))
-      .catch((error: unknown) => outage.report(error, 'cannot try a message alone', { method }))
-      .finally(() => {
-        suspect = null;
-        drainedIfEmpty();
-      });
-  }
-
-  async function beginAndFly(jobs: readonly LeasedJob[], { leasedAt, alone }: { leasedAt: number; alone: boolean }) {
-    const token = randomUUID();
-    const byId = new Map(jobs.map((job) => [job.id, job]));
-    const begun = await beginAll([...byId.keys()], { token, leasedAt, alone });
-    const late: PostponedJob[] = [];
-    const apart: PostponedJob[] = [];
-    const flying: Promise<void>[] = [];
-    for (const entry of begun) {
-      if (entry.verdict === 'settled') {
-        if (entry.reason !== null) services.telemetry.stopped(entry.status, entry.reason);
-        continue;
-      }
-      const id = entry.verdict === 'go' ? entry.message.id : entry.id;
-      const job = byId.get(id);
-      if (job === undefined) continue;
-      byId.delete(id);
-      if (entry.verdict === 'go') flying.push(fly(job, token, entry.message));
-      else {
-        const again = { ...job, priority: entry.priority, startAfter: entry.nextAttemptAt };
-        (entry.verdict === 'later' ? late : apart).push(again);
-      }
-    }
-    // What is left is settled, or has no message at all.
-    await Promise.all([queue.finish(method, [...byId.values()]), queue.postpone(method, late)]);
-    return { flying, apart };
-  }
-
-  /** Again while the database is away and the lease is young: otherwise these messages would wait until it has run out. */
-  async function beginAll(
-    ids: readonly string[],
-    { token, leasedAt, alone }: { token: string; leasedAt: number; alone: boolean },
-  ): Promise<Begun[]> {
-    const maxAttempts = dispatcher.retryDelaysSeconds.length + 1;
-    for (;;) {
-      try {
-        return await begin(ids, { ...services, token, maxAttempts, alone });
-      } catch (error) {
-        if (stopped || !isFresh(leasedAt)) throw error;
-        outage.report(error, 'cannot begin', { method });
-        await sleep(beginAgainMs);
-      }
-    }
-  }
-
-  async function fly(job: LeasedJob, token: string, message: OpenMessage): Promise<void> {
-    const abort = new AbortController();
-    const startedAt = performance.now();
-    const gaveUp = new Promise<DispatchResult>((giveUp) => {
-      const expiresAt = message.expiresInMs === null ? null : startedAt + message.expiresInMs;
-      flights.set(job.id, { job, startedAt, expiresAt, abort, giveUp });
+  constructor(services: MethodServices) {
+    const { dispatcher, telemetry, isolation } = services;
+    const pause = createMethodPause(() => this.wake());
+    const inFlight = createInFlight({
+      timeoutMs: dispatcher.timeoutSeconds * 1000,
+      beginTelemetry: (message) => telemetry.begin(message),
+      onOpened: () => isolation.enter(),
+      onDispatched: (result) => {
+        // Nothing more is leased from now on, not from when the pause is recorded.
+        if (methodFaultOf(result) !== null) pause.begin();
+        this.#fill();
+      },
+      onSettled: () => {
+        isolation.leave();
+        this.#endDrain();
+        this.#fill();
+      },
     });
-    const attempt: Attempt = { message, job, token, signal: abort.signal, gaveUp };
-    solitude.enter();
-    dispatching += 1;
-    const ended = await handOver(attempt, services);
-    dispatching -= 1;
-    // Nothing more is leased from the first moment, not from when the pause is on record.
-    if (isMethodFault(ended.result)) pausedAt ??= performance.now();
-    if (more) turn();
-    await record(attempt, ended, services);
-    // An operator's retry may have brought it back here already, under a lease of its own.
-    if (flights.get(job.id)?.abort === abort) flights.delete(job.id);
-    await reactTo(ended.result, message, startedAt);
-    solitude.leave();
-    drainedIfEmpty();
-    if (more) turn();
+    const admission = createAdmission(services);
+    this.#services = { ...services, admission, inFlight, pause, stopping: this.#stopping.signal };
+    this.#prefetch = createPrefetch(services);
+    this.#isolated = createIsolatedJob(services);
   }
 
-  function drainedIfEmpty(): void {
-    if (flights.size === 0 && suspect === null) drained?.();
+  wake(): void {
+    this.#more = true;
+    this.#fill();
   }
 
-  async function reactTo(result: DispatchResult, message: OpenMessage, startedAt: number): Promise<void> {
-    try {
-      const address = message.recipient.email;
-      if (result.outcome === 'failed' && result.addressFault && address !== undefined)
-        await countAddressFault(services.database.pool, { method, address, reason: result.reason });
-      if (result.outcome === 'retry' && (result.pauseMethod || result.countAttempt === false)) {
-        if (result.pauseMethod) await stopFor(result);
-      } else if (
-        pausedAt !== null &&
-        startedAt > pausedAt &&
-        (await resumeAfterProbe(services.database.pool, { method }))
-      ) {
-        logger.info({ method }, 'method resumed: the probe was answered');
-        resume();
-      }
-    } catch (error) {
-      outage.report(error, 'cannot record the state of the method', { method });
-    }
+  setPaused(paused: boolean): void {
+    const { pause } = this.#services;
+    if (paused === (pause.since !== null)) return;
+    if (!paused) return pause.end();
+    pause.begin();
+    void this.#prefetch.giveBack(0);
   }
 
-  async function stopFor(fault: Extract<DispatchResult, { outcome: 'retry' | 'failed' | 'unknown' }>): Promise<void> {
-    pausedAt ??= performance.now();
-    const { reason, detail, retryAfterSeconds: atLeastSeconds = 0 } = fault;
-    const pause = { reason, detail, atLeastSeconds, worker: services.worker };
-    const paused = await pauseForFault(services.database.pool, { method }, pause);
-    if (paused?.fresh)
-      logger.error(
-        { method, reason: fault.reason, detail: fault.detail },
-        'method paused: it is at fault itself; it is probed and resumes by itself',
-      );
+  probe(): void {
+    if (this.#leasing === null && this.#mayLease) this.#run(this.#probe());
   }
 
-  function resume(): void {
-    pausedAt = null;
-    more = true;
-    turn();
+  async heartbeat(): Promise<void> {
+    const { inFlight, queue, method } = this.#services;
+    inFlight.endOverdue();
+    void this.#prefetch.giveBack(maxPrefetchMs); // It may wait for a lock, which must not hold up heartbeats.
+    const isolated = this.#isolated.job;
+    const waiting = isolated !== null && !inFlight.has(isolated.id) ? [isolated] : [];
+    const lost = await queue.heartbeat(method, [...inFlight.jobs(), ...waiting]);
+    inFlight.abortLost(lost);
+    if (waiting.some(({ id }) => lost.includes(id))) this.#isolated.markLost();
+  }
+
+  get inFlight(): number {
+    return this.#services.inFlight.size;
+  }
+
+  async drain(): Promise<void> {
+    this.#stopping.abort();
+    await this.#leasing;
+    await this.#prefetch.giveBack(0);
+    this.#endDrain();
+    await this.#drained.promise;
+    await this.#services.removals.flush();
+  }
+
+  abort(reason: string): void {
+    this.#services.inFlight.abortAll(reason);
+  }
+
+  get #mayLease(): boolean {
+    return !this.#stopping.signal.aborted && !this.#services.isolation.closed;
+  }
+
+  /**
+   * A slot is free when its dispatch has ended, so that the next messages are leased while results are being recorded. No
+   * more results may wait than there are slots, because a crash makes every one of them a possible second copy.
+   */
+  get #hasRoom(): boolean {
+    const { inFlight, dispatcher } = this.#services;
+    const { size, dispatching } = inFlight;
+    // Waiting until some slots are free keeps the statements few while the receivers are the slow part.
+    const worthLeasing = Math.max(1, Math.floor(dispatcher.concurrency / 4));
+    return dispatcher.concurrency - dispatching >= worthLeasing && size - dispatching < dispatcher.concurrency;
+  }
+
+  get #mayFill(): boolean {
+    return this.#more && this.#services.pause.since === null && this.#mayLease && this.#hasRoom;
   }
 
   /** Leases until nothing is due or no slot is free. */
-  function turn(): void {
-    if (leasing !== null || stopped || pausedAt !== null || solitude.closed || !hasRoom()) return;
-    leasing = loop().finally(() => {
-      leasing = null;
-      if (more) turn();
+  #fill(): void {
+    if (this.#leasing !== null || !this.#mayFill) return;
+    this.#run(this.#leaseWhileDue());
+  }
+
+  #run(leasing: Promise<void>): void {
+    this.#leasing = leasing.finally(() => {
+      this.#leasing = null;
+      this.#fill();
     });
   }
 
-  async function loop(): Promise<void> {
-    while (more && hasRoom() && !stopped && pausedAt === null && !solitude.closed) {
-      more = false;
+  async #leaseWhileDue(): Promise<void> {
+    const { admission, inFlight, dispatcher, errors, method } = this.#services;
+    while (this.#mayFill) {
+      this.#more = false;
       try {
-        if ((await lease((concurrency - dispatching) * admission.leaseFactor)).more) more = true;
+        const limit = (dispatcher.concurrency - inFlight.dispatching) * admission.leaseFactor;
+        if ((await this.#lease(limit, { probe: false })).more) this.#more = true;
       } catch (error) {
-        // The next pulse tries again; trying at once would only hammer a database in trouble.
-        outage.report(error, 'cannot lease', { method });
+        // The next poll tries again. Trying at once would burden a database in trouble.
+        errors.report(error, 'cannot lease', { method });
       }
     }
   }
 
-  async function probe(): Promise<void> {
+  /** Leases up to `limit` jobs and delivers them. Returns how many there were, and whether more may be due. */
+  async #lease(limit: number, { probe }: { readonly probe: boolean }) {
+    const services = this.#services;
+    services.isolation.enter();
     try {
-      // Nothing to probe with: the next message is the probe.
-      if ((await lease(1, true)).jobs.length === 0 && (await resumeAfterProbe(services.database.pool, { method })))
-        resume();
-    } catch (error) {
-      outage.report(error, 'cannot lease a probe', { method });
+      const batch = await this.#prefetch.take(limit, { ahead: !probe });
+      const { toIsolate } = await deliverBatch(batch, { isolated: false }, services);
+      await this.#isolated.start(toIsolate, {
+        mayRun: () => !this.#stopping.signal.aborted && (services.pause.since === null || probe),
+        run: async (job) => {
+          const alone = { jobs: [job], leasedAt: performance.now() };
+          await (await deliverBatch(alone, { isolated: true }, services)).ended;
+        },
+        onEnd: () => this.#endDrain(),
+      });
+      return { count: batch.jobs.length, more: batch.more };
+    } finally {
+      services.isolation.leave();
     }
   }
 
-  return {
-    wake() {
-      more = true;
-      turn();
-    },
-    setPaused(paused) {
-      if (paused === (pausedAt !== null)) return;
-      if (!paused) return resume();
-      pausedAt = performance.now();
-      void reserve.giveBack(0);
-    },
-    probe() {
-      if (leasing === null && !stopped && !solitude.closed) leasing = probe().finally(() => (leasing = null));
-    },
-    async keep() {
-      endOverdue(flights.values(), dispatcher.timeoutSeconds * 1000);
-      void reserve.giveBack(longestReserveMs); // It may wait for somebody's lock, which must hold up no heartbeat.
-      const flying = [...flights.values()];
-      const waiting = suspect !== null && !flights.has(suspect.job.id) ? suspect : null;
-      const jobs = (waiting === null ? flying : [...flying, waiting]).map(({ job }) => job);
-      const lost = await queue.keep(method, jobs);
-      for (const { job, abort } of flying) if (lost.includes(job.id)) abort.abort(new Error('lease lost'));
-      if (waiting !== null && lost.includes(waiting.job.id)) waiting.lost = true;
-    },
-    get inFlight() {
-      return flights.size;
-    },
-    async drain() {
-      stopped = true;
-      await leasing;
-      await reserve.giveBack(0);
-      if (flights.size > 0 || suspect !== null) await new Promise<void>((resolve) => (drained = resolve));
-      await services.settler.flush();
-    },
-    abort(reason) {
-      for (const flight of flights.values()) flight.abort.abort(new Error(reason));
-    },
-  };
-}
+  async #probe(): Promise<void> {
+    const { database, method, pause, errors } = this.#services;
+    try {
+      // Without a message to probe with, the next one is the probe.
+      const { count } = await this.#lease(1, { probe: true });
+      if (count === 0 && (await resumeAfterProbe(database.pool, { method }))) pause.end();
+    } catch (error) {
+      errors.report(error, 'cannot lease a probe', { method });
+    }
+  }
 
-function isFresh(leasedAt: number): boolean {
-  return performance.now() - leasedAt < staleLeaseMs;
-}
-
-function isMethodFault(result: DispatchResult): boolean {
-  return result.outcome === 'retry' && result.pauseMethod === true;
+  #endDrain(): void {
+    const idle = this.#leasing === null && this.#services.inFlight.size === 0 && this.#isolated.job === null;
+    if (this.#stopping.signal.aborted && idle) this.#drained.resolve();
+  }
 }

@@ -1,7 +1,20 @@
-/** The last statement of a delivery: records attempts and moves their messages, a batch at a time. */
+/**
+ * The last statement of a delivery: records attempts and moves their messages, a batch at a time. A batch that cannot be
+ * written is tried again for as long as this worker lives: a lost result would be a second copy.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { createBatcher } from '../batcher.ts';
 import type { Database } from '../database/statements.ts';
 import type { DispatchResult } from '../dispatch/dispatcher.ts';
-import type { Verdict } from './decide.ts';
+import type { LeasedJob, Queue, RequeuedJob } from '../queue/queue.ts';
+import type { Logger } from '../vocabulary.ts';
+import type { ErrorReporter } from './database-errors.ts';
+import type { Decision } from './decide.ts';
+import type { Attempt } from './in-flight.ts';
+import type { Removals } from './jobs/remove.ts';
+import type { Requeue } from './jobs/requeue.ts';
+import type { DeliveryServices } from './services.ts';
+import { logAttempt } from './telemetry.ts';
 
 /** An attempt that ended. */
 export interface Settlement {
@@ -9,11 +22,11 @@ export interface Settlement {
   readonly attempt: number;
   readonly token: string;
   readonly result: DispatchResult;
-  readonly verdict: Verdict;
+  readonly decision: Decision;
   readonly durationMs: number;
 }
 
-/** How the database took it. `lost`: the lease had passed to somebody else, nothing was overwritten. */
+/** What the database did with it. `lost`: another worker has the lease, nothing was overwritten. */
 export type Settled = Moved | { readonly messageId: string; readonly status: 'lost' };
 
 interface Moved {
@@ -23,7 +36,31 @@ interface Moved {
   readonly nextAttemptAt: Date;
 }
 
-// The retry is due no later than the expiry, so that an expired message is settled when it expires, not at its next turn. (least() passes over a null, and so would greatest(): hence the CASE.)
+/** Writes settlements in batches. */
+export interface Settlements {
+  /** Resolves when the result is recorded. The job is removed or requeued then, or in a moment. */
+  add(settlement: Settlement, job: LeasedJob): Promise<void>;
+  /** Gives up on batches that cannot be written, after logging what was delivered but not recorded. */
+  abandon(): void;
+}
+
+export interface SettlementServices {
+  readonly method: string;
+  readonly worker: string;
+  readonly database: Database;
+  readonly queue: Pick<Queue, 'remove'>;
+  readonly requeue: Requeue;
+  readonly removals: Removals;
+  readonly logger: Logger;
+  readonly errors: ErrorReporter;
+}
+
+const maxBatch = 500;
+/** Longest wait between two tries: results that come late are taken for lost by the worker that takes over. */
+const maxWaitMs = 1000;
+
+// The retry is due no later than the expiry, so that an expired message is settled when it expires and not at its next retry.
+// (least() and greatest() ignore nulls: hence the CASE.)
 const settleText = `
 WITH input AS MATERIALIZED (
   SELECT * FROM jsonb_to_recordset($1::jsonb) AS i (id uuid, number smallint, token uuid, outcome text, reason text, detail text,
@@ -31,7 +68,10 @@ WITH input AS MATERIALIZED (
 ), moved AS (
   UPDATE herald.message m
   SET status = i.status, reason = i.reason, detail = i.detail, counted = m.counted + i.counted::int, crashes = 0, lease_token = NULL,
-    next_attempt_at = CASE WHEN i.status = 'pending' THEN least(now() + i.delay * interval '1 second', CASE WHEN m.expires_at IS NOT NULL THEN greatest(m.expires_at, now()) END) WHEN i.status = 'held' THEN 'infinity' ELSE m.next_attempt_at END,
+    next_attempt_at = CASE i.status
+      WHEN 'pending' THEN least(now() + i.delay * interval '1 second', CASE WHEN m.expires_at IS NOT NULL THEN greatest(m.expires_at, now()) END)
+      WHEN 'held' THEN 'infinity'
+      ELSE m.next_attempt_at END,
     settled_at = CASE WHEN i.status IN ('sent', 'failed') THEN now() END,
     secrets = CASE WHEN i.status IN ('pending', 'held') THEN m.secrets END
   FROM input i
@@ -47,8 +87,8 @@ WITH input AS MATERIALIZED (
 )
 SELECT id AS "messageId", status, priority, next_attempt_at AS "nextAttemptAt" FROM moved`;
 
-// A worker that lost its lease comes back with a success: the attempt was recorded as unknown, and is known now. The
-// message becomes sent unless somebody else is dispatching it at this moment or it is settled otherwise.
+// A worker that lost its lease reports a success: the attempt was recorded as unknown, and is known now. The message becomes
+// sent unless another worker is dispatching it at this moment or it is settled otherwise.
 const lateText = `
 WITH known AS (
   UPDATE herald.attempt a
@@ -61,8 +101,26 @@ WITH known AS (
 UPDATE herald.message m SET status = 'sent', reason = NULL, detail = NULL, settled_at = now(), secrets = NULL
 FROM known k WHERE m.id = k.message_id AND m.status IN ('pending', 'held', 'failed')`;
 
-/** Records what came of these attempts. Safe to repeat: a settlement that was recorded is not recorded again. */
+/** Settles an attempt. Resolves when it is in the database, or has been given up. */
 export async function settle(
+  {
+    attempt,
+    result,
+    decision,
+  }: { readonly attempt: Attempt; readonly result: DispatchResult; readonly decision: Decision },
+  services: DeliveryServices,
+): Promise<void> {
+  const { message, token, job, telemetry, durationMs } = attempt;
+  await services.settlements.add(
+    { messageId: message.id, attempt: message.attempt, token, result, decision, durationMs },
+    job,
+  );
+  telemetry.end(result, decision);
+  logAttempt(services, attempt, { result, decision });
+}
+
+/** Records the results of attempts. Safe to repeat: a settlement that was recorded is not recorded again. */
+export async function recordSettlements(
   settlements: readonly Settlement[],
   { database, worker }: { readonly database: Database; readonly worker: string },
 ): Promise<Settled[]> {
@@ -76,20 +134,81 @@ export async function settle(
   return settlements.map((s) => moved.get(s.messageId) ?? { messageId: s.messageId, status: 'lost' });
 }
 
-const unknownStatement = {
-  name: 'herald.unknown',
-  text: `SELECT count(*)::int AS n FROM herald.attempt WHERE message_id = $1 AND outcome = 'unknown' AND reason <> 'worker_lost'`,
-};
-
-/** How many attempts at a message ended without a word of the receiver. */
-export async function countUnknown(database: Database, messageId: string): Promise<number> {
-  const rows = await database.run<{ n: number }>(unknownStatement, [messageId]);
-  return rows[0]?.n ?? 0;
+interface Entry {
+  readonly settlement: Settlement;
+  readonly job: LeasedJob;
 }
 
-/** What is undefined is left out of the JSON and null in the table: most attempts have little to say. */
+export function createSettlements(services: SettlementServices): Settlements {
+  let abandoned = false;
+
+  async function write(batch: readonly Entry[]): Promise<void> {
+    for (let failures = 0; ; failures++) {
+      try {
+        const settled = await recordSettlements(
+          batch.map((entry) => entry.settlement),
+          services,
+        );
+        return await releaseJobs(batch, settled, services);
+      } catch (error) {
+        if (abandoned) return logUnrecorded(services.logger, batch);
+        services.errors.report(error, 'cannot record results, trying again', { method: services.method });
+        await sleep(Math.min(100 * 2 ** failures, maxWaitMs));
+      }
+    }
+  }
+
+  const batcher = createBatcher<Entry>({ write, maxItems: maxBatch });
+  return {
+    add: (settlement, job) => batcher.add([{ settlement, job }]),
+    abandon() {
+      abandoned = true;
+    },
+  };
+}
+
+/** After the message, never before: a job that outlives its message's settlement is harmless, the reverse is a loss. */
+async function releaseJobs(
+  batch: readonly Entry[],
+  settled: readonly Settled[],
+  { method, queue, errors, requeue, removals }: SettlementServices,
+): Promise<void> {
+  const sent: LeasedJob[] = [];
+  // An operator may retry these at once, and a job that is still there would then stand in for the one they need.
+  const ended: LeasedJob[] = [];
+  const again: RequeuedJob[] = [];
+  batch.forEach(({ job }, index) => {
+    const state = settled[index];
+    if (state === undefined || state.status === 'lost') return;
+    if (state.status === 'pending' && 'nextAttemptAt' in state)
+      again.push({ ...job, priority: state.priority, startAfter: state.nextAttemptAt });
+    else (state.status === 'sent' ? sent : ended).push(job);
+  });
+  removals.add(sent);
+  try {
+    await Promise.all([queue.remove(method, ended), requeue(again)]);
+  } catch (error) {
+    // The leases run out, and the message rows then tell the next worker that there is nothing to do yet.
+    errors.report(error, 'jobs not released, their leases will run out', { method });
+  }
+}
+
+function logUnrecorded(logger: Logger, batch: readonly Entry[]): void {
+  for (const { settlement } of batch)
+    logger.error(
+      {
+        messageId: settlement.messageId,
+        attempt: settlement.attempt,
+        outcome: settlement.result.outcome,
+        replyCode: settlement.result.reply?.code,
+      },
+      'delivered but not recorded: the database was away until this worker had to stop',
+    );
+}
+
+/** JSON leaves out what is undefined, and the table has null there. */
 function rowOf(settlement: Settlement) {
-  const { result, verdict } = settlement;
+  const { result, decision } = settlement;
   return {
     id: settlement.messageId,
     number: settlement.attempt,
@@ -101,14 +220,14 @@ function rowOf(settlement: Settlement) {
     enhanced: printable(result.reply?.enhanced, 20),
     reply: printable(result.reply?.text, 512),
     receiver: printable(result.reply?.receiverId, 200),
-    status: verdict.status,
-    delay: verdict.delaySeconds,
-    counted: verdict.counted,
+    status: decision.status,
+    delay: decision.delaySeconds,
+    counted: decision.counted,
     ms: settlement.durationMs,
   };
 }
 
-/** One line that Postgres can store: jsonb refuses NUL, and a reply may hold anything. */
+/** One line that Postgres can store: jsonb rejects NUL, and a reply may hold anything. */
 function printable(text: string | undefined, limit: number): string | undefined {
   return text === undefined
     ? undefined

@@ -1,6 +1,6 @@
 /**
- * What deliveries tell about themselves: a span per attempt, in the trace of the transaction that enqueued and linked to it,
- * and counts. Nothing here holds an address, a label or a body.
+ * What deliveries report: a span and a log line per attempt, and counts. The span is in the trace of the transaction that
+ * enqueued, and linked to it. Nothing here holds an address, a label or a body.
  */
 import {
   context,
@@ -17,27 +17,29 @@ import { createInstruments, type Instruments, instrumentationScope } from '../te
 import type { TelemetryOptions } from '../telemetry/options.ts';
 import { fromTraceContext, toTraceContext, type TraceContext } from '../telemetry/trace-context.ts';
 import type { OpenMessage } from './begin.ts';
-import type { Verdict } from './decide.ts';
+import type { Decision } from './decide.ts';
+import type { Attempt } from './in-flight.ts';
+import type { MethodServices } from './services.ts';
 
-/** One attempt, from its beginning to when its outcome is recorded. */
+/** One attempt, from its start until its outcome is recorded. */
 export interface AttemptTelemetry {
-  /** For the log: of the attempt's span, or of whoever enqueued; undefined where nobody traces. */
+  /** For the log: the trace of the attempt's span or of the enqueue; undefined without tracing. */
   readonly traceId: string | undefined;
-  /** How long the dispatch took; undefined before it ended, and where there was none. */
+  /** How long the dispatch took, in milliseconds; undefined before it ended and where there was none. */
   readonly dispatchMs: number | undefined;
-  /** Runs the dispatch in a span of its own, and gives it the trace context that a receiver may go on with. */
+  /** Runs the dispatch in a span of its own, and passes it the trace context that a receiver may continue. */
   dispatch(work: (traceContext: TraceContext | null) => Promise<DispatchResult>): Promise<DispatchResult>;
   /** Called once. */
-  end(result: DispatchResult, verdict: Verdict): void;
+  end(result: DispatchResult, decision: Decision): void;
 }
 
 export interface DeliveryTelemetry {
   begin(message: OpenMessage): AttemptTelemetry;
-  /** A message ended without an attempt. */
+  /** A message was settled without an attempt. */
   stopped(status: string, reason: string): void;
 }
 
-/** The instruments of a worker, and what each of its methods tells by them. */
+/** Creates the instruments of a worker, and the telemetry of each of its methods. */
 export function createTelemetry(options: TelemetryOptions = {}): {
   readonly instruments: Instruments;
   of(method: string): DeliveryTelemetry;
@@ -48,7 +50,7 @@ export function createTelemetry(options: TelemetryOptions = {}): {
 }
 
 function deliveryTelemetry(method: string, tracer: Tracer, instruments: Instruments): DeliveryTelemetry {
-  // A series that begins with its first event hides that event from every rate.
+  // A series that starts with its first event hides that event from every rate.
   instruments.attempts.add(0, { method, outcome: 'sent' });
   instruments.retries.add(0, { method });
   instruments.alerts.add(0, { method });
@@ -58,13 +60,13 @@ function deliveryTelemetry(method: string, tracer: Tracer, instruments: Instrume
   };
 }
 
-interface Means {
+interface MethodTelemetryDeps {
   readonly method: string;
   readonly tracer: Tracer;
   readonly instruments: Instruments;
 }
 
-function beginAttempt(message: OpenMessage, { method, tracer, instruments }: Means): AttemptTelemetry {
+function beginAttempt(message: OpenMessage, { method, tracer, instruments }: MethodTelemetryDeps): AttemptTelemetry {
   const creator = fromTraceContext(message.traceContext);
   // Never the active context: that of the worker's start has nothing to do with this message.
   const parent = creator === null ? ROOT_CONTEXT : trace.setSpanContext(ROOT_CONTEXT, creator);
@@ -75,7 +77,7 @@ function beginAttempt(message: OpenMessage, { method, tracer, instruments }: Mea
   );
   const recording = span.isRecording();
   if (recording) span.setAttributes(attributesOf(message, method));
-  // Without an SDK this is the context of whoever enqueued, or none.
+  // Without an SDK this is the context of the enqueue, or none.
   const known = isSpanContextValid(span.spanContext());
   let dispatchMs: number | undefined;
 
@@ -105,17 +107,17 @@ function beginAttempt(message: OpenMessage, { method, tracer, instruments }: Mea
         dispatchMs = performance.now() - startedAt;
       }
     },
-    end(result, verdict) {
-      count(message, { method, instruments, result, verdict, dispatchMs });
+    end(result, decision) {
+      count(message, { method, instruments, result, decision, dispatchMs });
       if (!recording) return;
       describe(span, result);
-      span.setAttribute('herald.status', verdict.status);
+      span.setAttribute('herald.status', decision.status);
       span.end();
     },
   };
 }
 
-/** After OpenTelemetry's conventions for messaging: the template is the topic, the method a subscription of it. */
+/** As OpenTelemetry's conventions for messaging say: the template is the topic, the method is a subscription to it. */
 function attributesOf(message: OpenMessage, method: string) {
   return {
     'messaging.system': 'pg-herald',
@@ -131,7 +133,7 @@ function attributesOf(message: OpenMessage, method: string) {
   };
 }
 
-/** The closed list of reasons, and the receiver's code; never its words. */
+/** Sets the reason and the receiver's code, never its words. */
 function describe(span: Span, result: DispatchResult): void {
   span.setAttribute('herald.outcome', result.outcome);
   if (result.reply?.code !== undefined) span.setAttribute('herald.reply.code', result.reply.code);
@@ -140,17 +142,17 @@ function describe(span: Span, result: DispatchResult): void {
   span.setStatus({ code: SpanStatusCode.ERROR, message: result.reason });
 }
 
-interface Ended extends Omit<Means, 'tracer'> {
+interface AttemptResult extends Omit<MethodTelemetryDeps, 'tracer'> {
   readonly result: DispatchResult;
-  readonly verdict: Verdict;
+  readonly decision: Decision;
   readonly dispatchMs: number | undefined;
 }
 
-function count(message: OpenMessage, { method, instruments, result, verdict, dispatchMs }: Ended): void {
+function count(message: OpenMessage, { method, instruments, result, decision, dispatchMs }: AttemptResult): void {
   const { outcome } = result;
   instruments.queueSeconds.record(message.queuedMs / 1000, { method });
   if (dispatchMs !== undefined) instruments.dispatchSeconds.record(dispatchMs / 1000, { method, outcome });
-  if (verdict.status === 'pending') instruments.retries.add(1, { method });
+  if (decision.status === 'pending') instruments.retries.add(1, { method });
   if (result.outcome === 'sent') {
     instruments.attempts.add(1, { method, outcome });
     return;
@@ -158,4 +160,35 @@ function count(message: OpenMessage, { method, instruments, result, verdict, dis
   const { reason } = result;
   instruments.attempts.add(1, { method, outcome, reason });
   if (result.alert) instruments.alerts.add(1, { method });
+}
+
+/** Logs one line per attempt: ids, names and numbers only, no address, label or body. */
+export function logAttempt(
+  { logger, method, worker }: Pick<MethodServices, 'logger' | 'method' | 'worker'>,
+  { message, telemetry, durationMs }: Attempt,
+  { result, decision }: { readonly result: DispatchResult; readonly decision: Decision },
+): void {
+  const fields = {
+    messageId: message.id,
+    method,
+    template: message.template,
+    version: message.templateVersion,
+    attempt: message.attempt,
+    outcome: result.outcome,
+    reason: result.outcome === 'sent' ? undefined : result.reason,
+    replyCode: result.reply?.code,
+    status: decision.status,
+    retryInSeconds: decision.status === 'pending' ? Math.round(decision.delaySeconds) : undefined,
+    // From when it was due to this attempt; rendering and dispatch; the dispatch alone; everything since it was enqueued.
+    queuedMs: Math.round(message.queuedMs),
+    durationMs: Math.round(durationMs),
+    dispatchMs: telemetry.dispatchMs === undefined ? undefined : Math.round(telemetry.dispatchMs),
+    ageMs: Date.now() - message.createdAt.getTime(),
+    tenant: message.tenant ?? undefined,
+    endpointId: message.endpointId ?? undefined,
+    trace_id: telemetry.traceId,
+    worker,
+  };
+  if (result.outcome === 'sent') logger.info(fields, 'attempt');
+  else logger.warn(fields, 'attempt');
 }

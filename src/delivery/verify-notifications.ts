@@ -1,26 +1,49 @@
-/** Whether wake-ups reach this worker: it sends itself one. */
-import type { Database } from '../database/statements.ts';
+/** Whether notifications (NOTIFY) reach this worker: it sends one to itself. */
+import { randomBytes } from 'node:crypto';
+import type { Pool } from 'pg';
 import type { Logger } from '../vocabulary.ts';
 import { within } from './clock.ts';
-import type { Outage } from './database-errors.ts';
+import type { ErrorReporter } from './database-errors.ts';
 
-/** How long a wake-up of our own may take to come back. */
-const echoMs = 3000;
+/** How long our own notification may take, in milliseconds. */
+const arrivalMs = 3000;
 
-/** A pooler in transaction mode takes LISTEN and drops what comes: then it is said once, and looking at intervals is all there is. */
-export async function listenToOurselves(
-  { database, outage, logger }: { readonly database: Database; readonly outage: Outage; readonly logger: Logger },
-  echo: string,
-  hearing: Promise<void>,
-): Promise<void> {
-  try {
-    await database.pool.query(`SELECT pg_notify('herald', $1)`, [echo]);
-    if (!(await within(hearing, echoMs)))
-      logger.warn(
-        {},
-        'wake-ups do not arrive, as behind a pooler in transaction mode; looking for due messages at intervals',
-      );
-  } catch (error) {
-    outage.report(error, 'cannot try whether wake-ups arrive');
-  }
+export interface NotificationCheck {
+  /** Called with every payload that arrives. Returns true if it was the check's own. */
+  received(payload: string): boolean;
+  /**
+   * Sends a notification and warns once if it does not arrive. A pooler in transaction mode accepts LISTEN and drops the
+   * notifications; only polling is left then.
+   */
+  run(): Promise<void>;
+}
+
+export interface NotificationCheckServices {
+  readonly pool: Pool;
+  readonly errors: ErrorReporter;
+  readonly logger: Logger;
+}
+
+export function verifyNotifications({ pool, errors, logger }: NotificationCheckServices): NotificationCheck {
+  const own = `?${randomBytes(6).toString('hex')}`;
+  const arrived = Promise.withResolvers<void>();
+  return {
+    received(payload) {
+      if (payload !== own) return false;
+      arrived.resolve();
+      return true;
+    },
+    async run() {
+      try {
+        await pool.query(`SELECT pg_notify('herald', $1)`, [own]);
+        if (await within(arrived.promise, arrivalMs)) return;
+        logger.warn(
+          {},
+          'notifications do not arrive, as behind a pooler in transaction mode; polling for due messages',
+        );
+      } catch (error) {
+        errors.report(error, 'cannot check whether notifications arrive');
+      }
+    },
+  };
 }

@@ -1,5 +1,5 @@
 /**
- * Ends a process whose event loop is blocked for good: an endless loop in a dispatcher stops heartbeats, so others take over its
+ * Ends a process whose event loop is blocked for good: an endless loop in a dispatcher stops heartticks, so others take over its
  * messages, but nobody would start it again as long as it lives.
  */
 import { url as debuggerUrl } from 'node:inspector';
@@ -8,13 +8,13 @@ import { Worker } from 'node:worker_threads';
 // A text, because a file would have to be found again from within an application's bundle. It counts its own ticks: a machine that
 // slept does not look like a blocked loop.
 const thread = `
-const { workerData: { beats, seconds } } = require('node:worker_threads');
+const { workerData: { ticks, seconds } } = require('node:worker_threads');
 let seen = -1;
 let silent = 0;
 setInterval(() => {
-  const [beat, debugged] = [Atomics.load(beats, 0), Atomics.load(beats, 1)];
-  silent = beat === seen && debugged === 0 ? silent + 1 : 0;
-  seen = beat;
+  const [tick, debugged] = [Atomics.load(ticks, 0), Atomics.load(ticks, 1)];
+  silent = tick === seen && debugged === 0 ? silent + 1 : 0;
+  seen = tick;
   if (silent < seconds * 2) return;
   require('node:fs').writeSync(2, 'pg-herald: the event loop has been blocked for ' + seconds + ' s; ending the process, its messages go to other workers\\n');
   process.kill(process.pid, 'SIGKILL');
@@ -24,10 +24,10 @@ setInterval(() => {
 /** Watches this process from a thread of its own until the answer is called. Zero seconds: not at all. */
 export function startWatchdog(seconds: number): () => Promise<void> {
   if (seconds === 0) return async () => undefined;
-  const beats = new Int32Array(new SharedArrayBuffer(8));
+  const ticks = new Int32Array(new SharedArrayBuffer(8));
   const watcher = new Worker(thread, {
     eval: true,
-    workerData: { beats, seconds },
+    workerData: { ticks, seconds },
     execArgv: [],
     env: {},
     resourceLimits: { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 4 },
@@ -35,13 +35,13 @@ export function startWatchdog(seconds: number): () => Promise<void> {
   watcher.unref();
   // Without a watcher the worker delivers all the same.
   watcher.on('error', () => undefined);
-  const beat = setInterval(() => {
-    Atomics.add(beats, 0, 1);
-    Atomics.store(beats, 1, debuggerUrl() === undefined ? 0 : 1);
+  const tick = setInterval(() => {
+    Atomics.add(ticks, 0, 1);
+    Atomics.store(ticks, 1, debuggerUrl() === undefined ? 0 : 1);
   }, 250);
-  beat.unref();
+  tick.unref();
   return async () => {
-    clearInterval(beat);
+    clearInterval(tick);
     await watcher.terminate();
   };
 }

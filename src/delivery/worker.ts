@@ -1,281 +1,233 @@
-/** The worker: one pump per delivery method over one queue, woken by NOTIFY and by a pulse underneath. */
+/** The worker: one pump per delivery method over one queue, woken by NOTIFY and by a poll underneath. */
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
-import type { Pool } from 'pg';
+import { Pool } from 'pg';
 import { requireMigrated } from '../database/journal.ts';
-import { type Database, openDatabase } from '../database/statements.ts';
+import { patience, upkeepPatience } from '../database/pool.ts';
+import { openDatabase } from '../database/statements.ts';
 import { ConfigurationError } from '../errors.ts';
-import { type Logger, silentLogger } from '../vocabulary.ts';
-import { claimProbe } from '../dispatch/fault-pause.ts';
-import { applyRetention } from '../operate/retention.ts';
-import { openQueue, type Queue } from '../queue/queue.ts';
-import { createRenderer, type Renderer } from '../templates/render.ts';
-import { every, within } from './clock.ts';
+import { openQueue } from '../queue/queue.ts';
+import { createRenderer } from '../templates/render.ts';
+import { silentLogger } from '../vocabulary.ts';
+import { within } from './clock.ts';
+import { createErrorReporter, type ErrorReporter } from './database-errors.ts';
 import { observeGauges } from './gauges.ts';
 import { examine, notRunning, sharedForASecond, type WorkerHealth } from './health.ts';
-import { listenToOurselves } from './verify-notifications.ts';
+import { createIsolation } from './isolation.ts';
+import { createRemovals } from './jobs/remove.ts';
+import { createRequeue } from './jobs/requeue.ts';
 import { checkOptions, type WorkerOptions } from './options.ts';
-import { createOutage, type Outage } from './database-errors.ts';
+import { createTemplateVersions } from './prepare.ts';
 import { createPump, type Pump } from './pump.ts';
-import { bury, rescue, takePulse } from './poll.ts';
-import { createSettler, type Settler } from './settler.ts';
-import { createSolitude } from './isolation.ts';
+import { type Schedule, startHeartbeats, startSchedule } from './schedule.ts';
+import type { WorkerServices } from './services.ts';
+import { createSettlements, type Settlements } from './settle.ts';
 import { createTelemetry } from './telemetry.ts';
-import { createTemplateVersions } from './versions.ts';
 import { startWatchdog } from './watchdog.ts';
 
+/** Delivers messages. Any number of workers may run side by side. */
 export interface Worker {
   readonly name: string;
-  /** Checks settings, database and dispatchers, then delivers. Throws ConfigurationError. */
+  /**
+   * Checks settings, database and dispatchers, then delivers.
+   *
+   * @throws {ConfigurationError} if something that delivery needs is missing or wrong.
+   * @throws {Error} after `stop`: a stopped worker does not start again.
+   */
   start(): Promise<void>;
-  /** Leases nothing more, finishes or hands back what is in flight, closes every connection. Safe to repeat. */
+  /** Leases nothing more, finishes or requeues what is in flight, closes every connection. Safe to repeat. */
   stop(): Promise<void>;
-  /** Whether it can deliver at this moment: running, not stopping, the database reachable and migrated. Never rejects. */
+  /** Whether it can deliver now: running, not stopping, the database reachable and migrated. Never rejects. */
   health(): Promise<WorkerHealth>;
 }
 
-/** Longest wait between two looks while the database is away: the bound on how late delivery goes on. */
-const longestPulseMs = 5000;
-/** How long each part may take to close. */
+/** How long each part may take to close, in milliseconds. */
 const closeMs = 3000;
+const defaultPollSeconds = 1;
 const defaultSuperviseSeconds = 3;
+const defaultStopTimeoutSeconds = 30;
 
-/** Creates a worker; nothing happens before `start`. Any number of them may run side by side. */
+/**
+ * Creates a worker. Nothing is opened before `start`.
+ *
+ * @throws {ConfigurationError} for the first option that is out of bounds.
+ */
 export function createWorker(options: WorkerOptions): Worker {
   checkOptions(options);
   const name = options.name ?? `${hostname()}:${process.pid}:${randomBytes(3).toString('hex')}`;
-  let running: Promise<RunningWorker> | null = null;
+  let starting: Promise<RunningWorker> | null = null;
   let stopped: Promise<void> | null = null;
-  let up: RunningWorker | null = null;
+  let running: RunningWorker | null = null;
   return {
     name,
     async start() {
-      running ??= run(name, options);
-      up = await running;
+      if (stopped !== null) throw new Error('this worker was stopped; create another one to deliver again');
+      starting ??= startWorker(name, options);
+      running = await starting;
     },
     stop() {
       stopped ??= (async () => {
-        const worker = await running?.catch(() => null);
+        const worker = await starting?.catch(() => null);
         await worker?.stop();
       })();
       return stopped;
     },
     async health() {
       if (stopped !== null) return notRunning('is stopping, or has stopped');
-      return up === null ? notRunning('has not started') : up.health();
+      return running === null ? notRunning('has not started') : running.health();
     },
   };
 }
 
 type RunningWorker = Pick<Worker, 'stop' | 'health'>;
 
-interface Parts {
-  readonly database: Database;
-  readonly queue: Queue;
-  readonly pumps: ReadonlyMap<string, Pump>;
-  readonly settlers: readonly Settler[];
-  /** When the last pulse was taken, by `performance.now()`. */
-  pulsedAt: number;
-  readonly outage: Outage;
-  readonly logger: Logger;
-}
+/** Called in order when the worker stops, or could not start. */
+type Closing = (() => Promise<unknown>)[];
 
-async function run(name: string, options: WorkerOptions): Promise<RunningWorker> {
-  const logger = options.logger ?? silentLogger;
-  const outage = createOutage(logger);
-  const database = openDatabase(
-    {
-      connectionString: options.connectionString,
-      applicationName: `pg-herald worker ${name}`,
-      maxConnections: 8,
-      prepare: options.prepareStatements ?? true,
-    },
-    (error) => outage.report(error, 'database connection lost'),
-  );
-  const { pool } = database;
-  const closing: (() => Promise<unknown>)[] = [() => pool.end()];
+async function startWorker(name: string, options: WorkerOptions): Promise<RunningWorker> {
+  const closing: Closing = [];
   try {
-    await requireMigrated(pool);
-    await requireMethods(pool, Object.keys(options.dispatchers));
-    const queue = await openQueue({
-      connectionString: options.connectionString,
-      logger,
-      onError: (error, what) => outage.report(error, what),
-      superviseSeconds: options.superviseSeconds ?? defaultSuperviseSeconds,
-      sessionState: options.prepareStatements ?? true,
-    });
-    closing.unshift(() => queue.close());
-    for (const [method, dispatcher] of Object.entries(options.dispatchers)) {
-      await dispatcher.start?.({ method, pool, logger });
-      closing.unshift(async () => dispatcher.close?.());
-    }
-    const telemetry = createTelemetry(options.telemetry);
-    const parts = assemble(name, options, { database, queue, outage, telemetry });
-    const inFlight = () => new Map([...parts.pumps].map(([method, pump]) => [method, pump.inFlight]));
-    const gauges = observeGauges(telemetry.instruments, { database, inFlight });
-    closing.unshift(async () => gauges.stop());
-    closing.push(startWatchdog(options.watchdogSeconds ?? 0));
-    const timers = await beat(options, parts);
-    logger.info({ worker: name, methods: Object.keys(options.dispatchers) }, 'worker started');
-    const lateMs = 30_000 + 3000 * (options.pollSeconds ?? 1);
-    return {
-      stop: () => stop(parts, { options, timers, closing, logger }),
-      health: sharedForASecond(() => examine({ pool, lastPulseAt: () => parts.pulsedAt, lateMs })),
-    };
+    return await runWorker(name, options, closing);
   } catch (error) {
     await closeAll(closing);
     throw error;
   }
 }
 
-function assemble(
+async function runWorker(name: string, options: WorkerOptions, closing: Closing): Promise<RunningWorker> {
+  const { dispatchers, pollSeconds = defaultPollSeconds } = options;
+  let wakeAll = () => undefined as void;
+  const services = await openServices(name, options, { closing, onIsolationEnd: () => wakeAll() });
+  const { pool } = services.database;
+  for (const [method, dispatcher] of Object.entries(dispatchers)) {
+    await dispatcher.start?.({ method, pool, logger: services.logger });
+    closing.unshift(async () => dispatcher.close?.());
+  }
+  const telemetry = createTelemetry(options.telemetry);
+  const { pumps, settlements } = createPumps(options, services, telemetry);
+  wakeAll = () => pumps.forEach((pump) => pump.wake());
+  const inFlight = () => new Map([...pumps].map(([method, pump]) => [method, pump.inFlight]));
+  const gauges = observeGauges(telemetry.instruments, { database: services.database, inFlight });
+  closing.unshift(async () => gauges.stop());
+  closing.push(startWatchdog(options.watchdogSeconds ?? 0));
+  const superviseSeconds = options.superviseSeconds ?? defaultSuperviseSeconds;
+  const schedule = await startSchedule({ pollSeconds, superviseSeconds }, pumps, services);
+  services.logger.info({ worker: name, methods: Object.keys(dispatchers) }, 'worker started');
+  const stopMs = (options.stopTimeoutSeconds ?? defaultStopTimeoutSeconds) * 1000;
+  const lateMs = 30_000 + 3000 * pollSeconds;
+  return {
+    async stop() {
+      await drain({ pumps, settlements, schedule, stopMs }, services);
+      await closeAll(closing);
+      services.logger.info({}, 'worker stopped');
+    },
+    health: sharedForASecond(() => examine({ pool, polledAt: () => schedule.polledAt, lateMs })),
+  };
+}
+
+async function openServices(
   worker: string,
   options: WorkerOptions,
-  {
+  { closing, onIsolationEnd }: { readonly closing: Closing; readonly onIsolationEnd: () => void },
+): Promise<WorkerServices> {
+  const { connectionString, dispatchers, brand, logger = silentLogger, prepareStatements: prepare = true } = options;
+  const errors = createErrorReporter(logger);
+  const applicationName = `pg-herald worker ${worker}`;
+  const database = openDatabase({ connectionString, applicationName, maxConnections: 8, prepare }, (error) =>
+    errors.report(error, 'database connection lost'),
+  );
+  closing.unshift(() => database.pool.end());
+  await requireMigrated(database.pool);
+  await requireMethods(database.pool, Object.keys(dispatchers));
+  const queuePool = openQueuePool({ connectionString, sessionState: prepare, errors });
+  closing.unshift(() => queuePool.end());
+  const queue = await openQueue({
+    connectionString,
+    pool: queuePool,
+    maintenanceTimeouts: upkeepPatience,
+    logger,
+    onError: (error, what) => errors.report(error, what),
+    superviseSeconds: options.superviseSeconds ?? defaultSuperviseSeconds,
+  });
+  closing.unshift(() => queue.close());
+  return {
+    worker,
     database,
     queue,
-    outage,
-    telemetry,
-  }: Pick<Parts, 'database' | 'queue' | 'outage'> & { telemetry: ReturnType<typeof createTelemetry> },
-): Parts {
-  const logger = options.logger ?? silentLogger;
-  const renderer: Renderer = createRenderer();
-  const versions = createTemplateVersions(database);
+    queuePool,
+    logger,
+    errors,
+    brand,
+    renderer: createRenderer(),
+    versions: createTemplateVersions(database),
+    isolation: createIsolation(onIsolationEnd),
+    decryptLabels: options.decryptLabels ?? ((secrets) => secrets),
+  };
+}
+
+/** The connections that lease and remove jobs. `sessionState`: not behind PgBouncer's transaction pooling. */
+export function openQueuePool(options: {
+  readonly connectionString: string;
+  readonly sessionState: boolean;
+  readonly errors: ErrorReporter;
+}): Pool {
+  const pool = new Pool({
+    ...patience,
+    // A crash of the server undoes a lease or its end, nothing more: the message row is durable, and decides.
+    ...(options.sessionState && { options: '-c synchronous_commit=off' }),
+    connectionString: options.connectionString,
+    max: 4,
+    application_name: 'pg-herald queue',
+  });
+  pool.on('error', (error) => options.errors.report(error, 'queue connection lost'));
+  return pool;
+}
+
+function createPumps(
+  { dispatchers }: WorkerOptions,
+  services: WorkerServices,
+  telemetry: ReturnType<typeof createTelemetry>,
+): { readonly pumps: ReadonlyMap<string, Pump>; readonly settlements: readonly Settlements[] } {
   const pumps = new Map<string, Pump>();
-  const settlers: Settler[] = [];
-  const solitude = createSolitude(() => {
-    for (const pump of pumps.values()) pump.wake();
-  });
-  for (const [method, dispatcher] of Object.entries(options.dispatchers)) {
-    const settler = createSettler({ method, worker, database, queue, logger, outage });
-    settlers.push(settler);
-    const decryptLabels = options.decryptLabels;
-    pumps.set(
-      method,
-      createPump({
-        method,
-        worker,
-        dispatcher,
-        versions,
-        renderer,
-        settler,
-        brand: options.brand,
-        logger,
-        telemetry: telemetry.of(method),
-        database,
-        queue,
-        solitude,
-        outage,
-        decryptLabels: (message) =>
-          decryptLabels === undefined
-            ? (message.secrets ?? {})
-            : decryptLabels(message.secrets ?? {}, message.template),
-      }),
-    );
+  const all: Settlements[] = [];
+  for (const [method, dispatcher] of Object.entries(dispatchers)) {
+    const requeue = createRequeue({ ...services, method });
+    const removals = createRemovals({ ...services, method });
+    const settlements = createSettlements({ ...services, method, requeue, removals });
+    all.push(settlements);
+    const methodServices = { ...services, method, dispatcher, requeue, removals, settlements };
+    pumps.set(method, createPump({ ...methodServices, telemetry: telemetry.of(method) }));
   }
-  return { database, queue, pumps, settlers, outage, logger, pulsedAt: performance.now() };
+  return { pumps, settlements: all };
 }
 
-/** Starts everything that happens by the clock. Answers with what ends it. */
-async function beat(options: WorkerOptions, parts: Parts): Promise<() => Promise<void>> {
-  const report = (what: string) => (error: unknown) => parts.outage.report(error, what);
-  const echo = `?${randomBytes(6).toString('hex')}`;
-  let heard: () => void = () => undefined;
-  const hearing = new Promise<void>((resolve) => (heard = resolve));
-  const wake = (method: string) => {
-    if (method === echo) heard();
-    // Something has changed, a pause perhaps: an operator's takes effect now, not at the next pulse.
-    if (method !== '*') parts.pumps.get(method)?.wake();
-    else
-      void pulse(parts)
-        .catch(report('cannot look for due messages'))
-        .then(() => parts.pumps.forEach((pump) => pump.wake()));
-  };
-  const listener = await parts.queue.listen(wake).catch((error: unknown) => {
-    report('cannot listen for wake-ups, polling only')(error);
-    return null;
-  });
-  if (listener !== null) void listenToOurselves(parts, echo, hearing);
-  const pollMs = (options.pollSeconds ?? 1) * 1000;
-  const timers = [
-    every(pollMs, () => pulse(parts), report('cannot look for due messages'), longestPulseMs),
-    ...keepLeases(parts.pumps.values(), report('cannot renew leases')),
-    every(
-      (options.superviseSeconds ?? defaultSuperviseSeconds) * 1000,
-      // What a dead worker held is due from then on: it need not wait for the next pulse.
-      () => parts.queue.supervise().then(() => pulse(parts)),
-      report('cannot look for leases that ran out'),
-    ),
-    every(10_000, () => settleDead(parts), report('cannot settle dead letters')),
-    every(5000, () => applyRetention(parts.database.pool), report('cannot delete what is not kept any more')),
-    every(
-      120_000,
-      () => rescue(parts.database.pool, [...parts.pumps.keys()]),
-      report('cannot look for messages without a job'),
-    ),
-  ];
-  await pulse(parts).catch(report('cannot look for due messages'));
-  return async () => {
-    for (const timer of timers) timer.stop();
-    await listener?.close();
-  };
-}
-
-/** Each method by itself: somebody who locks a job of one makes its heartbeats wait, and no other's. */
-function keepLeases(pumps: Iterable<Pump>, report: (error: unknown) => void) {
-  return [...pumps].map((pump) => every(2000, () => pump.keep(), report));
-}
-
-async function pulse(parts: Parts): Promise<void> {
-  const states = await takePulse(parts.database, [...parts.pumps.keys()]);
-  parts.outage.over();
-  for (const state of states) {
-    const pump = parts.pumps.get(state.method);
-    if (pump === undefined) continue;
-    pump.setPaused(state.paused);
-    if (state.probeDue && (await claimProbe(parts.database.pool, { method: state.method }))) pump.probe();
-    else if (state.due && !state.paused) pump.wake();
-  }
-  parts.pulsedAt = performance.now();
-}
-
-async function settleDead({ database, queue }: Parts): Promise<void> {
-  const dead = await queue.takeDead(100);
-  if (dead.length === 0) return;
-  await bury(
-    database.pool,
-    dead.map((entry) => entry.messageId),
-  );
-  await queue.finishDead(dead.map((entry) => entry.job));
-}
-
-async function stop(
-  parts: Parts,
-  context: { options: WorkerOptions; timers: () => Promise<void>; closing: (() => Promise<unknown>)[]; logger: Logger },
+/** Lets what is in flight finish; then aborts it, which requeues what surely did not leave; then gives up. */
+async function drain(
+  what: {
+    readonly pumps: ReadonlyMap<string, Pump>;
+    readonly settlements: readonly Settlements[];
+    readonly schedule: Schedule;
+    readonly stopMs: number;
+  },
+  { logger }: WorkerServices,
 ): Promise<void> {
-  const timeoutMs = (context.options.stopTimeoutSeconds ?? 30) * 1000;
-  const pumps = [...parts.pumps.values()];
+  const pumps = [...what.pumps.values()];
   const drained = Promise.all(pumps.map((pump) => pump.drain()));
-  const keeping = keepLeases(pumps, () => undefined);
-  await context.timers();
-  // First let them finish; then abort, which hands back what can safely be handed back; then leave.
-  if (!(await within(drained, timeoutMs * 0.7))) {
+  const heartbeats = startHeartbeats(what.pumps, () => undefined);
+  await what.schedule.stop();
+  if (!(await within(drained, what.stopMs * 0.7))) {
     for (const pump of pumps) pump.abort('shutdown');
-    if (!(await within(drained, timeoutMs * 0.25))) {
-      for (const settler of parts.settlers) settler.abandon();
-      context.logger.warn(
-        { inFlight: pumps.reduce((sum, pump) => sum + pump.inFlight, 0) },
-        'stopping with messages in flight; their leases run out',
-      );
+    if (!(await within(drained, what.stopMs * 0.25))) {
+      for (const settlements of what.settlements) settlements.abandon();
+      const inFlight = pumps.reduce((sum, pump) => sum + pump.inFlight, 0);
+      logger.warn({ inFlight }, 'stopping with messages in flight; their leases run out');
     }
   }
-  for (const timer of keeping) timer.stop();
-  await closeAll(context.closing);
-  context.logger.info({}, 'worker stopped');
+  for (const timer of heartbeats) timer.stop();
 }
 
-async function closeAll(closing: readonly (() => Promise<unknown>)[]): Promise<void> {
-  // A connection whose other end is silent never says that it has ended.
+async function closeAll(closing: Closing): Promise<void> {
+  // A connection whose other end is silent never reports that it has ended.
   for (const close of closing)
     await within(
       close().catch(() => undefined),

@@ -2,7 +2,7 @@
 import type { Pool } from 'pg';
 import { pendingMigrations } from '../database/journal.ts';
 import { ConfigurationError } from '../errors.ts';
-import { knownQueueVersion } from '../queue/queue.ts';
+import { knownQueueVersion } from '../queue/options.ts';
 import { listPauses } from './pause.ts';
 import { readStatus } from './status.ts';
 

@@ -2,7 +2,7 @@
 import { Client, Pool } from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { migrate } from '../../src/database/migrate.ts';
-import { rescue } from '../../src/delivery/poll.ts';
+import { requeueOrphans } from '../../src/delivery/jobs/recover.ts';
 import { createHerald } from '../../src/enqueue/enqueue.ts';
 import {
   greeting,
@@ -126,11 +126,11 @@ describe('a worker', () => {
   test('gives messages that lost their job a new one, and leaves all others alone', async () => {
     await enqueue(3);
     await pool.query(`UPDATE herald.message SET next_attempt_at = now() - interval '1 hour'`);
-    expect(await rescue(pool, ['smtp'])).toBe(0);
+    expect(await requeueOrphans(pool, ['smtp'])).toBe(0);
     await pool.query(
       `DELETE FROM herald_queue.job WHERE id = (SELECT id FROM herald.message WHERE recipient_id = 'u1')`,
     );
-    expect(await rescue(pool, ['smtp'])).toBe(1);
-    expect(await rescue(pool, ['smtp'])).toBe(0);
+    expect(await requeueOrphans(pool, ['smtp'])).toBe(1);
+    expect(await requeueOrphans(pool, ['smtp'])).toBe(0);
   });
 });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { type AttemptFacts, verdictOf } from '../../src/delivery/decide.ts';
+import { type AttemptFacts, decideBy } from '../../src/delivery/decide.ts';
 import type { DispatchResult } from '../../src/dispatch/dispatcher.ts';
 
 const facts: AttemptFacts = {
@@ -49,6 +49,6 @@ describe('what an outcome means for the message', () => {
     ['unknown is not retried a third time', unknown, { unknowns: 2, maxAttempts: 9 }, { status: 'failed' }],
     ['the last unknown attempt fails', unknown, { counted: 2 }, { status: 'failed' }],
   ])('%s', (_, result, override, expected) => {
-    expect(verdictOf(result, { ...facts, ...override })).toMatchObject(expected);
+    expect(decideBy(result, { ...facts, ...override })).toMatchObject(expected);
   });
 });

@@ -84,11 +84,11 @@ test.skipIf(!installed)(
       client.release();
     }
     await until(async () => (await pool.query(`SELECT FROM herald.message WHERE status = 'sent'`)).rowCount === 40);
-    await until(() => logger.lines.some((line) => line.message.startsWith('wake-ups do not arrive')));
+    await until(() => logger.lines.some((line) => line.message.startsWith('notifications do not arrive')));
     await worker.stop();
     await pool.end();
     expect(smtp.deliveries).toHaveLength(40);
     expect(logger.lines.filter((line) => line.level === 'error')).toEqual([]);
-    expect(logger.lines.filter((line) => line.message.startsWith('wake-ups'))).toHaveLength(1);
+    expect(logger.lines.filter((line) => line.message.startsWith('notifications'))).toHaveLength(1);
   },
 );

@@ -2,15 +2,18 @@
 import { Pool, type PoolClient } from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type Database, openDatabase } from '../../src/database/statements.ts';
-import { begin } from '../../src/delivery/begin.ts';
-import { settle } from '../../src/delivery/settle.ts';
-import { type LeasedJob, openQueue, type Queue } from '../../src/queue/queue.ts';
-import { greetingFile, keepingLogger } from '../support/application.ts';
+import { transaction } from '../../src/database/pool.ts';
+import { openAttempts } from '../../src/delivery/begin.ts';
+import { recordSettlements } from '../../src/delivery/settle.ts';
+import type { LeasedJob, Queue } from '../../src/queue/queue.ts';
+import { greetingFile } from '../support/application.ts';
+import { openTestQueue, type TestQueue } from './open-queue.ts';
 import { useDatabase } from '../support/use-database.ts';
 import { until } from '../support/wait.ts';
 
 const testDatabase = useDatabase({ templates: { greeting: greetingFile } });
 let database: Database;
+let opened: TestQueue;
 let queue: Queue;
 /** The operator's connection. */
 let operator: Pool;
@@ -21,17 +24,11 @@ beforeAll(async () => {
     () => undefined,
   );
   operator = new Pool({ connectionString });
-  const onError = () => undefined;
-  queue = await openQueue({
-    connectionString,
-    logger: keepingLogger(),
-    onError,
-    superviseSeconds: 4,
-    sessionState: true,
-  });
+  opened = await openTestQueue(connectionString);
+  queue = opened.queue;
 });
 afterAll(async () => {
-  await Promise.all([queue.close(), database.pool.end(), operator.end()]);
+  await Promise.all([opened.close(), database.pool.end(), operator.end()]);
 });
 beforeEach(() => operator.query('TRUNCATE herald.message, herald.attempt; DELETE FROM herald_queue.job'));
 
@@ -48,7 +45,7 @@ async function leased(): Promise<LeasedJob> {
 }
 
 async function beginOne({ id }: LeasedJob, token = '00000000-0000-4000-8000-000000000001') {
-  const [begun] = await begin([id], { database, worker: 'w', token, maxAttempts: 5, alone: false });
+  const [begun] = await openAttempts([id], { database, worker: 'w', token, maxAttempts: 5, isolated: false });
   return begun;
 }
 
@@ -58,8 +55,11 @@ async function settled(status: 'sent' | 'failed' | 'held'): Promise<LeasedJob> {
   const token = '00000000-0000-4000-8000-000000000002';
   await beginOne(job, token);
   const result = { outcome: 'unknown', reason: 'deadline', detail: 'slow' } as const;
-  const verdict = { status, counted: true, delaySeconds: 0 } as const;
-  await settle([{ messageId: job.id, attempt: 1, token, result, verdict, durationMs: 5 }], { database, worker: 'w' });
+  const decision = { status, counted: true, delaySeconds: 0 } as const;
+  await recordSettlements([{ messageId: job.id, attempt: 1, token, result, decision, durationMs: 5 }], {
+    database,
+    worker: 'w',
+  });
   return job;
 }
 
@@ -70,7 +70,7 @@ const again = (name: 'retry' | 'replay', { id }: LeasedJob, client: Pool | PoolC
 async function expectDelivery({ id }: LeasedJob): Promise<void> {
   const [next] = await queue.lease(method, 1);
   expect(next?.id).toBe(id);
-  expect(await beginOne(next ?? { id, retryCount: 0 })).toMatchObject({ verdict: 'go', message: { id } });
+  expect(await beginOne(next ?? { id, retryCount: 0 })).toMatchObject({ disposition: 'open', message: { id } });
 }
 
 describe('a message that is pending again before its old job is removed keeps a job', () => {
@@ -81,23 +81,25 @@ describe('a message that is pending again before its old job is removed keeps a 
   ] as const)('when it was %s, and %s was asked for', async (status, name) => {
     const job = await settled(status);
     expect((await again(name, job)).rows).toEqual([{ retried: true }]);
-    await queue.finish(method, [job]);
+    await queue.remove(method, [job]);
     await expectDelivery(job);
   });
 
   test('when it had expired before an attempt', async () => {
     const job = await leased();
     await operator.query('UPDATE herald.message SET expires_at = now()');
-    expect(await beginOne(job)).toMatchObject({ verdict: 'settled', status: 'expired' });
+    expect(await beginOne(job)).toMatchObject({ disposition: 'settled', status: 'expired' });
     await again('retry', job);
-    await queue.finish(method, [job]);
+    await queue.remove(method, [job]);
     await expectDelivery(job);
   });
 
   test('when its worker would have written the job anew for a later time', async () => {
     const job = await settled('failed');
     await again('retry', job);
-    await queue.postpone(method, [{ ...job, priority: 0, startAfter: new Date(Date.now() + 3_600_000) }]);
+    await transaction(operator, (tx) =>
+      queue.requeue(method, [{ ...job, priority: 0, startAfter: new Date(Date.now() + 3_600_000) }], tx),
+    );
     await expectDelivery(job);
   });
 
@@ -106,7 +108,7 @@ describe('a message that is pending again before its old job is removed keeps a 
     const client = await operator.connect();
     await client.query('BEGIN');
     await again('retry', job, client);
-    const finishing = queue.finish(method, [job]);
+    const finishing = queue.remove(method, [job]);
     await lockIsAwaited('the removal');
     await client.query('COMMIT');
     client.release();
@@ -135,7 +137,7 @@ test('a job that is leased and whose attempt has not begun yet stays with its wo
   await beginOne(job);
   await operator.query('SELECT herald.ensure_jobs(ARRAY[$1::uuid])', [job.id]);
   expect(await queue.lease(method, 1)).toEqual([]);
-  expect(await queue.keep(method, [job])).toEqual([]);
+  expect(await queue.heartbeat(method, [job])).toEqual([]);
 });
 
 async function lockIsAwaited(what: string): Promise<void> {

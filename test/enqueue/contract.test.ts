@@ -2,7 +2,7 @@
 import { PgBoss } from 'pg-boss';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createHerald } from '../../src/enqueue/enqueue.ts';
-import { queueSchema } from '../../src/queue/queue.ts';
+import { queueSchema } from '../../src/queue/options.ts';
 import { greeting, greetingFile } from '../support/application.ts';
 import { useDatabase } from '../support/use-database.ts';
 

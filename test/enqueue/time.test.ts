@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ClientBase, Pool } from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { begin } from '../../src/delivery/begin.ts';
+import { openAttempts } from '../../src/delivery/begin.ts';
 import { until } from '../support/wait.ts';
 import { ada, bob, type Enqueueing, issuesOf, named, openEnqueueing } from './support.ts';
 
@@ -21,7 +21,7 @@ const beginOptions = (client: ClientBase | Pool = it.pool) => {
     (await client.query(statement.text, [...values])).rows as Row[];
   // Only `query` is used of the pool, which a client has as well.
   const pool = client as Pool;
-  return { pool, database: { pool, run }, worker: 'w', token: crypto.randomUUID(), maxAttempts: 3, alone: false };
+  return { pool, database: { pool, run }, worker: 'w', token: crypto.randomUUID(), maxAttempts: 3, isolated: false };
 };
 
 describe('when', () => {
@@ -71,8 +71,8 @@ describe('when', () => {
   test('a scheduled message asks for the preferences again when it is due', async () => {
     const [message] = await it.enqueue({ sendAt: new Date(0) });
     await it.herald.setPreference(it.pool, { recipientId: 'ada', enabled: false });
-    expect(await begin([message?.id ?? ''], beginOptions())).toMatchObject([
-      { verdict: 'settled', status: 'inhibited' },
+    expect(await openAttempts([message?.id ?? ''], beginOptions())).toMatchObject([
+      { disposition: 'settled', status: 'inhibited' },
     ]);
     expect(await row()).toMatchObject({ reason: 'preference' });
   });
@@ -144,10 +144,10 @@ describe('cancelling', () => {
     await it.withClient(async (client) => {
       await client.query('BEGIN');
       expect(await it.herald.cancel(client, { ids })).toMatchObject([{ answer: 'cancelled' }]);
-      const begun = begin(ids, beginOptions());
+      const begun = openAttempts(ids, beginOptions());
       await untilBlocked(1);
       await client.query('COMMIT');
-      expect(await begun).toMatchObject([{ verdict: 'settled', status: 'cancelled' }]);
+      expect(await begun).toMatchObject([{ disposition: 'settled', status: 'cancelled' }]);
     });
   });
 
@@ -156,7 +156,7 @@ describe('cancelling', () => {
     const ids = [message?.id ?? ''];
     await it.withClient(async (client) => {
       await client.query('BEGIN');
-      expect(await begin(ids, beginOptions(client))).toMatchObject([{ verdict: 'go' }]);
+      expect(await openAttempts(ids, beginOptions(client))).toMatchObject([{ disposition: 'open' }]);
       const answers = answersTo({ ids });
       await untilBlocked(1);
       await client.query('COMMIT');
@@ -170,10 +170,12 @@ describe('cancelling', () => {
       const ids = [message?.id ?? ''];
       const first = round % 2 === 0;
       const [[begun], [answer]] = await Promise.all([
-        sleep(first ? 0 : 1).then(() => begin(ids, beginOptions())),
+        sleep(first ? 0 : 1).then(() => openAttempts(ids, beginOptions())),
         sleep(first ? 1 : 0).then(() => answersTo({ ids })),
       ]);
-      expect([begun?.verdict, answer]).toEqual(answer === 'cancelled' ? ['settled', 'cancelled'] : ['go', 'in_flight']);
+      expect([begun?.disposition, answer]).toEqual(
+        answer === 'cancelled' ? ['settled', 'cancelled'] : ['open', 'in_flight'],
+      );
     }
   });
 

@@ -17,7 +17,7 @@ import { countMessages, findMessages, listMessages, showMessage } from '../../sr
 import type { MessageFilter } from '../../src/operate/message-filter.ts';
 import { purge } from '../../src/operate/purge.ts';
 import { readStatus } from '../../src/operate/status.ts';
-import { rescue } from '../../src/delivery/poll.ts';
+import { requeueOrphans } from '../../src/delivery/jobs/recover.ts';
 import { syncTemplates } from '../../src/templates/catalog.ts';
 import { readTemplates, shippedTemplatesFolder } from '../../src/templates/files.ts';
 import { scriptedDispatcher, testWorker } from '../support/application.ts';
@@ -187,7 +187,7 @@ describe(`with ${settled.toLocaleString('en-US')} settled messages no statement 
       await until(() => smtp.deliveries.length >= 1501, { timeoutMs: 60_000 });
       await until(async () => (await pool.query(`SELECT FROM herald_queue.job WHERE name = 'smtp'`)).rowCount === 0);
       await worker.stop();
-      await rescue(pool, ['smtp', 'webhook']);
+      await requeueOrphans(pool, ['smtp', 'webhook']);
     });
     // Lease, begin, settle, release, pulse, rescue.
     expectIndexes(statements, [

@@ -1,6 +1,6 @@
 /** Pages for what was not found, what failed and what was refused. They say what to do, and nothing of an error's own text. */
 import { html } from 'hono/html';
-import { codeOf } from '../../queue/queue.ts';
+import { codeOf } from '../../errors.ts';
 import type { PageContext, Services } from '../services.ts';
 import { documentOf, type Page, page } from '../view.ts';
 

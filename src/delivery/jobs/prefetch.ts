@@ -1,48 +1,57 @@
 /**
- * Jobs that are leased ahead of the free slots, so that one statement serves several of their turns. No attempt is open for
- * them: they are given back when they are not needed soon.
+ * Leases jobs ahead of the free slots, so that one statement serves several of their turns. No attempt is open for them: they
+ * are requeued when they are not needed soon.
  */
-import type { Database } from '../../database/statements.ts';
 import type { LeasedJob, Queue } from '../../queue/queue.ts';
-import type { Outage } from '../database-errors.ts';
-import { readPlaces } from './requeue.ts';
+import type { ErrorReporter } from '../database-errors.ts';
+import type { Requeue } from './requeue.ts';
 
-export interface Lot {
+/** Leased jobs on their way to be begun. */
+export interface Batch {
   readonly jobs: readonly LeasedJob[];
   /** When they were leased, by `performance.now()`. */
   readonly leasedAt: number;
-  /** Whether more may be due. */
-  readonly more: boolean;
 }
 
-export interface Reserve {
-  /** Up to `limit` jobs, leased now or a moment ago; with `ahead`, more are leased than are asked for while many are taken. */
-  take(limit: number, options: { readonly ahead: boolean }): Promise<Lot>;
+/** How long a lease is used. This process stood still if it is older, and other workers may have its jobs. */
+export const freshMs = 10_000;
+
+export function isFresh({ leasedAt }: Pick<Batch, 'leasedAt'>): boolean {
+  return performance.now() - leasedAt < freshMs;
+}
+
+export interface Prefetch {
   /**
-   * Gives back what has waited for so long, after what is being given back already. Never rejects: what cannot be given back is due
-   * again when its lease has run out. May take long: somebody may have locked one of the jobs.
+   * Returns up to `limit` jobs, leased now or a moment ago, and whether more may be due. With `ahead`, it leases more jobs than
+   * are asked for while many are taken.
+   */
+  take(limit: number, options: { readonly ahead: boolean }): Promise<Batch & { readonly more: boolean }>;
+  /**
+   * Requeues jobs that were leased at least so long ago, after what is being requeued already. Never rejects: what cannot be
+   * requeued is due again when its lease has run out. May take long, because another transaction may have locked a job.
    */
   giveBack(olderThanMs: number): Promise<void>;
 }
 
-/** Jobs leased at once: while one half of a large worker's slots is being filled, the other half works. */
-const largestLease = 500;
-/** What is leased ahead takes no longer than this, as things went last: others may have free slots, and what is urgent comes behind it. */
-const aheadMs = 25;
-
-interface ReserveServices {
+export interface PrefetchServices {
   readonly method: string;
-  readonly queue: Queue;
-  readonly database: Database;
-  readonly outage: Outage;
-  /** How old a lease may be that is still used; a process that stood still for longer leaves its leases alone. */
-  readonly staleMs: number;
+  readonly queue: Pick<Queue, 'lease'>;
+  readonly requeue: Requeue;
+  readonly errors: ErrorReporter;
 }
 
-export function createReserve({ method, queue, database, outage, staleMs }: ReserveServices): Reserve {
-  let kept: LeasedJob[] = [];
+/** Jobs in one lease: while one half of a large worker's slots is being filled, the other half works. */
+const maxLease = 500;
+/**
+ * Prefetches at most what the last rate would start in this time: other workers may have free slots, and urgent messages wait
+ * behind what was prefetched.
+ */
+const aheadMs = 25;
+
+export function createPrefetch({ method, queue, requeue, errors }: PrefetchServices): Prefetch {
+  let jobs: LeasedJob[] = [];
   let leasedAt = 0;
-  /** Whether the last lease was as large as was asked for. */
+  /** The last lease was as large as was asked for. */
   let full = false;
   let size = 0;
   let givingBack: Promise<void> = Promise.resolve();
@@ -50,37 +59,28 @@ export function createReserve({ method, queue, database, outage, staleMs }: Rese
   async function lease(limit: number, ahead: boolean): Promise<void> {
     const now = performance.now();
     const fitting = ahead && full ? (size * aheadMs) / Math.max(now - leasedAt, 1) : 0;
-    size = Math.min(Math.max(limit, Math.min(Math.floor(fitting), size * 4)), largestLease);
+    size = Math.min(Math.max(limit, Math.min(Math.floor(fitting), size * 4)), maxLease);
     leasedAt = now;
-    kept = await queue.lease(method, size);
-    full = kept.length === size;
+    jobs = await queue.lease(method, size);
+    full = jobs.length === size;
   }
 
   async function giveBackNow(olderThanMs: number): Promise<void> {
-    const age = performance.now() - leasedAt;
-    if (kept.length === 0 || age < olderThanMs) return;
-    const jobs = kept.splice(0);
-    if (age > staleMs) return;
+    if (jobs.length === 0 || performance.now() - leasedAt < olderThanMs) return;
+    const back = jobs.splice(0);
+    if (!isFresh({ leasedAt })) return;
     try {
-      const { priorities, soon } = await readPlaces(
-        database,
-        jobs.map(({ id }) => id),
-      );
-      await queue.postpone(
-        method,
-        jobs.map((job) => ({ ...job, priority: priorities.get(job.id) ?? 0, startAfter: soon })),
-      );
+      await requeue.soon(back);
     } catch (error) {
-      outage.report(error, 'cannot give back leases', { method });
+      errors.report(error, 'cannot requeue jobs that were leased ahead', { method });
     }
   }
 
   return {
     async take(limit, { ahead }) {
-      if (performance.now() - leasedAt > staleMs) kept = [];
-      if (kept.length === 0) await lease(limit, ahead);
-      const jobs = kept.splice(0, limit);
-      return { jobs, leasedAt, more: kept.length > 0 || full };
+      if (!isFresh({ leasedAt })) jobs = [];
+      if (jobs.length === 0) await lease(limit, ahead);
+      return { jobs: jobs.splice(0, limit), leasedAt, more: jobs.length > 0 || full };
     },
     giveBack(olderThanMs) {
       givingBack = givingBack.then(() => giveBackNow(olderThanMs));

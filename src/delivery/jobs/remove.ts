@@ -1,65 +1,37 @@
 /**
- * Removes the jobs of messages that are sent: the first at once, and what comes in the next moment in one statement. Nothing waits for
- * it, since the message row decides and a job that outlives it is harmless.
+ * Removes the jobs of messages that were sent: the first at once, and what comes in the next moment in one statement. Nothing
+ * waits for it, since the message row decides and a job that outlives it is harmless.
  */
+import { createBatcher } from '../../batcher.ts';
 import type { LeasedJob, Queue } from '../../queue/queue.ts';
-import type { Outage } from '../database-errors.ts';
+import type { ErrorReporter } from '../database-errors.ts';
 
-export interface Releases {
+export interface Removals {
   add(jobs: readonly LeasedJob[]): void;
-  /** Resolves when everything that was added is released, or was tried to be. */
+  /** Resolves when everything that was added is removed, or could not be. */
   flush(): Promise<void>;
 }
 
-const gatherMs = 50;
-const batchLimit = 500;
-
-export function createReleases({
-  method,
-  queue,
-  outage,
-}: {
+export interface RemovalServices {
   readonly method: string;
-  readonly queue: Queue;
-  readonly outage: Outage;
-}): Releases {
-  let waiting: LeasedJob[] = [];
-  let releasing: Promise<void> | null = null;
-  let flushing = false;
-  let hurry: () => void = () => undefined;
+  readonly queue: Pick<Queue, 'remove'>;
+  readonly errors: ErrorReporter;
+}
 
-  async function release(): Promise<void> {
-    while (waiting.length > 0) {
-      const batch = waiting.splice(0, batchLimit);
-      try {
-        await queue.finish(method, batch);
-      } catch (error) {
-        outage.report(error, 'jobs not released, their leases will run out', { method });
-      }
-      if (waiting.length < batchLimit && !flushing) await moment();
-    }
-    releasing = null;
-  }
+const gatherMs = 50;
+const maxBatch = 500;
 
-  function moment(): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, gatherMs);
-      hurry = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
-  }
-
+export function createRemovals({ method, queue, errors }: RemovalServices): Removals {
+  const batcher = createBatcher<LeasedJob>({
+    gatherMs,
+    maxItems: maxBatch,
+    write: (jobs) =>
+      queue
+        .remove(method, jobs)
+        .catch((error: unknown) => errors.report(error, 'jobs not removed, their leases will run out', { method })),
+  });
   return {
-    add(jobs) {
-      waiting = waiting.concat(jobs);
-      if (waiting.length > 0) releasing ??= release();
-    },
-    async flush() {
-      flushing = true;
-      hurry();
-      await releasing;
-    },
+    add: (jobs) => void batcher.add(jobs),
+    flush: () => batcher.flush(),
   };
 }

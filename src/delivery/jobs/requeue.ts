@@ -1,22 +1,42 @@
-/** What a job that has to be written again needs: its message's priority, and a moment of the database's clock. */
+/** Gives leased jobs a later start. */
+import type { Pool } from 'pg';
+import { transaction } from '../../database/pool.ts';
 import type { Database } from '../../database/statements.ts';
+import type { LeasedJob, Queue, RequeuedJob } from '../../queue/queue.ts';
 
-export interface Places {
-  /** By message id; one that is not there has none. */
-  readonly priorities: ReadonlyMap<string, number>;
-  /** A second from now as the database sees it: this machine's clock may be wrong. */
-  readonly soon: Date;
+export interface Requeue {
+  /** At the times that the jobs name, all or none. */
+  (jobs: readonly RequeuedJob[]): Promise<void>;
+  /** In a second of the database's clock, with the priority of their messages. */
+  soon(jobs: readonly LeasedJob[]): Promise<void>;
 }
 
-const statement = {
-  name: 'herald.places',
+export interface RequeueServices {
+  readonly method: string;
+  readonly queue: Pick<Queue, 'requeue'>;
+  readonly queuePool: Pool;
+  readonly database: Pick<Database, 'run'>;
+}
+
+// The database's clock, because this machine's may be wrong.
+const soonStatement = {
+  name: 'herald.requeue_soon',
   text: `SELECT now() + interval '1 second' AS soon, (SELECT coalesce(jsonb_object_agg(m.id, m.priority), '{}')
 FROM herald.message m WHERE m.id = ANY ($1::uuid[])) AS priorities`,
 };
 
-/** Rejects when the database is away. */
-export async function readPlaces(database: Database, ids: readonly string[]): Promise<Places> {
-  const [row] = await database.run<{ soon: Date; priorities: Record<string, number> }>(statement, [ids]);
-  if (row === undefined) throw new Error('an aggregate without a row');
-  return { priorities: new Map(Object.entries(row.priorities)), soon: row.soon };
+export function createRequeue({ method, queue, queuePool, database }: RequeueServices): Requeue {
+  const requeue = async (jobs: readonly RequeuedJob[]) => {
+    if (jobs.length > 0) await transaction(queuePool, (tx) => queue.requeue(method, jobs, tx));
+  };
+  return Object.assign(requeue, {
+    async soon(jobs: readonly LeasedJob[]) {
+      if (jobs.length === 0) return;
+      const [row] = await database.run<{ soon: Date; priorities: Record<string, number> }>(soonStatement, [
+        jobs.map(({ id }) => id),
+      ]);
+      if (row === undefined) throw new Error('an aggregate returned no row');
+      await requeue(jobs.map((job) => ({ ...job, priority: row.priorities[job.id] ?? 0, startAfter: row.soon })));
+    },
+  });
 }

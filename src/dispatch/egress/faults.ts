@@ -1,4 +1,5 @@
 /** What can go wrong with an outgoing call: a closed list, and the one place that knows the error codes. Pure. */
+import { codeOf } from '../../errors.ts';
 
 /**
  * - `forbidden`: the guard, or the egress proxy's own, refused the destination
@@ -99,14 +100,4 @@ export function classifyError(error: unknown, sent: boolean): EgressFault {
   // A timeout of the socket after the request left says nothing about connecting.
   if (kind === 'connect_timeout' && sent) return { kind: 'no_reply', code, sent };
   return { kind, code: code === 'UND_ERR_SOCKET' ? 'ECONNRESET' : code, sent };
-}
-
-/** The innermost code that says something: happy eyeballs wraps the failures of all addresses in one error. */
-function codeOf(error: unknown): string {
-  if (!(error instanceof Error)) return 'UNKNOWN';
-  if (error instanceof AggregateError && error.errors.length > 0 && !('code' in error && error.code)) {
-    return codeOf(error.errors[0]);
-  }
-  if ('code' in error && typeof error.code === 'string') return error.code;
-  return error.cause === undefined ? error.name : codeOf(error.cause);
 }

@@ -1,7 +1,7 @@
 /** The connection limits of relays, kept in herald.sender.max_connections for processes that start later. */
+import { codeOf } from '../../errors.ts';
 import type { DispatcherServices } from '../dispatcher.ts';
 import type { Sender } from './sender.ts';
-import { errorCode } from './sender-pauses.ts';
 
 export interface ConnectionLimits {
   /** Gives the senders the limits that earlier processes found. */
@@ -27,7 +27,7 @@ export function createConnectionLimits(): ConnectionLimits {
     try {
       return (await pool.query<{ name: string; connections: number }>(text, [method, ...values])).rows;
     } catch (error) {
-      logger.error({ method, error: errorCode(error) }, 'cannot read or store connection limits');
+      logger.error({ method, error: codeOf(error) }, 'cannot read or store connection limits');
       return [];
     }
   }

@@ -2,9 +2,9 @@
  * Refusals that may be about the sender rather than the message: of its address (MAIL FROM), or by policy after the message (SPF, DKIM,
  * DMARC). The same to three messages in a row within ten minutes is the sender's fault; the messages are put back.
  */
+import { codeOf } from '../../errors.ts';
 import type { Failure } from './connections.ts';
 import type { DispatchResult, DispatcherServices } from '../dispatcher.ts';
-import { errorCode } from './sender-pauses.ts';
 
 export interface Refusals {
   /** Passes a result on, or makes a fault of the sender of it. */
@@ -65,7 +65,7 @@ export function createRefusals({ pool, method, logger }: DispatcherServices, sen
     try {
       return await work();
     } catch (error) {
-      logger.error({ method, error: errorCode(error) }, 'cannot record refusals');
+      logger.error({ method, error: codeOf(error) }, 'cannot record refusals');
       return otherwise;
     }
   }

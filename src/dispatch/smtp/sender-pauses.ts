@@ -1,4 +1,5 @@
 /** The senders that are paused because they are at fault, for all replicas: rows of herald.sender, cached for a second. */
+import { codeOf } from '../../errors.ts';
 import type { Reason } from '../../vocabulary.ts';
 import type { DispatcherServices } from '../dispatcher.ts';
 import { claimProbe, firstProbeSeconds, pauseForFault, resumeAfterProbe } from '../fault-pause.ts';
@@ -37,7 +38,7 @@ export function createSenderPauses({ pool, method, logger }: DispatcherServices)
     try {
       return await work();
     } catch (error) {
-      logger.error({ method, error: errorCode(error) }, `cannot ${what}`);
+      logger.error({ method, error: codeOf(error) }, `cannot ${what}`);
       return otherwise;
     }
   }
@@ -84,9 +85,4 @@ export function createSenderPauses({ pool, method, logger }: DispatcherServices)
       if (resumed) logger.info({ method, sender }, 'sender resumed: the probe was answered');
     },
   };
-}
-
-/** The code of an error, or its name; never its message, which may quote values. */
-export function errorCode(error: unknown): string {
-  return error instanceof Error ? ('code' in error ? String(error.code) : error.name) : 'unknown';
 }

@@ -1,12 +1,13 @@
 /** Jobs that a fast worker leases ahead of its slots. */
 import { expect, onTestFinished, test } from 'vitest';
 import { openDatabase } from '../../../src/database/statements.ts';
-import { createOutage } from '../../../src/delivery/database-errors.ts';
-import { createReserve } from '../../../src/delivery/jobs/prefetch.ts';
+import { createErrorReporter } from '../../../src/delivery/database-errors.ts';
+import { createPrefetch } from '../../../src/delivery/jobs/prefetch.ts';
+import { createRequeue } from '../../../src/delivery/jobs/requeue.ts';
 import type { DispatchResult } from '../../../src/dispatch/dispatcher.ts';
 import { createHerald } from '../../../src/enqueue/enqueue.ts';
-import { openQueue } from '../../../src/queue/queue.ts';
 import { greeting, greetingFile, keepingLogger, scriptedDispatcher, testWorker } from '../../support/application.ts';
+import { openTestQueue } from '../open-queue.ts';
 import { useDatabase } from '../../support/use-database.ts';
 import { until } from '../../support/wait.ts';
 
@@ -88,32 +89,24 @@ test('whoever gives back waits for what is being given back already, so that a w
     },
     () => undefined,
   );
-  const onError = () => undefined;
-  const queue = await openQueue({
-    connectionString,
-    logger,
-    onError,
-    superviseSeconds: 60,
-    sessionState: true,
-  });
-  const outage = createOutage(logger);
-  const reserve = createReserve({
-    method: 'smtp',
+  const { queue, queuePool, close } = await openTestQueue(connectionString, logger);
+  const method = 'smtp';
+  const prefetch = createPrefetch({
+    method,
     queue,
-    database: own,
-    outage,
-    staleMs: 60_000,
+    requeue: createRequeue({ method, queue, queuePool, database: own }),
+    errors: createErrorReporter(logger),
   });
   await enqueue(200);
-  await reserve.take(100, { ahead: true });
-  await reserve.take(1, { ahead: true });
+  await prefetch.take(100, { ahead: true });
+  await prefetch.take(1, { ahead: true });
   expect(await activeJobs()).toBeGreaterThan(101);
 
   const locking = await lockingClient();
   await locking.query('LOCK TABLE herald.message');
-  const paused = reserve.giveBack(0);
+  const paused = prefetch.giveBack(0);
   let stopped = false;
-  const stopping = reserve.giveBack(0).then(() => (stopped = true));
+  const stopping = prefetch.giveBack(0).then(() => (stopped = true));
   await until(async () => {
     const waits = `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
     return (await database.pool.query(waits)).rowCount;
@@ -123,7 +116,7 @@ test('whoever gives back waits for what is being given back already, so that a w
   await Promise.all([paused, stopping]);
   expect(await activeJobs()).toBe(101);
   expect(logger.lines).toEqual([]);
-  await queue.close();
+  await close();
   await own.pool.end();
   await database.pool.query('TRUNCATE herald.message, herald.attempt; DELETE FROM herald_queue.job');
 });

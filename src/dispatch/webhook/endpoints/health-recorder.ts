@@ -2,6 +2,8 @@
  * Records the health of endpoints for all replicas. Results are collected while a transaction is running and written by
  * the next one, so that a burst of calls takes a few row locks instead of one per call.
  */
+import { createBatcher } from '../../../batcher.ts';
+import { codeOf } from '../../../errors.ts';
 import type { Pool, PoolClient } from 'pg';
 import { transaction } from '../../../database/pool.ts';
 import type { Logger } from '../../../vocabulary.ts';
@@ -60,42 +62,37 @@ const holdStatement = `
 UPDATE herald.message SET ${heldAssignments}
 WHERE endpoint_id = ANY ($1::uuid[]) AND status = 'pending'`;
 
-export function createHealthRecorder(services: RecorderServices): HealthRecorder {
-  const waiting = new Map<string, Observation[]>();
-  let writing: Promise<void> | null = null;
+interface Recorded {
+  readonly endpointId: string;
+  readonly observation: Observation;
+}
 
-  async function writeAll(): Promise<void> {
-    // Results that are recorded in the same turn go into the same transaction.
-    await Promise.resolve();
-    while (waiting.size > 0) {
-      const taken = new Map(waiting);
+export function createHealthRecorder(services: RecorderServices): HealthRecorder {
+  const waiting = new Set<string>();
+  const batcher = createBatcher<Recorded>({
+    async write(batch) {
       waiting.clear();
+      const seen = new Map<string, Observation[]>();
+      for (const { endpointId, observation } of batch)
+        seen.set(endpointId, merged(seen.get(endpointId) ?? [], observation));
       try {
-        await write(taken, services);
+        await write(seen, services);
       } catch (error) {
         // The next failures of a failing endpoint record the same again.
-        services.logger.error(
-          { error: errorName(error), endpoints: taken.size },
-          'cannot record the health of endpoints',
-        );
+        services.logger.error({ error: codeOf(error), endpoints: seen.size }, 'cannot record the health of endpoints');
       }
-    }
-  }
-
+    },
+  });
   return {
     record(endpointId, observation, known) {
       if (observation.effect === 'none') return;
-      const list = waiting.get(endpointId) ?? [];
-      const uneventful = observation.effect === 'healthy' && list.length === 0 && known !== null && isPristine(known);
-      if (uneventful) return;
-      waiting.set(endpointId, merged(list, observation));
-      writing ??= writeAll().finally(() => {
-        writing = null;
-      });
+      const isNews =
+        observation.effect !== 'healthy' || waiting.has(endpointId) || known === null || !isPristine(known);
+      if (!isNews) return;
+      waiting.add(endpointId);
+      void batcher.add([{ endpointId, observation }]);
     },
-    async flush() {
-      while (writing !== null) await writing;
-    },
+    flush: () => batcher.flush(),
   };
 }
 
@@ -132,7 +129,7 @@ async function notify(
   } catch (error) {
     await client.query('ROLLBACK TO SAVEPOINT notify_owner');
     const { endpointId, kind } = event;
-    logger.error({ endpointId, kind, error: errorName(error) }, 'cannot tell the owner of an endpoint');
+    logger.error({ endpointId, kind, error: codeOf(error) }, 'cannot tell the owner of an endpoint');
   }
 }
 
@@ -155,8 +152,4 @@ function changeOf(endpoint: LockedEndpoint, observations: readonly Observation[]
     }
   }
   return { endpoint, circuit, disable, events };
-}
-
-function errorName(error: unknown): string {
-  return error instanceof Error ? ('code' in error ? String(error.code) : error.name) : 'unknown';
 }

@@ -1,0 +1,154 @@
+/** From a stored message to its `Delivery`, and on to the dispatcher. No failure throws: each is a result. */
+import type { Database } from '../database/statements.ts';
+import { createDelivery } from '../dispatch/delivery.ts';
+import type { Delivery, DispatchResult, FailedDispatch } from '../dispatch/dispatcher.ts';
+import { ConfigurationError } from '../errors.ts';
+import { LruCache } from '../lru.ts';
+import { RenderError, type TemplateTexts } from '../templates/render.ts';
+import type { Attachment } from '../vocabulary.ts';
+import type { OpenMessage } from './begin.ts';
+import type { Attempt } from './in-flight.ts';
+import type { DeliveryServices } from './services.ts';
+
+/** The texts of template versions. A version never changes, so each is read from the database once. */
+export interface TemplateVersions {
+  /** Rejects when the database is away or holds no such version; the next call tries again. */
+  textsOf(template: string, version: number): Promise<TemplateTexts>;
+}
+
+const versionStatement = {
+  name: 'herald.version',
+  text: 'SELECT template AS name, version, title, body, actions FROM herald.template_version WHERE template = $1 AND version = $2',
+};
+
+const attachmentsStatement = {
+  name: 'herald.attachments',
+  text: 'SELECT name, content_type AS "contentType", content FROM herald.attachment WHERE notification_id = $1 ORDER BY position',
+};
+
+/** Versions in the cache; the messages in flight are of few. */
+const maxVersions = 500;
+/** When a message that could not be read is tried again, in seconds. */
+const unreadableRetrySeconds = 5;
+/** When a message that this worker is not configured for is tried again: another worker may be. */
+const misconfiguredRetrySeconds = 60;
+/** What replaces secret labels for a receiver that must not see them. */
+const redactedLabel = '••••••';
+
+export function createTemplateVersions(database: Pick<Database, 'run'>): TemplateVersions {
+  const cache = new LruCache<Promise<TemplateTexts>>(maxVersions);
+
+  async function read(template: string, version: number): Promise<TemplateTexts> {
+    const [texts] = await database.run<TemplateTexts>(versionStatement, [template, version]);
+    if (texts === undefined) throw new Error(`template "${template}" has no version ${version}`);
+    return texts;
+  }
+
+  return {
+    textsOf(template, version) {
+      const key = `${version} ${template}`;
+      return cache.get(key, () => {
+        const reading = read(template, version);
+        reading.catch(() => cache.delete(key));
+        return reading;
+      });
+    },
+  };
+}
+
+/** What `render` returns: the delivery, or why there is none. */
+export type Rendered = { readonly delivery: Delivery } | { readonly failure: FailedDispatch };
+
+/** Reads what a message is made of and renders it. */
+export async function render({ message }: Attempt, services: DeliveryServices): Promise<Rendered> {
+  const { dispatcher, versions, database, errors } = services;
+  let template: TemplateTexts;
+  let attachments: readonly Attachment[] = [];
+  try {
+    template = await versions.textsOf(message.template, message.templateVersion);
+    if (message.attachments > 0 && dispatcher.takesAttachments)
+      attachments = await database.run<Attachment>(attachmentsStatement, [message.notificationId]);
+  } catch (error) {
+    errors.report(error, 'cannot read the template or the attachments of a message', { messageId: message.id });
+    const detail = 'the template version or an attachment could not be read';
+    return { failure: uncounted('internal', detail, unreadableRetrySeconds) };
+  }
+  if (dispatcher.takesAttachments && attachments.length < message.attachments)
+    return { failure: { outcome: 'failed', reason: 'internal', detail: 'an attachment is gone' } };
+  try {
+    return { delivery: deliveryOf(message, { template, attachments }, services) };
+  } catch (error) {
+    return { failure: failureOf(error, message, services) };
+  }
+}
+
+/** Calls the dispatcher. */
+export async function dispatch(
+  rendered: Rendered,
+  attempt: Attempt,
+  services: DeliveryServices,
+): Promise<DispatchResult> {
+  if ('failure' in rendered) return rendered.failure;
+  const { delivery } = rendered;
+  const { signal, telemetry, timedOut } = attempt;
+  const { dispatcher, logger } = services;
+  try {
+    return await telemetry.dispatch((traceContext) =>
+      Promise.race([dispatcher.dispatch(delivery, { signal, logger, traceContext }), timedOut]),
+    );
+  } catch (error) {
+    return failureOf(error, attempt.message, services);
+  }
+}
+
+function deliveryOf(
+  message: OpenMessage,
+  { template, attachments }: { readonly template: TemplateTexts; readonly attachments: readonly Attachment[] },
+  services: DeliveryServices,
+): Delivery {
+  const { brand, method, renderer } = services;
+  const content = renderer({
+    template,
+    recipient: message.recipient,
+    labels: { ...message.labels, ...secretLabelsOf(message, services) },
+    data: message.data,
+    targets: message.targets,
+    brand,
+    createdAt: message.createdAt,
+  });
+  // Secret labels are in the content only: `labels` are those of the message without them.
+  return createDelivery({
+    ...message,
+    messageId: message.id,
+    method,
+    template: { name: message.template, version: message.templateVersion, group: message.group },
+    content,
+    brand,
+    attachments,
+  });
+}
+
+function secretLabelsOf(message: OpenMessage, services: DeliveryServices): Record<string, string> {
+  if (message.secrets === null) return {};
+  if (!services.dispatcher.withholdSecrets) return services.decryptLabels(message.secrets, message.template);
+  return Object.fromEntries(Object.keys(message.secrets).map((name) => [name, redactedLabel]));
+}
+
+function failureOf(error: unknown, message: OpenMessage, { logger, method }: DeliveryServices): FailedDispatch {
+  if (error instanceof RenderError) return { outcome: 'failed', reason: 'render_failed', detail: error.message };
+  // This replica lacks a key; another one may have it.
+  if (error instanceof ConfigurationError) return uncounted('misconfigured', error.message, misconfiguredRetrySeconds);
+  // A bug, ours or the dispatcher's. The error's message may hold anything, so only the frames of its stack are logged.
+  logger.error({ messageId: message.id, method, stack: framesOf(error) }, 'a delivery threw');
+  const name = error instanceof Error ? error.name : 'Error';
+  return { outcome: 'retry', reason: 'internal', detail: `${name} in the worker; see its log` };
+}
+
+function uncounted(reason: FailedDispatch['reason'], detail: string, retryAfterSeconds: number): FailedDispatch {
+  return { outcome: 'retry', reason, detail, countAttempt: false, retryAfterSeconds };
+}
+
+function framesOf(error: unknown): string[] {
+  if (!(error instanceof Error) || error.stack === undefined) return [];
+  return error.stack.split('\n').filter((line) => line.trimStart().startsWith('at '));
+}

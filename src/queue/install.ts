@@ -1,0 +1,94 @@
+/** Installs pg-boss's tables and creates a queue and a row of herald.method per delivery method. */
+import { Client } from 'pg';
+import { getConstructionPlans, getMigrationPlans, PgBoss } from 'pg-boss';
+import { ConfigurationError } from '../errors.ts';
+import { bossOptions, deadLetterQueue, knownQueueVersion, methodQueueOptions, queueSchema } from './options.ts';
+
+/** What a recipient must have for a built-in method. */
+const requirements: Readonly<Record<string, string>> = { smtp: 'email' };
+
+/**
+ * Installs or upgrades pg-boss and creates the queues and method rows that are missing.
+ *
+ * @throws {ConfigurationError} if a method's name is invalid.
+ */
+export async function installQueues(connectionString: string, methods: readonly string[]) {
+  const boss = new PgBoss({ ...bossOptions, connectionString, migrate: true, supervise: false, max: 2 });
+  boss.on('error', () => undefined);
+  const before = await installedVersion(connectionString);
+  await boss.start();
+  try {
+    await boss.createQueue(deadLetterQueue, { retentionSeconds: methodQueueOptions.retentionSeconds });
+    const createdMethods: string[] = [];
+    for (const method of new Set(methods))
+      if (await createMethod(boss, connectionString, method)) createdMethods.push(method);
+    return { queueSchema: { before, after: (await boss.schemaVersion()) ?? 0 }, createdMethods };
+  } finally {
+    await boss.stop({ graceful: false });
+  }
+}
+
+async function createMethod(boss: PgBoss, connectionString: string, method: string): Promise<boolean> {
+  await boss.createQueue(requireMethodName(method), methodQueueOptions);
+  // For a queue that an earlier release created.
+  await boss.updateQueue(method, { retryDelay: methodQueueOptions.retryDelay, retryBackoff: false });
+  const client = new Client({ connectionString });
+  await client.connect();
+  try {
+    const result = await client.query(
+      'INSERT INTO herald.method (name, requires) VALUES ($1, $2) ON CONFLICT DO NOTHING',
+      [method, requirements[method] ?? null],
+    );
+    return result.rowCount === 1;
+  } finally {
+    await client.end();
+  }
+}
+
+function requireMethodName(method: string): string {
+  if (/^[a-z][a-z0-9-]{0,39}$/.test(method) && method !== deadLetterQueue) return method;
+  throw new ConfigurationError(
+    'method',
+    `invalid method name "${method}": use a-z, 0-9 and "-", starting with a letter, 40 characters at most`,
+  );
+}
+
+async function installedVersion(connectionString: string): Promise<number | null> {
+  const client = new Client({ connectionString });
+  await client.connect();
+  try {
+    return await versionOf(client);
+  } finally {
+    await client.end();
+  }
+}
+
+async function versionOf(client: Client): Promise<number | null> {
+  const found = await client.query<{ found: boolean }>(
+    `SELECT to_regclass('${queueSchema}.version') IS NOT NULL AS found`,
+  );
+  if (!found.rows[0]?.found) return null;
+  const version = await client.query<{ version: number }>(`SELECT version FROM ${queueSchema}.version`);
+  return version.rows[0]?.version ?? null;
+}
+
+/** Returns the SQL that would install or upgrade pg-boss; empty if there is nothing to do. */
+export async function planQueues(client: Client): Promise<string> {
+  const version = await versionOf(client);
+  if (version === null) return getConstructionPlans(queueSchema, { createSchema: true });
+  return version === knownQueueVersion ? '' : getMigrationPlans(queueSchema, version);
+}
+
+/** Returns what `installQueues` does on an empty database as a script, for databases without a connection string (PGlite). */
+export function queueInstallScript(methods: readonly string[]): string {
+  const createQueue = (name: string, options: object) =>
+    `SELECT ${queueSchema}.create_queue('${name}', '${JSON.stringify({ policy: 'standard', ...options })}'::jsonb);`;
+  return [
+    getConstructionPlans(queueSchema, { createSchema: true }),
+    createQueue(deadLetterQueue, { retentionSeconds: methodQueueOptions.retentionSeconds }),
+    ...methods.flatMap((method) => [
+      createQueue(requireMethodName(method), methodQueueOptions),
+      `INSERT INTO herald.method (name, requires) VALUES ('${method}', ${requirements[method] ? `'${requirements[method]}'` : 'NULL'});`,
+    ]),
+  ].join('\n');
+}

@@ -1,0 +1,34 @@
+/** A queue outside of a worker. */
+import type { Pool } from 'pg';
+import { upkeepPatience } from '../../src/database/pool.ts';
+import { createErrorReporter } from '../../src/delivery/database-errors.ts';
+import { openQueuePool } from '../../src/delivery/worker.ts';
+import { openQueue, type Queue } from '../../src/queue/queue.ts';
+import { silentLogger, type Logger } from '../../src/vocabulary.ts';
+
+export interface TestQueue {
+  readonly queue: Queue;
+  readonly queuePool: Pool;
+  readonly close: () => Promise<void>;
+}
+
+/** Opens the queue of an installed database, as a worker does. */
+export async function openTestQueue(connectionString: string, logger: Logger = silentLogger): Promise<TestQueue> {
+  const queuePool = openQueuePool({ connectionString, sessionState: true, errors: createErrorReporter(logger) });
+  const queue = await openQueue({
+    connectionString,
+    pool: queuePool,
+    maintenanceTimeouts: upkeepPatience,
+    logger,
+    onError: () => undefined,
+    superviseSeconds: 60,
+  });
+  return {
+    queue,
+    queuePool,
+    async close() {
+      await queue.close();
+      await queuePool.end();
+    },
+  };
+}
