@@ -73,7 +73,9 @@ function builtPackage(): string {
     mkdirSync(dirname(join(draft, file)), { recursive: true });
     cpSync(join(root, file), join(draft, file), { recursive: true, filter: (path) => !left.includes(path) });
   }
-  for (const old of readdirSync(cache)) if (old.startsWith('package-')) rmSync(join(cache, old), { recursive: true });
+  // Not this one: another test file may have finished it, and be copying it.
+  for (const old of readdirSync(cache))
+    if (old.startsWith('package-') && join(cache, old) !== built) rmSync(join(cache, old), { recursive: true });
   try {
     renameSync(draft, built);
   } catch (error) {
