@@ -1,9 +1,10 @@
 /**
- * Packs the library, installs the tarball into an empty project and uses it there as a user would: imports, types and
- * the command, with `pg-herald dev` up to a mail in the catcher, with this Node and with the oldest one that package.json
- * promises. Needs the package registry and a PostgreSQL.
+ * Packs the library and checks the tarball: publint, arethetypeswrong, and types with two compilers and both ways to
+ * resolve modules, skipping no declaration file. Then installs it into an empty project and uses it as a user would:
+ * imports and the command, with `pg-herald dev` up to a mail in the catcher, with this Node and with the oldest one that
+ * package.json promises. Needs the package registry and a PostgreSQL.
  */
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -73,44 +74,80 @@ function nodeOf(release: string): string {
   const carrier = `node-${process.platform === 'win32' ? 'win' : process.platform}-${process.arch}`;
   const folder = join(project, 'oldest-node');
   mkdirSync(folder);
-  run(
-    'npm',
-    ['install', '--no-audit', '--no-fund', '--ignore-scripts', '--prefix', folder, `${carrier}@${release}`],
-    folder,
-  );
+  install(folder, `${carrier}@${release}`);
   return join(folder, 'node_modules', carrier, 'bin', process.platform === 'win32' ? 'node.exe' : 'node');
 }
 
-try {
+/** Packs the library into the project's folder and returns the path of the tarball. */
+function pack(): string {
   const packed: unknown = JSON.parse(
     run('npm', ['pack', '--json', '--pack-destination', project], root).replace(/^[^[{]*/, ''),
   );
   const entry = Array.isArray(packed) ? packed[0] : Object.values(packed as object)[0];
-  const tarball = join(project, String((entry as { filename: string }).filename));
+  return join(project, String((entry as { filename: string }).filename));
+}
+
+/** What the package says about itself is true: exports, files and types. It is ESM only. */
+function checkManifest(tarball: string): void {
+  const command = (path: string, ...args: string[]) =>
+    run(process.execPath, [join(root, 'node_modules', path), ...args], root);
+  command('publint/src/cli.js', 'run', tarball, '--strict');
+  command('@arethetypeswrong/cli/dist/index.js', tarball, '--profile', 'esm-only', '--no-emoji');
+  console.log('publint and arethetypeswrong pass');
+}
+
+function install(folder: string, ...packages: readonly string[]): void {
+  run('npm', ['install', '--no-audit', '--no-fund', '--ignore-scripts', '--prefix', folder, ...packages], folder);
+}
+
+/** The compilers that an application may use, the oldest and the newest. */
+const compilers = ['5.9.3', '7.0.2'];
+const resolutions = [
+  { module: 'nodenext', moduleResolution: 'nodenext' },
+  { module: 'preserve', moduleResolution: 'bundler' },
+];
+
+/** No declaration file is skipped, so ours must be complete and find the types of their dependencies. */
+function checkTypes(): void {
+  for (const version of compilers) {
+    const folder = join(project, `typescript-${version}`);
+    mkdirSync(folder);
+    writeFileSync(join(folder, 'package.json'), '{ "private": true }');
+    install(folder, `typescript@${version}`);
+    for (const resolution of resolutions) {
+      const config = join(project, `tsconfig-${version}-${resolution.moduleResolution}.json`);
+      const compilerOptions = {
+        ...resolution,
+        target: 'es2023',
+        strict: true,
+        noEmit: true,
+        skipLibCheck: false,
+        types: [],
+      };
+      writeFileSync(config, JSON.stringify({ compilerOptions, files: ['use.ts'] }));
+      const compiler = join(folder, 'node_modules/typescript/bin/tsc');
+      const { stdout, status } = spawnSync(process.execPath, [compiler, '-p', config], {
+        cwd: project,
+        encoding: 'utf8',
+      });
+      // Drizzle's declarations contradict each other for databases whose drivers are not installed.
+      const errors = stdout
+        .split('\n')
+        .filter((line) => /^\S.*error TS/.test(line) && !/^node_modules\/drizzle-orm/.test(line));
+      if (errors.length > 0 || (status !== 0 && stdout === ''))
+        throw new Error(`TypeScript ${version}: ${errors.join('\n')}`);
+      console.log(`types: TypeScript ${version}, ${resolution.moduleResolution}`);
+    }
+  }
+}
+
+try {
+  const tarball = pack();
+  checkManifest(tarball);
   writeFileSync(join(project, 'package.json'), JSON.stringify({ name: 'user', private: true, type: 'module' }));
   writeFileSync(join(project, 'use.ts'), useIt);
-  writeFileSync(
-    join(project, 'tsconfig.json'),
-    JSON.stringify({
-      compilerOptions: { module: 'nodenext', strict: true, noEmit: true, skipLibCheck: true, types: [] },
-      files: ['use.ts'],
-    }),
-  );
-  run(
-    'npm',
-    [
-      'install',
-      '--no-audit',
-      '--no-fund',
-      '--ignore-scripts',
-      tarball,
-      'drizzle-orm@0.45.4',
-      'valibot@1.5.0',
-      '@types/pg@8.23.1',
-    ],
-    project,
-  );
-  run(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', project], project);
+  install(project, tarball, 'drizzle-orm@0.45.4', 'valibot@1.5.0');
+  checkTypes();
   const command = join(project, 'node_modules/pg-herald/dist/cli/main.js');
   for (const node of [process.execPath, nodeOf(oldestNode)]) {
     console.log(`Node ${run(node, ['--version'], project).trim()}`);

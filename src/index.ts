@@ -2,24 +2,35 @@
  * pg-herald: notifications inside the application's own Postgres. If your transaction commits, the notification will be
  * delivered; if it rolls back, it never existed.
  *
- * The map of the house, in the order in which a notification travels:
- *   notification.ts   the vocabulary
- *   templates/        files -> versions in the database -> rendered content
+ * The map of the source, in the order in which a notification travels:
+ *   vocabulary.ts     the words: message statuses, outcomes, reasons, recipients, brands
+ *   templates/        template files, their versions in the database, and rendering
  *   enqueue/          the typed wrapper of the SQL function that writes messages and jobs in the caller's transaction
- *   database/         tables, migrations, and what a transaction may be
- *   pool.ts           how a connection to the database is borrowed
- *   queue.ts          the only user of pg-boss
- *   delivery/         the worker: begin -> render -> dispatch -> settle
- *   telemetry/        what both ends of that way tell: spans, metrics, and the trace context in between
- *   dispatch/         one folder per delivery method
- *   operate/          what an operator asks and does
- *   cli/              the same from a terminal
+ *   database/         tables, SQL functions, migrations, connections, and what a transaction may be
+ *   queue/            the only user of pg-boss: leases and wake-ups
+ *   delivery/         the worker: admit, begin, render, dispatch, decide, settle, react
+ *   dispatch/         how a message leaves: the dispatcher contract, smtp, webhook, and guarded HTTP (egress)
+ *   operate/          what an operator asks and does, each callable from code
+ *   telemetry/        spans, metrics, and the trace context between enqueue and delivery
+ *   cli/              the program `pg-herald`
  *   console/          the operator's web page (exported as pg-herald/console)
- *   testing/          for an application's own tests
+ *   development/      `pg-herald dev`: a local database, catchers of email and webhooks, templates synced on save
+ *   testing/          for an application's own tests (exported as pg-herald/testing)
+ *   secrets.ts        encryption of secret labels and endpoints
+ *   email-address.ts  the rule for email addresses
+ *   errors.ts         the errors that are thrown
+ *   lru.ts            a bounded cache
+ *   node-version.ts   refuses versions of Node that are too old
  */
 import './node-version.ts';
 
-export type { Transaction } from './database/connection.ts';
+export type {
+  AdapterTransaction,
+  DrizzleTransaction,
+  QueryTransaction,
+  Transaction,
+  UnsafeTransaction,
+} from './database/connection.ts';
 export {
   installScript,
   type MigrateOptions,
@@ -39,6 +50,7 @@ export type {
   DispatchResult,
   Reply,
 } from './dispatch/dispatcher.ts';
+export type { Mailbox, OAuth2Options } from './dispatch/smtp/smtp-options.ts';
 export { type SmtpOptions, type SmtpSender, type SmtpSendersOptions, smtp } from './dispatch/smtp/smtp.ts';
 export type { TlsMaterial } from './dispatch/egress/connector.ts';
 export type { EgressOptions } from './dispatch/egress/egress-options.ts';
@@ -81,9 +93,10 @@ export { endpoints, type Endpoints, type EndpointsOptions } from './operate/endp
 export type { AddedEndpoint, NewEndpoint } from './operate/new-endpoint.ts';
 export type { PingResult } from './operate/ping-endpoint.ts';
 export { type PauseState, pauseMethod, listPauses, resumeMethod } from './operate/pause.ts';
-export { createSecretBox, labelSecrets, type SecretBox } from './secrets.ts';
+export { createSecretBox, labelSecrets, type SecretBox, type TransformLabels } from './secrets.ts';
 export type { TelemetryOptions } from './telemetry/options.ts';
 export { type CatalogEntry, listTemplates, syncTemplates, type TemplateChange } from './templates/catalog.ts';
-export { type DataOf, defineTemplate, type LabelsOf, type Template } from './templates/define.ts';
+export { type DataOf, defineTemplate, type LabelsOf, type LabelsSchema, type Template } from './templates/define.ts';
 export { readTemplates, shippedTemplatesFolder } from './templates/files.ts';
-export type { TemplateIssue, TemplateSource } from './templates/template-file.ts';
+export type { TemplateExample, TemplateIssue, TemplateOrigin, TemplateSource } from './templates/template-file.ts';
+export type { Position } from './templates/syntax.ts';

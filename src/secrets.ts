@@ -1,20 +1,31 @@
 /**
- * Secrets at rest: AES-256-GCM with a key from outside the database, so that a dump alone reveals nothing. Several keys may
- * be known at once; the first one encrypts, the others still decrypt (rotation).
+ * Secrets at rest: AES-256-GCM with a key from outside the database, so that a dump alone reveals nothing. Several keys
+ * may be known at once: the first one encrypts, the others still decrypt (rotation).
  */
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto';
 import { ConfigurationError } from './errors.ts';
 
+/** Encrypts and decrypts secrets. See `createSecretBox`. */
 export interface SecretBox {
-  /** `context` binds the result to its place: it decrypts only with the same context. */
+  /** Encrypts a text. The result can only be decrypted with the same `context`, which says what the secret belongs to. */
   encrypt(plain: string, context: string): string;
-  /** Throws ConfigurationError when the key is not among ours, and when the text was changed or moved. */
+  /**
+   * Decrypts what `encrypt` returned.
+   *
+   * @throws {ConfigurationError} if the key is not known, or if the text or its context was changed.
+   */
   decrypt(sealed: string, context: string): string;
 }
 
 const prefix = 'herald1';
 
-/** `keys`: base64 of 32 random bytes each (`openssl rand -base64 32`), the current one first; at least one. */
+/**
+ * Creates a secret box, which encrypts with AES-256-GCM. Webhook endpoints and secret labels use it.
+ *
+ * @param keys at least one; each is the base64 text of 32 random bytes (`openssl rand -base64 32`). The first one
+ * encrypts; all of them decrypt, so that a key can be replaced.
+ * @throws {ConfigurationError} if there is no key, or if one is not 32 bytes in base64.
+ */
 export function createSecretBox(keys: readonly string[]): SecretBox {
   const known = keys.map(parseKey);
   const current = known[0];
@@ -52,7 +63,7 @@ export function createSecretBox(keys: readonly string[]): SecretBox {
   };
 }
 
-/** Whether a stored text is one of ours, rather than a secret that was stored without a key. */
+/** Returns whether a stored text was encrypted by a secret box. */
 export function isSealed(text: string): boolean {
   return text.startsWith(`${prefix}.`) && text.split('.').length === 4;
 }
@@ -64,14 +75,19 @@ function parseKey(text: string): { id: string; key: Buffer } {
       'secret key',
       `must be base64 of 32 bytes, not of ${key.length}; make one with: openssl rand -base64 32`,
     );
-  // The id names the key in rows and errors without telling anything about it.
+  // The id identifies the key in rows and errors and reveals nothing about it.
   return { id: createHash('sha256').update('pg-herald key id').update(key).digest('hex').slice(0, 8), key };
 }
 
-/** Turns the secret labels of one template into stored text, or back. */
+/** Encrypts or decrypts the secret labels of a message of `template`. See `labelSecrets`. */
 export type TransformLabels = (secrets: Readonly<Record<string, string>>, template: string) => Record<string, string>;
 
-/** The two hooks for labels that a template declares secret: `createHerald({ encryptLabels })` and `createWorker({ decryptLabels })`. */
+/**
+ * Returns the two hooks for labels that a template declares secret: `encryptLabels` for `createHerald`, `decryptLabels`
+ * for `createWorker` and for `writtenMessages` in tests.
+ *
+ * `decryptLabels` throws what `SecretBox.decrypt` throws. A label that was stored as plain text is returned unchanged.
+ */
 export function labelSecrets(box: SecretBox): {
   readonly encryptLabels: TransformLabels;
   readonly decryptLabels: TransformLabels;
@@ -81,7 +97,7 @@ export function labelSecrets(box: SecretBox): {
   return {
     encryptLabels: (secrets, template) =>
       each(secrets, (value, name) => box.encrypt(value, `label:${template}:${name}`)),
-    // Callers of the SQL function have no key: what they stored in clear is used as it is.
+    // Callers of the SQL function have no key, so their secrets are stored as plain text.
     decryptLabels: (secrets, template) =>
       each(secrets, (value, name) => (isSealed(value) ? box.decrypt(value, `label:${template}:${name}`) : value)),
   };

@@ -4,6 +4,7 @@ import type { TemplateSource } from './template-file.ts';
 
 /** What `syncTemplates` did with one template. */
 export interface TemplateChange {
+  /** Name of the template. */
   readonly name: string;
   /** The version that new messages use. */
   readonly version: number;
@@ -13,6 +14,7 @@ export interface TemplateChange {
 
 /** A template in the database. */
 export interface CatalogEntry {
+  /** Also the file name without `.md`. */
   readonly name: string;
   /** The version that new messages use. */
   readonly version: number;
@@ -36,6 +38,7 @@ export interface CatalogEntry {
   readonly labels: string[];
   /** Labels that are encrypted at rest. */
   readonly secrets: string[];
+  /** When its options or its version last changed. */
   readonly updatedAt: Date;
 }
 
@@ -69,8 +72,11 @@ export async function syncTemplates(
 async function syncOne(client: PoolClient, source: TemplateSource): Promise<TemplateChange> {
   const { name, contentHash } = source;
   const current = await client.query<{ version: number; contentHash: string; newest: number }>(
-    `SELECT t.current_version AS version, v.content_hash AS "contentHash", (SELECT max(n.version) FROM herald.template_version n WHERE n.template = t.name) AS newest
-     FROM herald.template t JOIN herald.template_version v ON v.template = t.name AND v.version = t.current_version WHERE t.name = $1`,
+    `SELECT t.current_version AS version, v.content_hash AS "contentHash",
+       (SELECT max(n.version) FROM herald.template_version n WHERE n.template = t.name) AS newest
+     FROM herald.template t
+     JOIN herald.template_version v ON v.template = t.name AND v.version = t.current_version
+     WHERE t.name = $1`,
     [name],
   );
   const known = current.rows[0];
@@ -84,12 +90,16 @@ async function syncOne(client: PoolClient, source: TemplateSource): Promise<Temp
 
 async function writeOptions(client: PoolClient, source: TemplateSource, version: number): Promise<boolean> {
   const result = await client.query(
-    `INSERT INTO herald.template AS t (name, "group", kind, current_version, methods, fallback, enabled_by_default, mandatory, ttl_seconds, unknown, max_attempts, sender, example)
+    `INSERT INTO herald.template AS t (name, "group", kind, current_version, methods, fallback, enabled_by_default,
+       mandatory, ttl_seconds, unknown, max_attempts, sender, example)
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
-     ON CONFLICT (name) DO UPDATE SET "group" = $2, kind = $3, current_version = $4, methods = $5, fallback = $6, enabled_by_default = $7, mandatory = $8,
-       ttl_seconds = $9, unknown = $10, max_attempts = $11, sender = $12, example = $13, updated_at = now()
-     WHERE (t."group", t.kind, t.current_version, t.methods, t.fallback, t.enabled_by_default, t.mandatory, t.ttl_seconds, t.unknown, t.max_attempts, t.sender, t.example)
-       IS DISTINCT FROM ($2, $3, $4::int, $5::text[], $6, $7::boolean, $8::boolean, $9::int, $10, $11::smallint, $12, $13::jsonb)`,
+     ON CONFLICT (name) DO UPDATE SET "group" = $2, kind = $3, current_version = $4, methods = $5, fallback = $6,
+       enabled_by_default = $7, mandatory = $8, ttl_seconds = $9, unknown = $10, max_attempts = $11, sender = $12,
+       example = $13, updated_at = now()
+     WHERE (t."group", t.kind, t.current_version, t.methods, t.fallback, t.enabled_by_default, t.mandatory,
+       t.ttl_seconds, t.unknown, t.max_attempts, t.sender, t.example)
+       IS DISTINCT FROM ($2, $3, $4::int, $5::text[], $6, $7::boolean, $8::boolean, $9::int, $10, $11::smallint, $12,
+       $13::jsonb)`,
     [
       source.name,
       source.group,
@@ -112,7 +122,8 @@ async function writeOptions(client: PoolClient, source: TemplateSource, version:
 async function writeVersion(client: PoolClient, source: TemplateSource, version: number): Promise<void> {
   const { name, title, body, actions, labels, secrets, contentHash } = source;
   await client.query(
-    `INSERT INTO herald.template_version (template, version, title, body, actions, labels, secrets, content_hash) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
+    `INSERT INTO herald.template_version (template, version, title, body, actions, labels, secrets, content_hash)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
     [name, version, title, body, JSON.stringify(actions), labels, secrets, contentHash],
   );
 }
@@ -128,9 +139,12 @@ async function missing(client: PoolClient, sources: readonly TemplateSource[]): 
 /** Returns every template with its current version, sorted by name. */
 export async function listTemplates(pool: Pool): Promise<CatalogEntry[]> {
   const result = await pool.query<CatalogEntry>(
-    `SELECT t.name, t.current_version AS version, t."group", t.kind, t.methods, t.methods_override AS "methodsOverride", t.enabled,
-       t.enabled_by_default AS "enabledByDefault", t.mandatory, t.ttl_seconds AS "ttlSeconds", v.labels, v.secrets, t.updated_at AS "updatedAt"
-     FROM herald.template t JOIN herald.template_version v ON v.template = t.name AND v.version = t.current_version ORDER BY t.name`,
+    `SELECT t.name, t.current_version AS version, t."group", t.kind, t.methods, t.methods_override AS "methodsOverride",
+       t.enabled, t.enabled_by_default AS "enabledByDefault", t.mandatory, t.ttl_seconds AS "ttlSeconds", v.labels,
+       v.secrets, t.updated_at AS "updatedAt"
+     FROM herald.template t
+     JOIN herald.template_version v ON v.template = t.name AND v.version = t.current_version
+     ORDER BY t.name`,
   );
   return result.rows;
 }

@@ -13,8 +13,8 @@ import type { Position } from './syntax.ts';
 export const maximumEmailHtml = 100_000;
 
 /**
- * Checks the texts (syntax, names, labels, secrets) and renders the template's own example as an email. Returns the issues
- * by their position in the file.
+ * Checks the texts (syntax, names, labels, secrets) and renders the template's own example as an email. Returns the
+ * issues by their position in the file.
  */
 export function checkTemplate(source: TemplateSource): TemplateIssue[] {
   const texts = textsOf(source);
@@ -77,8 +77,8 @@ function labelIssues(template: TemplateSource, texts: readonly Text[]): Template
   for (const { where, uses } of texts) {
     for (const { label, position, mayBeAbsent } of uses) {
       if (!example || mayBeAbsent || example.includes(label)) continue;
-      const message = `label "${label}" is not in the example${suggestion(label, example)}; add it under example.labels`;
-      issues.push(issueIn(template, where, { position, message }));
+      const message = `label "${label}" is not in the example${suggestion(label, example)}`;
+      issues.push(issueIn(template, where, { position, message: `${message}; add it under example.labels` }));
     }
   }
   return issues;
@@ -107,7 +107,7 @@ function secretIssues(template: TemplateSource, texts: readonly Text[]): Templat
     ...shown.map(({ where, label, position }) =>
       issueIn(template, where, {
         position,
-        message: `label "${label}" is secret, but a ${where === 'title' ? 'title' : 'button'} is shown in lists and previews`,
+        message: `label "${label}" is secret, but lists and previews show ${where === 'title' ? 'titles' : 'buttons'}`,
       }),
     ),
   ];
@@ -142,8 +142,8 @@ function exampleIssues(template: TemplateSource, sound: boolean): TemplateIssue[
   try {
     const size = Buffer.byteLength(renderExample(template).email.html);
     if (size <= maximumEmailHtml) return [];
-    const message = `the HTML of the email has ${size} bytes, and Gmail clips it at 102,000; shorten the text or its lists`;
-    return [issueIn(template, 'body', { message })];
+    const message = `the HTML of the email has ${size} bytes, and Gmail clips it at 102,000`;
+    return [issueIn(template, 'body', { message: `${message}; shorten the text or its lists` })];
   } catch (error) {
     if (!(error instanceof RenderError)) throw error;
     const message = error.message.replace(/^template "[^"]*", /, 'the example cannot be rendered: ');

@@ -15,6 +15,7 @@ export interface Template<
   Labels extends LabelsSchema = LabelsSchema,
   Data extends StandardSchemaV1 | undefined = StandardSchemaV1 | undefined,
 > {
+  /** Also the name of the template's file, without `.md`. */
   readonly name: Name;
   /** Schema of the labels. */
   readonly labels: Labels;
@@ -24,7 +25,10 @@ export interface Template<
   readonly secrets: readonly string[];
 }
 
-/** The labels that `enqueue` accepts for a template: the input of its schema, so that a label with a default is optional. */
+/**
+ * The labels that `enqueue` accepts for a template: the input of its schema, so that a label with a default is
+ * optional.
+ */
 export type LabelsOf<T extends Template> = StandardSchemaV1.InferInput<T['labels']>;
 
 /** The data that `enqueue` accepts for a template: the input of its schema, or any JSON without a schema. */
@@ -38,8 +42,8 @@ export const templateNamePattern = /^[a-z0-9][a-z0-9-]{0,99}$/;
 /**
  * Declares a template for `enqueue`. Its text is in the file `<name>.md`, which `pg-herald templates sync` stores.
  *
- * @throws {ConfigurationError} if the name is not 1 to 100 lower-case letters, digits and hyphens, if `labels` or `data`
- * is not a Standard Schema, or if a secret is not one of the labels (for schemas that list their keys).
+ * @throws {ConfigurationError} if the name is not 1 to 100 lower-case letters, digits and hyphens, if `labels` or
+ * `data` is not a Standard Schema, or if a secret is not one of the labels (for schemas that list their keys).
  */
 export function defineTemplate<
   const Name extends string,
@@ -56,7 +60,8 @@ export function defineTemplate<
   if (typeof name !== 'string' || !templateNamePattern.test(name)) {
     throw new ConfigurationError(
       'template.name',
-      `${JSON.stringify(name)} is not a template name; use 1 to 100 lower-case letters, digits and hyphens, starting with a letter or digit`,
+      `${JSON.stringify(name)} is not a template name; use 1 to 100 lower-case letters, digits and hyphens, ` +
+        'starting with a letter or digit',
     );
   }
   requireSchema(`template ${name}: labels`, labels);
@@ -76,8 +81,8 @@ function requireSchema(setting: string, schema: StandardSchemaV1): void {
 }
 
 /**
- * Returns the names of a template's labels, sorted, or null if its schema does not list them (valibot has `entries`, zod
- * has `shape`). Not used to validate.
+ * Returns the names of a template's labels, sorted, or null if its schema does not list them (valibot has `entries`,
+ * zod has `shape`). Not used to validate.
  */
 export function labelNames(template: Template): string[] | null {
   const schema = template.labels as { readonly entries?: unknown; readonly compiled?: unknown };

@@ -1,7 +1,8 @@
 /** Turns rendered content into an email: subject, plain text and HTML. Pure. */
 import type { Brand, RenderedContent } from '../vocabulary.ts';
 import { cut, oneLine } from './escape.ts';
-import { elementStyles, renderActions, renderLayout } from './layout.ts';
+import { elementStyles } from './email-styles.ts';
+import { renderActions, renderLayout } from './layout.ts';
 
 /** What an email is made of. */
 export interface EmailInput {

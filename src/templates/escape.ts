@@ -15,7 +15,7 @@ export function oneLine(value: string): string {
 
 // The common case, printable ASCII without double spaces, takes one test.
 const unusual = /[^ -~]| {2}/;
-// Control characters except white space, the BOM, and bidirectional controls (the marks U+200E and U+200F are harmless).
+// Control characters except white space, the BOM, and bidirectional controls except the marks U+200E and U+200F.
 const invisible = /(?![\s\u0085])\p{Cc}|[\ufeff\u202a-\u202e\u2066-\u2069]/gu;
 
 /** Cuts a text to `limit` characters (code points). A text that was cut ends in an ellipsis. */

@@ -21,8 +21,8 @@ export interface Environment {
 }
 
 /**
- * The template or the message cannot be rendered; rendering it again throws the same error. The error's message contains
- * names and positions but never a value, because it is stored and logged.
+ * The template or the message cannot be rendered; rendering it again throws the same error. The error's message
+ * contains names and positions but never a value, because it is stored and logged.
  */
 export class RenderError extends Error {
   override readonly name = 'RenderError';
@@ -38,9 +38,9 @@ export class RenderError extends Error {
 }
 
 /**
- * Bounds of one text: its output in characters, the iterations of all its loops, and its steps. A step is a node that is
- * evaluated or an element that a helper copies, so that neither a long loop without output nor a list that is copied in
- * every iteration can block a worker.
+ * Bounds of one text: its output in characters, the iterations of all its loops, and its steps. A step is a node that
+ * is evaluated or an element that a helper copies, so that neither a long loop without output nor a list that is copied
+ * in every iteration can block a worker.
  */
 export const maximumOutput = 256 * 1024;
 const maximumIterations = 100_000;

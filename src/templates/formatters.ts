@@ -3,7 +3,7 @@
  *
  * | helper | result |
  * |---|---|
- * | `date value style="medium" time=true` | an ISO 8601 time in the recipient's language and time zone (UTC without one); style `short`, `medium`, `long` or `full`; a date without a time is printed without one |
+ * | `date value style="medium" time=true` | an ISO 8601 time in the recipient's language and time zone (default UTC) |
  * | `number value digits=0` | a number with the recipient's separators; `digits` fixes the decimals |
  * | `plural count "build" "builds"` | the first form if the count is 1, otherwise the second |
  * | `default value fallback` | the fallback if the value is absent, null or empty text |
@@ -28,6 +28,7 @@ export interface FormatterRule {
   readonly absent?: readonly number[];
 }
 
+/** Every helper, with the rules for its calls. `date` has the styles `short`, `medium`, `long` and `full`. */
 export const formatterRules: Readonly<Record<string, FormatterRule>> = {
   date: { args: [1, 1], options: ['style', 'time'], usage: 'for example {{date data.at style="long" time=false}}' },
   number: { args: [1, 1], options: ['digits'], usage: 'for example {{number data.amount digits=2}}' },
@@ -63,6 +64,7 @@ type Options = ReadonlyMap<string, JsonValue>;
 
 const maximumFormats = 500;
 
+/** Creates the helpers, with an empty cache. */
 export function createFormatters(): Formatters {
   return new CachingFormatters();
 }

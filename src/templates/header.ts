@@ -72,6 +72,7 @@ export const headerSchema = v.strictObject(
   'the header must be a mapping of names to values',
 );
 
+/** A valid header, with defaults filled in. */
 export type Header = v.InferOutput<typeof headerSchema>;
 
 /** One error in a header, with the keys that lead to it. */

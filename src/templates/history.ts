@@ -41,8 +41,10 @@ export interface TemplateHistory {
 export async function readTemplateHistory(pool: Pick<Pool, 'query'>, name: string): Promise<TemplateHistory | null> {
   const [template, versions] = await Promise.all([
     pool.query<Omit<TemplateHistory, 'versions'>>(
-      `SELECT name, "group", kind, current_version AS "currentVersion", enabled, enabled_by_default AS "enabledByDefault", mandatory, methods,
-         methods_override AS "methodsOverride", ttl_seconds AS "ttlSeconds", unknown, sender, example FROM herald.template WHERE name = $1`,
+      `SELECT name, "group", kind, current_version AS "currentVersion", enabled,
+         enabled_by_default AS "enabledByDefault", mandatory, methods, methods_override AS "methodsOverride",
+         ttl_seconds AS "ttlSeconds", unknown, sender, example
+       FROM herald.template WHERE name = $1`,
       [name],
     ),
     pool.query<TemplateVersion & { actions: Action[] }>(

@@ -1,7 +1,10 @@
 /** Finds the labels that a template's texts use, without evaluating them. */
 import type { Expression, Part, Position } from './syntax.ts';
 
-/** One use of a label. `mayBeAbsent`: it is inside `default` or `lookup`, so a message without the label can be rendered. */
+/**
+ * One use of a label. `mayBeAbsent`: it is inside `default` or `lookup`, so a message without the label can be
+ * rendered.
+ */
 export interface LabelUse {
   readonly label: string;
   readonly position: Position;

@@ -11,6 +11,7 @@ export interface UrlTemplate {
   readonly url: readonly TextOrPlaceholder[];
 }
 
+/** A part of the compiled HTML: markup, the number of a value, or a URL. */
 export type HtmlPart = TextOrPlaceholder | UrlTemplate;
 
 /** Where in the Markdown source a value landed, which decides how it is escaped there. */
@@ -25,9 +26,14 @@ export interface CompiledMarkdown {
   readonly contexts: ReadonlyMap<number, PlaceholderContext>;
 }
 
-/** @throws {RenderError} if a link's URL is not allowed. */
+/**
+ * Compiles Markdown with placeholders.
+ *
+ * @throws {RenderError} if a link's URL is not allowed.
+ */
 export type MarkdownCompiler = (markdown: string) => CompiledMarkdown;
 
+/** Creates a compiler for CommonMark with tables and strikethrough, without raw HTML, images and automatic links. */
 export function createMarkdownCompiler(): MarkdownCompiler {
   const md = new MarkdownIt('default', { html: false, linkify: false, typographer: false });
   // Everything else stays literal text. A URL that starts with a value is checked when the value is known.

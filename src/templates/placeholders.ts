@@ -1,8 +1,8 @@
 /**
- * Why a value can never become markup: Markdown is parsed before values are inserted. Only the template's own text, with
- * a placeholder for each value, reaches the Markdown parser. Each placeholder is then replaced in the finished HTML and
- * text, where the value only needs the escaping of the context it landed in.
- * This is also fast: most messages of a template differ only in their values, so its Markdown is parsed once.
+ * Why a value can never become markup: Markdown is parsed before values are inserted. Only the template's own text,
+ * with a placeholder for each value, reaches the Markdown parser. Each placeholder is then replaced in the finished
+ * HTML and text, where the value only needs the escaping of the context it landed in. This is also fast: most messages
+ * of a template differ only in their values, so its Markdown is parsed once.
  */
 import { oneLine } from './escape.ts';
 import { type Chunk, type InsertedValue, RenderError } from './evaluate.ts';

@@ -15,7 +15,9 @@ export interface TextUrl {
   readonly url: readonly TextOrPlaceholder[];
 }
 
+/** A part of a line: text, the number of a value, or a URL. */
 export type TextInline = TextOrPlaceholder | TextUrl;
+/** A part of the compiled plain text. */
 export type TextPart = TextInline | TextTable;
 
 interface Line {

@@ -1,6 +1,7 @@
 /**
  * Template version + message -> content. Pure: the same input gives the same bytes on every retry and every machine
- * (dates and numbers follow the ICU data of the Node release). See `placeholders.ts` for why a value cannot become markup.
+ * (dates and numbers follow the ICU data of the Node release). See `placeholders.ts` for why a value cannot become
+ * markup.
  */
 import { LruCache } from '../lru.ts';
 import type { Action, Brand, JsonValue, Recipient, RenderedContent } from '../vocabulary.ts';
@@ -29,6 +30,7 @@ export interface TemplateTexts {
   readonly actions: readonly Action[];
 }
 
+/** One message to render. */
 export interface RenderInput {
   readonly template: TemplateTexts;
   readonly recipient: Recipient;
@@ -43,8 +45,8 @@ export interface RenderInput {
 /**
  * Renders one message.
  *
- * @throws {RenderError} if the message cannot be rendered. Its one line names the template, text, line, column and label,
- * never a value. Rendering the same input again throws the same error.
+ * @throws {RenderError} if the message cannot be rendered. Its one line names the template, text, line, column and
+ * label, never a value. Rendering the same input again throws the same error.
  */
 export type Renderer = (input: RenderInput) => RenderedContent;
 

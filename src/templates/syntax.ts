@@ -1,12 +1,12 @@
 /**
- * The template language as a small closed syntax tree. It is Handlebars, read by Handlebars' own parser (`parse.ts`) and
- * evaluated by `evaluate.ts`. Handlebars' compiler and runtime are not used: they turn a syntax tree into JavaScript,
- * look up names on prototypes unless told otherwise, and ignore most uses of a missing name. Here a name that does not
- * exist is always an error with its position, and syntax that is not listed here cannot run.
+ * The template language as a small closed syntax tree. It is Handlebars, read by Handlebars' own parser (`parse.ts`)
+ * and evaluated by `evaluate.ts`. Handlebars' compiler and runtime are not used: they turn a syntax tree into
+ * JavaScript, look up names on prototypes unless told otherwise, and ignore most uses of a missing name. Here a name
+ * that does not exist is always an error with its position, and syntax that is not listed here cannot run.
  *
- * Supported: `{{path}}`, `{{formatter args option=value}}`, `{{#if}}`, `{{#unless}}`, `{{#each}}`, `{{#with}}`, `{{else}}`,
- * `as |name|`, `../`, `this`, `@index`, `@key`, `@first`, `@last`, `@root`, comments, `~`. Refused: raw output,
- * partials, decorators, other blocks.
+ * Supported: `{{path}}`, `{{formatter args option=value}}`, `{{#if}}`, `{{#unless}}`, `{{#each}}`, `{{#with}}`,
+ * `{{else}}`, `as |name|`, `../`, `this`, `@index`, `@key`, `@first`, `@last`, `@root`, comments, `~`. Refused: raw
+ * output, partials, decorators, other blocks.
  */
 
 /** Line and column in the source, both from 1. */
@@ -32,6 +32,7 @@ export interface Path {
   readonly position: Position;
 }
 
+/** A call of a helper. */
 export interface Call {
   readonly kind: 'call';
   readonly name: string;
@@ -40,16 +41,19 @@ export interface Call {
   readonly position: Position;
 }
 
+/** A text, number, boolean or null that is written in the template. */
 export interface Literal {
   readonly kind: 'literal';
   readonly value: string | number | boolean | null;
 }
 
+/** Anything that has a value. */
 export type Expression = Path | Call | Literal;
 
 /** How a value is inserted: as text, as a whole URL, or as text that keeps its line breaks. */
 export type InsertedAs = 'text' | 'url' | 'paragraphs';
 
+/** A node of the syntax tree. */
 export type Part =
   | { readonly kind: 'text'; readonly text: string }
   | { readonly kind: 'value'; readonly expression: Expression; readonly as: InsertedAs; readonly position: Position }
@@ -62,6 +66,7 @@ export type Part =
       readonly position: Position;
     };
 
+/** A parsed source text. */
 export interface Syntax {
   readonly parts: readonly Part[];
   /** All errors. If there are any, the parts are incomplete and must not be evaluated. */

@@ -1,19 +1,21 @@
 /** One template file: a YAML header between `---` lines, then Markdown. */
 import { createHash } from 'node:crypto';
-import { isMap, isScalar, LineCounter, type Node, type ParsedNode, parseDocument, visit } from 'yaml';
 import type { Issue } from '../errors.ts';
 import type { Action, JsonValue, Recipient } from '../vocabulary.ts';
 import { templateNamePattern } from './define.ts';
-import { type Header, type HeaderFault, readHeader } from './header.ts';
+import { readFrontMatter } from './front-matter.ts';
+import type { Header } from './header.ts';
 import { labelUses, requiredAndOptional } from './labels.ts';
-import { suggestion } from './nearest.ts';
 import { parseSyntax } from './parse.ts';
 import type { Position } from './syntax.ts';
 
 /** The values that a template's own example is rendered with. */
 export interface TemplateExample {
+  /** By default `kim@example.com`. */
   readonly recipient: Recipient;
+  /** Every label that the texts require. */
   readonly labels: Readonly<Record<string, string>>;
+  /** Default null. */
   readonly data: JsonValue;
 }
 
@@ -53,14 +55,17 @@ export interface TemplateSource {
   readonly labels: readonly string[];
   /** Labels that the texts use only inside `default` or `lookup`. Sorted. */
   readonly optionalLabels: readonly string[];
+  /** What `templates check` and `preview` render it with; null if the header has none. */
   readonly example: TemplateExample | null;
   /** SHA-256 of what a version consists of: title, body, actions, labels, secrets. */
   readonly contentHash: string;
+  /** Where its texts are in the file. */
   readonly origin: TemplateOrigin;
 }
 
 /** The positions of a template's texts in its file, for error messages. */
 export interface TemplateOrigin {
+  /** The file's name. */
   readonly file: string;
   /** Where each text begins, by its path: `title`, `body`, `actions[0].url`. */
   readonly positions: Readonly<Record<string, Position>>;
@@ -70,6 +75,7 @@ export interface TemplateOrigin {
 export interface TemplateIssue extends Issue {
   /** A template with an error is not stored. */
   readonly severity: 'error' | 'warning';
+  /** The file's name. */
   readonly file: string;
   /** From 1. */
   readonly line: number;
@@ -80,6 +86,7 @@ export interface TemplateIssue extends Issue {
 /** Largest file in bytes. */
 const maximumFile = 256 * 1024;
 
+/** An issue at a position of a file; an error unless `fault` says otherwise. */
 export function issueAt(
   file: string,
   position: Position,
@@ -129,7 +136,7 @@ export function parseTemplate(
     const message = 'the header is missing; begin the file with "---", then for example "title: ...", then "---"';
     return { source: null, issues: [...issues, wrong(start, message)] };
   }
-  const yaml = readYaml(parts[1] ?? '');
+  const yaml = readFrontMatter(parts[1] ?? '');
   const after = text.slice(parts[0].length);
   const bodyPlace = { line: lineBreaks(parts[0]) + lineBreaks(/^\s*\n/.exec(after)?.[0] ?? '') + 1, column: 1 };
   const body = after.replace(/^\s*\n/, '').trimEnd();
@@ -184,116 +191,4 @@ function sourceOf({
 function exampleOf({ recipient = {}, labels = {}, data = null }: NonNullable<Header['example']>): TemplateExample {
   const given = Object.fromEntries(Object.entries(recipient).filter(([, value]) => value !== undefined));
   return { recipient: { id: 'example', email: 'kim@example.com', name: 'Kim Lee', ...given }, labels, data };
-}
-
-interface YamlProblem {
-  readonly position: Position;
-  readonly message: string;
-}
-
-interface ReadYaml {
-  readonly header: Header | null;
-  /** Empty if there is none. */
-  readonly title: string;
-  readonly problems: readonly YamlProblem[];
-  readonly positions: Readonly<Record<string, Position>>;
-}
-
-const headerFirstLine = 2;
-
-function readYaml(yaml: string): ReadYaml {
-  const lines = new LineCounter();
-  const document = parseDocument(yaml, { lineCounter: lines, prettyErrors: false, logLevel: 'silent', schema: 'core' });
-  const positionOf = (offset: number): Position => {
-    const { line, col } = lines.linePos(offset);
-    return { line: line + headerFirstLine - 1, column: col };
-  };
-  const problems: YamlProblem[] = document.errors.map((error) => ({
-    position: positionOf(error.pos[0]),
-    message: yamlMessage(error.message),
-  }));
-  visit(document, {
-    Alias: (_, node) =>
-      void problems.push({
-        position: positionOf(node.range?.[0] ?? 0),
-        message: 'YAML aliases are not supported; repeat the value',
-      }),
-    Scalar: (_, node) => {
-      if (!node.comment?.includes('{{')) return;
-      problems.push({
-        position: positionOf(node.range?.[1] ?? 0),
-        message: 'YAML reads the text after " #" as a comment; quote the value',
-      });
-    },
-  });
-  if (problems.length > 0) return { header: null, title: '', problems, positions: {} };
-
-  const position = (path: readonly (string | number)[]) => positionOf(offsetOf(document.contents, path));
-  const result = readHeader(document.toJS());
-  const written = document.get('title');
-  const title = typeof written === 'string' ? written : '';
-  if ('faults' in result) {
-    const first = new Map(result.faults.map((fault) => [fault.path.join('.'), fault] as const).reverse());
-    const faults = [...first.values()].reverse();
-    return {
-      header: null,
-      title,
-      problems: faults.map((fault) => ({
-        position: position(fault.path),
-        message: faultMessage(fault, document.getIn(fault.path)),
-      })),
-      positions: textPlaces([], document.contents, positionOf),
-    };
-  }
-  const { header } = result;
-  return { header, title, problems, positions: textPlaces(header.actions, document.contents, positionOf) };
-}
-
-function yamlMessage(message: string): string {
-  const braces = /flow|nested mapping|compact|block collection|implicit|unexpected/i.test(message);
-  return `the header is not valid YAML: ${message.split('\n')[0]}${braces ? '; quote values that contain ": " or begin with "{{"' : ''}`;
-}
-
-function faultMessage({ path, message, known }: HeaderFault, value: unknown): string {
-  const name = path.reduce<string>(
-    (to, key) => (typeof key === 'number' ? `${to}[${key}]` : to ? `${to}.${key}` : key),
-    '',
-  );
-  if (known) return `"${name}" ${message}${suggestion(String(path.at(-1)), known)}; known: ${known.join(', ')}`;
-  const shown = typeof value === 'object' || value === undefined ? '' : `, not ${JSON.stringify(value).slice(0, 80)}`;
-  return path.length === 0 ? message : `"${name}" ${message}${shown}`;
-}
-
-/** The offset of the key or value at a path, or of the closest parent that exists. */
-function offsetOf(root: ParsedNode | null, path: readonly (string | number)[]): number {
-  let node: unknown = root;
-  let offset = root?.range[0] ?? 0;
-  for (const key of path) {
-    const pair = isMap(node) ? node.items.find((item) => isScalar(item.key) && item.key.value === key) : null;
-    offset = (pair?.key as Node | undefined)?.range?.[0] ?? offset;
-    node = pair ? pair.value : (node as { get?: (key: unknown, keep: true) => unknown } | null)?.get?.(key, true);
-    offset = pair ? offset : ((node as Node | undefined)?.range?.[0] ?? offset);
-  }
-  return offset;
-}
-
-/** The positions of the texts themselves, after their keys and opening quotes. */
-function textPlaces(
-  written: readonly Action[],
-  root: ParsedNode | null,
-  positionOf: (offset: number) => Position,
-): Record<string, Position> {
-  const position = (keys: readonly (string | number)[]): Position => {
-    const node: unknown = keys.reduce<unknown>(
-      (at, key) => (at as { get?: (key: unknown, keep: true) => unknown } | undefined)?.get?.(key, true),
-      root,
-    );
-    if (!isScalar(node)) return positionOf(0);
-    const { line, column } = positionOf(node.range?.[0] ?? 0);
-    return { line, column: column + (node.type === 'QUOTE_DOUBLE' || node.type === 'QUOTE_SINGLE' ? 1 : 0) };
-  };
-  const actions = written.flatMap((_, index) =>
-    (['label', 'url'] as const).map((key) => [`actions[${index}].${key}`, position(['actions', index, key])] as const),
-  );
-  return { title: position(['title']), ...Object.fromEntries(actions) };
 }

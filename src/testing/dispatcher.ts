@@ -8,8 +8,8 @@ export interface CollectingDispatcher extends Dispatcher {
 }
 
 /**
- * Creates a dispatcher that records its deliveries, for tests that run a real worker or `drain`. It allows 10 deliveries
- * at a time and 30 seconds for each, and retries after 1 second.
+ * Creates a dispatcher that records its deliveries, for tests that run a real worker or `drain`. It allows 10
+ * deliveries at a time and 30 seconds for each, and retries after 1 second.
  *
  * @param answer returns the result of a delivery, for example a retry the first time. Default: every delivery is sent.
  */

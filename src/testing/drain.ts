@@ -26,16 +26,17 @@ WITH result AS (
 ), settled AS (
   UPDATE herald.message m
   SET status = r.status, reason = r.reason, attempts = m.attempts + 1, counted = m.counted + 1,
-    settled_at = CASE WHEN r.status <> 'pending' THEN now() END, secrets = CASE WHEN r.status = 'pending' THEN m.secrets END
+    settled_at = CASE WHEN r.status <> 'pending' THEN now() END,
+    secrets = CASE WHEN r.status = 'pending' THEN m.secrets END
   FROM result r WHERE m.id = r.id AND m.status = 'pending'
   RETURNING m.id, m.method, m.status
 )
 DELETE FROM herald_queue.job j USING settled s WHERE j.name = s.method AND j.id = s.id AND s.status <> 'pending'`;
 
 /**
- * Renders every due message of this transaction, passes it to a dispatcher and settles its row: in order, and once each.
- * A message that its dispatcher wants to retry stays `pending`, for the next `drain`. Only a worker knows pauses and
- * leases and checks preferences a second time: to test those, start one with a `collectingDispatcher`.
+ * Renders every due message of this transaction, passes it to a dispatcher and settles its row: in order, and once
+ * each. A message that its dispatcher wants to retry stays `pending`, for the next `drain`. Only a worker knows pauses
+ * and leases and checks preferences a second time: to test those, start one with a `collectingDispatcher`.
  *
  * @returns the delivered messages with their results.
  * @throws {RenderError} if a message cannot be rendered.

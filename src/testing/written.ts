@@ -5,6 +5,7 @@ import { createRenderer } from '../templates/render.ts';
 
 /** A message of the transaction. */
 export interface WrittenMessage {
+  /** The message's id, a UUID. */
   readonly id: string;
   /** Name of its template. */
   readonly template: string;
@@ -14,23 +15,31 @@ export interface WrittenMessage {
   readonly group: string;
   /** For example `smtp`. */
   readonly method: string;
+  /** Its status now. */
   readonly status: MessageStatus;
   /** Why it is `inhibited`, `expired` or `failed`; null for one that waits or was sent. */
   readonly reason: Reason | null;
+  /** As `enqueue` stored it. */
   readonly recipient: Recipient;
   /** Without secret labels, which are in the content only. */
   readonly labels: Readonly<Record<string, string>>;
+  /** Null if `enqueue` got none. */
   readonly data: JsonValue;
   /** Ids of the things that it is about. */
   readonly targets: readonly string[];
+  /** Null if `enqueue` got none. */
   readonly dedupeKey: string | null;
   /** Higher is earlier. */
   readonly priority: number;
   /** Name of the SMTP sender; null: the first. */
   readonly sender: string | null;
+  /** Null if `enqueue` got none. */
   readonly tenant: string | null;
+  /** Null if `enqueue` got none. */
   readonly groupKey: string | null;
+  /** Null if `enqueue` got none. */
   readonly unsubscribeUrl: string | null;
+  /** When its transaction began. */
   readonly createdAt: Date;
   /** It is not sent before this time. */
   readonly dueAt: Date;
@@ -48,6 +57,7 @@ export interface MessageFilter {
   readonly recipientId?: string;
   /** For example `smtp`. */
   readonly method?: string;
+  /** Its status now. */
   readonly status?: MessageStatus;
   /** One of the message's targets. */
   readonly target?: string;
@@ -57,6 +67,7 @@ export interface MessageFilter {
   readonly decryptLabels?: (secrets: Readonly<Record<string, string>>, template: string) => Record<string, string>;
 }
 
+/** The brand that tests render with unless they choose one. */
 export const testBrand: Brand = { appName: 'Test App', baseUrl: 'https://app.example.com' };
 
 /** Drivers parse timestamps differently, so they are read as text. */
@@ -73,10 +84,12 @@ interface Row extends Omit<WrittenMessage, 'content' | 'createdAt' | 'dueAt' | '
 }
 
 const statement = `
-SELECT m.id, m.template, m.template_version AS version, t."group", m.method, m.status, m.reason, m.recipient, m.labels, m.secrets, m.data,
-  m.targets, m.actions, m.dedupe_key AS "dedupeKey", m.priority, t.sender, m.tenant, m.group_key AS "groupKey",
+SELECT m.id, m.template, m.template_version AS version, t."group", m.method, m.status, m.reason, m.recipient, m.labels,
+  m.secrets, m.data, m.targets, m.actions, m.dedupe_key AS "dedupeKey", m.priority, t.sender, m.tenant,
+  m.group_key AS "groupKey",
   m.unsubscribe_url AS "unsubscribeUrl", (extract(epoch FROM m.created_at) * 1000)::text AS "createdMs",
-  (extract(epoch FROM m.next_attempt_at) * 1000)::text AS "dueMs", (extract(epoch FROM m.expires_at) * 1000)::text AS "expiresMs",
+  (extract(epoch FROM m.next_attempt_at) * 1000)::text AS "dueMs",
+  (extract(epoch FROM m.expires_at) * 1000)::text AS "expiresMs",
   v.title, v.body, v.actions AS "templateActions", v.secrets AS "secretNames"
 FROM herald.message m
 JOIN herald.template t ON t.name = m.template

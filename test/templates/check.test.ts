@@ -57,7 +57,7 @@ example: { labels: { code: x } }
 `;
     expect(check(content)).toEqual([
       'error a.md:1:1 secrets: no text uses a label "cod"; did you mean "code"?',
-      'error a.md:2:11 label "code" is secret, but a title is shown in lists and previews',
+      'error a.md:2:11 label "code" is secret, but lists and previews show titles',
     ]);
   });
 
