@@ -7,7 +7,9 @@ import { ConfigurationError } from './errors.ts';
 
 /** Encrypts and decrypts secrets. See `createSecretBox`. */
 export interface SecretBox {
-  /** Encrypts a text. The result can only be decrypted with the same `context`, which says what the secret belongs to. */
+  /**
+   * Encrypts a text. The result can only be decrypted with the same `context`, which says what the secret belongs to.
+   */
   encrypt(plain: string, context: string): string;
   /**
    * Decrypts what `encrypt` returned.
