@@ -101,7 +101,9 @@ describe('54 a client certificate', () => {
 
   test('that does not belong to its key is refused at the start', async () => {
     const tls = { cert: pem('client.crt'), key: pem('server.key') };
-    await expect(deliver({ url: 'https://127.0.0.1/hook', tls })).rejects.toThrow(/webhook\.endpoint\.tls: .* no pair/);
+    await expect(deliver({ url: 'https://127.0.0.1/hook', tls })).rejects.toThrow(
+      /webhook\.endpoint\.tls: .* belongs to the certificate/,
+    );
   });
 
   test('that expired is refused at the start', async () => {

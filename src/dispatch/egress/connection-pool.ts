@@ -1,15 +1,17 @@
-/** Idle connections by receiver and TLS material, bounded. */
+/** A bounded pool of idle connections, by receiver and TLS material. */
 import type { Connection } from './connection.ts';
 
+/** Connections that are waiting for their next call. */
 export interface ConnectionPool {
-  /** An idle connection to the receiver; otherwise `open` makes one. */
+  /** Returns an idle connection to the receiver, or the one that `open` makes. */
   take(key: string, open: () => Connection): Connection;
-  /** Gives a connection back after a call that read its whole response. */
+  /** Returns a connection to the pool after a call that read its whole response. */
   give(key: string, connection: Connection): void;
+  /** Closes all idle connections. The pool can be used again. */
   destroy(): void;
 }
 
-/** @param maxIdle connections kept for reuse, over all receivers; the rest is closed after its call. */
+/** @param maxIdle connections to keep for reuse, over all receivers; any other is closed after its call. */
 export function createConnectionPool(maxIdle: number): ConnectionPool {
   const idle = new Map<string, Set<Connection>>();
   let count = 0;

@@ -1,29 +1,31 @@
 /**
- * One connection to one receiver, used for one call at a time, so that it is known of every call whether it went out
- * on a fresh connection and how far it came. That tells a receiver that is down from one that never answered, and
- * makes the one immediate retry after a reset on a reused connection safe to decide.
+ * One connection to one receiver, used for one call at a time. Every call therefore knows whether its connection was new
+ * and how far it got, which distinguishes a receiver that is down from one that never responded, and tells when a reset
+ * may be retried at once because the connection was reused.
  */
 import { Client, type Dispatcher } from 'undici';
 import type { Connector } from './connector.ts';
 import { type ReadReply, replyReader } from './reply.ts';
 
-/** Idle connections are closed after this time; receivers close theirs after 5 s at the earliest. */
+/** Idle connections are closed after this time; most receivers close theirs after 5 s or more. */
 const idleMs = 4_000;
-/** Bytes of response headers. */
+/** The most bytes of response headers. */
 const maxHeaderSize = 16_384;
 
+/** A connection to one origin. */
 export interface Connection {
-  /** Sends one request and reads its response. Rejects with undici's or the connector's error where there is none. */
+  /** Sends one request and reads its response. Rejects with the error of undici or the connector if there is none. */
   request(options: Dispatcher.DispatchOptions): Promise<ReadReply>;
-  /** Since the last `request` began: whether a socket was opened, and whether a usable one exists or existed. */
+  /** Since the last `request` started: whether a socket was opened (`fresh`), and whether one was usable (`connected`). */
   readonly progress: { readonly fresh: boolean; readonly connected: boolean };
-  /** Whether the next request can go out at once. */
+  /** Whether the next request can be sent at once. */
   isOpen(): boolean;
-  /** Called whenever the socket has gone. Register once: the client would keep every listener. */
+  /** Calls the listener whenever the socket closes. Register once: the client keeps every listener. */
   onClosed(listener: () => void): void;
   destroy(): void;
 }
 
+/** Prepares a connection to an origin; the socket is opened by the first request. */
 export function openConnection(origin: string, connector: Connector): Connection {
   let progress = { fresh: true, connected: false };
   const client = new Client(origin, {

@@ -1,7 +1,7 @@
 /**
- * The guard at connect time. Checking a name first and resolving it again later would let a name server answer twice
- * (DNS rebinding); a `lookup` hook alone never sees literal addresses. So: literals are checked before, answers inside
- * the look-up that the socket uses, and the address the socket really reached once more after.
+ * The guard against server-side request forgery at connect time. Resolving a name to check it and again to connect would
+ * let a name server give two answers (DNS rebinding), and a `lookup` hook never sees literal addresses. So literals are
+ * checked before, answers inside the lookup that the socket uses, and the address that the socket reached afterwards.
  */
 import { isIP, type LookupFunction, type Socket } from 'node:net';
 import { buildConnector } from 'undici';
@@ -10,25 +10,27 @@ import { bareHost, isTrustedHost, type DestinationPolicy } from './destination.t
 import { EgressError } from './faults.ts';
 import { systemResolver, type Resolve } from './resolver.ts';
 
+/** Opens a socket to an origin, as undici calls it. */
 export type Connector = buildConnector.connector;
 
-/** A CA to trust instead of the well-known ones, and a client certificate; all PEM. */
+/** A CA to trust instead of the well-known ones, and a client certificate with its key; all PEM. */
 export interface TlsMaterial {
   readonly ca?: string;
   readonly cert?: string;
   readonly key?: string;
 }
 
+/** What a guarded connector needs. */
 export interface ConnectorOptions {
   readonly policy: DestinationPolicy;
-  /** For names that are not in `allowHosts`; those are asked of the operating system. */
+  /** Resolves names that are not in `allowHosts`; the operating system resolves those that are. */
   readonly resolve: Resolve;
-  /** For look-up, TCP and TLS together, in milliseconds. */
+  /** For lookup, TCP and TLS together, in milliseconds. */
   readonly timeoutMs: number;
   readonly tls?: TlsMaterial;
 }
 
-/** A connector for undici that reaches only what the policy allows. */
+/** A connector for undici that reaches only addresses that the policy allows. */
 export function guardedConnector(options: ConnectorOptions): Connector {
   const { policy } = options;
   const connect = buildConnector({
@@ -49,13 +51,13 @@ export function guardedConnector(options: ConnectorOptions): Connector {
   };
 }
 
-/** Settings of every TLS connection: verified, 1.2 or newer, HTTP/1.1 only. */
+/** Settings of every TLS connection: certificate verified, TLS 1.2 or newer, HTTP/1.1 only. */
 export function tlsOptions(options: Pick<ConnectorOptions, 'timeoutMs' | 'tls'>): buildConnector.BuildOptions {
   return {
     ...options.tls,
     timeout: options.timeoutMs,
     allowH2: false,
-    // Said aloud, because NODE_TLS_REJECT_UNAUTHORIZED=0 would otherwise win.
+    // Explicit, because NODE_TLS_REJECT_UNAUTHORIZED=0 changes the default.
     rejectUnauthorized: true,
     minVersion: 'TLSv1.2',
   };
@@ -76,7 +78,7 @@ function guardedLookup({ policy, resolve }: ConnectorOptions): LookupFunction {
           );
         else callback(null, first, isIP(first));
       },
-      (error: unknown) => callback(error instanceof Error ? error : new Error('look-up failed', { cause: error }), ''),
+      (error: unknown) => callback(error instanceof Error ? error : new Error('lookup failed', { cause: error }), ''),
     );
   };
 }

@@ -1,21 +1,21 @@
-/** Which URLs may be called at all, before any name is resolved. Pure. The addresses are judged at connect time. */
+/** Which URLs may be called at all, before any name is resolved. The addresses are checked at connect time. Pure. */
 import { isIP } from 'node:net';
 import { isForbiddenAddress, type AddressExceptions } from './ip-address.ts';
 
-/** What the operator allows. Endpoints of tenants never widen it. */
+/** What the operator allows. Endpoints of tenants cannot extend it. */
 export interface DestinationPolicy extends AddressExceptions {
-  /** Exact names, or suffixes that start with a dot. Trusted wherever they resolve to, with any port and with `http:`. */
+  /** Exact names, or suffixes that start with a dot. Trusted whatever they resolve to, with any port and with `http:`. */
   readonly allowHosts: readonly string[];
-  /** Ports open to everybody else. */
+  /** Ports that other URLs may use. */
   readonly ports: readonly number[];
-  /** Whether `http:` is open to everybody else. */
+  /** Whether other URLs may use `http:`. */
   readonly allowHttp: boolean;
 }
 
-/** A URL that may be called, or why it may not: short, without any part of the URL, which may hold a secret. */
+/** A URL that may be called, or why it may not, without any part of the URL: it may hold a secret. */
 export type Destination = { readonly url: URL } | { readonly refusal: string };
 
-/** Suffixes that by convention name something inside (RFC 6761, 6762, 8375, ICANN's `.internal`). */
+/** Suffixes that name internal hosts by convention (RFC 6761, 6762, 8375, ICANN's `.internal`). */
 const internalSuffixes = [
   'localhost',
   'localdomain',
@@ -28,23 +28,23 @@ const internalSuffixes = [
   'home',
 ];
 
-/** Parses once, with the WHATWG rules that undici uses as well, so that both see the same host. */
+/** Parses with the WHATWG rules that undici uses as well, so that both see the same host. */
 export function checkDestination(text: string, policy: DestinationPolicy): Destination {
-  if (!URL.canParse(text)) return { refusal: 'it is no absolute URL' };
+  if (!URL.canParse(text)) return { refusal: 'it is not an absolute URL' };
   const url = new URL(text);
   if (url.protocol !== 'https:' && url.protocol !== 'http:') return { refusal: 'its scheme is not https' };
-  if (url.username !== '' || url.password !== '') return { refusal: 'it holds a user name or password' };
+  if (url.username !== '' || url.password !== '') return { refusal: 'it contains a user name or password' };
   const refusal = hostRefusal(url, policy);
   return refusal === null ? { url } : { refusal };
 }
 
-/** Whether the operator trusts this name wherever it leads. */
+/** Whether the operator trusts this name, whatever it resolves to. */
 export function isTrustedHost(hostname: string, policy: DestinationPolicy): boolean {
   const name = bareHost(hostname);
   return policy.allowHosts.some((host) => (host.startsWith('.') ? name.endsWith(host) : name === host));
 }
 
-/** The host without the brackets of an IPv6 literal and without the dot of the root. */
+/** The host without the brackets of an IPv6 literal and without the dot of the root, in lower case. */
 export function bareHost(hostname: string): string {
   return hostname
     .replace(/^\[(.*)\]$/, '$1')
@@ -58,11 +58,11 @@ function hostRefusal(url: URL, policy: DestinationPolicy): string | null {
   if (isTrustedHost(host, policy)) return null;
   if (isIP(host) !== 0) {
     if (policy.allow?.has(host)) return null;
-    if (isForbiddenAddress(host, policy)) return 'its address is not a public one';
-  } else if (isInternalName(host)) return 'its host name is an internal one';
+    if (isForbiddenAddress(host, policy)) return 'its address is not public';
+  } else if (isInternalName(host)) return 'its host name is internal';
   if (url.protocol === 'http:' && !policy.allowHttp) return 'its scheme is not https';
   const port = url.port === '' ? (url.protocol === 'https:' ? 443 : 80) : Number(url.port);
-  return policy.ports.includes(port) ? null : `port ${port} is not open to endpoints`;
+  return policy.ports.includes(port) ? null : `port ${port} is not allowed`;
 }
 
 function isInternalName(name: string): boolean {

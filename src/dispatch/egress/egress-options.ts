@@ -1,36 +1,36 @@
-/** What the operator sets about outgoing calls. */
+/** The options for outgoing calls. */
 import { isIP } from 'node:net';
 import * as v from 'valibot';
 import { parseSettings } from '../settings.ts';
 import type { ProxySettings } from './proxy.ts';
 
-/** What the operator allows beyond public `https:` addresses; endpoints of tenants never widen it. */
+/** What the operator allows beyond public `https:` addresses. Endpoints of tenants cannot extend it. */
 export interface EgressOptions {
   /** Address blocks of internal receivers, for example `['10.1.0.0/16']`. Literals in them may use any port and `http:`. */
   readonly allowCidrs?: readonly string[];
   /**
-   * Names of internal receivers; a leading dot allows all names beneath. Resolved by the operating system, trusted
-   * wherever they lead, with any port and with `http:`.
+   * Names of internal receivers; a leading dot allows all subdomains. Resolved by the operating system and trusted
+   * whatever they resolve to, with any port and with `http:`.
    */
   readonly allowHosts?: readonly string[];
-  /** Public addresses that must not be called: your database, your mail relay. Our own are always refused. */
+  /** Public addresses that must not be called: your database, your mail relay. This host's own are always refused. */
   readonly denyCidrs?: readonly string[];
-  /** Ports open to public receivers. Default 443 and 8443 (and 80 and 8080 with `allowHttp`). */
+  /** Ports of public receivers, at most 100. Default 443 and 8443 (and 80 and 8080 with `allowHttp`). */
   readonly ports?: readonly number[];
   /** Whether public receivers may be called without TLS. Default false. */
   readonly allowHttp?: boolean;
   /**
-   * URL of an HTTP proxy for all calls (CONNECT), with its user name and password if it wants them. It resolves the
-   * names, so it must filter the addresses too (smokescreen, Squid). `HTTPS_PROXY` of the environment is not read.
+   * URL of an HTTP proxy for all calls (CONNECT), with user name and password if it needs them. It resolves the names, so
+   * it must filter the addresses as well (smokescreen, Squid). `HTTPS_PROXY` in the environment is not read.
    */
   readonly proxy?: string;
-  /** Name servers to ask for public names, as `address` or `address:port`. Default: those of the system. */
+  /** Name servers for public names as `address` or `address:port`, at most 10. Default: those of the system. */
   readonly nameServers?: readonly string[];
-  /** PEM of the CA that signed the certificate of an `https:` proxy. */
+  /** PEM of the CA that signed the certificate of an `https:` proxy. Default: the well-known ones. */
   readonly proxyCa?: string;
 }
 
-/** The same, checked and with its defaults. */
+/** `EgressOptions`, checked and with defaults. */
 export interface EgressSettings {
   readonly allowCidrs: readonly string[];
   readonly allowHosts: readonly string[];
@@ -60,7 +60,7 @@ export const egressSchema = v.pipe(
     allowHttp: v.optional(v.boolean(), false),
     nameServers: v.optional(
       v.pipe(
-        v.array(v.pipe(v.string(), v.check(isNameServer, 'must be an address, with a port if need be'))),
+        v.array(v.pipe(v.string(), v.check(isNameServer, 'must be an address, optionally with a port'))),
         v.maxLength(10),
       ),
       [],

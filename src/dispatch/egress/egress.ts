@@ -1,6 +1,6 @@
 /**
- * Every outgoing HTTP call of the product: guarded against server-side request forgery, bounded in time and in bytes
- * read, never redirected, never decompressed. A failed call is a value.
+ * Every outgoing HTTP call: guarded against server-side request forgery, bounded in time and in bytes read, never
+ * redirected, never decompressed. A failed call is a value.
  */
 import { createHash } from 'node:crypto';
 import { networkInterfaces } from 'node:os';
@@ -16,39 +16,42 @@ import { proxyConnector } from './proxy.ts';
 import { publicResolver, type Resolve } from './resolver.ts';
 import type { EgressReply } from './reply.ts';
 
+/** One HTTP request. */
 export interface EgressRequest {
   readonly url: string;
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH';
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: Buffer;
   readonly tls?: TlsMaterial;
-  /** From the look-up to the last byte read, in seconds. The status line alone must be there in three quarters of it. */
+  /** From the lookup to the last byte read, in seconds. The status line must arrive within three quarters of it. */
   readonly timeoutSeconds: number;
   readonly signal?: AbortSignal;
 }
 
-/** What came of a call. `refused`: the URL may never be called, nothing was resolved or sent. */
+/** The result of a call. `refused`: the URL may not be called; nothing was resolved or sent. */
 export type EgressResult =
   | { readonly kind: 'reply'; readonly reply: EgressReply }
   | { readonly kind: 'fault'; readonly fault: EgressFault; readonly reused: boolean; readonly milliseconds: number }
   | { readonly kind: 'refused'; readonly refusal: string };
 
+/** Makes outgoing calls. */
 export interface Egress {
+  /** Makes one call. Never throws for anything that a receiver or the network does. */
   call(request: EgressRequest): Promise<EgressResult>;
-  /** Why the URL may not be called; null: it may, as far as can be told without resolving its name. */
+  /** Why the URL may not be called; null if it may, as far as that is known without resolving its name. */
   refusal(url: string): string | null;
-  /** Ends idle connections. Calls under way finish and close theirs. */
+  /** Closes idle connections. Calls in flight finish and close theirs. */
   close(): void;
 }
 
 const maxIdleConnections = 256;
-/** URLs whose verdict is remembered: it depends on nothing but the policy. What a name resolves to is asked at each connect. */
+/** URLs whose check is cached: it depends on the policy alone. Names are resolved at every connect. */
 const maxDestinations = 1_000;
-/** Connectors keep TLS sessions; one per TLS material. */
+/** One per TLS material and timeout, because connectors keep TLS sessions. */
 const maxConnectors = 1_000;
 const maxConnectSeconds = 10;
 
-/** @param resolve instead of name servers; for tests of the guard itself. */
+/** @param resolve replaces the name servers; for tests of the guard. */
 export function createEgress(settings: EgressSettings, resolve: Resolve = resolverOf(settings)): Egress {
   const policy = policyOf(settings);
   const pool = createConnectionPool(maxIdleConnections);
@@ -92,7 +95,7 @@ export function createEgress(settings: EgressSettings, resolve: Resolve = resolv
   };
 }
 
-/** Stopped before anything was opened. */
+/** The signal was aborted before anything was opened. */
 const stopped: EgressResult = {
   kind: 'fault',
   fault: { kind: 'aborted', code: 'ABORTED', sent: false },
@@ -104,8 +107,8 @@ async function exchange(connection: Connection, url: URL, request: EgressRequest
   const started = performance.now();
   const milliseconds = () => Math.round(performance.now() - started);
   let late = false;
-  // Before there is a response this ends the call as a fault, and later as a reply that is not complete. A signal for undici would
-  // be another listener for each call, and is looked at only once there is a connection.
+  // Before the response starts this ends the call as a fault, afterwards as an incomplete reply. undici would look at a
+  // signal only once there is a connection, and add a listener per call.
   const cut = () => connection.destroy();
   const timer = setTimeout(() => {
     late = true;
@@ -147,7 +150,7 @@ function resolverOf({ nameServers }: EgressSettings): Resolve {
 }
 
 function policyOf(settings: EgressSettings): DestinationPolicy {
-  // Our own public addresses, if we have any, lead to ports that were never meant for tenants.
+  // This host's own public addresses lead to ports that were never meant for tenants.
   const own = Object.values(networkInterfaces()).flatMap((each) => (each ?? []).map(({ address }) => address));
   return {
     allow: addressSet('egress.allowCidrs', settings.allowCidrs),

@@ -1,10 +1,11 @@
-/** What can go wrong with an outgoing call: a closed list, and the one place that knows the error codes. Pure. */
+/** What can go wrong with an outgoing call: a closed list, and the only place that knows error codes. Pure. */
 import { codeOf } from '../../errors.ts';
 
 /**
- * - `forbidden`: the guard, or the egress proxy's own, refused the destination
- * - `aborted`: the caller's signal
- * - `internal`: a code that is not in the table, or an argument that undici refuses: a bug of ours
+ * Kinds of faults, among them:
+ * - `forbidden`: our guard or the egress proxy refused the destination
+ * - `aborted`: the signal of the caller
+ * - `internal`: an error code that is not in the table, or an argument that undici refuses; a bug in pg-herald
  */
 export type EgressFaultKind =
   | 'forbidden'
@@ -19,6 +20,7 @@ export type EgressFaultKind =
   | 'aborted'
   | 'internal';
 
+/** Why a call has no reply. */
 export interface EgressFault {
   readonly kind: EgressFaultKind;
   /** A short machine code without address or name, for example `ECONNREFUSED`. */
@@ -28,8 +30,8 @@ export interface EgressFault {
 }
 
 /**
- * Thrown inside a connection by our own parts. It has no `code` on purpose: undici reads that of a connector's error, and
- * with one of its own in it (a proxy that hangs up) connects again for ever.
+ * Thrown inside a connection by our own code. It has no `code` on purpose: undici reads the code of a connector's error and
+ * reconnects forever if it is one of its own, for example when a proxy hangs up.
  */
 export class EgressError extends Error {
   override readonly name = 'EgressError';
@@ -72,10 +74,10 @@ const kindByCode: Readonly<Record<string, EgressFaultKind>> = {
   UND_ERR_HEADERS_OVERFLOW: 'unparsable_reply',
   UND_ERR_RES_CONTENT_LENGTH_MISMATCH: 'unparsable_reply',
   UND_ERR_RES_EXCEEDED_MAX_SIZE: 'unparsable_reply',
-  // undici leaves out the code of its own parser's errors, so the name has to do.
+  // Errors of undici's parser have no code, so their name is used.
   HTTPParserError: 'unparsable_reply',
   EPROTO: 'tls',
-  // OpenSSL's verdicts on a certificate chain that do not start with ERR_ or CERT_
+  // OpenSSL's codes for certificate chains that do not start with ERR_ or CERT_
   DEPTH_ZERO_SELF_SIGNED_CERT: 'tls',
   SELF_SIGNED_CERT_IN_CHAIN: 'tls',
   UNABLE_TO_GET_ISSUER_CERT: 'tls',
@@ -91,13 +93,13 @@ const kindByCode: Readonly<Record<string, EgressFaultKind>> = {
 
 const tlsCode = /^(ERR_TLS_|ERR_SSL_|ERR_OSSL_|CERT_|CRL_)/;
 
-/** The fault behind an error. `sent`: whether the connection stood, so that bytes of the request may have left. */
+/** The fault behind an error. `sent`: whether there was a connection, so that bytes of the request may have left. */
 export function classifyError(error: unknown, sent: boolean): EgressFault {
   if (error instanceof EgressError) return { ...error.fault, sent };
   const code = codeOf(error);
   const kind = kindByCode[code] ?? (tlsCode.test(code) ? 'tls' : code.startsWith('HPE_') ? 'unparsable_reply' : null);
   if (kind === null) return { kind: 'internal', code, sent };
-  // A timeout of the socket after the request left says nothing about connecting.
+  // A socket timeout after the request left is not a connect timeout.
   if (kind === 'connect_timeout' && sent) return { kind: 'no_reply', code, sent };
   return { kind, code: code === 'UND_ERR_SOCKET' ? 'ECONNRESET' : code, sent };
 }

@@ -1,20 +1,21 @@
 /**
- * Which IP addresses an outgoing call may reach. IPv6 by allow-list, so that every way to write an IPv4 address inside
- * an IPv6 one (mapped, compatible, NAT64, 6to4, Teredo) is refused without being understood. Pure.
+ * Which IP addresses an outgoing call may reach. IPv6 uses an allow-list, so every way to embed an IPv4 address in an IPv6
+ * address (mapped, compatible, NAT64, 6to4, Teredo) is refused without knowing it. Pure.
  */
 import { BlockList, isIP } from 'node:net';
 import { ConfigurationError } from '../../errors.ts';
 
-/** A set of addresses, asked one at a time. */
+/** A set of addresses. */
 export interface AddressSet {
+  /** Whether it contains the address; false for text that is not an address. */
   has(address: string): boolean;
 }
 
-/** The operator's exceptions from the rules. */
+/** The operator's exceptions. */
 export interface AddressExceptions {
-  /** Wins over everything: the operator's internal receivers. */
+  /** Internal receivers; wins over everything. */
   readonly allow?: AddressSet;
-  /** Refused though public: our own addresses, the database, the mail relay. */
+  /** Refused although public: this host's own addresses, the database, the mail relay. */
   readonly deny?: AddressSet;
 }
 
@@ -54,8 +55,8 @@ const forbiddenIPv6 = addressSet('forbidden IPv6', [
 ]);
 
 /**
- * Whether a call to this address must not be made. Anything that is not the canonical text of one address (a zone id,
- * a short or octal spelling, a name) is forbidden: callers parse with the WHATWG URL parser or a resolver first.
+ * Whether a call to this address must not be made. Text that is not one address in canonical form (a zone id, a short or
+ * octal spelling, a name) is forbidden: callers use the WHATWG URL parser or a resolver first.
  */
 export function isForbiddenAddress(address: string, exceptions: AddressExceptions = {}): boolean {
   const family = isIP(address);
@@ -66,9 +67,9 @@ export function isForbiddenAddress(address: string, exceptions: AddressException
 }
 
 /**
- * A set from addresses and CIDR blocks, for example `10.1.0.0/16`, `fd00::/8` or `127.0.0.1`.
+ * A set of addresses and CIDR blocks, for example `10.1.0.0/16`, `fd00::/8` or `127.0.0.1`.
  *
- * @throws {ConfigurationError} named after `setting` when an entry is neither.
+ * @throws {ConfigurationError} named after `setting` if an entry is neither.
  */
 export function addressSet(setting: string, blocks: readonly string[]): AddressSet {
   const list = new BlockList();
@@ -79,7 +80,10 @@ export function addressSet(setting: string, blocks: readonly string[]): AddressS
     const length = prefix === undefined ? longest : Number(prefix);
     const valid = family !== 0 && rest.length === 0 && prefix !== '' && Number.isInteger(length) && length >= 0;
     if (!valid || length > longest || address.includes('%')) {
-      throw new ConfigurationError(setting, `${JSON.stringify(block)} is no address block; write it like 10.1.0.0/16`);
+      throw new ConfigurationError(
+        setting,
+        `invalid address block ${JSON.stringify(block)}: expected an address or CIDR block, for example 10.1.0.0/16`,
+      );
     }
     list.addSubnet(address, length, family === 4 ? 'ipv4' : 'ipv6');
   }

@@ -1,6 +1,6 @@
 /**
- * Calls through an egress proxy with CONNECT (RFC 9110 section 9.3.6), for `http:` targets as well, so that the proxy
- * sees no path and no body of anybody. The proxy resolves the names, so it must also filter the addresses.
+ * Calls through an egress proxy with CONNECT (RFC 9110, section 9.3.6). `http:` targets use it too, so the proxy sees no
+ * path and no body. The proxy resolves the names, so it must also filter the addresses.
  */
 import type { Duplex } from 'node:stream';
 import { Socket } from 'node:net';
@@ -8,10 +8,11 @@ import { buildConnector, Client } from 'undici';
 import { tlsOptions, type Connector, type TlsMaterial } from './connector.ts';
 import { EgressError } from './faults.ts';
 
+/** An HTTP proxy. */
 export interface ProxySettings {
   /** `http:` or `https:`; user name and password in it become `Proxy-Authorization: Basic`. */
   readonly url: URL;
-  /** PEM; for an `https:` proxy with a certificate of a private CA. */
+  /** PEM of the CA of an `https:` proxy, if it is a private one. */
   readonly ca?: string;
 }
 
@@ -47,12 +48,12 @@ async function openTunnel(proxy: ProxySettings, authority: string, timeoutMs: nu
     socket.on('error', () => undefined).destroy();
     throw refusal(statusCode, reply);
   } finally {
-    // The tunnel is no longer the client's; what is left to close is a connection that never became one.
+    // An open tunnel no longer belongs to the client; this closes a connection that did not become one.
     client.destroy().catch(() => undefined);
   }
 }
 
-/** What a proxy means when it does not open the tunnel: its own trouble, the target's, or its policy. */
+/** Why a proxy does not open the tunnel: its policy, the target is unreachable, or the proxy itself fails. */
 function refusal(statusCode: number, headers: object): EgressError {
   if (statusCode === 403 || 'x-smokescreen-error' in headers) return new EgressError('forbidden', 'PROXY_POLICY');
   const target = statusCode === 502 || statusCode === 503 || statusCode === 504;

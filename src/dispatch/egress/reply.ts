@@ -1,13 +1,14 @@
-/** Reads as much of a response as is worth keeping, and not for long. */
+/** Reads the start of a response, bounded in bytes and in time. */
 import type { Dispatcher } from 'undici';
 
-/** Bytes read before the connection is cut; a receiver may send what it likes. */
+/** The connection is closed after this many bytes of a body. */
 const maxReadBytes = 65_536;
-/** Bytes kept for the formats that look into the body and for the operator. */
+/** Bytes of the body to keep, for formats that look into it and for the operator. */
 const maxKeptBytes = 2_048;
-/** Time for the body once the headers are there: the verdict is in the status, the body is courtesy. */
+/** Time for the body once the headers are there. The status decides; the body is optional. */
 const maxBodyMs = 5_000;
 
+/** A response. */
 export interface EgressReply {
   readonly status: number;
   /** Names in lower case; several values of one name are joined with a comma. */
@@ -15,19 +16,20 @@ export interface EgressReply {
   /** At most 2 KB of the body, as it came. */
   readonly body: string;
   readonly bytesRead: number;
-  /** Whether the whole response was read, so that the connection can be used again. */
+  /** Whether the whole response was read, so that the connection can be reused. */
   readonly complete: boolean;
   /** From the start of the call. */
   readonly milliseconds: number;
 }
 
+/** A response as the reader returns it. */
 export type ReadReply = Omit<EgressReply, 'milliseconds'>;
 
 type ResponseHeaders = Dispatcher.ResponseData['headers'];
 
 /**
- * What undici tells about one response, without the stream that it would make of the body. Rejects only when there was no status
- * line: a body that breaks off changes nothing. Whoever gets a reply that is not complete destroys the connection.
+ * An undici handler for one response, without the stream that undici would create for the body. Rejects only if there was
+ * no status line: a body that breaks off changes nothing. The caller destroys the connection of an incomplete reply.
  */
 export function replyReader(
   resolve: (reply: ReadReply) => void,
@@ -48,7 +50,7 @@ export function replyReader(
   return {
     onRequestStart: () => undefined,
     onResponseStart(_controller, status, headers) {
-      // What comes before the answer, as 103 does, says nothing about it.
+      // Interim responses such as 103 are not the response.
       if (status < 200) return;
       head = { status, headers };
       timer = setTimeout(end, maxBodyMs, false);

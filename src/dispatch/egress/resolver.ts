@@ -1,21 +1,22 @@
-/** Names to addresses. A parameter of the egress, so that a test can play the attacker's name server. */
+/** Resolves names. A parameter of the egress, so that a test can be the attacker's name server. */
 import { lookup, Resolver } from 'node:dns/promises';
 
-/** Resolves to every address of the name, of both families; rejects with a Node.js DNS error. */
+/** Returns every address of the name, of both families; rejects with a Node.js DNS error. */
 export type Resolve = (hostname: string) => Promise<readonly string[]>;
 
+/** Options of `publicResolver`. */
 export interface ResolverOptions {
   /** Name servers as `address` or `address:port`; default: those of the system. */
   readonly servers?: readonly string[];
-  /** First timeout of one query in milliseconds; it grows with each try. */
+  /** Timeout of the first query in milliseconds; it grows with each try. Default 2,000. */
   readonly timeoutMs?: number;
+  /** Queries per name and family. Default 3. */
   readonly tries?: number;
 }
 
 /**
- * Asks name servers directly. Not `getaddrinfo`: that runs on four threads of the process, and four endpoints with
- * dead name servers would stop every other look-up. What it gives up are the hosts file and search domains, which
- * public names do not need; see `systemResolver`.
+ * Asks name servers directly. `getaddrinfo` would run on four threads of the process, so four endpoints with dead name
+ * servers would stop every other lookup. The hosts file and search domains are not used; public names do not need them.
  */
 export function publicResolver(options: ResolverOptions = {}): Resolve {
   const resolver = new Resolver({ timeout: options.timeoutMs ?? 2_000, tries: options.tries ?? 3 });
@@ -28,11 +29,11 @@ export function publicResolver(options: ResolverOptions = {}): Resolve {
   };
 }
 
-/** Asks the operating system, hosts file and search domains included: for the names that the operator trusts. */
+/** Asks the operating system, including its hosts file and search domains: for names that the operator trusts. */
 export const systemResolver: Resolve = async (hostname) =>
   (await lookup(hostname, { all: true, order: 'ipv4first' })).map(({ address }) => address);
 
-/** A name without AAAA records says ENODATA beside the real trouble of its A records. */
+/** A name without AAAA records gives ENODATA beside the actual error of its A records. */
 function worstOf(errors: readonly unknown[]): unknown {
   const harmless = (error: unknown) =>
     error === null || (error instanceof Error && 'code' in error && error.code === 'ENODATA');

@@ -1,4 +1,4 @@
-/** One receiver: where it is, how it is spoken to and what proves that it is us. The default one, or a row. */
+/** One receiver: its URL, its format and its credentials. Either the default endpoint or a stored one. */
 import * as v from 'valibot';
 import { createSecureContext } from 'node:tls';
 import { X509Certificate } from 'node:crypto';
@@ -8,48 +8,48 @@ import type { TlsMaterial } from '../egress/connector.ts';
 import { formatNames, type FormatName } from './formats/formats.ts';
 import { secretProblem, type SigningKey, signingKeyProblem, signingKeysOf } from './signature.ts';
 
-/** What an operator or a tenant sets about an endpoint. */
+/** The settings of an endpoint that an operator or a tenant chooses. */
 export interface EndpointSettings {
   /**
-   * Absolute `https:` URL. `ntfy`: with the topic as its path. `pagerduty`: defaults to the Events API v2. Chat
-   * services put a secret into it, so it is treated as one.
+   * Absolute `https:` URL of at most 2,048 characters. `ntfy`: the path is the topic. `pagerduty`: defaults to the Events
+   * API v2. The URLs of chat services contain a secret, so it is treated as one.
    */
   readonly url?: string;
-  /** How the message is written; default `standard`. */
+  /** How messages are written. Default `standard`. */
   readonly format?: FormatName;
   /**
-   * `standard`: the signing secret, `whsec_` and base64 of 24 to 64 bytes. `pagerduty`: the routing key. `ntfy`: an
-   * access token, if the topic wants one. The other chat formats need none.
+   * `standard`: the signing secret, `whsec_` and base64 of 24 to 64 bytes. `pagerduty`: the routing key. `ntfy`: an access
+   * token, if the topic needs one. The other formats have none.
    */
   readonly secret?: string;
-  /** `standard`: secrets that receivers may still verify with while a rotation is under way; at most 10. */
+  /** `standard`: secrets that receivers may still verify with during a rotation; at most 10. */
   readonly previousSecrets?: readonly string[];
-  /** `standard`: an Ed25519 key (`whsk_` and base64 of seed, or seed and public key) for a further `v1a` signature. */
+  /** `standard`: an Ed25519 key (`whsk_` and base64 of the seed, or seed and public key) for an extra `v1a` signature. */
   readonly signingKey?: string;
-  /** Further headers, for example `authorization`; at most 50. Names that the protocol needs are refused. */
+  /** Extra headers, for example `authorization`; at most 50. Headers that pg-herald sets itself are refused. */
   readonly headers?: Readonly<Record<string, string>>;
   /** Default `POST`. */
   readonly httpMethod?: 'POST' | 'PUT' | 'PATCH';
-  /** For the whole call, 1 to 60 s. Default 20. */
+  /** Timeout of a whole call in seconds, 1 to 60. Default 20. */
   readonly timeoutSeconds?: number;
   /**
-   * `all` (default): every refusal is retried, because a broken deploy of the receiver must not lose events.
-   * `transient`: only 408, 425, 429, 5xx and network faults are; any other refusal fails the message.
+   * `all` (default): every refusal is retried, so that a broken deploy of the receiver loses nothing. `transient`: only 408,
+   * 425, 429, 5xx and network faults are retried; any other refusal fails the message.
    */
   readonly retry?: 'all' | 'transient';
   /** PEM of the CA to trust instead of the well-known ones, and a client certificate with its key. */
   readonly tls?: TlsMaterial;
 }
 
-/** The same, checked and with its defaults. */
+/** `EndpointSettings`, checked and with defaults. */
 export interface Endpoint {
-  /** Null: the default endpoint. */
+  /** UUID of a stored endpoint; null: the default endpoint. */
   readonly id: string | null;
   readonly url: string;
   readonly format: FormatName;
-  /** Signing keys (`standard`), newest first, or the one credential of a chat format. */
+  /** `standard`: the signing secrets, newest first. Other formats: their one credential, if any. */
   readonly secrets: readonly string[];
-  /** `standard`: the keys behind them. */
+  /** `standard`: the parsed keys of the secrets. */
   readonly signingKeys?: readonly SigningKey[];
   readonly headers: Readonly<Record<string, string>>;
   readonly httpMethod: 'POST' | 'PUT' | 'PATCH';
@@ -58,6 +58,7 @@ export interface Endpoint {
   readonly tls?: TlsMaterial;
 }
 
+/** The largest `timeoutSeconds` of an endpoint. */
 export const maxTimeoutSeconds = 60;
 const pagerDutyUrl = 'https://events.pagerduty.com/v2/enqueue';
 
@@ -67,8 +68,8 @@ const reservedHeader =
 const headerName = v.pipe(
   v.string(),
   v.toLowerCase(),
-  v.regex(/^[!#$%&'*+.^_`|~0-9a-z-]{1,100}$/, 'is no header name'),
-  v.check((name) => !reservedHeader.test(name), 'is a header that the protocol sets itself'),
+  v.regex(/^[!#$%&'*+.^_`|~0-9a-z-]{1,100}$/, 'must be a header name'),
+  v.check((name) => !reservedHeader.test(name), 'is a header that pg-herald sets itself'),
 );
 const headerValue = v.pipe(
   v.string(),
@@ -77,7 +78,7 @@ const headerValue = v.pipe(
 );
 const nonEmpty = v.pipe(v.string(), v.minLength(1), v.maxLength(16_384));
 
-/** valibot schema of `EndpointSettings`; what depends on the format is checked by `parseEndpoint`. */
+/** The schema of `EndpointSettings`. `parseEndpoint` checks what depends on the format. */
 const endpointSchema = v.strictObject({
   url: v.optional(v.pipe(v.string(), v.maxLength(2_048))),
   format: v.optional(v.picklist(formatNames), 'standard'),
@@ -87,7 +88,7 @@ const endpointSchema = v.strictObject({
   headers: v.optional(
     v.pipe(
       v.record(headerName, headerValue),
-      v.check((headers) => Object.keys(headers).length <= 50, 'at most 50 headers'),
+      v.check((headers) => Object.keys(headers).length <= 50, 'must have at most 50 headers'),
     ),
     {},
   ),
@@ -98,10 +99,10 @@ const endpointSchema = v.strictObject({
 });
 
 /**
- * Checks the settings of one endpoint. Whether its URL may be called is for the egress guard to say.
+ * Checks the settings of one endpoint. The egress guard decides whether its URL may be called.
  *
  * @param setting what errors are named after, for example `webhook.endpoint`
- * @throws {ConfigurationError} for the first thing that is wrong; holds no secret.
+ * @throws {ConfigurationError} for the first setting that is wrong, without its value.
  */
 export function parseEndpoint(setting: string, id: string | null, settings: EndpointSettings): Endpoint {
   const parsed = parseSettings(setting, endpointSchema, settings);
@@ -153,11 +154,11 @@ function checkTls(
     throw new ConfigurationError(setting, 'a client certificate needs both cert and key');
   }
   try {
-    // Throws when a PEM does not parse, and when certificate and key are no pair.
+    // Throws if a PEM does not parse, and if the key does not belong to the certificate.
     createSecureContext(definedOnly(tls));
     if (tls.ca !== undefined) new X509Certificate(tls.ca);
   } catch (error) {
-    throw new ConfigurationError(setting, 'holds no valid PEM, or a certificate and a key that are no pair', {
+    throw new ConfigurationError(setting, 'must be valid PEM, with a key that belongs to the certificate', {
       cause: error,
     });
   }

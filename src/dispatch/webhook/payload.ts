@@ -1,6 +1,6 @@
 /**
- * The body of the `standard` format. A function of the message alone: every attempt, replay and worker makes the same
- * bytes. Documented for receivers by the JSON Schema in `payload.v1.schema.json`, which is generated from the schema below.
+ * The body of the `standard` format. A function of the message alone, so every attempt, replay and worker produces the same
+ * bytes. Receivers have the JSON Schema `schemas/payload.v1.schema.json`, which is generated from the schema below.
  */
 import * as v from 'valibot';
 import type { JsonValue } from '../../vocabulary.ts';
@@ -14,7 +14,7 @@ const isoTimestamp = v.pipe(v.string(), v.isoTimestamp());
 const described = (text: string) => v.pipe(v.string(), v.description(text));
 const nullable = (text: string) => v.nullable(described(text));
 
-/** What a receiver may rely on. A field may be added within a version; nothing is removed and no meaning changes. */
+/** What a receiver may rely on. Within a version, fields may be added; none is removed and none changes its meaning. */
 export const payloadSchema = v.object({
   type: v.pipe(
     v.string(),
@@ -50,9 +50,10 @@ export const payloadSchema = v.object({
   }),
 });
 
+/** The parsed body. */
 export type Payload = v.InferOutput<typeof payloadSchema>;
 
-/** The payload of a message, in the order of fields in which it is written. */
+/** The payload of a message, with its fields in the order in which they are written. */
 export function payloadOf(delivery: Delivery): Payload {
   const { template, recipient, content } = delivery;
   return {
@@ -88,7 +89,7 @@ export function payloadBytes(delivery: Delivery): Buffer {
   return Buffer.from(JSON.stringify(payloadOf(delivery)), 'utf8');
 }
 
-/** Labels may come from different places in a different order (secret ones are kept apart until delivery). */
+/** Secret labels are stored apart, so the order of labels depends on where they came from. */
 function sorted(labels: Readonly<Record<string, string>>): Record<string, string> {
   return Object.fromEntries(Object.entries(labels).sort(([a], [b]) => (a < b ? -1 : 1)));
 }

@@ -1,6 +1,6 @@
-/** `Retry-After` (RFC 9110 section 10.2.3). Pure. */
+/** `Retry-After` (RFC 9110, section 10.2.3). Pure. */
 
-/** Longest wait that a receiver may ask for, in seconds. */
+/** The longest wait that a receiver may ask for, in seconds. */
 export const maxRetryAfterSeconds = 86_400;
 
 /** Integer or decimal seconds (Discord sends decimals), or an HTTP-date. */
@@ -8,8 +8,8 @@ const seconds = /^\d{1,15}(\.\d{1,9})?$/;
 const httpDate = /^(Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*,? /;
 
 /**
- * The wait in whole seconds, rounded up, from 0 to 24 h; null when the value is absent or means nothing. A time in the
- * past is 0. The schedule of retries is a lower bound to whatever comes out of here.
+ * The wait in whole seconds, rounded up, from 0 to 24 h; null if the value is absent or not valid. A time in the past is 0.
+ * The retry schedule is a lower bound for it.
  */
 export function parseRetryAfter(value: string | undefined, now: Date): number | null {
   const text = value?.trim() ?? '';

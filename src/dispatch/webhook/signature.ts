@@ -1,14 +1,14 @@
 /**
- * Signatures of Standard Webhooks 1.0.0 (https://www.standardwebhooks.com): `v1` is HMAC-SHA256, `v1a` is Ed25519.
- * One header carries a signature per key, so that a receiver verifies with the old or the new key during a rotation.
+ * Signatures of Standard Webhooks 1.0.0 (https://www.standardwebhooks.com): `v1` is HMAC-SHA256, `v1a` is Ed25519. One
+ * header has a signature per key, so that a receiver can verify with the old or the new key during a rotation.
  */
 import { createHmac, createPrivateKey, createSecretKey, randomBytes, sign, type KeyObject } from 'node:crypto';
 
-/** What is signed: id, time and the very bytes of the body. */
+/** What is signed: id, time and the bytes of the body. */
 export interface SignedContent {
-  /** Without a full stop; the signed text is delimited by them. */
+  /** Must not contain a full stop, which delimits the signed text. */
   readonly id: string;
-  /** Of this attempt, in seconds since the epoch; receivers accept five minutes either way. */
+  /** Time of the attempt in seconds since the epoch; receivers accept a difference of five minutes. */
   readonly timestamp: number;
   readonly body: Buffer;
 }
@@ -16,16 +16,16 @@ export interface SignedContent {
 const hmacPrefix = 'whsec_';
 const ed25519Prefix = 'whsk_';
 const base64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
-/** What PKCS #8 puts before the 32 bytes of an Ed25519 seed (RFC 8410). */
+/** The PKCS #8 prefix of a 32-byte Ed25519 seed (RFC 8410). */
 const pkcs8Ed25519 = Buffer.from('302e020100300506032b657004220420', 'hex');
 
-/** A key that was read once: making one costs several times what signing with it does. */
+/** A parsed key: parsing costs several times as much as signing. */
 export interface SigningKey {
   readonly version: 'v1' | 'v1a';
   readonly key: KeyObject;
 }
 
-/** The keys behind secrets that were checked, all `v1` first, because some verifiers know nothing else. */
+/** Parses secrets that were checked; `v1` keys come first, because some verifiers look only at the first. */
 export function signingKeysOf(secrets: readonly string[]): readonly SigningKey[] {
   const hmacs = secrets.filter((secret) => secret.startsWith(hmacPrefix));
   const ed25519 = secrets.filter((secret) => secret.startsWith(ed25519Prefix));
@@ -41,25 +41,25 @@ export function signatureHeader({ id, timestamp, body }: SignedContent, keys: re
   return keys.map(({ version, key }) => `${version},${signatureOf(signed, { version, key })}`).join(' ');
 }
 
-/** Why a `whsec_` secret cannot be used, without the secret; null: it can. */
+/** Why a `whsec_` secret is not valid, without the secret; null if it is. */
 export function secretProblem(secret: string): string | null {
   if (!secret.startsWith(hmacPrefix)) return 'must start with whsec_';
   const encoded = secret.slice(hmacPrefix.length);
   if (!base64.test(encoded)) return 'must be base64 after whsec_';
   const { length } = Buffer.from(encoded, 'base64');
-  return length >= 24 && length <= 64 ? null : `must hold 24 to 64 bytes, not ${length}`;
+  return length >= 24 && length <= 64 ? null : `must encode 24 to 64 bytes, not ${length}`;
 }
 
-/** Why a `whsk_` key cannot be used, without the key; null: it can. Holds the seed, or the seed and the public key. */
+/** Why a `whsk_` key (the seed, or seed and public key) is not valid, without the key; null if it is. */
 export function signingKeyProblem(key: string): string | null {
   if (!key.startsWith(ed25519Prefix)) return 'must start with whsk_';
   const encoded = key.slice(ed25519Prefix.length);
   if (!base64.test(encoded)) return 'must be base64 after whsk_';
   const { length } = Buffer.from(encoded, 'base64');
-  return length === 32 || length === 64 ? null : `must hold 32 or 64 bytes, not ${length}`;
+  return length === 32 || length === 64 ? null : `must encode 32 or 64 bytes, not ${length}`;
 }
 
-/** A new `whsec_` secret of 32 random bytes. */
+/** Generates a `whsec_` secret of 32 random bytes. */
 export function generateSecret(): string {
   return hmacPrefix + randomBytes(32).toString('base64');
 }

@@ -7,23 +7,25 @@ import type { SecretBox } from '../../secrets.ts';
 import type { NotifyOwner } from './endpoints/notify-owner.ts';
 import { parseEndpoint, type Endpoint, type EndpointSettings } from './endpoint.ts';
 
+/** Options of `webhook`. */
 export interface WebhookOptions {
-  /** Where messages go that are not addressed to an endpoint of their own. Needed unless `endpoints` is given. */
+  /** Receives the messages that are not addressed to a stored endpoint. Needed unless `endpoints` is given. */
   readonly endpoint?: EndpointSettings;
-  /** Endpoints that are rows of `herald.endpoint`. */
+  /** Calls the endpoints that are stored in the database (see `endpoints`). */
   readonly endpoints?: WebhookEndpointsOptions;
-  /** What may be called; by default public `https:` addresses. */
+  /** What may be called. Default: public `https:` addresses. */
   readonly egress?: EgressOptions;
-  /** Calls under way at once in this process, 1 to 1,000. Default 50. */
+  /** Concurrent calls in this process, 1 to 1,000. Default 50. */
   readonly concurrency?: number;
-  /** Whether receivers see labels that templates declare secret (one-time codes, reset links). Default false: blacked out. */
+  /** Whether receivers see labels that templates declare secret (one-time codes, reset links). Default false: masked. */
   readonly includeSecrets?: boolean;
-  /** Whether receivers get `traceparent` and `tracestate`, to go on with the trace of whoever enqueued. Default false: they are outsiders. */
+  /** Whether receivers get `traceparent` and `tracestate`, to continue the trace of the enqueue. Default false. */
   readonly sendTraceContext?: boolean;
-  /** Name of the application in `user-agent`, for example `acme/1.0`. Default `pg-herald`. */
+  /** The `user-agent` header, for example `acme/1.0`; printable ASCII, at most 200 characters. Default `pg-herald`. */
   readonly userAgent?: string;
 }
 
+/** How stored endpoints are decrypted, and how their owners are told about them. */
 export interface WebhookEndpointsOptions {
   /** Decrypts the stored settings: `createSecretBox(keys)`. */
   readonly secrets: SecretBox;
@@ -34,7 +36,7 @@ export interface WebhookEndpointsOptions {
   readonly notifyOwner?: NotifyOwner;
 }
 
-/** The same, checked and with its defaults. */
+/** `WebhookOptions`, checked and with defaults. */
 export interface WebhookSettings {
   readonly endpoint: Endpoint | null;
   readonly endpoints: WebhookEndpointsOptions | null;

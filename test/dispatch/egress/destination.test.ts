@@ -51,7 +51,7 @@ describe('may not be called', () => {
     'https://100.100.100.200/',
     'https://168.63.129.16/',
   ])('the address %s', (url) => {
-    expect(refusal(url)).toBe('its address is not a public one');
+    expect(refusal(url)).toBe('its address is not public');
   });
 
   test.each([
@@ -64,7 +64,7 @@ describe('may not be called', () => {
     'https://router.home.arpa/',
     'https://x.internal./',
   ])('the internal name %s', (url) => {
-    expect(refusal(url)).toBe('its host name is an internal one');
+    expect(refusal(url)).toBe('its host name is internal');
   });
 
   test.each([
@@ -72,14 +72,14 @@ describe('may not be called', () => {
     ['ftp://hooks.example.com/', 'its scheme is not https'],
     ['file:///etc/passwd', 'its scheme is not https'],
     ['javascript:alert(1)', 'its scheme is not https'],
-    ['https://user@hooks.example.com/', 'it holds a user name or password'],
-    ['https://user:pass@hooks.example.com/', 'it holds a user name or password'],
-    ['https://hooks.example.com:22/', 'port 22 is not open to endpoints'],
-    ['https://hooks.example.com:5432/', 'port 5432 is not open to endpoints'],
-    ['https://[fe80::1%25eth0]/', 'it is no absolute URL'],
-    ['//hooks.example.com/', 'it is no absolute URL'],
-    ['', 'it is no absolute URL'],
-    ['https://', 'it is no absolute URL'],
+    ['https://user@hooks.example.com/', 'it contains a user name or password'],
+    ['https://user:pass@hooks.example.com/', 'it contains a user name or password'],
+    ['https://hooks.example.com:22/', 'port 22 is not allowed'],
+    ['https://hooks.example.com:5432/', 'port 5432 is not allowed'],
+    ['https://[fe80::1%25eth0]/', 'it is not an absolute URL'],
+    ['//hooks.example.com/', 'it is not an absolute URL'],
+    ['', 'it is not an absolute URL'],
+    ['https://', 'it is not an absolute URL'],
   ])('%s: %s', (url, reason) => {
     expect(refusal(url)).toBe(reason);
   });
@@ -88,24 +88,24 @@ describe('may not be called', () => {
 describe('the operator', () => {
   test('opens http and ports to everybody', () => {
     expect(refusal('http://hooks.example.com/', { allowHttp: true, ports: [80] })).toBeNull();
-    expect(refusal('http://hooks.example.com/', { allowHttp: true })).toBe('port 80 is not open to endpoints');
+    expect(refusal('http://hooks.example.com/', { allowHttp: true })).toBe('port 80 is not allowed');
   });
 
   test('allows blocks of addresses with any port and without TLS', () => {
     const allow = addressSet('allow', ['10.1.0.0/16']);
     expect(refusal('http://10.1.2.3:9000/', { allow })).toBeNull();
-    expect(refusal('http://10.2.2.3:9000/', { allow })).toBe('its address is not a public one');
+    expect(refusal('http://10.2.2.3:9000/', { allow })).toBe('its address is not public');
   });
 
   test('allows names, and suffixes that start with a dot', () => {
     const allowHosts = ['receiver', '.svc.cluster.local'];
     expect(refusal('http://receiver:9000/', { allowHosts })).toBeNull();
     expect(refusal('http://a.b.svc.cluster.local/', { allowHosts })).toBeNull();
-    expect(refusal('http://svc.cluster.local/', { allowHosts })).toBe('its host name is an internal one');
-    expect(refusal('http://evilreceiver:9000/', { allowHosts })).toBe('its host name is an internal one');
+    expect(refusal('http://svc.cluster.local/', { allowHosts })).toBe('its host name is internal');
+    expect(refusal('http://evilreceiver:9000/', { allowHosts })).toBe('its host name is internal');
   });
 
   test('cannot allow credentials in a URL', () => {
-    expect(refusal('http://u:p@receiver/', { allowHosts: ['receiver'] })).toBe('it holds a user name or password');
+    expect(refusal('http://u:p@receiver/', { allowHosts: ['receiver'] })).toBe('it contains a user name or password');
   });
 });

@@ -199,11 +199,11 @@ describe('a call that ended without a status line', () => {
   });
 
   test('a URL that the rules forbid fails at once', () => {
-    expect(classifyRefusal('port 22 is not open to endpoints')).toEqual({
+    expect(classifyRefusal('port 22 is not allowed')).toEqual({
       result: {
         outcome: 'failed',
         reason: 'destination_not_allowed',
-        detail: 'destination not allowed: port 22 is not open to endpoints',
+        detail: 'destination not allowed: port 22 is not allowed',
       },
       endpoint: 'unusable',
     });

@@ -151,7 +151,7 @@ describe('options', () => {
     [
       'a short secret',
       { endpoint: { ...endpoint, secret: 'whsec_c2hvcnQ=' } },
-      /secret: must hold 24 to 64 bytes, not 5/,
+      /secret: must encode 24 to 64 bytes, not 5/,
     ],
     ['a secret in the clear', { endpoint: { ...endpoint, secret: 'hunter2' } }, /secret: must start with whsec_/],
     [
@@ -162,7 +162,7 @@ describe('options', () => {
     [
       'a bad signing key',
       { endpoint: { ...endpoint, signingKey: 'whsk_AAAA' } },
-      /signingKey: must hold 32 or 64 bytes/,
+      /signingKey: must encode 32 or 64 bytes/,
     ],
     [
       'an internal address',
@@ -170,29 +170,29 @@ describe('options', () => {
       /^webhook\.endpoint\.url: may not be called: its address/,
     ],
     ['plain HTTP', { endpoint: { ...endpoint, url: 'http://hooks.example.com/' } }, /its scheme is not https/],
-    ['no URL at all', { endpoint: { ...endpoint, url: 'hooks' } }, /it is no absolute URL/],
+    ['no URL at all', { endpoint: { ...endpoint, url: 'hooks' } }, /it is not an absolute URL/],
     [
       'a reserved header',
       { endpoint: { ...endpoint, headers: { 'Webhook-Id': 'x' } } },
-      /headers.*a header that the protocol sets itself/,
+      /headers.*a header that pg-herald sets itself/,
     ],
     [
       'a header with a line break',
       { endpoint: { ...endpoint, headers: { a: 'x\r\nb: y' } } },
       /headers\.a: must be printable ASCII/,
     ],
-    ['a header name with a space', { endpoint: { ...endpoint, headers: { 'a b': 'x' } } }, /is no header name/],
+    ['a header name with a space', { endpoint: { ...endpoint, headers: { 'a b': 'x' } } }, /must be a header name/],
     ['a timeout beyond a minute', { endpoint: { ...endpoint, timeoutSeconds: 61 } }, /timeoutSeconds: must be <=60/],
     [
       'a certificate without its key',
       { endpoint: { ...endpoint, tls: { cert: 'x' } } },
       /tls: a client certificate needs both/,
     ],
-    ['a CA that is none', { endpoint: { ...endpoint, tls: { ca: 'x' } } }, /tls: holds no valid PEM/],
+    ['a CA that is none', { endpoint: { ...endpoint, tls: { ca: 'x' } } }, /tls: must be valid PEM/],
     [
       'a bad block',
       { endpoint, egress: { allowCidrs: ['10.0.0.0/33'] } },
-      /^egress\.allowCidrs: "10\.0\.0\.0\/33" is no address block/,
+      /^egress\.allowCidrs: invalid address block "10\.0\.0\.0\/33"/,
     ],
     [
       'a proxy with a path',

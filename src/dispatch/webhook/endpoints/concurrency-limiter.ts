@@ -17,6 +17,7 @@ export interface CapacityRequest {
   readonly open: { readonly probeAt: Date; readonly probeIsOurs: boolean } | null;
 }
 
+/** Decides how many messages may go to each endpoint, and when to look at the others again. */
 export interface ConcurrencyLimiter {
   /** How many of these messages may go now, as far as this process is concerned. */
   capacity(request: CapacityRequest): number;

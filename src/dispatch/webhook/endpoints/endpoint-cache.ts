@@ -6,6 +6,7 @@ import type { SecretBox } from '../../../secrets.ts';
 import type { Endpoint } from '../endpoint.ts';
 import { type StoredEndpoint, endpointColumns, toEndpoint } from './stored-endpoint.ts';
 
+/** A cache of stored endpoints. */
 export interface EndpointCache {
   /** Reads these endpoints from the database; those that do not exist are missing from the map. */
   read(ids: readonly string[]): Promise<ReadonlyMap<string, StoredEndpoint>>;
@@ -30,6 +31,7 @@ const maxEntries = 10_000;
 
 const statement = `SELECT ${endpointColumns} FROM herald.endpoint WHERE id = ANY ($1::uuid[])`;
 
+/** Creates an empty cache; `box` decrypts the settings. */
 export function createEndpointCache(services: {
   readonly pool: Pool;
   readonly box: SecretBox;

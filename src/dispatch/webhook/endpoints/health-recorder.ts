@@ -11,6 +11,7 @@ import { isPristine, observe, type Circuit, type DisabledReason, type Observatio
 import type { EndpointEvent, NotifyOwner } from './notify-owner.ts';
 import { circuitColumns, heldAssignments } from './stored-endpoint.ts';
 
+/** Records the results of calls to stored endpoints. */
 export interface HealthRecorder {
   /** Remembers the result of a call. It is written soon; no delivery waits for it. */
   record(endpointId: string, observation: Observation, known: Circuit | null): void;
@@ -67,6 +68,7 @@ interface Recorded {
   readonly observation: Observation;
 }
 
+/** Creates a recorder that writes to `herald.endpoint` and tells owners with `notifyOwner`. */
 export function createHealthRecorder(services: RecorderServices): HealthRecorder {
   const waiting = new Set<string>();
   const batcher = createBatcher<Recorded>({

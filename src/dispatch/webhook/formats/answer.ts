@@ -1,9 +1,9 @@
-/** What the answers of chat services have in common. Pure. */
+/** What the responses of chat services have in common. Pure. */
 import * as v from 'valibot';
 import type { Reason } from '../../../vocabulary.ts';
 import { failure, type Verdict } from '../classify-response.ts';
 
-/** The service will never take this message. The endpoint is all right. */
+/** The service will never accept this message. The endpoint works. */
 export function contentRefused(status: number): Verdict {
   return {
     result: failure('failed', 'content_refused', `HTTP ${status}: the content was refused`, status),
@@ -11,19 +11,19 @@ export function contentRefused(status: number): Verdict {
   };
 }
 
-/** The URL or credential is not valid (any more). The message is kept until somebody acts. */
+/** The URL or credential is not valid, or no longer. The message is held until the owner or an operator acts. */
 export function unusable(status: number, reason: Reason, note: string): Verdict {
   const result = failure('retry', reason, `HTTP ${status}: ${note}`, status);
   return { result: { ...result, pauseMethod: true, alert: true }, endpoint: 'unusable' };
 }
 
-/** Accepted, under an id of the receiver's own if it named one. */
+/** Accepted, with the receiver's own id if it gave one. */
 export function accepted(status: number, receiverId?: string): Verdict {
   const reply = { code: `${status}`, ...(receiverId === undefined ? {} : { receiverId: receiverId.slice(0, 200) }) };
   return { result: { outcome: 'sent', reply }, endpoint: 'healthy' };
 }
 
-/** A body that should be JSON of this shape; undefined: it is not, or was cut. */
+/** Parses a body as JSON of this shape; undefined if it is anything else, or was truncated. */
 export function parseBody<T>(schema: v.GenericSchema<unknown, T>, body: string): T | undefined {
   try {
     const parsed = v.safeParse(schema, JSON.parse(body));

@@ -1,6 +1,7 @@
 /**
- * Discord webhooks. `wait=true`, because without it a message that was not saved gets no error. Nobody is pinged:
- * `allowed_mentions` is empty, and a mention in a value is broken up so that it does not look like one either.
+ * Discord webhooks, with `wait=true`, because Discord otherwise reports no error for a message that it does not save.
+ * Values cannot mention anyone: `allowed_mentions` is empty, and a mention in a value is broken up so that it does not
+ * look like one either.
  * https://discord.com/developers/docs/resources/webhook#execute-webhook
  */
 import * as v from 'valibot';
@@ -20,6 +21,7 @@ const answer = v.object({
   retry_after: v.optional(v.number()),
 });
 
+/** Posts an embed with title, text and links. */
 export const discordFormat: Format = {
   maxBodyBytes: 262_144,
   requestsPerSecond: 1,
@@ -62,7 +64,7 @@ function link({ label, url }: Action): string | null {
   return target.length > limits.url ? null : `[${fit(oneLine(label), { max: limits.label, escape })}](<${target}>)`;
 }
 
-/** A backslash before everything that Discord's Markdown knows; a zero-width space behind `@`. */
+/** A backslash before every character of Discord's Markdown; a zero-width space after `@`. */
 function escape(codePoint: string): string {
   if (codePoint === '@') return '@\u200b';
   return /[\\*_~`|>#\-+[\]()<:.]/.test(codePoint) ? `\\${codePoint}` : codePoint;

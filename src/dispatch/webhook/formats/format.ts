@@ -1,13 +1,13 @@
-/** The contract of a format: how a message is written for one kind of receiver, and what its answers mean. */
+/** The contract of a format: how a message is written for one kind of receiver, and what its responses mean. */
 import type { Delivery } from '../../dispatcher.ts';
 import type { ClassifyContext, ResponseFacts, Verdict } from '../classify-response.ts';
 import type { SigningKey } from '../signature.ts';
 
-/** What of an endpoint a format may use. */
+/** The part of an endpoint that a format may use. */
 export interface FormatEndpoint {
   readonly url: string;
   readonly secrets: readonly string[];
-  /** `standard`: the keys behind the secrets, where they are at hand. */
+  /** `standard`: the keys of the secrets, if they were parsed before. */
   readonly signingKeys?: readonly SigningKey[];
 }
 
@@ -18,13 +18,14 @@ export interface FormatRequest {
   readonly body: Buffer;
 }
 
+/** How one kind of receiver is spoken to. */
 export interface Format {
-  /** Largest body in bytes. `standard` fails beyond it; the others cut their texts so that it is never reached. */
+  /** Largest body in bytes. `standard` fails beyond it; the others shorten their texts, so that it is never reached. */
   readonly maxBodyBytes: number;
-  /** Requests a second that the receiver takes; null: no limit but its own word. */
+  /** Requests per second that the service accepts; null: unknown, so only its 429 responses limit us. */
   readonly requestsPerSecond: number | null;
-  /** Pure. `now` is the time of the attempt and appears in nothing but signatures. */
+  /** Writes the request. `now` is the time of the attempt; only signatures contain it. Pure. */
   build(delivery: Delivery, endpoint: FormatEndpoint, now: Date): FormatRequest;
-  /** What an answer means; null: what it would mean from anybody (see `classifyResponse`). Pure. */
+  /** What a response means; null: the same as from any receiver (see `classifyResponse`). Pure. */
   classify(response: ResponseFacts, context: ClassifyContext): Verdict | null;
 }

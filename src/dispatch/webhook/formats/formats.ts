@@ -7,11 +7,13 @@ import { slackFormat } from './slack.ts';
 import { standardFormat } from './standard.ts';
 import { teamsFormat } from './teams.ts';
 
+/** The names in the order of the docs. */
 export const formatNames = ['standard', 'slack', 'teams', 'discord', 'pagerduty', 'ntfy'] as const;
 
 /** How messages to an endpoint are written: `standard` for programs, the others for chat and alerting services. */
 export type FormatName = (typeof formatNames)[number];
 
+/** The formats by name. */
 export const formats: Readonly<Record<FormatName, Format>> = {
   standard: standardFormat,
   slack: slackFormat,

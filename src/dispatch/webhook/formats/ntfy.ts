@@ -1,6 +1,6 @@
 /**
- * ntfy, published as JSON: the endpoint's URL names the topic (`https://ntfy.sh/my-topic`), the secret is an access
- * token if the topic wants one. Texts are plain; nothing in them takes effect.
+ * ntfy, published as JSON. The endpoint's URL names the topic (`https://ntfy.sh/my-topic`); the secret is an access token,
+ * if the topic needs one. Texts are plain, so no markup in a value takes effect.
  * https://docs.ntfy.sh/publish/#publish-as-json
  */
 import * as v from 'valibot';
@@ -8,10 +8,11 @@ import { accepted, contentRefused, parseBody, unusable } from './answer.ts';
 import type { Format } from './format.ts';
 import { fit, oneLine, plain, utf8Length } from './text.ts';
 
-/** Bytes. A longer message would become an attachment. */
+/** In bytes. ntfy turns a longer message into an attachment. */
 const limits = { title: 250, message: 4_000, label: 100, url: 1_000, actions: 3 } as const;
 const answer = v.object({ id: v.optional(v.string()) });
 
+/** Publishes title, text and up to three actions. */
 export const ntfyFormat: Format = {
   maxBodyBytes: 32_768,
   requestsPerSecond: 1,
@@ -43,7 +44,7 @@ export const ntfyFormat: Format = {
     if (status === 200) return accepted(status, parseBody(answer, body)?.id);
     if (status === 400 || status === 413) return contentRefused(status);
     if (status === 401 || status === 403)
-      return unusable(status, 'authentication', 'the topic is not ours to publish to');
+      return unusable(status, 'authentication', 'no permission to publish to the topic');
     return null;
   },
 };

@@ -1,7 +1,7 @@
 /**
- * PagerDuty Events API v2. The incident is the group key (or the dedupe key, or the message), so a retry never opens a
- * second one, and a later message of the group with the label `event_action: resolve` closes it. The label `severity`
- * may be `critical`, `error`, `warning` or `info`.
+ * PagerDuty Events API v2. The incident is identified by the group key (or the dedupe key, or the message), so a retry never
+ * opens a second one, and a later message of the group with the label `event_action: resolve` closes it. The label
+ * `severity` may be `critical`, `error` (default), `warning` or `info`.
  * https://developer.pagerduty.com/docs/send-alert-event
  */
 import { createHash } from 'node:crypto';
@@ -12,12 +12,13 @@ import type { Format } from './format.ts';
 import { fit, oneLine, plain, utf8Length } from './text.ts';
 
 const limits = { summary: 1_024, field: 255, links: 10, details: 200_000, text: 20_000 } as const;
-/** Longer keys, and keys that could not be shown, are replaced by their hash. */
+/** Longer keys, and keys with other characters, are replaced by their hash. */
 const readableKey = /^[\x21-\x7e][\x20-\x7e]{0,254}$/;
 const actions = ['trigger', 'acknowledge', 'resolve'];
 const severities = ['critical', 'error', 'warning', 'info'];
 const answer = v.object({ dedup_key: v.optional(v.string()), message: v.optional(v.string()) });
 
+/** Sends an alert event. */
 export const pagerDutyFormat: Format = {
   maxBodyBytes: 512_000,
   requestsPerSecond: 2,
@@ -57,7 +58,7 @@ function dedupKey({ groupKey, dedupeKey, messageId }: Delivery): string {
   return readableKey.test(key) ? key : createHash('sha256').update(key).digest('hex');
 }
 
-/** Everything, the text only, or nothing: what fits beneath 512 KB. */
+/** Text, labels and data, or the text alone if they would exceed the limit. */
 function details({ messageId, labels, data, content }: Delivery): object {
   const text = fit(plain(content.text), { max: limits.text });
   const full = { message_id: messageId, text, labels, data };

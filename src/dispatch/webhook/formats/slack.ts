@@ -11,6 +11,7 @@ import { fit, oneLine, plain, safeUrl } from './text.ts';
 
 const limits = { header: 150, section: 3_000, fallback: 4_000, label: 75, url: 2_000, actions: 10 } as const;
 
+/** Posts a header, the text and links. */
 export const slackFormat: Format = {
   maxBodyBytes: 262_144,
   requestsPerSecond: 1,
@@ -26,7 +27,7 @@ export const slackFormat: Format = {
   },
 };
 
-/** The message of the incoming webhook. Its type is compared with Slack's own by the tests. */
+/** The message of the incoming webhook. A test compares its type with Slack's own. */
 export function slackMessage(content: RenderedContent) {
   const title = oneLine(content.title);
   const links = content.actions
@@ -35,7 +36,7 @@ export function slackMessage(content: RenderedContent) {
     .filter((text) => text !== null);
   const body = fit(plain(content.text), { max: limits.section, escape });
   return {
-    // Shown in notifications and by clients without blocks.
+    // For notifications, and for clients that do not show blocks.
     text: fit(`${title}\n${plain(content.text)}`, { max: limits.fallback, escape }),
     mrkdwn: false,
     unfurl_links: false,
@@ -54,14 +55,14 @@ function plainText(text: string): { type: 'plain_text'; text: string; emoji: fal
   return { type: 'plain_text', text, emoji: false };
 }
 
-/** Links, not buttons: a button of an app without interactivity warns the person who clicks it. */
+/** Links, not buttons: Slack warns a person who clicks a button of an app without interactivity. */
 function link({ label, url }: Action): string | null {
   const target = safeUrl(url).replaceAll('&', '&amp;');
   if (target.length > limits.url) return null;
   return `<${target}|${fit(oneLine(label), { max: limits.label, escape: (text) => (text === '|' ? '¦' : escape(text)) })}>`;
 }
 
-/** As few sections as hold them all: two links of the longest kind would not fit into one. */
+/** As few sections as possible: two links of maximum length do not fit into one. */
 function linkSections(links: readonly string[]) {
   const texts = links.reduce<string[]>((lines, next) => {
     const last = lines.at(-1);
@@ -84,7 +85,7 @@ function archived(response: ResponseFacts): Verdict {
   return { ...verdict, result: { ...verdict.result, ...{ detail: `HTTP 410: ${errorWord(response)}` } } };
 }
 
-/** Slack answers with one word, for example `channel_not_found`; anything else is not repeated. */
+/** Slack responds with one word, for example `channel_not_found`; any other text is dropped. */
 function errorWord({ body }: ResponseFacts): string {
   const word = body.trim();
   return /^[a-z_]{1,60}$/.test(word) ? word : 'the webhook is not accepted';

@@ -1,10 +1,11 @@
-/** Signed JSON after Standard Webhooks 1.0.0, for receivers that are programs. */
+/** Signed JSON as Standard Webhooks 1.0.0 defines it, for receivers that are programs. */
 import { payloadBytes } from '../payload.ts';
 import { signatureHeader, signingKeysOf } from '../signature.ts';
 import type { Format } from './format.ts';
 
+/** Sends the payload with its signatures. */
 export const standardFormat: Format = {
-  // The specification recommends less than 20 KB; most receivers accept a megabyte, some a quarter of it.
+  // The specification recommends less than 20 KB; most receivers accept 1 MB, some only 256 KB.
   maxBodyBytes: 262_144,
   requestsPerSecond: null,
   build(delivery, endpoint, now) {

@@ -1,6 +1,6 @@
 /**
- * Microsoft Teams through a workflow ("When a Teams webhook request is received"). Texts are runs of a RichTextBlock,
- * which knows neither Markdown nor mentions. The answer 202 says that the flow took it, not that it was posted.
+ * Microsoft Teams through a workflow ("When a Teams webhook request is received"). Texts are runs of a RichTextBlock, which
+ * supports neither Markdown nor mentions. A 202 means that the workflow accepted the message, not that it was posted.
  * https://adaptivecards.io/schemas/adaptive-card.json
  */
 import { failure, type Verdict } from '../classify-response.ts';
@@ -8,9 +8,10 @@ import { accepted, contentRefused, unusable } from './answer.ts';
 import type { Format } from './format.ts';
 import { fit, oneLine, plain, utf8Length } from './text.ts';
 
-/** Teams takes 28 KB in an encoding of its own; bytes, as they stand in JSON. */
+/** Teams accepts 28 KB in its own encoding. These are bytes of JSON. */
 const limits = { title: 1_000, text: 14_000, label: 100, url: 1_500, actions: 3 } as const;
 
+/** Posts an adaptive card. */
 export const teamsFormat: Format = {
   maxBodyBytes: 28_000,
   requestsPerSecond: 1,
@@ -44,19 +45,19 @@ export const teamsFormat: Format = {
     return { url: endpoint.url, headers: {}, body: Buffer.from(JSON.stringify(message)) };
   },
   classify({ status, body }) {
-    // What the retired connectors did, and flows that imitate them do: an error inside a 200.
+    // The retired connectors, and workflows that imitate them, report errors inside a 200.
     if (status >= 200 && status < 300)
       return /delivery failed with error/i.test(body) ? failedInside(status) : accepted(status);
     if (status === 400 || status === 413) return contentRefused(status);
     if (status === 401 || status === 403 || status === 404)
-      return unusable(status, 'authentication', 'the flow is gone or not ours');
+      return unusable(status, 'authentication', 'the workflow is gone or refuses the call');
     return null;
   },
 };
 
 function failedInside(status: number): Verdict {
   return {
-    result: failure('retry', 'server_error', `HTTP ${status}: delivery failed inside`, status),
+    result: failure('retry', 'server_error', `HTTP ${status}: the body reports a failed delivery`, status),
     endpoint: 'failing',
   };
 }

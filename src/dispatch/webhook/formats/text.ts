@@ -1,17 +1,18 @@
-/** Text that fits: cut between code points, measured as it is written, so that no escape sequence is cut in half. Pure. */
+/** Shortens texts between code points, measured as they are written, so that no escape sequence is cut in half. Pure. */
 
+/** The bounds of a text. */
 export interface Fit {
   /** In the unit of `measure`. */
   readonly max: number;
-  /** How one code point is written in the target's markup; default: as it is. */
+  /** Writes one code point in the markup of the service. Default: unchanged. */
   readonly escape?: (codePoint: string) => string;
-  /** Default: UTF-16 units, which is never less than what a service counts as characters. */
+  /** Default: UTF-16 units, which are never fewer than what a service counts as characters. */
   readonly measure?: (text: string) => number;
-  /** Written, unescaped, where the text was cut. Default `…`. */
+  /** Written, unescaped, where the text was shortened. Default `…`. */
   readonly ending?: string;
 }
 
-/** The escaped text if it fits; otherwise as much of it as fits before the ending. Lone surrogates become U+FFFD. */
+/** The escaped text, or as much of it as fits before the ending. Lone surrogates become U+FFFD. */
 export function fit(text: string, { max, escape = same, measure = utf16Length, ending = '…' }: Fit): string {
   let whole = '';
   let used = 0;
