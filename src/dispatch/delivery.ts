@@ -11,8 +11,8 @@ type RequiredFields = Pick<
 /** What is known about a message: a stored one has every field, a preview or a test call has few. */
 export interface DeliveryInput extends RequiredFields, Partial<Omit<Delivery, keyof RequiredFields>> {
   /**
-   * Actions that came with the message. They follow those of the template, as values: they may hold braces that a person
-   * typed and must never be read as template source.
+   * Actions that came with the message. They follow those of the template, as values: they may hold braces that a
+   * person typed and must never be read as template source.
    */
   readonly actions?: readonly Action[] | null;
 }

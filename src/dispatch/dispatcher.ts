@@ -1,6 +1,6 @@
 /**
- * The contract of a delivery method: the only pluggable seam. A dispatcher hands one rendered message to the
- * outside world and says what came of it. It never throws for an expected failure: failure is a value.
+ * The contract of a delivery method, the only pluggable part of delivery. A dispatcher hands one rendered message to a
+ * receiver and returns the result. It never throws for an expected failure: failure is a value.
  */
 import type { Pool } from 'pg';
 import type {
@@ -14,51 +14,64 @@ import type {
   RenderedContent,
 } from '../vocabulary.ts';
 
-/** One message on its way, with everything a dispatcher may use. The same for every attempt but `attempt`. */
+/** One message with everything that a dispatcher may use. Only `attempt` differs between attempts. */
 export interface Delivery {
-  /** UUID of the message: the stable identity towards the receiver (Message-ID, webhook-id). */
+  /** UUID of the message: its stable identity at the receiver (Message-ID, webhook-id). */
   readonly messageId: string;
-  /** Number of this attempt, from 1. */
+  /** The number of this attempt, from 1. */
   readonly attempt: number;
+  /** The method of the message, for example `smtp`. */
   readonly method: string;
   readonly template: { readonly name: string; readonly version: number; readonly group: string };
   readonly recipient: Recipient;
+  /** The labels without those that the template declares secret. */
   readonly labels: Readonly<Record<string, string>>;
+  /** Any JSON that the application attached; null if none. */
   readonly data: JsonValue;
+  /** Ids of the things that the message is about. */
   readonly targets: readonly string[];
+  /** The rendered message. It contains secret labels unless the dispatcher withholds them. */
   readonly content: RenderedContent;
   readonly brand: Brand;
-  /** When it was enqueued; also the `Date` of the mail and the `timestamp` of the webhook. */
+  /** When it was enqueued; also the `Date` of the email and the `timestamp` of the webhook. */
   readonly createdAt: Date;
+  /** No attempt is made after this time; null: never expires. */
   readonly expiresAt: Date | null;
-  /** The sender that the template asks for by name (`smtp`'s `senders`); null: the first. */
+  /** The sender that the template names (see the `senders` of `smtp`); null: the first. */
   readonly sender: string | null;
-  /** Tenant of the application, for brand, sender and endpoints. */
+  /** Tenant of the application; selects senders and endpoints. */
   readonly tenant: string | null;
-  /** Messages with one group key belong together (a mail thread, a chat thread, an incident). */
+  /** Messages with the same group key belong together: an email thread, an incident. */
   readonly groupKey: string | null;
+  /** The key by which the application made the notification unique. */
   readonly dedupeKey: string | null;
-  /** Absolute https URL for one-click unsubscription (RFC 8058), if the message carries one. */
+  /** Absolute https URL for one-click unsubscription (RFC 8058), if the message has one. */
   readonly unsubscribeUrl: string | null;
-  /** Files that travel along; only where the dispatcher says that it takes them. */
+  /** Attached files; always empty unless the dispatcher sets `takesAttachments`. */
   readonly attachments?: readonly Attachment[];
-  /** Webhook endpoint the message was addressed to; null: the dispatcher's default. */
+  /** UUID of the endpoint that the message is for; null: the dispatcher's default. */
   readonly endpointId: string | null;
 }
 
-/** What the receiver said. All fields are redacted and bounded before they are stored. */
+/** What the receiver said. Every field is redacted and bounded before it is stored. */
 export interface Reply {
   /** SMTP reply code or HTTP status, for example `250` or `503`. */
   readonly code?: string;
   /** RFC 3463 enhanced status code, for example `4.2.0`. */
   readonly enhanced?: string;
-  /** The receiver's words, one line, at most 512 characters. */
+  /** The receiver's text on one line, at most 512 characters. */
   readonly text?: string;
-  /** The id under which the receiver knows the message. */
+  /** The receiver's own id of the message. */
   readonly receiverId?: string;
 }
 
-/** What came of one attempt. */
+/**
+ * The result of one attempt:
+ * - `sent`: the receiver accepted the message
+ * - `retry`: not accepted now; another attempt follows
+ * - `failed`: never accepted; no attempt follows
+ * - `unknown`: nobody knows whether it was accepted
+ */
 export type DispatchResult =
   | { readonly outcome: 'sent'; readonly detail?: string; readonly reply?: Reply }
   | {
@@ -67,80 +80,87 @@ export type DispatchResult =
       /** For an operator: at most 500 characters, no secret, no address, no body. */
       readonly detail: string;
       readonly reply?: Reply;
-      /** With `retry`: the receiver asked for this delay (Retry-After); the schedule is a lower bound. */
+      /** With `retry`: the delay that the receiver asked for, in seconds. The retry schedule is a lower bound. */
       readonly retryAfterSeconds?: number;
-      /** With `retry`: false requeues the message without counting this attempt against its limit. Default true. */
+      /** With `retry`: requeue the message without counting this attempt against its limit. Default: it counts. */
       readonly countAttempt?: false;
       /**
-       * With `retry`: the method itself is at fault, not the message. The method is paused for every replica and probed
-       * with growing intervals. The attempt is not counted.
+       * With `retry`: the method is at fault, not the message. The method is paused for every replica and probed at
+       * growing intervals. The attempt is not counted.
        */
       readonly pauseMethod?: true;
-      /** With `failed`: the recipient's address is bad for good; a second such verdict a day later suppresses it. */
+      /** With `failed`: the recipient's address does not exist. A second such result a day later suppresses it. */
       readonly addressFault?: true;
-      /** Ask the operator to look (logged at warn, counted), for example a DMARC refusal. */
+      /** An operator should look at it, for example at a DMARC refusal: it is logged at warn and counted. */
       readonly alert?: true;
     };
 
-/** What came of an attempt that did not succeed. */
+/** The result of an attempt that did not succeed. */
 export type FailedDispatch = Exclude<DispatchResult, { readonly outcome: 'sent' }>;
 
-/** The same failure as that of one message: it is requeued without being counted, and the method keeps running. */
+/** The same failure for one message alone: it is requeued and not counted, and the method keeps running. */
 export function requeueUncounted<Failure extends FailedDispatch>(result: Failure, retryAfterSeconds: number) {
   const { pauseMethod: _, ...failure } = result;
   return { ...failure, countAttempt: false, retryAfterSeconds } as const;
 }
 
-/** What the worker gives to a dispatcher when it starts. */
+/** What a dispatcher gets from the worker when it starts. */
 export interface DispatcherServices {
+  /** The name under which the worker knows the dispatcher. */
   readonly method: string;
-  /** Pool of the worker, for state that all replicas share (rate limits, circuits). Keep statements short. */
+  /** The worker's pool, for state that all replicas share (rate limits, circuits). Keep statements short. */
   readonly pool: Pool;
   readonly logger: Logger;
 }
 
+/** What a dispatcher gets with every message. */
 export interface DispatchContext {
-  /** Aborted when the deadline passes, the lease is lost or the worker must stop. */
+  /** Aborted if the deadline passes, the lease is lost or the worker must stop. */
   readonly signal: AbortSignal;
   readonly logger: Logger;
-  /** W3C trace context (`traceparent`, `tracestate`) that a receiver may go on with; null where nobody traces. */
+  /** W3C trace context (`traceparent`, `tracestate`) that a receiver may continue; null without tracing. */
   readonly traceContext?: Readonly<Record<string, string>> | null;
 }
 
-/** What happens to a leased message that cannot go now. The detail is shown to operators. */
+/** What happens to a leased message that cannot go now. Operators see the detail. */
 export type Deferral =
-  /** It is looked at again at this time, by the database's clock. */
+  /** Look at it again at this time, by the database's clock. */
   | { readonly at: Date; readonly detail: string }
-  /** It waits for an operator. */
+  /** Hold it for an operator. */
   | { readonly at: null; readonly reason: Reason; readonly detail: string };
 
+/** A delivery method, as given to `createWorker({ dispatchers })`. */
 export interface Dispatcher {
-  /** Messages in flight at once in one worker process; 1 to 10,000. */
+  /** Concurrent dispatches in one worker process, 1 to 10,000. */
   readonly concurrency: number;
-  /** Longest time one dispatch may take before its signal is aborted, in seconds; 1 to 900. */
+  /** The longest time of one dispatch in seconds, 1 to 900; then its signal is aborted. */
   readonly timeoutSeconds: number;
   /**
-   * Waits between attempts in seconds; the worker adds 20 % jitter either way. A message fails after one attempt more
+   * Waits between attempts in seconds; the worker varies each by up to 20 %. A message fails after one attempt more
    * than there are waits, unless its template sets `maxAttempts`; then the last wait repeats.
    */
   readonly retryDelaysSeconds: readonly number[];
   /**
-   * The receiver is not the recipient (a webhook, a channel): labels that a template declares secret are blacked out in
-   * what this dispatcher is given. Default false.
+   * The receiver is not the recipient (a webhook, a channel), so labels that a template declares secret are masked in
+   * the content. Default false.
    */
   readonly withholdSecrets?: boolean;
-  /** Whether it can carry files; others are not given any. Default false. */
+  /** Whether deliveries include attachments. Default false. */
   readonly takesAttachments?: boolean;
-  /** Checks settings and opens what is shared. Throws ConfigurationError. Called once, before the first dispatch. */
+  /**
+   * Checks settings and opens shared resources. Called once, before the first dispatch.
+   *
+   * @throws {ConfigurationError} if a setting is wrong.
+   */
   start?(services: DispatcherServices): Promise<void>;
   /**
-   * Decides which of these leased messages cannot go now, so that a receiver that is slow, dead or limited holds no slot
-   * that another could use. A message that is missing from the map goes. Only decides: the worker writes the message row
-   * and the job. No attempt is opened or counted.
+   * Decides which of these leased messages cannot go now, so that a receiver that is slow, dead or limited holds no
+   * slot that another could use. A message that is missing from the map goes. Only decides: the worker writes the
+   * message row and the job. No attempt is opened or counted.
    */
   admit?(messageIds: readonly string[]): Promise<ReadonlyMap<string, Deferral>>;
-  /** Hands the message over. Must settle soon after `context.signal` aborts. */
+  /** Hands over one message. Must settle soon after `context.signal` is aborted. */
   dispatch(delivery: Delivery, context: DispatchContext): Promise<DispatchResult>;
-  /** Ends connections. Called once, after the last dispatch. */
+  /** Closes connections. Called once, after the last dispatch. */
   close?(): Promise<void>;
 }

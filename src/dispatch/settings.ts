@@ -1,4 +1,7 @@
-/** Checks what users configure. Errors name the setting and the remedy, never the value: it may be a secret, and valibot quotes it. */
+/**
+ * Checks what users configure. Errors name the setting and the remedy, never the value: it may be a secret, and valibot
+ * quotes it.
+ */
 import * as v from 'valibot';
 import { ConfigurationError } from '../errors.ts';
 import { suggestion } from '../templates/nearest.ts';

@@ -48,7 +48,8 @@ export interface EndpointFilter {
   readonly recipientId?: string;
 }
 
-const summaryColumns = `e.id, e.name, e.tenant, e.recipient_id AS "recipientId", e.groups, e.url_host AS "urlHost", e.format,
+const summaryColumns = `e.id, e.name, e.tenant, e.recipient_id AS "recipientId", e.groups,
+  e.url_host AS "urlHost", e.format,
   CASE WHEN e.disabled_at IS NOT NULL THEN 'disabled' WHEN e.opened_at IS NOT NULL THEN 'open'
     WHEN e.failing_since IS NOT NULL THEN 'failing' ELSE 'healthy' END AS state,
   e.disabled_reason AS "disabledReason", e.failing_since AS "failingSince",
@@ -61,16 +62,18 @@ const listStatement = `SELECT ${summaryColumns} FROM herald.endpoint e
 WHERE ($1::text IS NULL OR e.tenant = $1) AND ($2::text IS NULL OR e.recipient_id = $2)
 ORDER BY e.created_at, e.id LIMIT 1000`;
 
-const showStatement = `SELECT ${summaryColumns}, e.http_method AS "httpMethod", e.timeout_seconds AS "timeoutSeconds", e.retry,
-  e.max_concurrency AS "maxConcurrency", e.requests_per_second AS "requestsPerSecond", e.updated_at AS "updatedAt",
+const showStatement = `SELECT ${summaryColumns}, e.http_method AS "httpMethod", e.timeout_seconds AS "timeoutSeconds",
+  e.retry, e.max_concurrency AS "maxConcurrency", e.requests_per_second AS "requestsPerSecond", e.updated_at AS "updatedAt",
   e.failures, e.disabled_at AS "disabledAt"
 FROM herald.endpoint e WHERE e.id = $1`;
 
+/** Returns at most 1,000 endpoints, oldest first. */
 export async function listEndpoints(pool: Queryable, filter: EndpointFilter = {}): Promise<EndpointSummary[]> {
   const { tenant = null, recipientId = null } = filter;
   return (await pool.query<EndpointSummary>(listStatement, [tenant, recipientId])).rows;
 }
 
+/** Returns one endpoint; null if there is none. */
 export async function showEndpoint(pool: Queryable, id: string): Promise<EndpointDetails | null> {
   return (await pool.query<EndpointDetails>(showStatement, [id])).rows[0] ?? null;
 }

@@ -1,4 +1,7 @@
-/** Endpoints of webhooks and chat posts, managed from code: an application whose tenants add their own, the CLI, the console. */
+/**
+ * Endpoints of webhooks and chat posts, managed from code: an application whose tenants add their own, the CLI, the
+ * console.
+ */
 import type { Queryable } from '../database/pool.ts';
 import { createEgress } from '../dispatch/egress/egress.ts';
 import { type EgressOptions, parseEgress } from '../dispatch/egress/egress-options.ts';
@@ -17,8 +20,12 @@ import { disableEndpoint, enableEndpoint, removeEndpoint, replayEndpoint, replay
 import { addEndpoint, type AddedEndpoint, type NewEndpoint } from './new-endpoint.ts';
 import { pingEndpoint, type PingResult } from './ping-endpoint.ts';
 
+/** Options of `endpoints`. */
 export interface EndpointsOptions {
-  /** Encrypts and decrypts URLs, secrets and headers: `createSecretBox(keys)`. Needed by `add`, `rotate`, `ping` and `reseal`. */
+  /**
+   * Encrypts and decrypts URLs, secrets and headers: `createSecretBox(keys)`. Needed by `add`, `rotate`, `ping` and
+   * `reseal`.
+   */
   readonly secrets?: SecretBox;
   /** What may be called; give the workers the same. Default: public `https:` addresses. */
   readonly egress?: EgressOptions;
@@ -33,7 +40,8 @@ export interface Endpoints {
    * Stores an endpoint and returns its id. One of format `standard` without a secret gets a new one, which is returned
    * here and never shown again.
    *
-   * @throws {ConfigurationError} for the first setting that is wrong, if the URL may not be called, and without `secrets`.
+   * @throws {ConfigurationError} for the first setting that is wrong, if the URL may not be called, and without
+   * `secrets`.
    */
   add(endpoint: NewEndpoint): Promise<AddedEndpoint>;
   /** Returns at most 1,000 endpoints, oldest first; those of one tenant or recipient if one is given. */
@@ -41,8 +49,8 @@ export interface Endpoints {
   /** Returns one endpoint with its limits; what is encrypted is not shown. */
   show(id: string): Promise<EndpointDetails | null>;
   /**
-   * Gives an endpoint of format `standard` a new signing secret and returns it. Receivers may verify with the one before
-   * for `overlapSeconds`; default 86,400 (a day), 0 ends it at once, for example after a leak.
+   * Gives an endpoint of format `standard` a new signing secret and returns it. Receivers may verify with the one
+   * before for `overlapSeconds`; default 86,400 (a day), 0 ends it at once, for example after a leak.
    *
    * @throws {ConfigurationError} for other formats, without `secrets`, and if the endpoint is changed at the same time.
    */

@@ -37,7 +37,9 @@ export interface NewEndpoint extends EndpointSettings {
 /** An endpoint that was stored. */
 export interface AddedEndpoint {
   readonly id: string;
-  /** The signing secret that was generated; null if one was given, and for formats that sign nothing. Not shown again. */
+  /**
+   * The signing secret that was generated; null if one was given, and for formats that sign nothing. Not shown again.
+   */
   readonly secret: string | null;
 }
 
@@ -58,8 +60,10 @@ const ownerSchema = v.object({
   ),
 });
 
-const insertStatement = `INSERT INTO herald.endpoint (id, name, tenant, recipient_id, groups, url_host, sealed, format, http_method,
-  timeout_seconds, retry, max_concurrency, requests_per_second) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`;
+const insertStatement = `
+INSERT INTO herald.endpoint (id, name, tenant, recipient_id, groups, url_host, sealed, format, http_method, timeout_seconds,
+  retry, max_concurrency, requests_per_second)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`;
 
 interface AddServices {
   readonly pool: Queryable;
@@ -117,7 +121,7 @@ function requireAllowed(url: string, egress: Pick<Egress, 'refusal'>): void {
   if (refusal === null) return;
   throw new ConfigurationError(
     'endpoint.url',
-    `may not be called: ${refusal}; use a public https: URL, or allow it with the egress option allowHosts or allowCidrs ` +
+    `may not be called: ${refusal}; use a public https: URL, or allow it with egress.allowHosts or egress.allowCidrs ` +
       '(HERALD_WEBHOOK_ALLOW_HOSTS, HERALD_WEBHOOK_ALLOW_CIDRS)',
   );
 }

@@ -40,6 +40,7 @@ const advice: Readonly<Record<string, string>> = {
 /** Time to clean up after the endpoint's own timeout, in milliseconds. */
 const graceMs = 5_000;
 
+/** Sends a signed test call and explains the response. Never throws for anything that a receiver does. */
 export async function pingEndpoint(
   endpoint: Endpoint,
   { egress, appName }: { readonly egress: Egress; readonly appName: string },

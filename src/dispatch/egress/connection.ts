@@ -1,7 +1,7 @@
 /**
- * One connection to one receiver, used for one call at a time. Every call therefore knows whether its connection was new
- * and how far it got, which distinguishes a receiver that is down from one that never responded, and tells when a reset
- * may be retried at once because the connection was reused.
+ * One connection to one receiver, used for one call at a time. Every call therefore knows whether its connection was
+ * new and how far it got, which distinguishes a receiver that is down from one that never responded, and tells when a
+ * reset may be retried at once because the connection was reused.
  */
 import { Client, type Dispatcher } from 'undici';
 import type { Connector } from './connector.ts';
@@ -16,7 +16,9 @@ const maxHeaderSize = 16_384;
 export interface Connection {
   /** Sends one request and reads its response. Rejects with the error of undici or the connector if there is none. */
   request(options: Dispatcher.DispatchOptions): Promise<ReadReply>;
-  /** Since the last `request` started: whether a socket was opened (`fresh`), and whether one was usable (`connected`). */
+  /**
+   * Since the last `request` started: whether a socket was opened (`fresh`), and whether one was usable (`connected`).
+   */
   readonly progress: { readonly fresh: boolean; readonly connected: boolean };
   /** Whether the next request can be sent at once. */
   isOpen(): boolean;

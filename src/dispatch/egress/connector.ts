@@ -1,7 +1,8 @@
 /**
- * The guard against server-side request forgery at connect time. Resolving a name to check it and again to connect would
- * let a name server give two answers (DNS rebinding), and a `lookup` hook never sees literal addresses. So literals are
- * checked before, answers inside the lookup that the socket uses, and the address that the socket reached afterwards.
+ * The guard against server-side request forgery at connect time. Resolving a name to check it and again to connect
+ * would let a name server give two answers (DNS rebinding), and a `lookup` hook never sees literal addresses. So
+ * literals are checked before, answers inside the lookup that the socket uses, and the address that the socket reached
+ * afterwards.
  */
 import { isIP, type LookupFunction, type Socket } from 'node:net';
 import { buildConnector } from 'undici';

@@ -4,7 +4,9 @@ import { isForbiddenAddress, type AddressExceptions } from './ip-address.ts';
 
 /** What the operator allows. Endpoints of tenants cannot extend it. */
 export interface DestinationPolicy extends AddressExceptions {
-  /** Exact names, or suffixes that start with a dot. Trusted whatever they resolve to, with any port and with `http:`. */
+  /**
+   * Exact names, or suffixes that start with a dot. Trusted whatever they resolve to, with any port and with `http:`.
+   */
   readonly allowHosts: readonly string[];
   /** Ports that other URLs may use. */
   readonly ports: readonly number[];

@@ -6,7 +6,9 @@ import type { ProxySettings } from './proxy.ts';
 
 /** What the operator allows beyond public `https:` addresses. Endpoints of tenants cannot extend it. */
 export interface EgressOptions {
-  /** Address blocks of internal receivers, for example `['10.1.0.0/16']`. Literals in them may use any port and `http:`. */
+  /**
+   * Address blocks of internal receivers, for example `['10.1.0.0/16']`. Literals in them may use any port and `http:`.
+   */
   readonly allowCidrs?: readonly string[];
   /**
    * Names of internal receivers; a leading dot allows all subdomains. Resolved by the operating system and trusted
@@ -20,8 +22,8 @@ export interface EgressOptions {
   /** Whether public receivers may be called without TLS. Default false. */
   readonly allowHttp?: boolean;
   /**
-   * URL of an HTTP proxy for all calls (CONNECT), with user name and password if it needs them. It resolves the names, so
-   * it must filter the addresses as well (smokescreen, Squid). `HTTPS_PROXY` in the environment is not read.
+   * URL of an HTTP proxy for all calls (CONNECT), with user name and password if it needs them. It resolves the names,
+   * so it must filter the addresses as well (smokescreen, Squid). `HTTPS_PROXY` in the environment is not read.
    */
   readonly proxy?: string;
   /** Name servers for public names as `address` or `address:port`, at most 10. Default: those of the system. */

@@ -30,8 +30,8 @@ export interface EgressFault {
 }
 
 /**
- * Thrown inside a connection by our own code. It has no `code` on purpose: undici reads the code of a connector's error and
- * reconnects forever if it is one of its own, for example when a proxy hangs up.
+ * Thrown inside a connection by our own code. It has no `code` on purpose: undici reads the code of a connector's error
+ * and reconnects forever if it is one of its own, for example when a proxy hangs up.
  */
 export class EgressError extends Error {
   override readonly name = 'EgressError';

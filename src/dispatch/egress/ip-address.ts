@@ -1,6 +1,6 @@
 /**
- * Which IP addresses an outgoing call may reach. IPv6 uses an allow-list, so every way to embed an IPv4 address in an IPv6
- * address (mapped, compatible, NAT64, 6to4, Teredo) is refused without knowing it. Pure.
+ * Which IP addresses an outgoing call may reach. IPv6 uses an allow-list, so every way to embed an IPv4 address in an
+ * IPv6 address (mapped, compatible, NAT64, 6to4, Teredo) is refused without knowing it. Pure.
  */
 import { BlockList, isIP } from 'node:net';
 import { ConfigurationError } from '../../errors.ts';
@@ -45,7 +45,8 @@ const forbiddenIPv4 = addressSet('forbidden IPv4', [
 
 const globalIPv6 = addressSet('global IPv6', ['2000::/3']);
 
-// Inside global unicast, but not ordinary hosts: protocol assignments with Teredo and ORCHID, documentation, 6to4, AS112.
+// Inside global unicast, but not ordinary hosts: protocol assignments with Teredo and ORCHID, documentation, 6to4,
+// AS112.
 const forbiddenIPv6 = addressSet('forbidden IPv6', [
   '2001::/23',
   '2001:db8::/32',
@@ -55,8 +56,8 @@ const forbiddenIPv6 = addressSet('forbidden IPv6', [
 ]);
 
 /**
- * Whether a call to this address must not be made. Text that is not one address in canonical form (a zone id, a short or
- * octal spelling, a name) is forbidden: callers use the WHATWG URL parser or a resolver first.
+ * Whether a call to this address must not be made. Text that is not one address in canonical form (a zone id, a short
+ * or octal spelling, a name) is forbidden: callers use the WHATWG URL parser or a resolver first.
  */
 export function isForbiddenAddress(address: string, exceptions: AddressExceptions = {}): boolean {
   const family = isIP(address);

@@ -1,6 +1,6 @@
 /**
- * Calls through an egress proxy with CONNECT (RFC 9110, section 9.3.6). `http:` targets use it too, so the proxy sees no
- * path and no body. The proxy resolves the names, so it must also filter the addresses.
+ * Calls through an egress proxy with CONNECT (RFC 9110, section 9.3.6). `http:` targets use it too, so the proxy sees
+ * no path and no body. The proxy resolves the names, so it must also filter the addresses.
  */
 import type { Duplex } from 'node:stream';
 import { Socket } from 'node:net';

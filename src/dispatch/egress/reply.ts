@@ -28,8 +28,9 @@ export type ReadReply = Omit<EgressReply, 'milliseconds'>;
 type ResponseHeaders = Dispatcher.ResponseData['headers'];
 
 /**
- * An undici handler for one response, without the stream that undici would create for the body. Rejects only if there was
- * no status line: a body that breaks off changes nothing. The caller destroys the connection of an incomplete reply.
+ * An undici handler for one response, without the stream that undici would create for the body. Rejects only if there
+ * was no status line: a body that breaks off changes nothing. The caller destroys the connection of an incomplete
+ * reply.
  */
 export function replyReader(
   resolve: (reply: ReadReply) => void,

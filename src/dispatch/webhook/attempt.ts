@@ -1,4 +1,4 @@
-/** One attempt: build the request, make the call, judge the answer. */
+/** One attempt: build the request, make the call, classify the response. */
 import type { Delivery, DispatchContext, DispatchResult } from '../dispatcher.ts';
 import type { Egress, EgressRequest, EgressResult } from '../egress/egress.ts';
 import {
@@ -6,15 +6,16 @@ import {
   classifyResponse,
   classifyTransportError,
   failure,
-  type Verdict,
+  type Classification,
 } from './classify-response.ts';
 import type { Endpoint } from './endpoint.ts';
 import { formats } from './formats/formats.ts';
 import { redactReply } from './redact.ts';
 
-/** A reset this soon on a connection that was used before means that the receiver had closed it meanwhile. */
+/** A reset this soon on a reused connection means that the receiver had closed it since its last use. */
 const staleConnectionMs = 1_000;
 
+/** A message and where to send it. */
 export interface AttemptInput {
   readonly endpoint: Endpoint;
   readonly egress: Egress;
@@ -23,8 +24,14 @@ export interface AttemptInput {
   readonly context: DispatchContext;
 }
 
-/** Never throws for anything that a receiver does. */
-export async function attempt({ endpoint, egress, userAgent, delivery, context }: AttemptInput): Promise<Verdict> {
+/** Sends one message to one endpoint. Never throws for anything that a receiver does. */
+export async function attempt({
+  endpoint,
+  egress,
+  userAgent,
+  delivery,
+  context,
+}: AttemptInput): Promise<Classification> {
   const format = formats[endpoint.format];
   const now = new Date();
   const request = format.build(delivery, endpoint, now);
@@ -44,11 +51,11 @@ export async function attempt({ endpoint, egress, userAgent, delivery, context }
     timeoutSeconds: endpoint.timeoutSeconds,
     signal: context.signal,
   });
-  const verdict = verdictOf(result, { endpoint, delivery, now });
-  return resent ? { ...verdict, result: withResent(verdict.result) } : verdict;
+  const classification = classificationOf(result, { endpoint, delivery, now });
+  return resent ? { ...classification, result: withResent(classification.result) } : classification;
 }
 
-/** One call; a second at once when the first ran into a connection that the receiver had closed since its last use. */
+/** Makes one call, and a second at once if the receiver had closed the reused connection since its last use. */
 async function callOnce(egress: Egress, request: EgressRequest): Promise<{ result: EgressResult; resent: boolean }> {
   const first = await egress.call(request);
   const stale =
@@ -59,32 +66,32 @@ async function callOnce(egress: Egress, request: EgressRequest): Promise<{ resul
   return { result: stale ? await egress.call(request) : first, resent: stale };
 }
 
-/** The first call may have been accepted: without this on record nobody could explain a second copy. */
+/** The first call may have been accepted: the note explains a second copy at the receiver. */
 function withResent(result: DispatchResult): DispatchResult {
   const note = 'called twice: the first connection was lost, and the receiver may have got it';
   return { ...result, detail: result.detail === undefined ? note : `${result.detail}; ${note}` };
 }
 
-interface VerdictInput {
+interface ClassificationInput {
   readonly endpoint: Endpoint;
   readonly delivery: Delivery;
   readonly now: Date;
 }
 
-function verdictOf(result: EgressResult, { endpoint, delivery, now }: VerdictInput): Verdict {
+function classificationOf(result: EgressResult, { endpoint, delivery, now }: ClassificationInput): Classification {
   const context = { retry: endpoint.retry, attempt: delivery.attempt, now };
   if (result.kind === 'refused') return classifyRefusal(result.refusal);
   if (result.kind === 'fault') return classifyTransportError(result.fault, context);
   const { reply } = result;
-  const verdict = formats[endpoint.format].classify(reply, context) ?? classifyResponse(reply, context);
-  // What an accepting receiver says is of no use to anybody; what a refusing one says often names the cause.
-  if (verdict.result.outcome === 'sent') return verdict;
+  const classification = formats[endpoint.format].classify(reply, context) ?? classifyResponse(reply, context);
+  // The text of a refusal often names the cause; that of an acceptance is not needed.
+  if (classification.result.outcome === 'sent') return classification;
   const text = redactReply(reply.body, endpoint, delivery);
-  if (text === '') return verdict;
-  return { ...verdict, result: { ...verdict.result, reply: { ...verdict.result.reply, text } } };
+  if (text === '') return classification;
+  return { ...classification, result: { ...classification.result, reply: { ...classification.result.reply, text } } };
 }
 
-function tooLarge(bytes: number, limit: number): Verdict {
+function tooLarge(bytes: number, limit: number): Classification {
   const detail = `payload too large: ${bytes} bytes, at most ${limit}`;
   return { result: failure('failed', 'too_large', detail), endpoint: 'none' };
 }

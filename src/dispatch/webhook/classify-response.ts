@@ -1,37 +1,39 @@
-/** What a response, a fault or a refusal means for the message and for the endpoint. Pure; tested by table. */
+/** What a response, a fault or a refusal means for the message and for the endpoint. Pure; a test has the table. */
 import type { Reason } from '../../vocabulary.ts';
 import type { DispatchResult, Reply } from '../dispatcher.ts';
 import type { EgressFault, EgressFaultKind } from '../egress/faults.ts';
 import { parseRetryAfter } from './retry-after.ts';
 
 /**
- * What an attempt says about the endpoint, whatever becomes of the message:
- * - `healthy`: it accepted, or refused this one message for what is in it
+ * What an attempt says about the endpoint, whatever happens to the message:
+ * - `healthy`: it accepted the message, or refused it because of its content
  * - `failing`: it did not work; counts towards opening its circuit
- * - `overloaded`: it asked us to slow down; counts as failing and halves its share at once
- * - `refusing`: it works but accepts nothing; counts towards switching it off after days only
+ * - `overloaded`: it asked us to slow down; like `failing`, and its concurrency limit drops to one
+ * - `refusing`: it works but refuses everything; counts only towards switching it off after days
  * - `gone`: it asked to be switched off
- * - `unusable`: its URL, key or permission is wrong and will not heal by itself; switched off until its owner acts
- * - `none`: says nothing about it (our proxy, our shutdown, our bug)
+ * - `unusable`: its URL, key or permission is wrong; switched off until its owner acts
+ * - `none`: says nothing about the endpoint (our proxy, our shutdown, a bug in pg-herald)
  */
 export type EndpointEffect = 'healthy' | 'failing' | 'overloaded' | 'refusing' | 'gone' | 'unusable' | 'none';
 
-export interface Verdict {
+/** The meaning of one attempt. */
+export interface Classification {
   readonly result: DispatchResult;
   readonly endpoint: EndpointEffect;
 }
 
-/** What of a response the rules look at. */
+/** The part of a response that the rules look at. */
 export interface ResponseFacts {
   readonly status: number;
   /** Names in lower case. */
   readonly headers: Readonly<Record<string, string>>;
-  /** The beginning of the body. */
+  /** The start of the body. */
   readonly body: string;
 }
 
+/** What the rules depend on besides the response. */
 export interface ClassifyContext {
-  /** `all`: every refusal is retried on the schedule. `transient`: only 408, 425, 429, 5xx and network faults are. */
+  /** `all`: every refusal is retried. `transient`: only 408, 425, 429, 5xx and network faults are. */
   readonly retry: 'all' | 'transient';
   /** Number of this attempt, from 1. */
   readonly attempt: number;
@@ -40,16 +42,16 @@ export interface ClassifyContext {
 
 type Failure = Extract<DispatchResult, { outcome: 'retry' | 'failed' | 'unknown' }>;
 
-/** A receiver that is too slow or too busy is left alone for at least this long. */
+/** The shortest wait after a receiver was too slow or too busy. */
 const overloadSeconds = 60;
-/** A destination that the guard refuses at connect time may be a broken name server; after this many it is not. */
+/** A broken name server can lead to an address that the guard refuses; after this many attempts it is the URL. */
 const maxForbiddenAttempts = 3;
 
-/** The rules for any receiver that speaks HTTP. Formats of chat services come before them. */
-export function classifyResponse(response: ResponseFacts, context: ClassifyContext): Verdict {
+/** The rules for any HTTP receiver. The formats of chat services have their own rules, which come first. */
+export function classifyResponse(response: ResponseFacts, context: ClassifyContext): Classification {
   const { status, headers } = response;
   const advice = headers['webhook-delivery']?.trim().toLowerCase();
-  if (status === 410 || advice === 'disable') return goneVerdict(status);
+  if (status === 410 || advice === 'disable') return classifyGone(status);
   if (status >= 200 && status < 300)
     return { result: { outcome: 'sent', reply: { code: `${status}` } }, endpoint: 'healthy' };
   if (advice === 'abort-message') {
@@ -104,7 +106,8 @@ function delayed(result: Failure, effect: EndpointEffect, header: string | undef
   return { ...result, detail, retryAfterSeconds: seconds };
 }
 
-export function goneVerdict(status: number): Verdict {
+/** The receiver asked to be switched off. */
+export function classifyGone(status: number): Classification {
   return {
     result: failure('failed', 'gone', `HTTP ${status}: the receiver asked to be switched off`, status),
     endpoint: 'gone',
@@ -128,14 +131,14 @@ const faultRules: Readonly<Record<Exclude<EgressFaultKind, 'aborted' | 'forbidde
   internal: { reason: 'internal', text: 'the call could not be made', effect: 'none' },
 };
 
-/** A call that ended without a status line. With `sent` the receiver may have it: the retry carries the same id. */
-export function classifyTransportError(fault: EgressFault, context: Pick<ClassifyContext, 'attempt'>): Verdict {
-  if (fault.kind === 'aborted') return abortedVerdict(fault);
+/** A call without a response. With `sent` the receiver may have the message; the retry has the same id. */
+export function classifyTransportError(fault: EgressFault, context: Pick<ClassifyContext, 'attempt'>): Classification {
+  if (fault.kind === 'aborted') return classifyAborted(fault);
   if (fault.kind === 'proxy') {
     const detail = `egress proxy unavailable: ${fault.code}`;
     return { result: { outcome: 'retry', reason: 'proxy', detail, pauseMethod: true, alert: true }, endpoint: 'none' };
   }
-  if (fault.kind === 'forbidden') return forbiddenVerdict(`destination not allowed: ${fault.code}`, context.attempt);
+  if (fault.kind === 'forbidden') return classifyForbidden(`destination not allowed: ${fault.code}`, context.attempt);
   const { reason, text, effect } = faultRules[fault.kind];
   const detail = `${text}: ${tlsNote(fault.code)}${fault.sent ? '; the receiver may have got it' : ''}`;
   const result = failure('retry', reason, detail);
@@ -145,34 +148,34 @@ export function classifyTransportError(fault: EgressFault, context: Pick<Classif
   };
 }
 
-/** A URL that the rules forbid before anything is resolved: it will not become better. */
-export function classifyRefusal(refusal: string): Verdict {
+/** A URL that the rules forbid before anything is resolved: a retry cannot help. */
+export function classifyRefusal(refusal: string): Classification {
   return {
     result: failure('failed', 'destination_not_allowed', `destination not allowed: ${refusal}`),
     endpoint: 'unusable',
   };
 }
 
-function forbiddenVerdict(detail: string, attempt: number): Verdict {
+function classifyForbidden(detail: string, attempt: number): Classification {
   return attempt < maxForbiddenAttempts
     ? { result: failure('retry', 'destination_not_allowed', detail), endpoint: 'refusing' }
     : { result: failure('failed', 'destination_not_allowed', detail), endpoint: 'unusable' };
 }
 
-/** Our own doing. What certainly did not leave is given back without blame. */
-function abortedVerdict(fault: EgressFault): Verdict {
+/** Our own shutdown. An attempt whose request did not leave is not counted. */
+function classifyAborted(fault: EgressFault): Classification {
   const result: DispatchResult = fault.sent
     ? failure('retry', 'shutdown', 'stopped while waiting for the response; the receiver may have got it')
     : { outcome: 'retry', reason: 'shutdown', detail: 'stopped before the request left', countAttempt: false };
   return { result, endpoint: 'none' };
 }
 
-/** OpenSSL's name for "the server wants to know who we are" is long and says it badly. */
+/** OpenSSL's names for a missing client certificate are misleading. */
 function tlsNote(code: string): string {
   return /ALERT_CERTIFICATE_REQUIRED|ALERT_BAD_CERTIFICATE$/.test(code) ? 'client certificate required' : code;
 }
 
-/** A failure of any kind, with the status as the reply code. */
+/** A failure, with the status as the reply code. */
 export function failure(outcome: 'retry' | 'failed', reason: Reason, detail: string, status?: number): Failure {
   const reply: Reply | undefined = status === undefined ? undefined : { code: `${status}` };
   return { outcome, reason, detail, ...(reply ? { reply } : {}) };

@@ -1,6 +1,7 @@
 /**
- * The body of the `standard` format. A function of the message alone, so every attempt, replay and worker produces the same
- * bytes. Receivers have the JSON Schema `schemas/payload.v1.schema.json`, which is generated from the schema below.
+ * The body of the `standard` format. A function of the message alone, so every attempt, replay and worker produces the
+ * same bytes. Receivers have the JSON Schema `schemas/payload.v1.schema.json`, which is generated from the schema
+ * below.
  */
 import * as v from 'valibot';
 import type { JsonValue } from '../../vocabulary.ts';

@@ -8,8 +8,8 @@ const seconds = /^\d{1,15}(\.\d{1,9})?$/;
 const httpDate = /^(Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*,? /;
 
 /**
- * The wait in whole seconds, rounded up, from 0 to 24 h; null if the value is absent or not valid. A time in the past is 0.
- * The retry schedule is a lower bound for it.
+ * The wait in whole seconds, rounded up, from 0 to 24 h; null if the value is absent or not valid. A time in the past
+ * is 0. The retry schedule is a lower bound for it.
  */
 export function parseRetryAfter(value: string | undefined, now: Date): number | null {
   const text = value?.trim() ?? '';

@@ -17,7 +17,9 @@ export interface WebhookOptions {
   readonly egress?: EgressOptions;
   /** Concurrent calls in this process, 1 to 1,000. Default 50. */
   readonly concurrency?: number;
-  /** Whether receivers see labels that templates declare secret (one-time codes, reset links). Default false: masked. */
+  /**
+   * Whether receivers see labels that templates declare secret (one-time codes, reset links). Default false: masked.
+   */
   readonly includeSecrets?: boolean;
   /** Whether receivers get `traceparent` and `tracestate`, to continue the trace of the enqueue. Default false. */
   readonly sendTraceContext?: boolean;
@@ -30,8 +32,9 @@ export interface WebhookEndpointsOptions {
   /** Decrypts the stored settings: `createSecretBox(keys)`. */
   readonly secrets: SecretBox;
   /**
-   * Tells the owner of an endpoint that it fails, works again or was switched off. Default: when it is switched off, the
-   * template `endpoint-disabled` is enqueued for its contact, if both exist; `shippedTemplatesFolder` has the template.
+   * Tells the owner of an endpoint that it fails, works again or was switched off. Default: when it is switched off,
+   * the template `endpoint-disabled` is enqueued for its contact, if both exist; `shippedTemplatesFolder` has the
+   * template.
    */
   readonly notifyOwner?: NotifyOwner;
 }

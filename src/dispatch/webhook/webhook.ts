@@ -1,4 +1,4 @@
-/** The dispatcher of HTTP receivers: programs that verify a signature, and chat services. */
+/** The dispatcher for HTTP receivers: programs that verify a signature, and chat services. */
 import { ConfigurationError } from '../../errors.ts';
 import {
   type Delivery,
@@ -9,23 +9,24 @@ import {
 } from '../dispatcher.ts';
 import { createEgress, type Egress } from '../egress/egress.ts';
 import { attempt } from './attempt.ts';
-import { failure, type Verdict } from './classify-response.ts';
+import { failure, type Classification } from './classify-response.ts';
 import { maxTimeoutSeconds } from './endpoint.ts';
 import { createEndpoints, type Endpoints, type NoCall } from './endpoints/endpoints.ts';
 import { notifyOwnerByEmail } from './endpoints/notify-owner.ts';
 import { parseWebhookOptions, type WebhookOptions, type WebhookSettings } from './webhook-options.ts';
 
 /**
- * Waits between attempts in seconds, from the Standard Webhooks specification: three days, dense where an outage is
- * short and thin where it is long.
+ * Waits between attempts in seconds, from the Standard Webhooks specification: short at first, then long, over three
+ * days.
  */
 export const webhookRetryDelaysSeconds = [5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400] as const;
 
 /**
- * Delivers messages by HTTP: one signed POST per attempt, the same id and the same bytes every time. Never follows a
- * redirect, never calls an address inside your network unless `egress` allows it.
+ * Delivers messages by HTTP: one signed POST per attempt, with the same id and the same bytes every time. It never
+ * follows a redirect and never calls an address inside your network unless `egress` allows it.
  *
- * @throws {ConfigurationError} when an option is missing or wrong, or when the default endpoint's URL may not be called.
+ * @throws {ConfigurationError} if an option is missing or wrong, or if the URL of the default endpoint may not be
+ * called.
  */
 export function webhook(options: WebhookOptions): Dispatcher {
   const settings = parseWebhookOptions(options);
@@ -34,7 +35,7 @@ export function webhook(options: WebhookOptions): Dispatcher {
   let endpoints: Endpoints | null = null;
   return {
     concurrency: settings.concurrency,
-    // A second try after a stale connection begins within a second; the rest is slack for the clean-up.
+    // A second call after a stale connection starts within a second; the rest is for cleaning up.
     timeoutSeconds: maxTimeoutSeconds + 10,
     retryDelaysSeconds: webhookRetryDelaysSeconds,
     withholdSecrets: !settings.includeSecrets,
@@ -47,8 +48,8 @@ export function webhook(options: WebhookOptions): Dispatcher {
     dispatch(delivery, given) {
       const context = settings.sendTraceContext ? given : { ...given, traceContext: null };
       return delivery.endpointId === null
-        ? toDefault({ settings, egress, delivery, context })
-        : toRow(delivery.endpointId, endpoints, { settings, egress, delivery, context });
+        ? toDefaultEndpoint({ settings, egress, delivery, context })
+        : toStoredEndpoint(delivery.endpointId, endpoints, { settings, egress, delivery, context });
     },
     async close() {
       await endpoints?.close();
@@ -64,39 +65,49 @@ interface DispatchInput {
   readonly context: DispatchContext;
 }
 
-async function toDefault({ settings, egress, delivery, context }: DispatchInput): Promise<DispatchResult> {
+async function toDefaultEndpoint({ settings, egress, delivery, context }: DispatchInput): Promise<DispatchResult> {
   const { endpoint, userAgent } = settings;
   if (endpoint === null)
-    return failure('failed', 'no_address', 'addressed to no endpoint, and there is no default one');
+    return failure('failed', 'no_address', 'the message has no endpoint, and there is no default endpoint');
   return (await attempt({ endpoint, egress, userAgent, delivery, context })).result;
 }
 
-async function toRow(id: string, endpoints: Endpoints | null, input: DispatchInput): Promise<DispatchResult> {
+async function toStoredEndpoint(
+  id: string,
+  endpoints: Endpoints | null,
+  input: DispatchInput,
+): Promise<DispatchResult> {
   const call = endpoints === null ? 'unreadable' : await endpoints.call(id);
   if (typeof call === 'string') return notCalled(call);
   const { settings, egress, delivery, context } = input;
-  let verdict: Verdict = { result: failure('retry', 'internal', 'the attempt threw'), endpoint: 'none' };
+  let classification: Classification = { result: failure('retry', 'internal', 'the attempt threw'), endpoint: 'none' };
   try {
-    verdict = await attempt({ endpoint: call.endpoint, egress, userAgent: settings.userAgent, delivery, context });
+    classification = await attempt({
+      endpoint: call.endpoint,
+      egress,
+      userAgent: settings.userAgent,
+      delivery,
+      context,
+    });
   } finally {
-    call.done(verdict, delivery.attempt);
+    call.done(classification, delivery.attempt);
   }
-  return ofOneEndpoint(verdict);
+  return withoutPause(classification);
 }
 
-/** An endpoint of many is no fault of the method: it is switched off, and its message is given back to wait for that. */
-function ofOneEndpoint({ result, endpoint }: Verdict): DispatchResult {
+/** An unusable endpoint among many must not pause the method: the endpoint is switched off and its message requeued. */
+function withoutPause({ result, endpoint }: Classification): DispatchResult {
   return endpoint === 'unusable' && result.outcome === 'retry' ? requeueUncounted(result, 5) : result;
 }
 
 function notCalled(reason: NoCall): DispatchResult {
   if (reason === 'deleted') return failure('failed', 'gone', 'endpoint deleted');
-  const uncharged = { countAttempt: false, retryAfterSeconds: 60 } as const;
+  const uncounted = { countAttempt: false, retryAfterSeconds: 60 } as const;
   return reason === 'disabled'
-    ? { ...failure('retry', 'gone', 'endpoint disabled'), ...uncharged }
+    ? { ...failure('retry', 'gone', 'endpoint disabled'), ...uncounted }
     : {
         ...failure('retry', 'misconfigured', 'cannot decrypt the settings of the endpoint'),
-        ...uncharged,
+        ...uncounted,
         alert: true,
       };
 }

@@ -35,8 +35,8 @@ export interface Observation {
 }
 
 /**
- * Why an endpoint is switched off: by an operator; it answered 410 (`gone`); its URL or credential is refused (`unusable`);
- * no success for five days (`failing`).
+ * Why an endpoint is switched off: by an operator; it answered 410 (`gone`); its URL or credential is refused
+ * (`unusable`); no success for five days (`failing`).
  */
 export type DisabledReason = 'operator' | 'gone' | 'unusable' | 'failing';
 

@@ -1,7 +1,7 @@
 /**
- * Limits the concurrent calls to each endpoint in one process (AIMD): the limit grows by one with every success and shrinks
- * with every fault. Messages over the limit get a later time instead of blocking a slot, so a slow or dead endpoint never
- * holds a slot that another could use. The state belongs to one dispatcher; time is a parameter.
+ * Limits the concurrent calls to each endpoint in one process (AIMD): the limit grows by one with every success and
+ * shrinks with every fault. Messages over the limit get a later time instead of blocking a slot, so a slow or dead
+ * endpoint never holds a slot that another could use. The state belongs to one dispatcher; time is a parameter.
  */
 import type { EndpointEffect } from '../classify-response.ts';
 

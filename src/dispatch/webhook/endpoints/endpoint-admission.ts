@@ -10,6 +10,7 @@ import type { EndpointCache } from './endpoint-cache.ts';
 import type { CapacityRequest, ConcurrencyLimiter } from './concurrency-limiter.ts';
 import type { StoredEndpoint } from './stored-endpoint.ts';
 
+/** What admission needs. */
 export interface AdmissionServices {
   readonly pool: Pool;
   readonly cache: EndpointCache;
@@ -20,17 +21,19 @@ export interface AdmissionServices {
 interface Admission {
   readonly request: CapacityRequest;
   /** How many of its messages may go. */
-  readonly room: number;
+  readonly capacity: number;
 }
 
-/** Of the keys of endpoints' token buckets. */
+/** The prefix of the keys of endpoints' token buckets. */
 export const bucketPrefix = 'endpoint/';
-/** A probe that is not answered in this time is lost with its worker, and another may try. Longer than any call. */
+/** A probe without a result after this time is lost, and another worker may send one. Longer than any call. */
 const probeLeaseSeconds = 90;
 
-const addressedStatement = `SELECT id, endpoint_id AS "endpointId", now() AS now FROM herald.message WHERE id = ANY ($1::uuid[]) AND endpoint_id IS NOT NULL`;
+const addressedStatement = `SELECT id, endpoint_id AS "endpointId", now() AS now
+FROM herald.message WHERE id = ANY ($1::uuid[]) AND endpoint_id IS NOT NULL`;
 
-const claimStatement = `UPDATE herald.endpoint SET probing = true, probe_at = now() + make_interval(secs => ${probeLeaseSeconds})
+const claimStatement = `
+UPDATE herald.endpoint SET probing = true, probe_at = now() + make_interval(secs => ${probeLeaseSeconds})
 WHERE id = ANY ($1::uuid[]) AND opened_at IS NOT NULL AND probe_at <= now() RETURNING id`;
 
 const held: Deferral = { at: null, reason: 'gone', detail: 'endpoint disabled' };
@@ -41,7 +44,7 @@ export async function admit(
   { pool, cache, limiter, rateLimits }: AdmissionServices,
 ): Promise<ReadonlyMap<string, Deferral>> {
   const addressed = await pool.query<{ id: string; endpointId: string; now: Date }>(addressedStatement, [messageIds]);
-  // The circuits' times are the database's, which this machine's clock need not agree with.
+  // The times of circuits are by the database's clock, which may differ from this machine's.
   const now = addressed.rows[0]?.now;
   if (now === undefined) return new Map();
   const wanted = Map.groupBy(addressed.rows, ({ endpointId }) => endpointId);
@@ -51,23 +54,23 @@ export async function admit(
   const enabled = rows.filter(({ disabledAt }) => disabledAt === null);
   const ours = await claimProbes(pool, enabled, now);
   const requests = enabled.map((row) => requestOf(row, messagesOf(row), ours));
-  const rooms = await takeTokens(
+  const admissions = await takeTokens(
     rateLimits,
-    requests.map((request) => ({ request, room: limiter.capacity(request) })),
+    requests.map((request) => ({ request, capacity: limiter.capacity(request) })),
   );
   return new Map([
     ...disabled.flatMap(messagesOf).map((id) => [id, held] as const),
-    ...rooms.flatMap((room) => deferralsOf(room, limiter, now)),
+    ...admissions.flatMap((capacity) => deferralsOf(capacity, limiter, now)),
   ]);
 }
 
 function deferralsOf(
-  { request, room }: Admission,
+  { request, capacity }: Admission,
   limiter: ConcurrencyLimiter,
   now: Date,
 ): (readonly [string, Deferral])[] {
-  const detail = request.open ? 'waits: the circuit of its endpoint is open' : 'waits for its turn at its endpoint';
-  return [...limiter.schedule(request, room, now)].map(([id, at]) => [id, { at, detail }] as const);
+  const detail = request.open ? 'waits: the circuit of its endpoint is open' : 'waits for capacity of its endpoint';
+  return [...limiter.schedule(request, capacity, now)].map(([id, at]) => [id, { at, detail }] as const);
 }
 
 function requestOf(row: StoredEndpoint, messageIds: readonly string[], ours: ReadonlySet<string>): CapacityRequest {
@@ -80,7 +83,7 @@ function requestOf(row: StoredEndpoint, messageIds: readonly string[], ours: Rea
   };
 }
 
-/** Of the circuits whose probe is due, those whose probe is ours: one replica wins each. */
+/** Claims the probes that are due and returns the endpoints whose probe is ours: one replica wins each. */
 async function claimProbes(pool: Pool, rows: readonly StoredEndpoint[], now: Date): Promise<ReadonlySet<string>> {
   const due = rows.filter((row) => row.openedAt !== null && (row.probeAt ?? row.openedAt) <= now).map(({ id }) => id);
   if (due.length === 0) return new Set();
@@ -88,14 +91,15 @@ async function claimProbes(pool: Pool, rows: readonly StoredEndpoint[], now: Dat
   return new Set(claimed.map(({ id }) => id));
 }
 
-/** Limits the room of endpoints that have a rate to the tokens that all replicas share. */
-async function takeTokens(rateLimits: RateLimits, rooms: readonly Admission[]): Promise<readonly Admission[]> {
-  const limited = rooms.flatMap(({ request: { endpointId: key, requestsPerSecond: perSecond }, room: wanted }) =>
-    perSecond !== null && wanted > 0 ? [{ key: `${bucketPrefix}${key}`, perSecond, wanted }] : [],
+/** Limits endpoints that have a rate to the tokens that all replicas share. */
+async function takeTokens(rateLimits: RateLimits, admissions: readonly Admission[]): Promise<readonly Admission[]> {
+  const limited = admissions.flatMap(
+    ({ request: { endpointId: key, requestsPerSecond: perSecond }, capacity: wanted }) =>
+      perSecond !== null && wanted > 0 ? [{ key: `${bucketPrefix}${key}`, perSecond, wanted }] : [],
   );
   const granted = await rateLimits.grant(limited);
-  return rooms.map(({ request, room }) => ({
+  return admissions.map(({ request, capacity }) => ({
     request,
-    room: Math.min(room, granted.get(`${bucketPrefix}${request.endpointId}`) ?? room),
+    capacity: Math.min(capacity, granted.get(`${bucketPrefix}${request.endpointId}`) ?? capacity),
   }));
 }

@@ -1,8 +1,8 @@
-/** The endpoints that are rows: which messages may go to them now, how they are called, how they do. */
+/** The stored endpoints of one worker: which messages may go to them now, and their calls. */
 import type { Pool } from 'pg';
 import type { Logger } from '../../../vocabulary.ts';
 import type { SecretBox } from '../../../secrets.ts';
-import type { Verdict } from '../classify-response.ts';
+import type { Classification } from '../classify-response.ts';
 import type { Endpoint } from '../endpoint.ts';
 import type { Deferral } from '../../dispatcher.ts';
 import { createRateLimits } from '../../rate-limits.ts';
@@ -12,33 +12,36 @@ import { createConcurrencyLimiter } from './concurrency-limiter.ts';
 import { createHealthRecorder } from './health-recorder.ts';
 import type { NotifyOwner } from './notify-owner.ts';
 
+/** What stored endpoints need. */
 export interface EndpointServices {
   readonly pool: Pool;
   readonly logger: Logger;
   readonly box: SecretBox;
   readonly notifyOwner: NotifyOwner;
-  /** Calls under way at once in this process. */
+  /** Concurrent calls in this process. */
   readonly concurrency: number;
 }
 
-/** A call to an endpoint that may be made. `done` must be called once, with what came of it. */
+/** A call that may be made. `done` must be called once with its result. */
 export interface Call {
   readonly endpoint: Endpoint;
-  done(verdict: Verdict, attempt: number): void;
+  done(classification: Classification, attempt: number): void;
 }
 
-/** Why a call may not be made: `deleted` for good, the others until somebody acts. */
+/** Why a call cannot be made: `deleted` for good, the others until the owner or an operator acts. */
 export type NoCall = 'deleted' | 'disabled' | 'unreadable';
 
+/** The stored endpoints as the dispatcher uses them. */
 export interface Endpoints {
   /** Returns when to look again at each of the messages whose endpoint cannot take them now. */
   admit(messageIds: readonly string[]): Promise<ReadonlyMap<string, Deferral>>;
-  /** Begins a call to the endpoint. */
+  /** Starts a call to an endpoint. */
   call(endpointId: string): Promise<Call | NoCall>;
-  /** Writes down what is not yet. */
+  /** Writes the results that are not yet written. */
   close(): Promise<void>;
 }
 
+/** Creates the stored endpoints of one dispatcher. */
 export function createEndpoints(services: EndpointServices): Endpoints {
   const { pool, concurrency } = services;
   const limiter = createConcurrencyLimiter(concurrency);
@@ -56,9 +59,9 @@ export function createEndpoints(services: EndpointServices): Endpoints {
       const leave = limiter.startCall(endpointId, new Date());
       return {
         endpoint,
-        done(verdict, attempt) {
-          leave(verdict.endpoint, new Date());
-          recorder.record(endpointId, { effect: verdict.endpoint, count: 1, attempt }, row);
+        done(classification, attempt) {
+          leave(classification.endpoint, new Date());
+          recorder.record(endpointId, { effect: classification.endpoint, count: 1, attempt }, row);
         },
       };
     },

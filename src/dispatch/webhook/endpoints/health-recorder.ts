@@ -43,7 +43,8 @@ interface Change {
 }
 
 const lockStatement = `
-SELECT id, name, tenant, recipient_id AS "recipientId", disabled_at AS "disabledAt", clock_timestamp() AS now, ${circuitColumns}
+SELECT id, name, tenant, recipient_id AS "recipientId", disabled_at AS "disabledAt", clock_timestamp() AS now,
+  ${circuitColumns}
 FROM herald.endpoint WHERE id = ANY ($1::uuid[]) ORDER BY id FOR UPDATE`;
 
 const writeStatement = `

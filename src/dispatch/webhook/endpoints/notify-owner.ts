@@ -22,8 +22,9 @@ export interface EndpointEvent {
 }
 
 /**
- * Tells the owner. Runs in the transaction that changes the endpoint, so a message that is enqueued with `client` exists if
- * and only if the change does. If it throws, its own statements are rolled back, the error is logged, and the change stays.
+ * Tells the owner. Runs in the transaction that changes the endpoint, so a message that is enqueued with `client`
+ * exists if and only if the change does. If it throws, its own statements are rolled back, the error is logged, and the
+ * change stays.
  */
 export type NotifyOwner = (client: Pick<PoolClient, 'query'>, event: EndpointEvent) => Promise<void>;
 
@@ -40,8 +41,8 @@ const contactStatement = `SELECT sealed, url_host AS "urlHost" FROM herald.endpo
 WHERE id = $1 AND EXISTS (SELECT FROM herald.template WHERE name = $2)`;
 
 /**
- * Enqueues the template `endpoint-disabled` for the contact of an endpoint that is switched off. Every event is also logged
- * at warn; without a contact, or without the template in the database, only that.
+ * Enqueues the template `endpoint-disabled` for the contact of an endpoint that is switched off. Every event is also
+ * logged at warn; without a contact, or without the template in the database, only that.
  */
 export function notifyOwnerByEmail({ box, logger }: { readonly box: SecretBox; readonly logger: Logger }): NotifyOwner {
   return async (client, event) => {

@@ -25,12 +25,14 @@ export interface StoredEndpoint extends Circuit {
 }
 
 /** The columns of `Circuit`. */
-export const circuitColumns = `failures, faults, failing_since AS "failingSince", warned_at AS "warnedAt", opened_at AS "openedAt",
-  probe_at AS "probeAt", probing, probes, window_at AS "windowAt", window_calls AS "windowCalls", window_faults AS "windowFaults"`;
+export const circuitColumns = `failures, faults, failing_since AS "failingSince", warned_at AS "warnedAt",
+  opened_at AS "openedAt", probe_at AS "probeAt", probing, probes, window_at AS "windowAt", window_calls AS "windowCalls",
+  window_faults AS "windowFaults"`;
 
 /** The columns of `StoredEndpoint`. */
-export const endpointColumns = `id, name, tenant, recipient_id AS "recipientId", sealed, format, http_method AS "httpMethod",
-  timeout_seconds AS "timeoutSeconds", retry, max_concurrency AS "maxConcurrency", requests_per_second AS "requestsPerSecond",
+export const endpointColumns = `id, name, tenant, recipient_id AS "recipientId", sealed, format,
+  http_method AS "httpMethod", timeout_seconds AS "timeoutSeconds", retry, max_concurrency AS "maxConcurrency",
+  requests_per_second AS "requestsPerSecond",
   disabled_at AS "disabledAt", disabled_reason AS "disabledReason", updated_at AS "updatedAt", ${circuitColumns}`;
 
 /** The settings that a dump of the database must not reveal; encrypted together and bound to the endpoint's id. */
@@ -47,7 +49,8 @@ export interface SealedSettings {
 }
 
 /** For `UPDATE herald.message SET`: what happens to a pending message when its endpoint is switched off. */
-export const heldAssignments = `status = 'held', next_attempt_at = 'infinity', reason = 'gone', detail = 'endpoint disabled'`;
+export const heldAssignments = `status = 'held', next_attempt_at = 'infinity', reason = 'gone',
+  detail = 'endpoint disabled'`;
 
 /** How long receivers may verify with the previous secret, in seconds. */
 export const rotationOverlapSeconds = 86_400;

@@ -1,10 +1,10 @@
 /** What the responses of chat services have in common. Pure. */
 import * as v from 'valibot';
 import type { Reason } from '../../../vocabulary.ts';
-import { failure, type Verdict } from '../classify-response.ts';
+import { failure, type Classification } from '../classify-response.ts';
 
 /** The service will never accept this message. The endpoint works. */
-export function contentRefused(status: number): Verdict {
+export function contentRefused(status: number): Classification {
   return {
     result: failure('failed', 'content_refused', `HTTP ${status}: the content was refused`, status),
     endpoint: 'healthy',
@@ -12,13 +12,13 @@ export function contentRefused(status: number): Verdict {
 }
 
 /** The URL or credential is not valid, or no longer. The message is held until the owner or an operator acts. */
-export function unusable(status: number, reason: Reason, note: string): Verdict {
+export function unusable(status: number, reason: Reason, note: string): Classification {
   const result = failure('retry', reason, `HTTP ${status}: ${note}`, status);
   return { result: { ...result, pauseMethod: true, alert: true }, endpoint: 'unusable' };
 }
 
 /** Accepted, with the receiver's own id if it gave one. */
-export function accepted(status: number, receiverId?: string): Verdict {
+export function accepted(status: number, receiverId?: string): Classification {
   const reply = { code: `${status}`, ...(receiverId === undefined ? {} : { receiverId: receiverId.slice(0, 200) }) };
   return { result: { outcome: 'sent', reply }, endpoint: 'healthy' };
 }

@@ -6,7 +6,7 @@
  */
 import * as v from 'valibot';
 import type { Action } from '../../../vocabulary.ts';
-import { classifyResponse, goneVerdict } from '../classify-response.ts';
+import { classifyResponse, classifyGone } from '../classify-response.ts';
 import { accepted, contentRefused, parseBody, unusable } from './answer.ts';
 import type { Format } from './format.ts';
 import { fit, oneLine, plain, safeUrl } from './text.ts';
@@ -51,7 +51,7 @@ export const discordFormat: Format = {
     const { status, body, headers } = response;
     const parsed = parseBody(answer, body);
     if (status >= 200 && status < 300) return accepted(status, parsed?.id);
-    if (status === 404 || parsed?.code === unknownWebhook) return goneVerdict(status);
+    if (status === 404 || parsed?.code === unknownWebhook) return classifyGone(status);
     if (status === 401 || status === 403) return unusable(status, 'authentication', 'the webhook is not accepted');
     if (status === 400) return contentRefused(status);
     if (status !== 429 || headers['retry-after'] !== undefined || parsed?.retry_after === undefined) return null;

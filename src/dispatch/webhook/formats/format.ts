@@ -1,6 +1,6 @@
 /** The contract of a format: how a message is written for one kind of receiver, and what its responses mean. */
 import type { Delivery } from '../../dispatcher.ts';
-import type { ClassifyContext, ResponseFacts, Verdict } from '../classify-response.ts';
+import type { ClassifyContext, ResponseFacts, Classification } from '../classify-response.ts';
 import type { SigningKey } from '../signature.ts';
 
 /** The part of an endpoint that a format may use. */
@@ -27,5 +27,5 @@ export interface Format {
   /** Writes the request. `now` is the time of the attempt; only signatures contain it. Pure. */
   build(delivery: Delivery, endpoint: FormatEndpoint, now: Date): FormatRequest;
   /** What a response means; null: the same as from any receiver (see `classifyResponse`). Pure. */
-  classify(response: ResponseFacts, context: ClassifyContext): Verdict | null;
+  classify(response: ResponseFacts, context: ClassifyContext): Classification | null;
 }

@@ -1,6 +1,6 @@
 /**
- * ntfy, published as JSON. The endpoint's URL names the topic (`https://ntfy.sh/my-topic`); the secret is an access token,
- * if the topic needs one. Texts are plain, so no markup in a value takes effect.
+ * ntfy, published as JSON. The endpoint's URL names the topic (`https://ntfy.sh/my-topic`); the secret is an access
+ * token, if the topic needs one. Texts are plain, so no markup in a value takes effect.
  * https://docs.ntfy.sh/publish/#publish-as-json
  */
 import * as v from 'valibot';

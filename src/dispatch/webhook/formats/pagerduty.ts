@@ -1,7 +1,7 @@
 /**
- * PagerDuty Events API v2. The incident is identified by the group key (or the dedupe key, or the message), so a retry never
- * opens a second one, and a later message of the group with the label `event_action: resolve` closes it. The label
- * `severity` may be `critical`, `error` (default), `warning` or `info`.
+ * PagerDuty Events API v2. The incident is identified by the group key (or the dedupe key, or the message), so a retry
+ * never opens a second one, and a later message of the group with the label `event_action: resolve` closes it. The
+ * label `severity` may be `critical`, `error` (default), `warning` or `info`.
  * https://developer.pagerduty.com/docs/send-alert-event
  */
 import { createHash } from 'node:crypto';

@@ -4,7 +4,7 @@
  * https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks
  */
 import type { Action, RenderedContent } from '../../../vocabulary.ts';
-import { failure, goneVerdict, type ResponseFacts, type Verdict } from '../classify-response.ts';
+import { failure, classifyGone, type ResponseFacts, type Classification } from '../classify-response.ts';
 import { accepted, contentRefused, unusable } from './answer.ts';
 import type { Format } from './format.ts';
 import { fit, oneLine, plain, safeUrl } from './text.ts';
@@ -59,7 +59,8 @@ function plainText(text: string): { type: 'plain_text'; text: string; emoji: fal
 function link({ label, url }: Action): string | null {
   const target = safeUrl(url).replaceAll('&', '&amp;');
   if (target.length > limits.url) return null;
-  return `<${target}|${fit(oneLine(label), { max: limits.label, escape: (text) => (text === '|' ? '¦' : escape(text)) })}>`;
+  const text = fit(oneLine(label), { max: limits.label, escape: (char) => (char === '|' ? '¦' : escape(char)) });
+  return `<${target}|${text}>`;
 }
 
 /** As few sections as possible: two links of maximum length do not fit into one. */
@@ -76,13 +77,13 @@ function escape(codePoint: string): string {
   return { '&': '&amp;', '<': '&lt;', '>': '&gt;' }[codePoint] ?? codePoint;
 }
 
-function notOk(status: number): Verdict {
+function notOk(status: number): Classification {
   return { result: failure('retry', 'unparsable_reply', `HTTP ${status} without "ok"`, status), endpoint: 'failing' };
 }
 
-function archived(response: ResponseFacts): Verdict {
-  const verdict = goneVerdict(response.status);
-  return { ...verdict, result: { ...verdict.result, ...{ detail: `HTTP 410: ${errorWord(response)}` } } };
+function archived(response: ResponseFacts): Classification {
+  const classification = classifyGone(response.status);
+  return { ...classification, result: { ...classification.result, ...{ detail: `HTTP 410: ${errorWord(response)}` } } };
 }
 
 /** Slack responds with one word, for example `channel_not_found`; any other text is dropped. */

@@ -1,9 +1,10 @@
 /**
- * Microsoft Teams through a workflow ("When a Teams webhook request is received"). Texts are runs of a RichTextBlock, which
- * supports neither Markdown nor mentions. A 202 means that the workflow accepted the message, not that it was posted.
+ * Microsoft Teams through a workflow ("When a Teams webhook request is received"). Texts are runs of a RichTextBlock,
+ * which supports neither Markdown nor mentions. A 202 means that the workflow accepted the message, not that it was
+ * posted.
  * https://adaptivecards.io/schemas/adaptive-card.json
  */
-import { failure, type Verdict } from '../classify-response.ts';
+import { failure, type Classification } from '../classify-response.ts';
 import { accepted, contentRefused, unusable } from './answer.ts';
 import type { Format } from './format.ts';
 import { fit, oneLine, plain, utf8Length } from './text.ts';
@@ -55,7 +56,7 @@ export const teamsFormat: Format = {
   },
 };
 
-function failedInside(status: number): Verdict {
+function failedInside(status: number): Classification {
   return {
     result: failure('retry', 'server_error', `HTTP ${status}: the body reports a failed delivery`, status),
     endpoint: 'failing',

@@ -1,4 +1,6 @@
-/** Shortens texts between code points, measured as they are written, so that no escape sequence is cut in half. Pure. */
+/**
+ * Shortens texts between code points, measured as they are written, so that no escape sequence is cut in half. Pure.
+ */
 
 /** The bounds of a text. */
 export interface Fit {

@@ -285,5 +285,5 @@ test('a message that has to wait says until when and why', async () => {
   const later = (await (await replica()).admit?.(waiting)) ?? new Map<string, Deferral>();
   expect(later.size).toBe(3);
   for (const deferral of later.values())
-    expect(deferral).toEqual({ at: expect.any(Date), detail: 'waits for its turn at its endpoint' });
+    expect(deferral).toEqual({ at: expect.any(Date), detail: 'waits for capacity of its endpoint' });
 });
