@@ -87,10 +87,11 @@ async function describe(url: string): Promise<Description> {
 function differences(what: string, found: Description, expected: Description): string[] {
   return [...new Set([...found.keys(), ...expected.keys()])]
     .filter((name) => found.get(name) !== expected.get(name))
-    .map(
-      (name) =>
-        `${what}: ${name} is\n${found.get(name) ?? '(missing)'}\ninstead of\n${expected.get(name) ?? '(nothing)'}`,
-    );
+    .map((name) => `${what}: ${name} is\n${shorten(found.get(name))}\ninstead of\n${shorten(expected.get(name))}`);
+}
+
+function shorten(text: string | undefined): string {
+  return text === undefined ? '(missing)' : text.slice(0, 400);
 }
 
 /** Compares the body of every function with the files, which hold one text each. */

@@ -1,5 +1,5 @@
 -- What an option must be; null for one that does not exist.
-CREATE OR REPLACE FUNCTION herald.rule_of(option text) RETURNS text
+CREATE OR REPLACE FUNCTION herald.option_rule(option text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 AS $$
   SELECT CASE option
@@ -59,7 +59,7 @@ $$;
 
 -- Checks what needs no table, before anything is written, and answers with the options alone: without the recipients,
 -- and without those that are null.
-CREATE OR REPLACE FUNCTION herald.options_of(notification jsonb) RETURNS jsonb
+CREATE OR REPLACE FUNCTION herald.check_options(notification jsonb) RETURNS jsonb
 LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
@@ -82,7 +82,7 @@ BEGIN
     PERFORM herald.reject('HE002', wrong, format('%s is not a string', wrong), 'Labels are flat strings; pass other values as data.');
   ELSIF wrong IS NOT NULL THEN
     PERFORM herald.reject(CASE wrong WHEN 'template' THEN 'HE001' WHEN 'labels' THEN 'HE002' WHEN 'secrets' THEN 'HE002' WHEN 'to' THEN 'HE003'
-      WHEN 'methods' THEN 'HE004' ELSE 'HE006' END, wrong, format('%s is wrong', wrong), format('It %s.', herald.rule_of(wrong)));
+      WHEN 'methods' THEN 'HE004' ELSE 'HE006' END, wrong, format('%s is wrong', wrong), format('It %s.', herald.option_rule(wrong)));
   ELSIF jsonb_typeof(notification -> 'to') = 'array' AND jsonb_array_length(notification -> 'to') > 100000 THEN
     PERFORM herald.reject('HE003', 'to', format('%s recipients, the limit of one call is 100000', jsonb_array_length(notification -> 'to')),
       'Enqueue in several calls.');

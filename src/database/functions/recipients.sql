@@ -40,13 +40,6 @@ BEGIN
 END
 $$;
 
-CREATE OR REPLACE FUNCTION herald.accepts_recipient(value jsonb, fields text[], lenient boolean, place text, nth bigint) RETURNS boolean
-LANGUAGE sql STABLE PARALLEL SAFE
-AS $$
-  SELECT herald.is_recipient(value, fields) AND (lenient OR coalesce(value ->> 'email', '') = '' OR herald.is_address(value ->> 'email'))
-    OR herald.reject_recipient(value, fields, format(place, nth - 1))
-$$;
-
 -- A recipient without empty fields and with numbers as text.
 CREATE OR REPLACE FUNCTION herald.tidy_recipient(value jsonb) RETURNS jsonb
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -58,4 +51,23 @@ CREATE OR REPLACE FUNCTION herald.stored_recipient(value jsonb) RETURNS jsonb
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 AS $$
   SELECT CASE WHEN value @? 'strict $.* ? (@ == "" || @.type() == "number")' THEN herald.tidy_recipient(value) ELSE value END
+$$;
+
+-- Checks the recipients of a notification and returns them as an array, without fields that are null. With invalid_address 'inhibit'
+-- an address that is not valid passes here, and its message is inhibited.
+CREATE OR REPLACE FUNCTION herald.check_recipients(recipients jsonb, fields text[], invalid_address text) RETURNS jsonb
+LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+  path CONSTANT text := CASE jsonb_typeof(recipients) WHEN 'array' THEN 'to[%s]' ELSE 'to' END;
+  checked CONSTANT jsonb := jsonb_strip_nulls(CASE jsonb_typeof(recipients) WHEN 'array' THEN recipients ELSE jsonb_build_array(recipients) END);
+  must_be_valid CONSTANT boolean := coalesce(invalid_address <> 'inhibit', true);
+BEGIN
+  PERFORM herald.reject_recipient(r.value, fields, format(path, r.position - 1))
+  FROM jsonb_array_elements(checked) WITH ORDINALITY AS r (value, position)
+  WHERE NOT herald.is_recipient(r.value, fields)
+    OR must_be_valid AND coalesce(r.value ->> 'email', '') <> '' AND NOT herald.is_address(r.value ->> 'email')
+  LIMIT 1;
+  RETURN checked;
+END
 $$;

@@ -403,7 +403,7 @@ END
 $$;
 --> statement-breakpoint
 -- What an option must be; null for one that does not exist.
-CREATE OR REPLACE FUNCTION herald.rule_of(option text) RETURNS text
+CREATE OR REPLACE FUNCTION herald.option_rule(option text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 AS $$
   SELECT CASE option
@@ -463,7 +463,7 @@ $$;
 --> statement-breakpoint
 -- Checks what needs no table, before anything is written, and answers with the options alone: without the recipients,
 -- and without those that are null.
-CREATE OR REPLACE FUNCTION herald.options_of(notification jsonb) RETURNS jsonb
+CREATE OR REPLACE FUNCTION herald.check_options(notification jsonb) RETURNS jsonb
 LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
@@ -486,7 +486,7 @@ BEGIN
     PERFORM herald.reject('HE002', wrong, format('%s is not a string', wrong), 'Labels are flat strings; pass other values as data.');
   ELSIF wrong IS NOT NULL THEN
     PERFORM herald.reject(CASE wrong WHEN 'template' THEN 'HE001' WHEN 'labels' THEN 'HE002' WHEN 'secrets' THEN 'HE002' WHEN 'to' THEN 'HE003'
-      WHEN 'methods' THEN 'HE004' ELSE 'HE006' END, wrong, format('%s is wrong', wrong), format('It %s.', herald.rule_of(wrong)));
+      WHEN 'methods' THEN 'HE004' ELSE 'HE006' END, wrong, format('%s is wrong', wrong), format('It %s.', herald.option_rule(wrong)));
   ELSIF jsonb_typeof(notification -> 'to') = 'array' AND jsonb_array_length(notification -> 'to') > 100000 THEN
     PERFORM herald.reject('HE003', 'to', format('%s recipients, the limit of one call is 100000', jsonb_array_length(notification -> 'to')),
       'Enqueue in several calls.');
@@ -551,13 +551,6 @@ BEGIN
 END
 $$;
 --> statement-breakpoint
-CREATE OR REPLACE FUNCTION herald.accepts_recipient(value jsonb, fields text[], lenient boolean, place text, nth bigint) RETURNS boolean
-LANGUAGE sql STABLE PARALLEL SAFE
-AS $$
-  SELECT herald.is_recipient(value, fields) AND (lenient OR coalesce(value ->> 'email', '') = '' OR herald.is_address(value ->> 'email'))
-    OR herald.reject_recipient(value, fields, format(place, nth - 1))
-$$;
---> statement-breakpoint
 -- A recipient without empty fields and with numbers as text.
 CREATE OR REPLACE FUNCTION herald.tidy_recipient(value jsonb) RETURNS jsonb
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -569,6 +562,25 @@ CREATE OR REPLACE FUNCTION herald.stored_recipient(value jsonb) RETURNS jsonb
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 AS $$
   SELECT CASE WHEN value @? 'strict $.* ? (@ == "" || @.type() == "number")' THEN herald.tidy_recipient(value) ELSE value END
+$$;
+--> statement-breakpoint
+-- Checks the recipients of a notification and returns them as an array, without fields that are null. With invalid_address 'inhibit'
+-- an address that is not valid passes here, and its message is inhibited.
+CREATE OR REPLACE FUNCTION herald.check_recipients(recipients jsonb, fields text[], invalid_address text) RETURNS jsonb
+LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+  path CONSTANT text := CASE jsonb_typeof(recipients) WHEN 'array' THEN 'to[%s]' ELSE 'to' END;
+  checked CONSTANT jsonb := jsonb_strip_nulls(CASE jsonb_typeof(recipients) WHEN 'array' THEN recipients ELSE jsonb_build_array(recipients) END);
+  must_be_valid CONSTANT boolean := coalesce(invalid_address <> 'inhibit', true);
+BEGIN
+  PERFORM herald.reject_recipient(r.value, fields, format(path, r.position - 1))
+  FROM jsonb_array_elements(checked) WITH ORDINALITY AS r (value, position)
+  WHERE NOT herald.is_recipient(r.value, fields)
+    OR must_be_valid AND coalesce(r.value ->> 'email', '') <> '' AND NOT herald.is_address(r.value ->> 'email')
+  LIMIT 1;
+  RETURN checked;
+END
 $$;
 --> statement-breakpoint
 -- What a recipient wants: one row, or none. The most specific choice decides: template before group before all, then a
@@ -664,17 +676,187 @@ AS $$
   ORDER BY o.created_at, o.id LIMIT 1000
 $$;
 --> statement-breakpoint
-DO $$
+-- Returns the template that a notification names.
+CREATE OR REPLACE FUNCTION herald.resolve_template(name text) RETURNS herald.template
+LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+  template herald.template;
 BEGIN
-  IF to_regtype('herald.judgement') IS NULL THEN
-    CREATE TYPE herald.judgement AS (id text, address text, position bigint, method text, ordinal bigint, scope text, reason text, endpoint uuid, number bigint);
+  SELECT t.* INTO template FROM herald.template t WHERE t.name = $1;
+  IF template.name IS NULL THEN
+    PERFORM herald.reject('HE001', 'template', format('unknown template "%s"', left($1, 200)),
+      'Write templates/<name>.md and run "pg-herald templates sync".');
+  END IF;
+  RETURN template;
+END
+$$;
+--> statement-breakpoint
+-- Splits the labels of a notification into those that anybody may read and the secret ones. A label that the template declares secret
+-- never stays among the others, whoever enqueues.
+CREATE OR REPLACE FUNCTION herald.split_labels(options jsonb, template herald.template, OUT labels jsonb, OUT secrets jsonb)
+LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+  required text[];
+  secret_names text[];
+  missing text;
+BEGIN
+  SELECT v.labels, v.secrets INTO required, secret_names
+  FROM herald.template_version v WHERE v.template = $2.name AND v.version = $2.current_version;
+  labels := coalesce(options -> 'labels', '{}');
+  secrets := coalesce(options -> 'secrets', '{}');
+  IF cardinality(secret_names) > 0 THEN
+    secrets := secrets || coalesce((SELECT jsonb_object_agg(l.key, l.value) FROM jsonb_each(labels) l WHERE l.key = ANY (secret_names)), '{}');
+    labels := labels - secret_names;
+  END IF;
+  IF NOT (labels || secrets) ?& required THEN
+    missing := (SELECT r FROM unnest(required) AS r WHERE NOT (labels || secrets) ? r LIMIT 1);
+    PERFORM herald.reject('HE002', 'labels.' || missing,
+      format('template "%s" version %s needs the label "%s"', template.name, template.current_version, missing),
+      'Add it to the labels of the notification.');
   END IF;
 END
 $$;
 --> statement-breakpoint
--- Why a message is not to be sent; null: it is. A plain expression, like those of the next two: the planner writes it where the call stands.
-CREATE OR REPLACE FUNCTION herald.reason_against(expired boolean, template_enabled boolean, method_enabled boolean, requires text, recipient jsonb, lenient boolean,
-  suppressed boolean, endpoint_enabled boolean, endpoint_subscribed boolean, mandatory boolean, choice boolean, enabled_by_default boolean) RETURNS text
+-- Returns the methods of a notification, in order: the operator's choice, else the caller's, else the template's, else the default.
+-- fields: what a recipient may have for these methods.
+CREATE OR REPLACE FUNCTION herald.resolve_methods(options jsonb, template herald.template,
+  OUT methods text[], OUT fields text[], OUT has_endpoints boolean)
+LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+  known bigint;
+  missing text;
+BEGIN
+  methods := nullif(template.methods_override, '{}');
+  IF methods IS NULL AND options ? 'methods' THEN
+    methods := ARRAY(SELECT jsonb_array_elements_text(options -> 'methods'));
+  END IF;
+  methods := coalesce(methods, nullif(template.methods, '{}'));
+  IF methods IS NULL THEN
+    methods := coalesce(nullif((SELECT ARRAY(SELECT jsonb_array_elements_text(s.value)) FROM herald.setting s WHERE s.key = 'methods'), '{}'), '{smtp}');
+  END IF;
+  fields := ARRAY['id', 'email', 'name', 'locale', 'timeZone'];
+  SELECT fields || array_agg(m.requires) FILTER (WHERE m.requires <> ALL (fields)), count(*),
+      bool_or(EXISTS (SELECT FROM herald.endpoint e WHERE e.method = m.name))
+    INTO fields, known, has_endpoints
+    FROM herald.method m WHERE m.name = ANY (methods) AND m.name <> '*';
+  IF known < cardinality(methods) THEN
+    missing := (SELECT c FROM unnest(methods) AS c WHERE NOT EXISTS (SELECT FROM herald.method m WHERE m.name = c AND m.name <> '*') LIMIT 1);
+  END IF;
+  IF missing IS NOT NULL THEN
+    PERFORM herald.reject('HE004', 'methods', format('unknown method "%s"', left(missing, 200)),
+      'Known methods are the rows of herald.method; add one with "pg-herald migrate --method NAME".');
+  END IF;
+END
+$$;
+--> statement-breakpoint
+-- Writes one job per message that lacks one. The columns and values are those that pg-boss's own insert() writes; a contract test
+-- compares the rows. The caller passes the values: a plan that reads them from herald.message and was made while that table was small
+-- would scan all of it. ON CONFLICT names no index, because Postgres would map it to the partition again in each call.
+CREATE OR REPLACE FUNCTION herald.insert_jobs(message_ids uuid[], methods text[], priorities smallint[], start_after timestamptz[]) RETURNS bigint
+LANGUAGE plpgsql VOLATILE
+AS $$
+#variable_conflict use_column
+DECLARE
+  inserted bigint;
+BEGIN
+  INSERT INTO herald_queue.job (id, name, priority, start_after, created_on, expire_seconds, deletion_seconds, keep_until, retry_limit,
+    retry_delay, retry_backoff, retry_delay_max, policy, dead_letter, heartbeat_seconds, blocked, blocking, pending_dependencies)
+  SELECT m.id, m.method, m.priority, m.start_after, now(), q.expire_seconds, q.deletion_seconds,
+    m.start_after + q.retention_seconds * interval '1 second', q.retry_limit, q.retry_delay, q.retry_backoff, q.retry_delay_max, q.policy,
+    q.dead_letter, q.heartbeat_seconds, false, false, 0
+  FROM unnest($1, $2, $3, $4) AS m (id, method, priority, start_after)
+  LEFT JOIN herald_queue.queue q ON q.name = m.method
+  ON CONFLICT DO NOTHING;
+  GET DIAGNOSTICS inserted = ROW_COUNT;
+  RETURN inserted;
+END
+$$;
+--> statement-breakpoint
+-- Gives unsettled messages the jobs that they lack, brings jobs forward that wait longer than their message, and wakes the workers.
+-- A message that is pending again after an attempt may still have the job of that attempt: its worker has settled the message and is
+-- about to remove the job. The job is taken out of that lease, which the removal names, so that it stays for the next one. A lease
+-- that is younger than the attempt has not begun yet and stays.
+CREATE OR REPLACE FUNCTION herald.ensure_jobs(message_ids uuid[]) RETURNS bigint
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  inserted bigint;
+  brought_forward bigint;
+BEGIN
+  UPDATE herald_queue.job j SET state = 'retry', start_after = m.next_attempt_at, heartbeat_on = NULL
+  FROM herald.message m
+  WHERE m.id = ANY (message_ids) AND m.status = 'pending' AND j.name = m.method AND j.id = m.id
+    AND j.state = 'active' AND j.started_on <= m.attempt_started_at;
+  SELECT herald.insert_jobs(array_agg(m.id), array_agg(m.method), array_agg(m.priority), array_agg(m.next_attempt_at)) INTO inserted
+  FROM herald.message m WHERE m.id = ANY (message_ids) AND m.status IN ('pending', 'sending');
+  UPDATE herald_queue.job j SET start_after = m.next_attempt_at
+  FROM herald.message m
+  WHERE m.id = ANY (message_ids) AND m.status IN ('pending', 'sending') AND j.name = m.method AND j.id = m.id
+    AND j.state < 'active' AND j.start_after > m.next_attempt_at;
+  GET DIAGNOSTICS brought_forward = ROW_COUNT;
+  PERFORM pg_notify('herald', m.method) FROM herald.message m WHERE m.id = ANY (message_ids) GROUP BY m.method;
+  RETURN inserted + brought_forward;
+END
+$$;
+--> statement-breakpoint
+-- Returns what all messages of a notification have in common, and what a new message starts with.
+CREATE OR REPLACE FUNCTION herald.draft_message(options jsonb, template herald.template, attachments integer) RETURNS herald.message
+LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+  draft herald.message;
+  labels CONSTANT record := herald.split_labels(options, template);
+BEGIN
+  draft.notification_id := herald.uuid_v7();
+  draft.template := template.name;
+  draft.template_version := template.current_version;
+  draft.labels := labels.labels;
+  draft.secrets := nullif(labels.secrets, '{}');
+  draft.data := options -> 'data';
+  draft.actions := options -> 'actions';
+  draft.targets := CASE WHEN options ? 'targets' THEN ARRAY(SELECT jsonb_array_elements_text(options -> 'targets')) ELSE '{}' END;
+  draft.tenant := options ->> 'tenant';
+  draft.group_key := options ->> 'groupKey';
+  draft.unsubscribe_url := options ->> 'unsubscribeUrl';
+  draft.dedupe_key := options ->> 'dedupeKey';
+  draft.dedupe_slot := coalesce(1 + floor(extract(epoch FROM now()) / (options ->> 'dedupeWindowSeconds')::double precision), 0);
+  draft.priority := coalesce((options ->> 'priority')::numeric, 0);
+  draft.send_at := coalesce((options ->> 'sendAt')::timestamptz, now() + (options ->> 'delaySeconds')::double precision * interval '1 second');
+  draft.next_attempt_at := greatest(draft.send_at, now());
+  draft.expires_at := coalesce((options ->> 'expiresAt')::timestamptz,
+    draft.next_attempt_at + coalesce((options ->> 'ttlSeconds')::double precision, template.ttl_seconds) * interval '1 second');
+  IF draft.expires_at <= draft.send_at THEN
+    PERFORM herald.reject('HE006', 'expiresAt', 'the message would expire before it may be sent', 'Set expiresAt after sendAt.');
+  END IF;
+  draft.max_attempts := template.max_attempts;
+  draft.unknown := template.unknown;
+  draft.attachments := attachments;
+  draft.created_by := coalesce(options ->> 'createdBy', session_user);
+  draft.trace_context := options -> 'traceContext';
+  draft.created_at := now();
+  draft.attempts := 0;
+  draft.counted := 0;
+  draft.crashes := 0;
+  RETURN draft;
+END
+$$;
+--> statement-breakpoint
+-- Returns the id of one message: the notification's with another end, which counts up from a random number in the order of the input.
+CREATE OR REPLACE FUNCTION herald.message_id(notification_id uuid, "position" bigint, ordinal bigint, endpoint_number bigint) RETURNS uuid
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+AS $$
+  SELECT (left(notification_id::text, 24) || to_hex(140737488355328 + (('x' || right(notification_id::text, 12))::bit(48)::bigint & 70368744177663)
+    + ("position" * 16 + ordinal) * 16384 + endpoint_number))::uuid
+$$;
+--> statement-breakpoint
+-- Returns why a message must not be sent, or null. A plain expression, so that the planner puts it where the call is.
+CREATE OR REPLACE FUNCTION herald.reason_against(expired boolean, template_enabled boolean, method_enabled boolean, requires text,
+  recipient jsonb, suppressed boolean, endpoint_enabled boolean, endpoint_subscribed boolean, mandatory boolean, preference boolean,
+  enabled_by_default boolean) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 AS $$
   SELECT CASE
@@ -682,220 +864,184 @@ AS $$
     WHEN NOT template_enabled THEN 'template_disabled'
     WHEN NOT method_enabled THEN 'method_disabled'
     WHEN requires IS NOT NULL AND coalesce(recipient ->> requires, '') = '' THEN 'no_address'
-    WHEN lenient AND requires = 'email' AND NOT herald.is_address(recipient ->> 'email') THEN 'invalid_address'
+    WHEN requires = 'email' AND NOT herald.is_address(recipient ->> 'email') THEN 'invalid_address'
     WHEN suppressed THEN 'suppressed'
     WHEN NOT endpoint_enabled THEN 'endpoint_disabled'
     WHEN NOT endpoint_subscribed THEN 'not_subscribed'
-    WHEN mandatory OR choice THEN NULL
-    WHEN NOT choice THEN 'preference'
+    WHEN mandatory OR preference THEN NULL
+    WHEN NOT preference THEN 'preference'
     WHEN NOT enabled_by_default THEN 'default_off'
   END
 $$;
 --> statement-breakpoint
--- Writes the jobs that unsettled messages lack, brings those forward that wait longer than their message, and wakes the workers. A
--- message that is pending again after an attempt may still have the job of that attempt: its worker has settled it and is about to remove
--- the job. The job is taken out of that lease, which the removal names, so that it stays for the next one. A lease that is younger than
--- the attempt has not begun yet, and is left alone.
-CREATE OR REPLACE FUNCTION herald.ensure_jobs(message_ids uuid[]) RETURNS bigint
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp
+-- Returns one row per message that the recipients get, with the reason why it must not be sent. Sorted by recipient, so that two
+-- calls with one dedupe key wait for each other instead of deadlocking. Of a recipient that is given twice the first counts; of a
+-- fallback's methods the first without a reason. The planner inlines this function into herald.write_messages.
+CREATE OR REPLACE FUNCTION herald.judge_recipients(recipients jsonb, methods text[], has_endpoints boolean, template herald.template,
+  tenant text, expired boolean)
+RETURNS TABLE (recipient_id text, recipient jsonb, address text, "position" bigint, method text, ordinal bigint, dedupe_scope text,
+  endpoint_id uuid, endpoint_number bigint, reason text)
+LANGUAGE sql STABLE
 AS $$
-DECLARE
-  woken bigint;
+  SELECT DISTINCT ON (j.recipient_id COLLATE "C", j.dedupe_scope COLLATE "C") j.*
+  FROM (
+    SELECT r.id AS recipient_id, r.recipient, nullif(lower(r.recipient ->> m.requires), '') AS address, r.position, m.name AS method, c.ordinal,
+      CASE WHEN ($4).fallback = 'first' THEN '*' WHEN e.id IS NULL THEN m.name ELSE m.name || ':' || e.id END AS dedupe_scope,
+      e.id AS endpoint_id, coalesce(e.number, 0) AS endpoint_number,
+      herald.reason_against($6, ($4).enabled, m.enabled, m.requires, r.recipient, s.address IS NOT NULL, e.enabled, e.subscribed,
+        ($4).mandatory, p.enabled, ($4).enabled_by_default) AS reason
+    FROM (
+      SELECT e.value ->> 'id' AS id, e.value AS recipient, e.position FROM jsonb_array_elements($1) WITH ORDINALITY AS e (value, position)
+    ) r
+    CROSS JOIN unnest($2) WITH ORDINALITY AS c (name, ordinal)
+    JOIN herald.method m ON m.name = c.name
+    LEFT JOIN herald.suppression s ON s.method = m.name AND s.address = lower(r.recipient ->> m.requires) AND s.suppressed_at IS NOT NULL
+    LEFT JOIN LATERAL herald.choice_of(r.id, ($4).name, ($4)."group", m.name) p ON true
+    LEFT JOIN LATERAL herald.endpoints_of(r.id, $5, ($4)."group", m.name) e ON $3
+  ) j
+  ORDER BY j.recipient_id COLLATE "C", j.dedupe_scope COLLATE "C", j.position, j.reason IS NOT NULL, j.ordinal, j.endpoint_number
+$$;
+--> statement-breakpoint
+-- The same for one recipient, one method and no endpoints, as a change of the draft.
+CREATE OR REPLACE FUNCTION herald.judge_recipient(draft herald.message, template herald.template, recipient jsonb, method text) RETURNS herald.message
+LANGUAGE plpgsql STABLE
+AS $$
 BEGIN
-  UPDATE herald_queue.job j SET state = 'retry', start_after = m.next_attempt_at, heartbeat_on = NULL
-  FROM herald.message m
-  WHERE m.id = ANY (message_ids) AND m.status = 'pending' AND j.name = m.method AND j.id = m.id
-    AND j.state = 'active' AND j.started_on <= m.attempt_started_at;
-  INSERT INTO herald_queue.job (id, name, priority, start_after, created_on, expire_seconds, deletion_seconds, keep_until, retry_limit,
-    retry_delay, retry_backoff, retry_delay_max, policy, dead_letter, heartbeat_seconds, blocked, blocking, pending_dependencies)
-  SELECT m.id, m.method, m.priority, m.next_attempt_at, now(), q.expire_seconds, q.deletion_seconds,
-    m.next_attempt_at + q.retention_seconds * interval '1 second', q.retry_limit, q.retry_delay, q.retry_backoff, q.retry_delay_max, q.policy,
-    q.dead_letter, q.heartbeat_seconds, false, false, 0
-  FROM herald.message m
-  LEFT JOIN herald_queue.queue q ON q.name = m.method
-  WHERE m.id = ANY (message_ids) AND m.status IN ('pending', 'sending')
-  ON CONFLICT (name, id) DO UPDATE SET start_after = EXCLUDED.start_after
-  WHERE job.state < 'active' AND job.start_after > EXCLUDED.start_after;
-  GET DIAGNOSTICS woken = ROW_COUNT;
-  PERFORM pg_notify('herald', m.method) FROM herald.message m WHERE m.id = ANY (message_ids) GROUP BY m.method;
-  RETURN woken;
+  draft.id := herald.message_id(draft.notification_id, 1, 1, 0);
+  draft.method := method;
+  draft.ordinal := 1;
+  draft.recipient_id := recipient ->> 'id';
+  draft.recipient := herald.stored_recipient(recipient);
+  draft.dedupe_scope := CASE WHEN draft.dedupe_key IS NOT NULL THEN CASE template.fallback WHEN 'first' THEN '*' ELSE method END END;
+  SELECT nullif(lower(recipient ->> m.requires), ''), herald.reason_against(draft.expires_at <= now(), template.enabled, m.enabled, m.requires,
+      recipient, s.address IS NOT NULL, NULL, NULL, template.mandatory, p.enabled, template.enabled_by_default)
+    INTO draft.address, draft.reason
+    FROM herald.method m
+    LEFT JOIN herald.suppression s ON s.method = m.name AND s.address = lower(recipient ->> m.requires) AND s.suppressed_at IS NOT NULL
+    LEFT JOIN LATERAL herald.choice_of(draft.recipient_id, template.name, template."group", m.name) p ON true
+    WHERE m.name = $4;
+  draft.status := CASE WHEN draft.reason IS NULL THEN 'pending' WHEN draft.reason = 'expired' THEN 'expired' ELSE 'inhibited' END;
+  IF draft.reason IS NOT NULL THEN
+    draft.settled_at := now();
+    draft.secrets := NULL;
+  END IF;
+  RETURN draft;
 END
 $$;
 --> statement-breakpoint
--- Writes the messages of one notification and their jobs, in the caller's transaction. One row comes back per message: the
--- written ones in the order of recipients and methods, then those that stood already under the dedupe key.
--- SECURITY DEFINER, so that an application role needs no right but to use the schema; the empty search_path keeps a caller
--- from slipping in objects of its own. Generic plans, because planning costs more than running.
+-- Writes the messages of a notification and their jobs, and returns the messages in the order of recipients and methods. A message that has its dedupe key,
+-- window, recipient and scope from an earlier enqueue is left out.
+CREATE OR REPLACE FUNCTION herald.write_messages(draft herald.message, template herald.template, recipients jsonb, methods text[],
+  has_endpoints boolean)
+RETURNS TABLE (message_id uuid, recipient_id text, method text, status text, reason text)
+LANGUAGE plpgsql VOLATILE
+AS $$
+#variable_conflict use_column
+BEGIN
+  RETURN QUERY
+  WITH written AS (
+    INSERT INTO herald.message AS m (id, notification_id, template, template_version, method, ordinal, status, reason, recipient_id, address,
+      recipient, labels, secrets, data, actions, targets, tenant, group_key, unsubscribe_url, dedupe_key, dedupe_slot, dedupe_scope, priority,
+      send_at, endpoint_id, attachments, expires_at, next_attempt_at, max_attempts, unknown, created_by, trace_context, created_at, settled_at)
+    SELECT herald.message_id(draft.notification_id, j.position, j.ordinal, j.endpoint_number), draft.notification_id, draft.template,
+      draft.template_version, j.method, j.ordinal,
+      CASE WHEN j.reason IS NULL THEN 'pending' WHEN j.reason = 'expired' THEN 'expired' ELSE 'inhibited' END, j.reason, j.recipient_id, j.address,
+      herald.stored_recipient(j.recipient), draft.labels, CASE WHEN j.reason IS NULL THEN draft.secrets END, draft.data, draft.actions,
+      draft.targets, draft.tenant, draft.group_key, draft.unsubscribe_url, draft.dedupe_key, draft.dedupe_slot,
+      CASE WHEN draft.dedupe_key IS NOT NULL THEN j.dedupe_scope END, draft.priority, draft.send_at, j.endpoint_id, draft.attachments,
+      draft.expires_at, draft.next_attempt_at, draft.max_attempts, draft.unknown, draft.created_by, draft.trace_context, now(),
+      CASE WHEN j.reason IS NOT NULL THEN now() END
+    FROM herald.judge_recipients(recipients, methods, has_endpoints, template, draft.tenant, draft.expires_at <= now()) j
+    ON CONFLICT DO NOTHING
+    RETURNING m.id, m.recipient_id, m.method, m.status, m.reason, m.priority, m.next_attempt_at
+  ), jobs AS (
+    SELECT herald.insert_jobs(array_agg(w.id), array_agg(w.method), array_agg(w.priority), array_agg(w.next_attempt_at))
+    FROM written w WHERE w.status = 'pending'
+  )
+  SELECT w.id, w.recipient_id, w.method, w.status, w.reason FROM written w CROSS JOIN jobs ORDER BY w.id;
+END
+$$;
+--> statement-breakpoint
+-- The same for one message, as nearly always: without the sort, the joins and the set-up that only several need.
+CREATE OR REPLACE FUNCTION herald.write_message(message herald.message)
+RETURNS TABLE (message_id uuid, recipient_id text, method text, status text, reason text)
+LANGUAGE plpgsql VOLATILE
+AS $$
+BEGIN
+  INSERT INTO herald.message SELECT message.* ON CONFLICT DO NOTHING;
+  IF NOT FOUND THEN
+    RETURN;
+  END IF;
+  IF message.status = 'pending' THEN
+    PERFORM herald.insert_jobs(ARRAY[message.id], ARRAY[message.method], ARRAY[message.priority], ARRAY[message.next_attempt_at]);
+  END IF;
+  RETURN QUERY SELECT message.id, message.recipient_id, message.method, message.status, message.reason;
+END
+$$;
+--> statement-breakpoint
+-- Returns the messages that an earlier enqueue with the same dedupe key wrote for these recipients, in the order of the input.
+CREATE OR REPLACE FUNCTION herald.earlier_messages(draft herald.message, recipients jsonb, methods text[], fallback text)
+RETURNS TABLE (message_id uuid, recipient_id text, method text, status text, reason text)
+LANGUAGE sql STABLE
+AS $$
+  SELECT m.id, m.recipient_id, m.method, m.status, m.reason
+  FROM (
+    SELECT e.value ->> 'id' AS id, min(e.position) AS position
+    FROM jsonb_array_elements($2) WITH ORDINALITY AS e (value, position) GROUP BY 1
+  ) r
+  JOIN herald.message m ON m.recipient_id = r.id
+  WHERE m.dedupe_key = ($1).dedupe_key AND m.dedupe_slot = ($1).dedupe_slot AND m.notification_id <> ($1).notification_id
+    AND split_part(m.dedupe_scope, ':', 1) = ANY (CASE $4 WHEN 'first' THEN '{*}' ELSE $3 END)
+  ORDER BY r.position, array_position($3, m.method), m.id
+$$;
+--> statement-breakpoint
+CREATE OR REPLACE FUNCTION herald.write_attachments(notification_id uuid, attachments jsonb) RETURNS void
+LANGUAGE plpgsql VOLATILE
+AS $$
+BEGIN
+  INSERT INTO herald.attachment (notification_id, position, name, content_type, content)
+  SELECT $1, a.position, a.value ->> 'name', lower(a.value ->> 'contentType'), decode(a.value ->> 'content', 'base64')
+  FROM jsonb_array_elements($2) WITH ORDINALITY AS a (value, position);
+END
+$$;
+--> statement-breakpoint
+-- Writes the messages of one notification and their jobs, in the caller's transaction. Returns one row per message: the written ones
+-- in the order of recipients and methods, then those that an earlier enqueue wrote under the same dedupe key.
+-- SECURITY DEFINER, so that a role that enqueues needs no right on a table; the fixed search_path keeps a caller from slipping in
+-- objects of its own. Generic plans, because planning costs more than running.
 CREATE OR REPLACE FUNCTION herald.enqueue(notification jsonb)
 RETURNS TABLE (message_id uuid, recipient_id text, method text, status text, reason text, deduplicated boolean)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 SET plan_cache_mode = force_generic_plan
 AS $$
-#variable_conflict use_column
 DECLARE
-  n CONSTANT uuid := herald.uuid_v7();
-  -- Ids of messages: the notification's with another end, counting up from a random number, in the order of the input.
-  id_head CONSTANT text := left(n::text, 24);
-  id_tail CONSTANT bigint := 140737488355328 + (('x' || right(n::text, 12))::bit(48)::bigint & 70368744177663);
-  options CONSTANT jsonb := herald.options_of(notification);
-  recipients jsonb := jsonb_strip_nulls(notification -> 'to');
-  place text := 'to[%s]';
-  fields text[] := ARRAY['id', 'email', 'name', 'locale', 'timeZone'];
-  t record;
-  lenient CONSTANT boolean := coalesce(options ->> 'invalidAddress' = 'inhibit', false);
-  open_labels jsonb;
-  hidden_labels jsonb;
-  chosen text[];
-  listening text[];
-  dedupe_window bigint := 0;
-  send_at timestamptz;
-  start_at timestamptz;
-  expires_at timestamptz;
-  missing text;
+  options CONSTANT jsonb := herald.check_options(notification);
+  attachments CONSTANT jsonb := coalesce(nullif(notification -> 'attachments', 'null'), '[]');
+  template CONSTANT herald.template := herald.resolve_template(options ->> 'template');
+  draft CONSTANT herald.message := herald.draft_message(options, template, jsonb_array_length(attachments));
+  delivery CONSTANT record := herald.resolve_methods(options, template);
+  recipients CONSTANT jsonb := herald.check_recipients(notification -> 'to', delivery.fields, options ->> 'invalidAddress');
   written bigint;
-  has_endpoints boolean;
-  judged herald.judgement[];
-  files CONSTANT smallint := coalesce(jsonb_array_length(nullif(notification -> 'attachments', 'null')), 0);
 BEGIN
-  SELECT o.*, tpl.name, tpl."group", tpl.current_version, tpl.methods_override, tpl.methods AS own_methods, tpl.fallback, tpl.enabled,
-      tpl.enabled_by_default, tpl.mandatory, tpl.ttl_seconds, tpl.unknown, tpl.max_attempts, v.labels AS required, v.secrets AS secret_names
-    INTO t
-    FROM jsonb_to_record(options) AS o (template text, labels jsonb, secrets jsonb, data jsonb, actions jsonb, targets text[], methods text[],
-      "dedupeKey" text, "dedupeWindowSeconds" double precision, "sendAt" timestamptz, "delaySeconds" double precision, "expiresAt" timestamptz,
-      "ttlSeconds" double precision, priority smallint, tenant text, "groupKey" text, "unsubscribeUrl" text, "createdBy" text, "traceContext" jsonb)
-    LEFT JOIN herald.template tpl ON tpl.name = o.template
-    LEFT JOIN herald.template_version v ON v.template = tpl.name AND v.version = tpl.current_version;
-  IF t.required IS NULL THEN
-    PERFORM herald.reject('HE001', 'template', format('unknown template "%s"', left(t.template, 200)),
-      'Write templates/<name>.md and run "pg-herald templates sync".');
-  END IF;
-
-  -- Labels that the template keeps secret never stay among the others, whoever enqueues.
-  open_labels := coalesce(t.labels, '{}');
-  hidden_labels := coalesce(t.secrets, '{}');
-  IF cardinality(t.secret_names) > 0 THEN
-    hidden_labels := hidden_labels || coalesce((SELECT jsonb_object_agg(l.key, l.value) FROM jsonb_each(open_labels) l WHERE l.key = ANY (t.secret_names)), '{}');
-    open_labels := open_labels - t.secret_names;
-  END IF;
-  IF NOT (open_labels || hidden_labels) ?& t.required THEN
-    missing := (SELECT r FROM unnest(t.required) AS r WHERE NOT (open_labels || hidden_labels) ? r LIMIT 1);
-    PERFORM herald.reject('HE002', 'labels.' || missing, format('template "%s" version %s needs the label "%s"', t.name, t.current_version, missing),
-      'Add it to the labels of the notification.');
-  END IF;
-
-  chosen := coalesce(nullif(t.methods_override, '{}'), t.methods, nullif(t.own_methods, '{}'));
-  IF chosen IS NULL THEN
-    chosen := coalesce(nullif((SELECT ARRAY(SELECT jsonb_array_elements_text(s.value)) FROM herald.setting s WHERE s.key = 'methods'), '{}'), '{smtp}');
-  END IF;
-  SELECT array_agg(m.name) FILTER (WHERE m.notify), fields || array_agg(m.requires) FILTER (WHERE m.requires <> ALL (fields)), count(*),
-      bool_or(EXISTS (SELECT FROM herald.endpoint e WHERE e.method = m.name))
-    INTO listening, fields, written, has_endpoints
-    FROM herald.method m WHERE m.name = ANY (chosen) AND m.name <> '*';
-  IF written < cardinality(chosen) THEN
-    missing := (SELECT c FROM unnest(chosen) AS c WHERE NOT EXISTS (SELECT FROM herald.method m WHERE m.name = c AND m.name <> '*') LIMIT 1);
-  END IF;
-  IF missing IS NOT NULL THEN
-    PERFORM herald.reject('HE004', 'methods', format('unknown method "%s"', left(missing, 200)),
-      'Known methods are the rows of herald.method; add one with "pg-herald migrate --method NAME".');
-  END IF;
-
-  send_at := coalesce(t."sendAt", now() + t."delaySeconds" * interval '1 second');
-  start_at := greatest(send_at, now());
-  expires_at := coalesce(t."expiresAt", start_at + coalesce(t."ttlSeconds", t.ttl_seconds) * interval '1 second');
-  IF expires_at <= send_at THEN
-    PERFORM herald.reject('HE006', 'expiresAt', 'the message would expire before it may be sent', 'Set expiresAt after sendAt.');
-  END IF;
-  IF t."dedupeWindowSeconds" IS NOT NULL THEN
-    dedupe_window := 1 + floor(extract(epoch FROM now()) / t."dedupeWindowSeconds");
-  END IF;
-  IF jsonb_typeof(recipients) = 'object' THEN
-    recipients := jsonb_build_array(recipients);
-    place := 'to';
-  END IF;
-
-  IF jsonb_array_length(recipients) = 1 AND cardinality(chosen) = 1 AND NOT has_endpoints THEN
-    -- One message, as nearly always: the same as below without what is only for several, which takes longer to set up than to run.
-    SELECT ARRAY[ROW(r.snapshot ->> 'id', nullif(lower(r.snapshot ->> m.requires), ''), 1, m.name, 1, CASE WHEN t.fallback = 'first' THEN '*' ELSE m.name END,
-        herald.reason_against(expires_at <= now(), t.enabled, m.enabled, m.requires, r.snapshot, lenient, u.address IS NOT NULL, NULL, NULL, t.mandatory, p.enabled, t.enabled_by_default),
-        NULL, 0)::herald.judgement]
-      INTO judged
-      FROM (SELECT recipients -> 0 AS snapshot) r
-      CROSS JOIN herald.method m
-      LEFT JOIN herald.suppression u ON u.method = m.name AND u.address = lower(r.snapshot ->> m.requires) AND u.suppressed_at IS NOT NULL
-      LEFT JOIN LATERAL herald.choice_of(r.snapshot ->> 'id', t.name, t."group", m.name) p ON true
-      WHERE m.name = chosen[1] AND herald.accepts_recipient(r.snapshot, fields, lenient, place, 1);
+  IF jsonb_array_length(recipients) = 1 AND cardinality(delivery.methods) = 1 AND NOT delivery.has_endpoints THEN
+    RETURN QUERY SELECT w.*, false
+      FROM herald.write_message(herald.judge_recipient(draft, template, recipients -> 0, delivery.methods[1])) w;
   ELSE
-    SELECT array_agg(ROW(s.id, s.address, s.position, s.method, s.ordinal, s.scope, s.reason, s.endpoint, s.number)::herald.judgement) INTO judged
-    FROM (
-      -- Sorted by recipient, so that two calls with one dedupe key wait for each other instead of deadlocking. Of a
-      -- recipient that is given twice the first counts; of a fallback's methods the first that nothing speaks against.
-      SELECT DISTINCT ON (k.id COLLATE "C", k.scope COLLATE "C") k.id, k.address, k.position, k.method, k.ordinal, k.scope, k.reason, k.endpoint, k.number
-      FROM (
-        SELECT r.id, nullif(lower(r.snapshot ->> m.requires), '') AS address, r.position, c.name AS method, c.ordinal, CASE WHEN t.fallback = 'first' THEN '*' WHEN ep.id IS NULL THEN c.name ELSE c.name || ':' || ep.id END AS scope,
-          ep.id AS endpoint, coalesce(ep.number, 0) AS number,
-          herald.reason_against(expires_at <= now(), t.enabled, m.enabled, m.requires, r.snapshot, lenient, u.address IS NOT NULL, ep.enabled, ep.subscribed, t.mandatory, p.enabled, t.enabled_by_default) AS reason
-        FROM (
-          SELECT e.value ->> 'id' AS id, e.value AS snapshot, e.position
-          FROM jsonb_array_elements(recipients) WITH ORDINALITY AS e (value, position)
-          WHERE herald.accepts_recipient(e.value, fields, lenient, place, e.position)
-        ) r
-        CROSS JOIN unnest(chosen) WITH ORDINALITY AS c (name, ordinal)
-        JOIN herald.method m ON m.name = c.name
-        LEFT JOIN herald.suppression u ON u.method = m.name AND u.address = lower(r.snapshot ->> m.requires) AND u.suppressed_at IS NOT NULL
-        LEFT JOIN LATERAL herald.choice_of(r.id, t.name, t."group", m.name) p ON true
-        LEFT JOIN LATERAL herald.endpoints_of(r.id, t.tenant, t."group", m.name) ep ON has_endpoints
-      ) k
-      ORDER BY k.id COLLATE "C", k.scope COLLATE "C", k.position, k.reason IS NOT NULL, k.ordinal, k.number
-    ) s;
+    RETURN QUERY SELECT w.*, false FROM herald.write_messages(draft, template, recipients, delivery.methods, delivery.has_endpoints) w;
   END IF;
-
-  RETURN QUERY
-  WITH written AS (
-    INSERT INTO herald.message AS w (id, notification_id, template, template_version, method, ordinal, status, reason, recipient_id,
-      address, recipient, labels, secrets, data, actions, targets, tenant, group_key, unsubscribe_url, dedupe_key, dedupe_slot, priority, send_at, endpoint_id, attachments,
-      expires_at, next_attempt_at, max_attempts, unknown, created_by, trace_context, created_at, settled_at, dedupe_scope)
-    SELECT (id_head || to_hex(id_tail + (s.position * 16 + s.ordinal) * 16384 + s.number))::uuid, n, t.name, t.current_version, s.method, s.ordinal,
-      CASE WHEN s.reason IS NULL THEN 'pending' WHEN s.reason = 'expired' THEN 'expired' ELSE 'inhibited' END, s.reason, s.id,
-      s.address, herald.stored_recipient(recipients -> (s.position - 1)::int),
-      open_labels, CASE WHEN s.reason IS NULL THEN nullif(hidden_labels, '{}') END, t.data, t.actions, coalesce(t.targets, '{}'), t.tenant, t."groupKey",
-      t."unsubscribeUrl", t."dedupeKey", dedupe_window, coalesce(t.priority, 0), send_at, s.endpoint, files, expires_at, start_at, t.max_attempts, t.unknown,
-      coalesce(t."createdBy", session_user), t."traceContext", now(), CASE WHEN s.reason IS NOT NULL THEN now() END,
-      CASE WHEN t."dedupeKey" IS NOT NULL THEN s.scope END
-    FROM unnest(judged) s
-    ON CONFLICT DO NOTHING
-    RETURNING w.id, w.recipient_id, w.method, w.status, w.reason, w.priority
-  ), job AS (
-    -- The columns and values are those of pg-boss's own insert(); a contract test compares the rows.
-    INSERT INTO herald_queue.job (id, name, priority, start_after, created_on, expire_seconds, deletion_seconds, keep_until, retry_limit,
-      retry_delay, retry_backoff, retry_delay_max, policy, dead_letter, heartbeat_seconds, blocked, blocking, pending_dependencies)
-    SELECT w.id, w.method, w.priority, start_at, now(), q.expire_seconds, q.deletion_seconds, start_at + q.retention_seconds * interval '1 second',
-      q.retry_limit, q.retry_delay, q.retry_backoff, q.retry_delay_max, q.policy, q.dead_letter, q.heartbeat_seconds, false, false, 0
-    FROM written w
-    LEFT JOIN herald_queue.queue q ON q.name = w.method
-    WHERE w.status <> ALL ('{inhibited,expired}')
-  )
-  SELECT w.id, w.recipient_id, w.method, w.status, w.reason, false FROM written w ORDER BY w.id;
   GET DIAGNOSTICS written = ROW_COUNT;
-
-  IF files > 0 AND written > 0 THEN
-    INSERT INTO herald.attachment (notification_id, position, name, content_type, content)
-    SELECT n, a.position, a.value ->> 'name', lower(a.value ->> 'contentType'), decode(a.value ->> 'content', 'base64')
-    FROM jsonb_array_elements(notification -> 'attachments') WITH ORDINALITY AS a (value, position);
+  IF written > 0 THEN
+    IF attachments <> '[]' THEN
+      PERFORM herald.write_attachments(draft.notification_id, attachments);
+    END IF;
+    IF draft.next_attempt_at <= now() THEN
+      PERFORM pg_notify('herald', m.name) FROM herald.method m WHERE m.name = ANY (delivery.methods) AND m.notify;
+    END IF;
   END IF;
-  IF t."dedupeKey" IS NOT NULL AND (has_endpoints OR written < jsonb_array_length(recipients) * (CASE t.fallback WHEN 'first' THEN 1 ELSE cardinality(chosen) END)) THEN
-    RETURN QUERY
-    SELECT m.id, m.recipient_id, m.method, m.status, m.reason, true
-    FROM (SELECT e.value ->> 'id' AS id, min(e.position) AS position
-      FROM jsonb_array_elements(recipients) WITH ORDINALITY AS e (value, position) GROUP BY 1) r
-    JOIN herald.message m ON m.recipient_id = r.id
-    WHERE m.dedupe_key = t."dedupeKey" AND m.dedupe_slot = dedupe_window AND m.notification_id <> n
-      AND split_part(m.dedupe_scope, ':', 1) = ANY (CASE t.fallback WHEN 'first' THEN '{*}' ELSE chosen END)
-    ORDER BY r.position, array_position(chosen, m.method), m.id;
-  END IF;
-  IF start_at <= now() AND written > 0 AND listening IS NOT NULL THEN
-    PERFORM pg_notify('herald', l) FROM unnest(listening) AS l;
+  IF draft.dedupe_key IS NOT NULL AND (delivery.has_endpoints
+      OR written < jsonb_array_length(recipients) * (CASE template.fallback WHEN 'first' THEN 1 ELSE cardinality(delivery.methods) END)) THEN
+    RETURN QUERY SELECT e.*, true FROM herald.earlier_messages(draft, recipients, delivery.methods, template.fallback) e;
   END IF;
 END
 $$;
@@ -1133,7 +1279,7 @@ $$;
 -- Postgres lets everybody execute a new function. Only the owner and the roles of roles.sql may call these.
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA herald FROM PUBLIC;
 --> statement-breakpoint
-INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('functions', '4a8cce0304345042314e539621551a362700ce5a42452f2de4c93a8049b74033', '0.1.0')
+INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('functions', 'ceae7b7f9a2f56a335f6e094fde19834209723bf667d11d7082c8b25bdf1fb7c', '0.1.0')
 ON CONFLICT (name) DO UPDATE SET sha256 = excluded.sha256, release = excluded.release, applied_at = now();
 
     BEGIN;

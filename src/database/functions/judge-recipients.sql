@@ -1,0 +1,75 @@
+-- Returns why a message must not be sent, or null. A plain expression, so that the planner puts it where the call is.
+CREATE OR REPLACE FUNCTION herald.reason_against(expired boolean, template_enabled boolean, method_enabled boolean, requires text,
+  recipient jsonb, suppressed boolean, endpoint_enabled boolean, endpoint_subscribed boolean, mandatory boolean, preference boolean,
+  enabled_by_default boolean) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+AS $$
+  SELECT CASE
+    WHEN expired THEN 'expired'
+    WHEN NOT template_enabled THEN 'template_disabled'
+    WHEN NOT method_enabled THEN 'method_disabled'
+    WHEN requires IS NOT NULL AND coalesce(recipient ->> requires, '') = '' THEN 'no_address'
+    WHEN requires = 'email' AND NOT herald.is_address(recipient ->> 'email') THEN 'invalid_address'
+    WHEN suppressed THEN 'suppressed'
+    WHEN NOT endpoint_enabled THEN 'endpoint_disabled'
+    WHEN NOT endpoint_subscribed THEN 'not_subscribed'
+    WHEN mandatory OR preference THEN NULL
+    WHEN NOT preference THEN 'preference'
+    WHEN NOT enabled_by_default THEN 'default_off'
+  END
+$$;
+
+-- Returns one row per message that the recipients get, with the reason why it must not be sent. Sorted by recipient, so that two
+-- calls with one dedupe key wait for each other instead of deadlocking. Of a recipient that is given twice the first counts; of a
+-- fallback's methods the first without a reason. The planner inlines this function into herald.write_messages.
+CREATE OR REPLACE FUNCTION herald.judge_recipients(recipients jsonb, methods text[], has_endpoints boolean, template herald.template,
+  tenant text, expired boolean)
+RETURNS TABLE (recipient_id text, recipient jsonb, address text, "position" bigint, method text, ordinal bigint, dedupe_scope text,
+  endpoint_id uuid, endpoint_number bigint, reason text)
+LANGUAGE sql STABLE
+AS $$
+  SELECT DISTINCT ON (j.recipient_id COLLATE "C", j.dedupe_scope COLLATE "C") j.*
+  FROM (
+    SELECT r.id AS recipient_id, r.recipient, nullif(lower(r.recipient ->> m.requires), '') AS address, r.position, m.name AS method, c.ordinal,
+      CASE WHEN ($4).fallback = 'first' THEN '*' WHEN e.id IS NULL THEN m.name ELSE m.name || ':' || e.id END AS dedupe_scope,
+      e.id AS endpoint_id, coalesce(e.number, 0) AS endpoint_number,
+      herald.reason_against($6, ($4).enabled, m.enabled, m.requires, r.recipient, s.address IS NOT NULL, e.enabled, e.subscribed,
+        ($4).mandatory, p.enabled, ($4).enabled_by_default) AS reason
+    FROM (
+      SELECT e.value ->> 'id' AS id, e.value AS recipient, e.position FROM jsonb_array_elements($1) WITH ORDINALITY AS e (value, position)
+    ) r
+    CROSS JOIN unnest($2) WITH ORDINALITY AS c (name, ordinal)
+    JOIN herald.method m ON m.name = c.name
+    LEFT JOIN herald.suppression s ON s.method = m.name AND s.address = lower(r.recipient ->> m.requires) AND s.suppressed_at IS NOT NULL
+    LEFT JOIN LATERAL herald.choice_of(r.id, ($4).name, ($4)."group", m.name) p ON true
+    LEFT JOIN LATERAL herald.endpoints_of(r.id, $5, ($4)."group", m.name) e ON $3
+  ) j
+  ORDER BY j.recipient_id COLLATE "C", j.dedupe_scope COLLATE "C", j.position, j.reason IS NOT NULL, j.ordinal, j.endpoint_number
+$$;
+
+-- The same for one recipient, one method and no endpoints, as a change of the draft.
+CREATE OR REPLACE FUNCTION herald.judge_recipient(draft herald.message, template herald.template, recipient jsonb, method text) RETURNS herald.message
+LANGUAGE plpgsql STABLE
+AS $$
+BEGIN
+  draft.id := herald.message_id(draft.notification_id, 1, 1, 0);
+  draft.method := method;
+  draft.ordinal := 1;
+  draft.recipient_id := recipient ->> 'id';
+  draft.recipient := herald.stored_recipient(recipient);
+  draft.dedupe_scope := CASE WHEN draft.dedupe_key IS NOT NULL THEN CASE template.fallback WHEN 'first' THEN '*' ELSE method END END;
+  SELECT nullif(lower(recipient ->> m.requires), ''), herald.reason_against(draft.expires_at <= now(), template.enabled, m.enabled, m.requires,
+      recipient, s.address IS NOT NULL, NULL, NULL, template.mandatory, p.enabled, template.enabled_by_default)
+    INTO draft.address, draft.reason
+    FROM herald.method m
+    LEFT JOIN herald.suppression s ON s.method = m.name AND s.address = lower(recipient ->> m.requires) AND s.suppressed_at IS NOT NULL
+    LEFT JOIN LATERAL herald.choice_of(draft.recipient_id, template.name, template."group", m.name) p ON true
+    WHERE m.name = $4;
+  draft.status := CASE WHEN draft.reason IS NULL THEN 'pending' WHEN draft.reason = 'expired' THEN 'expired' ELSE 'inhibited' END;
+  IF draft.reason IS NOT NULL THEN
+    draft.settled_at := now();
+    draft.secrets := NULL;
+  END IF;
+  RETURN draft;
+END
+$$;

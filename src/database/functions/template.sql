@@ -1,0 +1,75 @@
+-- Returns the template that a notification names.
+CREATE OR REPLACE FUNCTION herald.resolve_template(name text) RETURNS herald.template
+LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+  template herald.template;
+BEGIN
+  SELECT t.* INTO template FROM herald.template t WHERE t.name = $1;
+  IF template.name IS NULL THEN
+    PERFORM herald.reject('HE001', 'template', format('unknown template "%s"', left($1, 200)),
+      'Write templates/<name>.md and run "pg-herald templates sync".');
+  END IF;
+  RETURN template;
+END
+$$;
+
+-- Splits the labels of a notification into those that anybody may read and the secret ones. A label that the template declares secret
+-- never stays among the others, whoever enqueues.
+CREATE OR REPLACE FUNCTION herald.split_labels(options jsonb, template herald.template, OUT labels jsonb, OUT secrets jsonb)
+LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+  required text[];
+  secret_names text[];
+  missing text;
+BEGIN
+  SELECT v.labels, v.secrets INTO required, secret_names
+  FROM herald.template_version v WHERE v.template = $2.name AND v.version = $2.current_version;
+  labels := coalesce(options -> 'labels', '{}');
+  secrets := coalesce(options -> 'secrets', '{}');
+  IF cardinality(secret_names) > 0 THEN
+    secrets := secrets || coalesce((SELECT jsonb_object_agg(l.key, l.value) FROM jsonb_each(labels) l WHERE l.key = ANY (secret_names)), '{}');
+    labels := labels - secret_names;
+  END IF;
+  IF NOT (labels || secrets) ?& required THEN
+    missing := (SELECT r FROM unnest(required) AS r WHERE NOT (labels || secrets) ? r LIMIT 1);
+    PERFORM herald.reject('HE002', 'labels.' || missing,
+      format('template "%s" version %s needs the label "%s"', template.name, template.current_version, missing),
+      'Add it to the labels of the notification.');
+  END IF;
+END
+$$;
+
+-- Returns the methods of a notification, in order: the operator's choice, else the caller's, else the template's, else the default.
+-- fields: what a recipient may have for these methods.
+CREATE OR REPLACE FUNCTION herald.resolve_methods(options jsonb, template herald.template,
+  OUT methods text[], OUT fields text[], OUT has_endpoints boolean)
+LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+  known bigint;
+  missing text;
+BEGIN
+  methods := nullif(template.methods_override, '{}');
+  IF methods IS NULL AND options ? 'methods' THEN
+    methods := ARRAY(SELECT jsonb_array_elements_text(options -> 'methods'));
+  END IF;
+  methods := coalesce(methods, nullif(template.methods, '{}'));
+  IF methods IS NULL THEN
+    methods := coalesce(nullif((SELECT ARRAY(SELECT jsonb_array_elements_text(s.value)) FROM herald.setting s WHERE s.key = 'methods'), '{}'), '{smtp}');
+  END IF;
+  fields := ARRAY['id', 'email', 'name', 'locale', 'timeZone'];
+  SELECT fields || array_agg(m.requires) FILTER (WHERE m.requires <> ALL (fields)), count(*),
+      bool_or(EXISTS (SELECT FROM herald.endpoint e WHERE e.method = m.name))
+    INTO fields, known, has_endpoints
+    FROM herald.method m WHERE m.name = ANY (methods) AND m.name <> '*';
+  IF known < cardinality(methods) THEN
+    missing := (SELECT c FROM unnest(methods) AS c WHERE NOT EXISTS (SELECT FROM herald.method m WHERE m.name = c AND m.name <> '*') LIMIT 1);
+  END IF;
+  IF missing IS NOT NULL THEN
+    PERFORM herald.reject('HE004', 'methods', format('unknown method "%s"', left(missing, 200)),
+      'Known methods are the rows of herald.method; add one with "pg-herald migrate --method NAME".');
+  END IF;
+END
+$$;
