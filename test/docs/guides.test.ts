@@ -1,7 +1,7 @@
-/** The guides are followed as a reader would: every command is run, every file compiled, everything shown is compared. */
+/** Follows the guides as a reader does: runs every command, compiles every file, compares everything shown. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { hasProgram } from '../cli/support.ts';
 import { freePort } from '../support/daemons.ts';
@@ -40,7 +40,7 @@ export const workspaces = pgTable('workspaces', {
 /** The database that `pg-herald dev` started and printed. */
 const printedUrl = (printed: string) => /export DATABASE_URL=(\S+)/.exec(printed)?.[1] ?? 'not printed';
 
-describe('what a guide says is true', { timeout: 180_000 }, () => {
+describe('following the page works:', { timeout: 180_000 }, () => {
   test('README.md, from an empty folder to an email in the catcher', async () => {
     await follow('README.md', { section: 'Your first notification', replace: { [documentedUrl]: printedUrl } });
   });
@@ -49,18 +49,24 @@ describe('what a guide says is true', { timeout: 180_000 }, () => {
     await follow('docs/drizzle.md', { prepare: existingSchema });
   });
 
-  test.each([
-    'docs/plain-pg.md',
-    'docs/testing.md',
-    'docs/templates.md',
-    'docs/migrations.md',
-    'docs/unsubscribing.md',
-  ])('%s', async (page) => {
-    await follow(page);
-  });
+  test.each(['docs/plain-pg.md', 'docs/testing.md', 'docs/templates.md', 'docs/unsubscribing.md'])(
+    '%s',
+    async (page) => {
+      await follow(page);
+    },
+  );
 
   test.skipIf(!hasProgram('psql')).each(['docs/from-a-trigger.md', 'docs/enqueue.md'])('%s', async (page) => {
     await follow(page);
+  });
+
+  test('docs/migrations.md, by the command and by drizzle-kit', async () => {
+    await follow('docs/migrations.md', { section: '`pg-herald migrate`' });
+    const transcript = await follow('docs/migrations.md', {
+      section: 'In your own drizzle-kit folder',
+      prepare: existingSchema,
+    });
+    expect(transcript).toContain('migrations: nothing to do');
   });
 
   test('docs/worker.md', async () => {

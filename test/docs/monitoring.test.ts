@@ -1,4 +1,4 @@
-/** What docs/monitoring.md, the dashboard and the alert rules name is what a real worker that did real work tells. */
+/** docs/monitoring.md, the dashboard and the alert rules name what a real worker reports after real work. */
 import { execFileSync } from 'node:child_process';
 import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -76,7 +76,7 @@ const seenNames = () => new Set(seen.samples.map(({ name }) => name));
 const metricsIn = (text: string) => [...new Set(text.match(/\bherald_\w+/g))];
 
 describe('the metrics', () => {
-  test('are all there in a scrape, with the type, the labels and the meaning of the reference, and no others are', () => {
+  test('are exactly those of the reference, with their types, labels and meanings', () => {
     const types = new Map([...seen.text.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(([, name, type]) => [name, type]));
     expect(new Set(types.keys())).toEqual(new Set(descriptions.map(prometheusName)));
     for (const of of descriptions) {
@@ -127,7 +127,7 @@ describe('the dashboard', () => {
   const { panels, templating } = v.parse(dashboardSchema, JSON.parse(text));
   const queries = panels.flatMap((panel) => panel.targets.map((target) => target.expr));
 
-  test('asks for nothing that a worker does not tell, and for everything that it does', () => {
+  test('uses every metric of a worker, and no other', () => {
     expect(metricsIn(text).filter((name) => !seenNames().has(name))).toEqual([]);
     const asked = queries.join(' ');
     expect(descriptions.map(prometheusName).filter((name) => !asked.includes(name))).toEqual([]);
@@ -165,11 +165,11 @@ describe('the alert rules', () => {
   );
   const rules = groups.flatMap((group) => group.rules);
 
-  test('ask for nothing that a worker does not tell', () => {
+  test('use only metrics of a worker', () => {
     expect(rules.flatMap((rule) => metricsIn(rule.expr)).filter((name) => !seenNames().has(name))).toEqual([]);
   });
 
-  test('stand in the documentation, each with what to do', () => {
+  test('are documented, each with what to do', () => {
     const documented = [...page.matchAll(/^\| (Herald\w+) \| [^|]+ \| [^|]+ \|$/gm)].map(([, name]) => name);
     expect(documented).toEqual(rules.map((rule) => rule.alert));
   });

@@ -1,4 +1,4 @@
-/** The pages for operators: their commands are run on a database in use, their servers are started and asked. */
+/** Follows the pages for operators on a database in use: runs their commands, starts their servers and calls them. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -16,7 +16,7 @@ import { followGuide, type Guide, type GuideOptions } from './support/guide.ts';
 
 const documentedUrl = 'postgres://app@localhost/app';
 
-/** The command by its own name, as where it is installed. */
+/** Puts `pg-herald` on the path, as a global install does. */
 function installed(folder: string): void {
   const program = join(folder, 'node_modules/pg-herald/dist/cli/main.js');
   writeFileSync(join(folder, 'pg-herald'), `#!/bin/sh\nexec node '${program}' "$@"\n`, { mode: 0o755 });
@@ -51,7 +51,7 @@ const enqueue = (database: TestDatabase, id: string, more = '') =>
 const statuses = async ({ pool }: TestDatabase) =>
   (await pool.query('SELECT recipient_id AS id, status, reason FROM herald.message ORDER BY created_at, id')).rows;
 
-describe('what a page for operators tells is true', { timeout: 120_000 }, () => {
+describe('following the page works:', { timeout: 120_000 }, () => {
   test.skipIf(!hasProgram('openssl'))('docs/security.md', async () => {
     await withGuide(
       'docs/security.md',
@@ -160,7 +160,7 @@ async function freePort(): Promise<string> {
   return String(port);
 }
 
-test('a server that takes the mount path off the URL, as Express does, and keeps it beside', async () => {
+test('the console finds its path below a server that removes the mount path from the URL, as Express does', async () => {
   const seen: string[] = [];
   const listener = nodeListener({
     fetch: async (request) => {

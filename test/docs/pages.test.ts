@@ -103,7 +103,7 @@ const coming = [
   'docs/images/console-dark.png',
 ];
 
-test.each(pages)('every link of %s leads somewhere, in a checkout and in the package', (page) => {
+test.each(pages)('every link of %s leads to a file and heading that the package contains', (page) => {
   const links = [...(texts.get(page) ?? '').matchAll(/\]\(([^)\s]+)\)|(?:src|srcset)="([^"]+)"/g)]
     .map(([, link, image]) => link ?? image ?? '')
     .filter((link) => !/^(https?:|mailto:)/.test(link));
@@ -117,7 +117,7 @@ test.each(pages)('every link of %s leads somewhere, in a checkout and in the pac
   expect(dead).toEqual([]);
 });
 
-/** As GitHub and VitePress make them from headings. */
+/** The anchors that GitHub and VitePress make from headings. */
 function anchorsOf(text: string): string[] {
   return [...text.matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) =>
     heading
@@ -153,7 +153,7 @@ test('README.md has 130 lines at most, ARCHITECTURE.md 120; lines of prose have 
   expect(wide).toEqual([]);
 });
 
-describe('what pages show in SQL', () => {
+describe('the SQL of a page works:', () => {
   const database = useDatabase({ templates: { greeting: greetingFile } });
   beforeAll(async () => {
     await syncTemplates(database.pool, (await readTemplates(shippedTemplatesFolder)).sources);
@@ -178,7 +178,7 @@ describe('what pages show in SQL', () => {
   });
 });
 
-test('the short receiver of docs/webhooks.md verifies what is ours and throws for anything else', () => {
+test('the short receiver of docs/webhooks.md accepts our signature and throws for any other', () => {
   const block = (blocks.get('docs/webhooks.md') ?? []).find(({ text }) =>
     text.startsWith("import { Webhook } from 'standardwebhooks'"),
   );

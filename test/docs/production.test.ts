@@ -1,4 +1,4 @@
-/** Going to production as the pages tell it: commands are run, the unit and the manifests held against what a worker does. */
+/** Follows the pages about production, and compares the unit and the manifests with what a worker does. */
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -59,7 +59,7 @@ async function follow(path: string): Promise<string> {
   }
 }
 
-describe('what the pages tell is true', { timeout: 180_000 }, () => {
+describe('following the page works:', { timeout: 180_000 }, () => {
   test.skipIf(!hasProgram('psql') || !hasProgram('curl') || !hasProgram('openssl'))('docs/production.md', async () => {
     const transcript = await follow('docs/production.md');
     expect(transcript).toContain('delivers smtp and webhook');
@@ -91,11 +91,11 @@ describe('the unit of systemd', () => {
     }
   });
 
-  test('waits longer for the stop than the worker takes', () => {
+  test('gives the worker more time to stop than the worker takes', () => {
     expect(seconds(value('TimeoutStopSec'))).toBeGreaterThan(stopTimeout);
   });
 
-  test('gives every secret as a credential that the configuration reads', () => {
+  test('passes every secret as a credential that the configuration reads', () => {
     const credentials = [...unit.matchAll(/^LoadCredential=([\w-]+):/gm)].map(([, name = '']) => name);
     const variables = [...unit.matchAll(/(\w+_FILE)=%d\/([\w-]+)/g)];
     expect(variables.map(([, , name]) => name)).toEqual(credentials);
@@ -153,14 +153,14 @@ describe('the manifests of Kubernetes', () => {
     expect(manifests.map(({ kind }) => kind)).toEqual(['Job', 'Deployment', 'NetworkPolicy']);
   });
 
-  test('probe what a worker serves, where it serves it', () => {
+  test('probe the paths and the port that a worker serves', () => {
     expect(worker?.livenessProbe?.httpGet).toEqual({ path: '/healthz', port: 'metrics' });
     expect(worker?.readinessProbe?.httpGet).toEqual({ path: '/readyz', port: 'metrics' });
     expect(worker?.args).toEqual(['worker', '--metrics-port', '9464', '--metrics-host', '0.0.0.0']);
     expect(worker?.ports).toEqual([{ name: 'metrics', containerPort: 9464 }]);
   });
 
-  test('leave a worker the time to stop, and nothing to write to', () => {
+  test('leave a worker time to stop, and a file system that it cannot write to', () => {
     const timeout = Number(worker?.env.find(({ name }) => name === 'HERALD_STOP_TIMEOUT_SECONDS')?.value);
     expect(pod?.terminationGracePeriodSeconds).toBeGreaterThan(timeout);
     expect(pod?.securityContext).toMatchObject({ runAsNonRoot: true });

@@ -1,4 +1,4 @@
-/** The SQL of docs/scaling.md that partitions the messages, run as it stands there on a database that is in use. */
+/** Runs the SQL of docs/scaling.md that partitions the messages, unchanged, on a database in use. */
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { createHerald } from '../../src/enqueue/enqueue.ts';
@@ -45,7 +45,7 @@ const partitions = async () => {
   return Object.fromEntries(rows.map(({ name, n }) => [name, n]));
 };
 
-test('messages are partitioned by month: what waits is delivered, dedupe holds over partitions, and a month is dropped', async () => {
+test('after partitioning by month, waiting messages are delivered, dedupe works across partitions, and a month can be dropped', async () => {
   const [first] = await enqueue(1, 'kept');
   expect(await deliverAll()).toBe(1);
   await enqueue(2, 'waits');

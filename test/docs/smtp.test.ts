@@ -1,4 +1,4 @@
-/** The list of senders in docs/smtp.md is one that `smtp` takes, and means what the table beneath it says. */
+/** `smtp` accepts the list of senders in docs/smtp.md, and uses it as the table beneath it says. */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-/** The reader of guides itself: what it lets pass, and what it must not. */
+/** The follower of guides itself: what it accepts, and what it refuses. */
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -24,7 +24,7 @@ test('finds blocks with their marks, their line and their headings', () => {
   expect(Object.fromEntries(block?.marks ?? [])).toEqual({ background: '', until: 'it is up', file: 'a/b.sh' });
 });
 
-test('one block goes on where the one before it stopped', { timeout: 60_000 }, async () => {
+test('a block continues in the folder and with the variables of the block before it', { timeout: 60_000 }, async () => {
   const transcript = await follow(`${sh('export A=1\nmkdir sub && cd sub')}${sh('echo "$A in ${PWD##*/}"')}`);
   expect(transcript).toMatch(/1 in sub\n$/);
 });
@@ -45,7 +45,7 @@ test.each<[string, string, RegExp]>([
   await expect(follow(page)).rejects.toThrow(text);
 });
 
-test('shown lines come in order, and dots stand for anything', () => {
+test('shown lines must come in order, and dots match anything', () => {
   expect(() => compare('a …\nc', 'a b\nx\nc\n')).not.toThrow();
   expect(() => compare('c\na', 'a\nc\n')).toThrow('shows "a"');
   expect(() => compare('a.c', 'abc')).toThrow();

@@ -1,4 +1,4 @@
-/** What docs/webhooks.md tells receivers to run does run, on what we really send. */
+/** Runs the receivers of docs/webhooks.md against real webhook calls. */
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
