@@ -107,10 +107,11 @@ function deliveryOf(
   services: DeliveryServices,
 ): Delivery {
   const { brand, method, renderer } = services;
+  const secretLabels = secretLabelsOf(message, services);
   const content = renderer({
     template,
     recipient: message.recipient,
-    labels: { ...message.labels, ...secretLabelsOf(message, services) },
+    labels: { ...message.labels, ...secretLabels },
     data: message.data,
     targets: message.targets,
     brand,
@@ -125,6 +126,7 @@ function deliveryOf(
     content,
     brand,
     attachments,
+    secrets: services.dispatcher.withholdSecrets ? [] : Object.values(secretLabels),
   });
 }
 

@@ -27,6 +27,7 @@ export function createDelivery(input: DeliveryInput): Delivery {
     template: input.template,
     recipient: input.recipient,
     labels: input.labels ?? {},
+    secrets: input.secrets ?? [],
     data: input.data ?? null,
     targets: input.targets ?? [],
     content: actions ? { ...content, actions: [...content.actions, ...actions] } : content,

@@ -26,6 +26,11 @@ export interface Delivery {
   readonly recipient: Recipient;
   /** The labels without those that the template declares secret. */
   readonly labels: Readonly<Record<string, string>>;
+  /**
+   * Values of secret labels that the content contains; empty if they are withheld. For one purpose: to remove them from
+   * what the receiver says before it is stored or logged.
+   */
+  readonly secrets?: readonly string[];
   /** Any JSON that the application attached; null if none. */
   readonly data: JsonValue;
   /** Ids of the things that the message is about. */
