@@ -1,10 +1,15 @@
-/** The style sheet, the script and the icon. Their version is a hash of the content, so browsers may cache them forever. */
+/**
+ * The style sheet, the script and the icon. Their version is a hash of the content, so browsers may cache them
+ * forever.
+ */
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 
 const types = { 'console.css': 'text/css', 'console.js': 'text/javascript', 'icon.svg': 'image/svg+xml' } as const;
+/** The name of a file in `assets/`. */
 export type AssetName = keyof typeof types;
 
+/** One file as it is served. */
 export interface Asset {
   readonly content: string;
   readonly type: string;
@@ -12,8 +17,10 @@ export interface Asset {
   readonly version: string;
 }
 
+/** All files, by name. */
 export type Assets = Readonly<Record<AssetName, Asset>>;
 
+/** Reads the files. */
 export function readAssets(): Assets {
   const read = (name: AssetName): Asset => {
     const content = readFileSync(new URL(`./assets/${name}`, import.meta.url), 'utf8');
@@ -23,6 +30,7 @@ export function readAssets(): Assets {
   return { 'console.css': read('console.css'), 'console.js': read('console.js'), 'icon.svg': read('icon.svg') };
 }
 
+/** Whether the text names one of the files. */
 export function isAssetName(name: string): name is AssetName {
   return Object.hasOwn(types, name);
 }

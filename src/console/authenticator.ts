@@ -1,18 +1,13 @@
-/** Authenticates a request: by the host's `authorize`, a bearer token, or the session that a sign-in with the token started. */
+/**
+ * Authenticates a request: by the host's `authorize`, a bearer token, or the session that a sign-in with the token
+ * started.
+ */
 import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import { readSession, writeSession } from './cookies.ts';
 import type { Principal, Settings } from './options.ts';
-import type { PageContext } from './services.ts';
+import type { Operator, PageContext } from './services.ts';
 
-/** The authenticated operator of a request. */
-export interface Operator {
-  /** Recorded in the audit. */
-  readonly name: string;
-  readonly readOnly: boolean;
-  /** How the request proved who it is. Another site cannot make a browser send a bearer token. */
-  readonly by: 'host' | 'session' | 'bearer';
-}
-
+/** Finds out who sends a request. */
 export interface Authenticator {
   /** Returns null if the request is not authenticated. */
   operatorOf(c: PageContext): Promise<Operator | null>;
@@ -26,6 +21,7 @@ const maxNameLength = 100;
 /** Failed sign-ins from anywhere within a minute after which the form refuses further attempts. */
 const maxFailuresPerMinute = 20;
 
+/** Creates the authenticator that the settings ask for. */
 export function createAuthenticator(settings: Settings): Authenticator {
   const { token, authorize, readOnly } = settings;
   // Derived from the token: a stolen cookie does not give the token away, a new token ends all sessions, and every

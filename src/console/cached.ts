@@ -1,5 +1,6 @@
 /** A cache for a value that is slow to read: readers get the newest known value while the next one is being read. */
 
+/** The newest known value. */
 export interface Cached<T> {
   /** Returns the newest known value, or null if the first one is not there within `waitMs`. Never rejects. */
   get(): Promise<T | null>;
@@ -7,6 +8,7 @@ export interface Cached<T> {
   expire(): void;
 }
 
+/** How old a value may be, and how long to wait for a newer one. */
 export interface CachedOptions {
   /** An older value is read again. In milliseconds; at least ten times the duration of the last read. */
   readonly freshMs: number;
@@ -15,6 +17,7 @@ export interface CachedOptions {
   readonly onError: (error: unknown) => void;
 }
 
+/** Caches what `read` returns. Reads nothing before the first `get`. */
 export function createCached<T>(read: () => Promise<T>, { freshMs, waitMs, onError }: CachedOptions): Cached<T> {
   let value: T | null = null;
   let staleAt = 0;

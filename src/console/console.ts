@@ -84,7 +84,10 @@ function createApp(services: Services): Hono<ConsoleEnv> {
   return app;
 }
 
-/** Requests of @hono/node-server only resemble the built-in class, which refuses to copy them when their body is counted. */
+/**
+ * Requests of @hono/node-server only resemble the built-in class, which refuses to copy them when their body is
+ * counted.
+ */
 function withPlainBody(request: Request): Request {
   const { method, headers, signal } = request;
   if (method === 'GET' || method === 'HEAD') return request;

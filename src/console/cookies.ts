@@ -22,6 +22,7 @@ export async function readSession(c: PageContext, key: string): Promise<string |
   return (await getSignedCookie(c, key, sessionCookie)) || undefined;
 }
 
+/** Starts a session: a signed cookie. */
 export async function writeSession(
   c: PageContext,
   settings: Settings,
@@ -30,13 +31,14 @@ export async function writeSession(
   await setSignedCookie(c, sessionCookie, session, key, { ...attributes(c, settings), maxAge: maxAgeSeconds });
 }
 
+/** Removes the session's cookie. */
 export function removeSession(c: PageContext, settings: Settings): void {
   setCookie(c, sessionCookie, '', { ...attributes(c, settings), maxAge: 0 });
 }
 
 /**
- * A secret that only this browser and our pages share: the session's cookie, or else a cookie of its own. Form tokens are
- * derived from it.
+ * A secret that only this browser and our pages share: the session's cookie, or else a cookie of its own. Form tokens
+ * are derived from it.
  */
 export function formSecret(c: PageContext, settings: Settings): string {
   const known = getCookie(c, sessionCookie) ?? getCookie(c, formCookie);

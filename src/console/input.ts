@@ -1,16 +1,14 @@
 /** Reads queries and forms: bounded text and known words, nothing else. */
-import { messageStatuses } from '../vocabulary.ts';
+import { isUuid, messageStatuses } from '../vocabulary.ts';
 import type { Cursor } from '../operate/messages.ts';
 import type { MessageFilter } from '../operate/message-filter.ts';
 import type { PageContext } from './services.ts';
 
 const maxLength = 500;
 
-export function isId(text: string): boolean {
-  return /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text);
-}
-
-/** Trims the text, removes NUL (which Postgres refuses) and cuts it to `max` characters. Undefined if nothing is left. */
+/**
+ * Trims the text, removes NUL (which Postgres refuses) and cuts it to `max` characters. Undefined if nothing is left.
+ */
 export function cleaned(value: unknown, max = maxLength): string | undefined {
   if (typeof value !== 'string') return undefined;
   const text = value.replaceAll('\u0000', '').trim().slice(0, max);
@@ -28,9 +26,12 @@ export const searchFields = [
   'since',
   'until',
 ] as const;
+/** Name of a field of the search form. */
 export type SearchField = (typeof searchFields)[number];
+/** The fields that are filled in. */
 export type SearchInput = Partial<Readonly<Record<SearchField, string>>>;
 
+/** Reads the search form from a query or a form. */
 export function readSearch(get: (name: string) => unknown): SearchInput {
   const pairs = searchFields.map((field) => [field, cleaned(get(field))] as const);
   return Object.fromEntries(pairs.filter(([, value]) => value !== undefined));
@@ -73,7 +74,7 @@ export function queryOf(input: SearchInput, more: Readonly<Record<string, string
 
 /** The last line of the previous page. The query reads its time from the row. */
 export function cursorOf(text: string | undefined): Cursor | undefined {
-  return text !== undefined && isId(text) ? { createdAt: new Date(0), id: text } : undefined;
+  return text !== undefined && isUuid(text) ? { createdAt: new Date(0), id: text } : undefined;
 }
 
 /** The fields of a posted form. */

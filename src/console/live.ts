@@ -1,14 +1,18 @@
 /**
- * Live pages by server-sent events. One poll of the database per second serves all open pages; nothing is polled while no page is
- * open. A page hears which topic has changed and fetches itself again, so everything is rendered in one place. A new page first
- * hears `here` and fetches itself, so that it misses nothing between its rendering and its first poll.
+ * Live pages by server-sent events. One poll of the database per second serves all open pages; nothing is polled
+ * while no page is open. A page hears which topic has changed and fetches itself again, so everything is rendered in
+ * one place. A new page first hears `here` and fetches itself, so that it misses nothing between its rendering and
+ * its first poll.
  */
 import type { Pool } from 'pg';
 import type { Status } from '../operate/status.ts';
 import type { Cached } from './cached.ts';
 import type { CapturedMessages } from './options.ts';
 
-/** `overview`: counts or pauses. `messages`: new ones. `message`: one that the page shows. `captured`: the catcher's list. */
+/**
+ * `overview`: counts or pauses. `messages`: new ones. `message`: one that the page shows. `captured`: the catcher's
+ * list.
+ */
 export type Topic = 'overview' | 'messages' | 'message' | 'captured';
 
 interface Client {
@@ -19,6 +23,7 @@ interface Client {
   readonly end: () => void;
 }
 
+/** What live pages read, and how often. */
 export interface LiveOptions {
   readonly pool: Pool;
   readonly status: Cached<Status>;
@@ -33,6 +38,7 @@ export interface LiveOptions {
 const maxWatchedMessages = 200;
 const maxStreams = 500;
 
+/** The streams of all open pages. */
 export interface Live {
   /** Opens the stream of one page. Null if there are too many, or after `close`. */
   open(messageIds: readonly string[]): Response | null;
@@ -40,6 +46,7 @@ export interface Live {
   close(): void;
 }
 
+/** Creates the streams' common poll, which runs only while a page is open. */
 export function createLive(options: LiveOptions): Live {
   const { pollMs = 1000, pingMs = 15_000 } = options;
   const clients = new Set<Client>();
@@ -137,7 +144,8 @@ async function readStates(
     ids.size === 0
       ? { rows: [] }
       : pool.query<{ id: string; state: string }>(
-          `SELECT id, concat_ws(' ', status, attempts, counted, next_attempt_at, settled_at) AS state FROM herald.message WHERE id = ANY ($1)`,
+          `SELECT id, concat_ws(' ', status, attempts, counted, next_attempt_at, settled_at) AS state
+           FROM herald.message WHERE id = ANY ($1)`,
           [[...ids]],
         ),
     captured?.list(),

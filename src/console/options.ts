@@ -38,8 +38,8 @@ export interface ConsoleOptions {
   /** The console opens, and closes, its own pool of 4 connections. */
   readonly connectionString?: string;
   /**
-   * The host's own authentication. Returns who sends the request, or null to refuse it. Called for every request except those
-   * for the style sheet, the script and the icon. Give this or `token`.
+   * The host's own authentication. Returns who sends the request, or null to refuse it. Called for every request
+   * except those for the style sheet, the script and the icon. Give this or `token`.
    */
   readonly authorize?: (request: Request) => Principal | null | Promise<Principal | null>;
   /** At least 16 characters. The sign-in form asks for it; programs send it as `Authorization: Bearer`. */
@@ -50,9 +50,14 @@ export interface ConsoleOptions {
   readonly basePath?: string;
   /** Renders messages and previews. Use the worker's. Default: `My application` at `http://localhost`. */
   readonly brand?: Brand;
-  /** Sender in an email's source, which is rendered again from the message. Default: `noreply@` and the host of `brand.baseUrl`. */
+  /**
+   * Sender in an email's source, which is rendered again from the message. Default: `noreply@` and the host of
+   * `brand.baseUrl`.
+   */
   readonly from?: string;
-  /** Keys that endpoints are encrypted with, the current one first. Test calls to endpoints need them. Default: none. */
+  /**
+   * Keys that endpoints are encrypted with, the current one first. Test calls to endpoints need them. Default: none.
+   */
   readonly secretKeys?: readonly string[];
   /** What test calls may reach besides public https: addresses. Default: nothing. */
   readonly egress?: EgressOptions;

@@ -9,11 +9,13 @@ import { type MessageSource, readMessageSource } from '../operate/message-source
 import { type MessageDetails, showMessage } from '../operate/messages.ts';
 import { type Email, renderEmail } from '../templates/email.ts';
 import { RenderError } from '../templates/render.ts';
-import { isId } from './input.ts';
+import { isUuid } from '../vocabulary.ts';
 import type { Services } from './services.ts';
 
+/** Stands in place of a secret label. */
 export const blackedOut = '••••••';
 
+/** A message as it is delivered, and as an email. */
 export interface Rendering {
   readonly delivery: Delivery;
   readonly email: Email;
@@ -27,7 +29,7 @@ export interface LoadedMessage {
 
 /** Null if the id is not valid or there is no such message. */
 export async function loadMessage(pool: Pool, id: string): Promise<LoadedMessage | null> {
-  if (!isId(id)) return null;
+  if (!isUuid(id)) return null;
   const [message, source] = await Promise.all([showMessage(pool, id), readMessageSource(pool, id)]);
   return message === null || source === null ? null : { message, source };
 }
@@ -65,12 +67,14 @@ export function tryRender<T>(work: () => T): T | { readonly problem: string } {
   }
 }
 
+/** The color schemes of an email. */
 export const schemes = ['light', 'dark'] as const;
+/** One of the color schemes. */
 export type Scheme = (typeof schemes)[number];
 
 /**
- * An email's HTML in one color scheme, whatever the browser prefers. A frame cannot choose what `prefers-color-scheme` matches, so
- * the dark rules are rewritten to match always or never.
+ * An email's HTML in one color scheme, whatever the browser prefers. A frame cannot choose what `prefers-color-
+ * scheme` matches, so the dark rules are rewritten to match always or never.
  */
 export function inScheme(document: string, scheme: Scheme): string {
   return document
@@ -84,6 +88,7 @@ export function rawMail({ settings }: Services, delivery: Delivery): Promise<str
   return rawMessage(delivery, settings.from);
 }
 
+/** Whether the text names a format of webhook calls or chat posts. */
 export function isFormat(name: string): name is FormatName {
   return formatNames.some((known) => known === name);
 }

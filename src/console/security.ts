@@ -30,8 +30,8 @@ export const pageHeaders = secureHeaders({
 });
 
 /**
- * A rendered email in a frame: no script, no form, no request, and an opaque origin. Emails carry their style in attributes,
- * which can load nothing here.
+ * A rendered email in a frame: no script, no form, no request, and an opaque origin. Emails carry their style in
+ * attributes, which can load nothing here.
  */
 export const frameHeaders = secureHeaders({
   ...common,
@@ -57,11 +57,12 @@ const limitBody = (maxSize: number) =>
 
 /** Refuses larger bodies before anything parses them. Bodies without a length are counted while they are read. */
 export const limitForm = limitBody(256 * 1024);
+/** The same for forms that anyone may send. */
 export const limitSignInForm = limitBody(16 * 1024);
 
 /**
- * Refuses forms from other sites. Browsers name the site in Sec-Fetch-Site. Those that do not (plain http to another host, old
- * ones) must send an Origin with the requested host. A request with neither does not come from a form.
+ * Refuses forms from other sites. Browsers name the site in Sec-Fetch-Site. Those that do not (plain http to another
+ * host, old ones) must send an Origin with the requested host. A request with neither does not come from a form.
  */
 export const requireSameOrigin = csrf({
   secFetchSite: (site, c) => site === 'same-origin' && c.req.header('origin') !== 'null',

@@ -49,7 +49,8 @@ export async function serveConsole(options: ServeOptions): Promise<ConsoleServer
   if (isOpen && !loopback.test(host))
     throw new ConfigurationError(
       'host',
-      `${host} is reachable from other machines: give a token (--token-file), or listen on 127.0.0.1 behind a proxy that authenticates`,
+      `${host} is reachable from other machines: give a token (--token-file), or listen on 127.0.0.1 behind a ` +
+        'proxy that authenticates',
     );
   const operatorConsole = createConsole(
     isOpen ? { ...rest, authorize: (request) => localOperator(request, operator) } : rest,
@@ -75,7 +76,10 @@ export async function serveConsole(options: ServeOptions): Promise<ConsoleServer
   };
 }
 
-/** Another site may point its own name at this machine (DNS rebinding), so only requests for a loopback name are accepted. */
+/**
+ * Another site may point its own name at this machine (DNS rebinding), so only requests for a loopback name are
+ * accepted.
+ */
 function localOperator(request: Request, operator = 'operator'): string | null {
   const host = request.headers.get('host') ?? new URL(request.url).host;
   return URL.canParse(`http://${host}`) && loopback.test(new URL(`http://${host}`).hostname) ? operator : null;

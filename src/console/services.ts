@@ -1,15 +1,15 @@
-/** What the pages share. */
+/** What the pages share. Types only. */
 import type { Context } from 'hono';
 import type { Pool } from 'pg';
 import type { Status } from '../operate/status.ts';
 import type { Period } from '../operate/throughput.ts';
 import type { Renderer } from '../templates/render.ts';
 import type { Assets } from './assets.ts';
-import type { Operator } from './authenticator.ts';
 import type { Cached } from './cached.ts';
 import type { Live } from './live.ts';
 import type { Settings } from './options.ts';
 
+/** What a console is made of. */
 export interface Services {
   readonly pool: Pool;
   readonly settings: Settings;
@@ -21,6 +21,15 @@ export interface Services {
   readonly render: Renderer;
 }
 
+/** The authenticated operator of a request. */
+export interface Operator {
+  /** Recorded in the audit. */
+  readonly name: string;
+  readonly readOnly: boolean;
+  /** How the request proved who it is. Another site cannot make a browser send a bearer token. */
+  readonly by: 'host' | 'session' | 'bearer';
+}
+
 /** Types of the variables that middleware sets for the pages. */
 export interface ConsoleEnv {
   Variables: {
@@ -30,4 +39,5 @@ export interface ConsoleEnv {
   };
 }
 
+/** One request. */
 export type PageContext = Context<ConsoleEnv>;

@@ -1,4 +1,7 @@
-/** Sign-in: the form and its routes, and the middleware that requires an operator, and the right to act, for everything else. */
+/**
+ * Sign-in: the form and its routes, and the middleware that requires an operator, and the right to act, for
+ * everything else.
+ */
 import type { Hono, MiddlewareHandler } from 'hono';
 import { html } from 'hono/html';
 import type { Authenticator } from './authenticator.ts';
@@ -7,7 +10,7 @@ import { formOf } from './input.ts';
 import { foreignForm, refusal } from './pages/failure.ts';
 import { formTokenOf, limitForm, limitSignInForm, requireSameOrigin } from './security.ts';
 import type { ConsoleEnv, PageContext, Services } from './services.ts';
-import { documentOf } from './view.ts';
+import { documentOf } from './layout.ts';
 
 /** Routes that are added after this call require an operator. */
 export function requireSignIn(app: Hono<ConsoleEnv>, services: Services, authenticator: Authenticator): void {
@@ -50,6 +53,7 @@ function signInPage(
   services: Services,
   { next, problem }: { readonly next: string; readonly problem?: string },
 ): Response | Promise<Response> {
+  const described = problem ? html` aria-describedby="problem"` : '';
   const body = html`<main class="login" id="main">
 <h1>pg-herald</h1>
 <form method="post" action="${services.settings.basePath}/login">
@@ -57,7 +61,7 @@ function signInPage(
   <input type="hidden" name="next" value="${next}">
   <label>Your name <input name="name" autocomplete="name" maxlength="100" required></label>
   <p class="hint">Recorded with every action you take.</p>
-  <label>Token <input name="token" type="password" autocomplete="current-password" required${problem ? html` aria-describedby="problem"` : ''}></label>
+  <label>Token <input name="token" type="password" autocomplete="current-password" required${described}></label>
   <p class="hint">The token that this console was started with.</p>
   <button class="primary">Sign in</button>
 </form>

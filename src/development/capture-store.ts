@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import type { CapturedMessage, CapturedMessages } from '../console/options.ts';
 
+/** What was captured, and where the catchers put it. */
 export interface CaptureStore extends CapturedMessages {
   readonly add: (captured: Omit<CapturedMessage, 'id' | 'at'>) => Promise<void>;
 }
@@ -15,6 +16,7 @@ interface CaptureStoreOptions {
 
 const maxCaptured = 1000;
 
+/** Creates an empty store. */
 export function createCaptureStore({ isMessage, onCapture }: CaptureStoreOptions): CaptureStore {
   const newestFirst: CapturedMessage[] = [];
   return {

@@ -1,6 +1,6 @@
 /**
- * `pg-herald dev`: everything that notifications need on one machine; nothing leaves it. A worker delivers to a mail catcher and
- * a webhook catcher, and the console shows what they captured next to its message.
+ * `pg-herald dev`: everything that notifications need on one machine; nothing leaves it. A worker delivers to a mail
+ * catcher and a webhook catcher, and the console shows what they captured next to its message.
  */
 import { resolve } from 'node:path';
 import { Pool } from 'pg';
@@ -19,6 +19,7 @@ import { startProjectDatabase } from './project-database.ts';
 import { type SyncReport, watchTemplates } from './template-watch.ts';
 import { startWebhookCatcher } from './webhook-catcher.ts';
 
+/** What `pg-herald dev` is asked for. */
 export interface DevelopmentOptions {
   /** Null: start the project's own PostgreSQL. */
   readonly databaseUrl: string | null;
@@ -38,6 +39,7 @@ export interface DevelopmentOptions {
   readonly onTemplateError: (error: unknown) => void;
 }
 
+/** Everything that runs. */
 export interface Development {
   /** The console. */
   readonly url: string;

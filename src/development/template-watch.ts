@@ -1,13 +1,16 @@
-/** Stores template files in the database whenever they are saved. An invalid file is reported, and its last good version stays. */
+/**
+ * Stores template files in the database whenever they are saved. An invalid file is reported, and its last good
+ * version stays.
+ */
 import { watch } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import type { Pool } from 'pg';
-import { ConfigurationError } from '../errors.ts';
 import { syncTemplates, type TemplateChange } from '../templates/catalog.ts';
 import { checkTemplate } from '../templates/check.ts';
 import { readTemplates } from '../templates/files.ts';
 import type { TemplateIssue } from '../templates/template-file.ts';
 
+/** What a synchronization did. */
 export interface SyncReport {
   /** Number of valid files. */
   readonly templates: number;
@@ -21,11 +24,7 @@ const settleMs = 80;
 
 /** Stores the valid files of a folder in the database. An empty folder is not an error: files will follow. */
 export async function syncFolder(pool: Pool, folder: string): Promise<SyncReport> {
-  const { sources, issues } = await readTemplates(folder).catch((error: unknown) => {
-    if (error instanceof ConfigurationError && error.message.includes('holds no template'))
-      return { sources: [], issues: [] };
-    throw error;
-  });
+  const { sources, issues } = await readTemplates(folder, { allowEmpty: true });
   const checked = sources.map((source) => ({ source, issues: checkTemplate(source) }));
   const good = checked
     .filter((each) => each.issues.every(({ severity }) => severity !== 'error'))
@@ -38,6 +37,7 @@ export async function syncFolder(pool: Pool, folder: string): Promise<SyncReport
   };
 }
 
+/** A running watch. */
 export interface TemplateWatch {
   /** Resolves when the current synchronization has finished. */
   readonly close: () => Promise<void>;

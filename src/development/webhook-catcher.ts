@@ -18,6 +18,7 @@ const answers: Readonly<Record<string, readonly [status: number, body: string]>>
   ntfy: [200, '{}'],
 };
 
+/** Starts on a free port of 127.0.0.1. */
 export async function startWebhookCatcher(captured: CaptureStore): Promise<Catcher & { readonly url: string }> {
   const server = createServer((request, response) => {
     store(request, captured).then(

@@ -14,11 +14,16 @@ const maximumFiles = 1000;
  * Reads every `*.md` file of a folder except `README.md`, sorted by name. Other files and subfolders are ignored. Two
  * names that differ only in case are an issue, so that a folder means the same on every file system.
  *
+ * With `allowEmpty`, a folder without template files is not an error.
+ *
  * @returns the templates that could be read, and everything that is wrong with the others.
  * @throws {ConfigurationError} if the folder cannot be read, contains no template file or more than 1,000.
  */
-export async function readTemplates(folder: string): Promise<{ sources: TemplateSource[]; issues: TemplateIssue[] }> {
-  const files = await templateFiles(folder);
+export async function readTemplates(
+  folder: string,
+  { allowEmpty = false }: { readonly allowEmpty?: boolean } = {},
+): Promise<{ sources: TemplateSource[]; issues: TemplateIssue[] }> {
+  const files = await templateFiles(folder, allowEmpty);
   const sources: TemplateSource[] = [];
   const issues: TemplateIssue[] = [];
   const seen = new Map<string, string>();
@@ -42,7 +47,7 @@ export async function readTemplates(folder: string): Promise<{ sources: Template
   return { sources, issues };
 }
 
-async function templateFiles(folder: string): Promise<string[]> {
+async function templateFiles(folder: string, allowEmpty: boolean): Promise<string[]> {
   const entries = await readdir(folder, { withFileTypes: true }).catch((error: NodeJS.ErrnoException) => {
     throw new ConfigurationError(
       'templates',
@@ -55,7 +60,7 @@ async function templateFiles(folder: string): Promise<string[]> {
   const files = entries
     .filter((entry) => !entry.isDirectory() && /\.md$/i.test(entry.name) && !/^readme\.md$/i.test(entry.name))
     .map((entry) => entry.name);
-  if (files.length === 0)
+  if (files.length === 0 && !allowEmpty)
     throw new ConfigurationError('templates', `the folder ${folder} contains no template files (*.md)`);
   if (files.length > maximumFiles) {
     throw new ConfigurationError(

@@ -1,9 +1,9 @@
-// What the pages do beyond links and forms. Without this script everything still works, but for bringing itself up to date.
+// What pages do beyond links and forms. Without this script everything works except that pages do not update themselves.
 'use strict';
 
 const pad = (n) => String(n).padStart(2, '0');
 
-/** Times in the reader's own zone; the title keeps UTC. */
+/** Shows times in the reader's time zone. The title keeps UTC. */
 function localize(root) {
   for (const element of root.querySelectorAll('time[datetime]')) {
     const at = new Date(element.dateTime);
@@ -12,30 +12,30 @@ function localize(root) {
   }
 }
 
-/** Whether somebody is in the middle of something there. */
+/** Whether the reader is typing in it, or has a form open there. */
 function isBusy(element) {
   const active = document.activeElement;
   const typing = active instanceof HTMLInputElement || active instanceof HTMLTextAreaElement;
   return (typing && element.contains(active)) || element.querySelector('details[open]') !== null;
 }
 
-/** The HTML of each live part as it was last taken over, before times were made local. */
-const taken = new WeakMap();
+/** The HTML of each live part as the server sent it, before times became local. */
+const received = new WeakMap();
 
-/** Puts in what has changed, keeps what has not, and keeps the focus where it was. */
+/** Replaces a part if it has changed, marks its changed rows, and keeps the focus. */
 function swap(old, fresh) {
-  if (taken.get(old) === fresh.innerHTML) return;
+  if (received.get(old) === fresh.innerHTML) return;
   if (isBusy(old)) return;
   const focused = old.contains(document.activeElement) ? pathTo(old, document.activeElement) : null;
   const before = rowsOf(old);
-  taken.set(old, fresh.innerHTML);
+  received.set(old, fresh.innerHTML);
   old.replaceChildren(...fresh.childNodes);
   localize(old);
   for (const [key, row] of rowsOf(old)) if (before.size > 0 && before.get(key)?.textContent !== row.textContent) row.classList.add('changed');
   if (focused !== null) follow(old, focused)?.focus({ preventScroll: true });
 }
 
-/** Rows by what they link to. */
+/** Table rows, by the address that they link to. */
 function rowsOf(root) {
   return new Map([...root.querySelectorAll('tbody tr')].map((row) => [row.querySelector('a')?.href ?? row.textContent, row]));
 }
@@ -53,7 +53,7 @@ function follow(root, path) {
 let fetching = null;
 let again = new Set();
 
-/** Fetches this page anew and swaps the parts that wait for one of the topics. One request at a time. */
+/** Fetches this page again and replaces the parts that wait for one of the topics. One request at a time. */
 async function refresh(topics) {
   for (const topic of topics) if (document.querySelector(`[data-live~="${topic}"]`) !== null) again.add(topic);
   if (again.size === 0) return;
@@ -74,7 +74,7 @@ async function refresh(topics) {
   if (again.size > 0) setTimeout(() => refresh([]), 500);
 }
 
-/** Live only while somebody looks: a browser opens few connections to one host. */
+/** Streams only while the page is visible: a browser opens few connections to one host. */
 function follower(url) {
   let source = null;
   const topics = ['overview', 'messages', 'message', 'captured'];
@@ -82,7 +82,7 @@ function follower(url) {
     if (source !== null || document.hidden) return;
     source = new EventSource(url);
     for (const topic of topics) source.addEventListener(topic, () => void refresh([topic]));
-    // From now on every change is told; what changed before is fetched.
+    // The stream reports every change from now on; this fetches what changed before.
     source.addEventListener('here', () => void refresh(topics));
   };
   const close = () => {
@@ -95,7 +95,7 @@ function follower(url) {
   open();
 }
 
-/** "/" goes to the search field, "g" and a letter to a page. */
+/** "/" focuses the search field, "g" and a letter open a page. */
 function shortcuts() {
   let waiting = false;
   for (const hint of document.querySelectorAll('.keys')) hint.hidden = false;
@@ -118,7 +118,7 @@ function shortcuts() {
   });
 }
 
-/** Fields that are left empty need not stand in the address. */
+/** Leaves empty fields out of the address. */
 function shortAddresses() {
   for (const form of document.querySelectorAll('form[method="get"]'))
     form.addEventListener('formdata', (event) => {
@@ -126,7 +126,7 @@ function shortAddresses() {
     });
 }
 
-/** Shows the preview anew while one types, and keeps what was typed in the address. */
+/** Updates the preview while the reader types, and keeps what was typed in the address. */
 function previews(form) {
   let timer = 0;
   let asked = 0;
@@ -148,9 +148,9 @@ function previews(form) {
 }
 
 for (const form of document.querySelectorAll('form[data-preview]')) previews(form);
-for (const part of document.querySelectorAll('[data-live]')) taken.set(part, part.innerHTML);
+for (const part of document.querySelectorAll('[data-live]')) received.set(part, part.innerHTML);
 localize(document);
-// On a phone the navigation is wider than the page.
+// On a phone the navigation is wider than the screen.
 document.querySelector('.top nav [aria-current]')?.scrollIntoView({ inline: 'center', block: 'nearest' });
 shortcuts();
 shortAddresses();

@@ -2,36 +2,44 @@
 import type { Hono } from 'hono';
 import { html } from 'hono/html';
 import { type AuditRecord, listAudit } from '../../operate/audit.ts';
-import { cleaned, isId } from '../input.ts';
-import type { ConsoleEnv, Services } from '../services.ts';
-import { empty, type Html, page, table, time } from '../view.ts';
+import { isUuid } from '../../vocabulary.ts';
+import { empty, type Html, searchForm, table, time } from '../elements.ts';
+import { cleaned } from '../input.ts';
+import { page } from '../layout.ts';
+import type { ConsoleEnv, PageContext, Services } from '../services.ts';
 
 const maxRecords = 200;
 
+/** Adds the page of the audit. */
 export function addAudit(app: Hono<ConsoleEnv>, services: Services): void {
+  app.get('/audit', (c) => auditPage(c, services));
+}
+
+async function auditPage(c: PageContext, services: Services): Promise<Response> {
   const { pool, settings } = services;
-  app.get('/audit', async (c) => {
-    const subject = cleaned(c.req.query('subject'));
-    const records = await listAudit(pool, { subject, limit: maxRecords });
-    const rows = records.map((record) => auditRow(settings.basePath, record));
-    const main = html`<h1>Audit</h1><p class="lead">What operators did, here and on the command line, newest first.</p>
-<form class="search" method="get" action="${settings.basePath}/audit" role="search"><div class="field grow"><label for="subject">Subject</label><input id="subject" name="subject" type="search" value="${subject ?? ''}" placeholder="message, method, template or endpoint" autocomplete="off" spellcheck="false" data-shortcut="/"></div><button class="primary">Search</button></form>
+  const subject = cleaned(c.req.query('subject'));
+  const records = await listAudit(pool, { subject, limit: maxRecords });
+  const rows = records.map((record) => auditRow(settings.basePath, record));
+  const placeholder = 'message, method, template or endpoint';
+  const search = { name: 'subject', label: 'Subject', value: subject, placeholder };
+  const main = html`<h1>Audit</h1>
+<p class="lead">What operators did, here and on the command line, newest first.</p>
+${searchForm(`${settings.basePath}/audit`, search)}
 ${rows.length === 0 ? empty('Nothing recorded.') : table('Audit', ['When', 'Who', 'Action', 'Subject', 'Why'], rows)}
-${rows.length === maxRecords ? html`<p class="hint">The newest ${maxRecords}; <code>pg-herald audit</code> has more.</p>` : ''}`;
-    return page(c, services, { title: 'Audit', section: 'audit', main });
-  });
+${
+  rows.length === maxRecords
+    ? html`<p class="hint">The newest ${maxRecords}; <code>pg-herald audit</code> has more.</p>`
+    : ''
+}`;
+  return page(c, services, { title: 'Audit', section: 'audit', main });
 }
 
 function auditRow(base: string, { at, actor, action, subject, why, detail }: AuditRecord): Html {
-  const target =
-    subject === null
-      ? ''
-      : isId(subject) && !action.startsWith('endpoints')
-        ? html`<a href="${base}/messages/${subject}"><code>${subject}</code></a>`
-        : subject;
-  const more =
-    detail === null || detail === undefined
-      ? []
-      : Object.entries(detail).map(([name, value]) => `${name} ${String(value)}`);
-  return html`<tr><td class="first">${time(at)}</td><td class="cut" data-label="Who">${actor}</td><td data-label="Action">${action}</td><td class="cut" data-label="Subject">${target} <span class="reason">${more.join(', ')}</span></td><td class="cut" data-label="Why">${why ?? ''}</td></tr>`;
+  const isMessage = subject !== null && isUuid(subject) && !action.startsWith('endpoints');
+  const target = isMessage ? html`<a href="${base}/messages/${subject}"><code>${subject}</code></a>` : (subject ?? '');
+  const more = Object.entries(detail ?? {}).map(([name, value]) => `${name} ${String(value)}`);
+  return html`<tr><td class="first">${time(at)}</td><td class="cut" data-label="Who">${actor}</td>
+<td data-label="Action">${action}</td>
+<td class="cut" data-label="Subject">${target} <span class="reason">${more.join(', ')}</span></td>
+<td class="cut" data-label="Why">${why ?? ''}</td></tr>`;
 }

@@ -2,10 +2,11 @@
 import { html } from 'hono/html';
 import { inScheme, type Rendering, type Scheme, schemes } from '../rendering.ts';
 import type { PageContext } from '../services.ts';
-import { type Html, tabs } from '../view.ts';
+import { type Html, tabs } from '../elements.ts';
 
 const widths = ['desktop', 'phone'] as const;
 
+/** A rendered email on a page. */
 export interface EmailFrame {
   /** Address of the frame's document, with or without a query. */
   readonly source: string;
@@ -15,6 +16,7 @@ export interface EmailFrame {
   readonly title: string;
 }
 
+/** The frame, with links that change its width and scheme. */
 export function emailFrame(c: PageContext, { source, page, anchor, title }: EmailFrame): Html {
   const width = widths.find((name) => name === c.req.query('width')) ?? 'desktop';
   const scheme = schemeOf(c);
@@ -24,7 +26,8 @@ export function emailFrame(c: PageContext, { source, page, anchor, title }: Emai
   const schemeTabs = schemes.map((name) => ({ label: name, href: link({ scheme: name }), current: name === scheme }));
   const address = `${source}${source.includes('?') ? '&' : '?'}scheme=${scheme}`;
   return html`<div class="switches">${tabs('Width', widthTabs)}${tabs('Colors', schemeTabs)}</div>
-<div class="stage ${scheme}"><iframe class="mail ${width}" src="${address}" sandbox="" title="${title}, ${width} width, ${scheme} colors"></iframe></div>`;
+<div class="stage ${scheme}"><iframe class="mail ${width}" src="${address}" sandbox=""
+  title="${title}, ${width} width, ${scheme} colors"></iframe></div>`;
 }
 
 /** The document in the frame. Its route must use `frameHeaders`. */

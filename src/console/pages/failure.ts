@@ -1,8 +1,11 @@
-/** Pages for what was not found, what failed and what was refused. They say what to do, and nothing of an error's own text. */
+/**
+ * Pages for what was not found, what failed and what was refused. They say what to do, and nothing of an error's own
+ * text.
+ */
 import { html } from 'hono/html';
 import { codeOf } from '../../errors.ts';
 import type { PageContext, Services } from '../services.ts';
-import { documentOf, type Page, page } from '../view.ts';
+import { documentOf, type Page, page } from '../layout.ts';
 
 /** The page for an error; null: not found. */
 export function failurePage(c: PageContext, services: Services, error: Error | null): Promise<Response> | Response {
@@ -14,6 +17,7 @@ export function refusal(c: PageContext, services: Services, text: string): Promi
   return problemPage(c, services, { title: 'Refused', text, status: 403 });
 }
 
+/** Why a form is refused. */
 export const foreignForm = 'This form is not from a page of this console, or it is from before you signed in.';
 
 function problemPage(
@@ -46,7 +50,9 @@ const unmigrated: Problem = {
 };
 const failed: Problem = {
   title: 'This did not work',
-  text: 'The database did not answer, or the console has a fault; its log has the code. Reload the page, or run "pg-herald doctor" to find out what is wrong.',
+  text:
+    'The database did not answer, or the console has a fault; its log has the code. Reload the page, or run ' +
+    '"pg-herald doctor" to find out what is wrong.',
   status: 503,
 };
 

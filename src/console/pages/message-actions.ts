@@ -1,63 +1,113 @@
 /** What an operator can do with one message. */
 import type { Hono } from 'hono';
+import { html } from 'hono/html';
+import type { Pool } from 'pg';
 import { cancel } from '../../enqueue/cancel.ts';
-import { recordAudit } from '../../operate/audit.ts';
 import { holdMessages, retryMessages } from '../../operate/message-actions.ts';
 import { suppress } from '../../operate/suppressions.ts';
-import { leaveNote } from '../cookies.ts';
-import { formOf, isId } from '../input.ts';
-import { loadMessage } from '../rendering.ts';
-import type { ConsoleEnv, Services } from '../services.ts';
+import { isUuid } from '../../vocabulary.ts';
+import { actionForm, type Html } from '../elements.ts';
+import { formOf } from '../input.ts';
+import { type LoadedMessage, loadMessage } from '../rendering.ts';
+import type { ConsoleEnv, PageContext, Services } from '../services.ts';
 import { refusal } from './failure.ts';
+import { finishAction } from './finish-action.ts';
 
+/** Adds the actions of a message's page. */
 export function addMessageActions(app: Hono<ConsoleEnv>, services: Services): void {
-  const { pool, settings } = services;
-  const one = async (id: string, action: string): Promise<boolean> => {
-    switch (action) {
-      case 'retry':
-      case 'release':
-        return (await retryMessages(pool, [id]))[0]?.retried === true;
-      case 'hold':
-        return (await holdMessages(pool, [id])) === 1;
-      default:
-        return (await cancel(pool, { ids: [id] }))[0]?.answer === 'cancelled';
-    }
-  };
-
-  app.post('/messages/:id/suppress', async (c) => {
-    const id = c.req.param('id');
-    const why = (await formOf(c))('why');
-    if (why === undefined)
-      return refusal(c, services, 'Give a reason: others will want to know why nothing is sent to this address.');
-    const loaded = await loadMessage(pool, id);
-    if (loaded === null || loaded.source.address === null) return c.notFound();
-    const { method } = loaded.message;
-    const { address } = loaded.source;
-    await suppress(pool, { method, address, reason: why });
-    const actor = c.get('operator').name;
-    await recordAudit(pool, { actor, action: 'suppressions add', subject: method, why });
-    leaveNote(c, services, `Nothing will be sent to ${address} by ${method} any more.`);
-    return c.redirect(`${settings.basePath}/messages/${id}`, 303);
-  });
-
-  app.post('/messages/:id/:action', async (c) => {
+  app.post('/messages/:id/suppress', (c) => suppressAddress(c, services, c.req.param('id')));
+  app.post('/messages/:id/:action', (c) => {
     const { id, action } = c.req.param();
-    const words = done[action];
-    if (!isId(id) || words === undefined) return c.notFound();
-    const why = (await formOf(c))('why') ?? null;
-    const acted = await one(id, action);
-    if (acted) await recordAudit(pool, { actor: c.get('operator').name, action, subject: id, why });
-    leaveNote(c, services, acted ? words.done : words.refused);
-    return c.redirect(`${settings.basePath}/messages/${id}`, 303);
+    return act(c, services, { id, action });
   });
 }
 
-const done: Readonly<Record<string, { readonly done: string; readonly refused: string }>> = {
-  retry: {
-    done: 'It will be delivered again.',
-    refused: 'It cannot be retried: it is waiting, it is sent, or its secret labels were wiped.',
-  },
-  release: { done: 'Released.', refused: 'It is no longer held.' },
-  hold: { done: 'Held until an operator releases it.', refused: 'It is no longer waiting.' },
-  cancel: { done: 'Cancelled.', refused: 'Too late: it is being sent, or already settled.' },
-};
+interface MessageAction {
+  readonly done: string;
+  readonly refused: string;
+  /** Returns false if the message is in a state in which this is not possible. */
+  readonly run: (pool: Pool, id: string) => Promise<boolean>;
+}
+
+const redeliver = async (pool: Pool, id: string) => (await retryMessages(pool, [id]))[0]?.retried === true;
+
+const actions = new Map<string, MessageAction>([
+  [
+    'retry',
+    {
+      done: 'It will be delivered again.',
+      refused: 'It cannot be retried: it is waiting, it is sent, or its secret labels were wiped.',
+      run: redeliver,
+    },
+  ],
+  ['release', { done: 'Released.', refused: 'It is no longer held.', run: redeliver }],
+  [
+    'hold',
+    {
+      done: 'Held until an operator releases it.',
+      refused: 'It is no longer waiting.',
+      run: async (pool, id) => (await holdMessages(pool, [id])) === 1,
+    },
+  ],
+  [
+    'cancel',
+    {
+      done: 'Cancelled.',
+      refused: 'Too late: it is being sent, or already settled.',
+      run: async (pool, id) => (await cancel(pool, { ids: [id] }))[0]?.answer === 'cancelled',
+    },
+  ],
+]);
+
+async function act(
+  c: PageContext,
+  services: Services,
+  { id, action: name }: { readonly id: string; readonly action: string },
+): Promise<Response> {
+  const action = actions.get(name);
+  if (!isUuid(id) || action === undefined) return c.notFound();
+  const why = (await formOf(c))('why') ?? null;
+  const changed = await action.run(services.pool, id);
+  return finishAction(c, services, {
+    audit: changed ? { action: name, subject: id, why } : null,
+    note: changed ? action.done : action.refused,
+    to: `/messages/${id}`,
+  });
+}
+
+async function suppressAddress(c: PageContext, services: Services, id: string): Promise<Response> {
+  const why = (await formOf(c))('why');
+  if (why === undefined)
+    return refusal(c, services, 'Give a reason: others will want to know why nothing is sent to this address.');
+  const loaded = await loadMessage(services.pool, id);
+  if (loaded === null || loaded.source.address === null) return c.notFound();
+  const { method } = loaded.message;
+  const { address } = loaded.source;
+  await suppress(services.pool, { method, address, reason: why });
+  return finishAction(c, services, {
+    audit: { action: 'suppressions add', subject: method, why },
+    note: `Nothing will be sent to ${address} by ${method} any more.`,
+    to: `/messages/${id}`,
+  });
+}
+
+/** The buttons of the actions that are possible in the message's state. */
+export function messageActions(c: PageContext, { settings }: Services, { message, source }: LoadedMessage): Html {
+  if (c.get('operator').readOnly) return html``;
+  const { status, id, method } = message;
+  const buttons = [
+    ...(['failed', 'expired', 'inhibited'].includes(status) ? [['retry', 'Retry', 'primary']] : []),
+    ...(status === 'held' ? [['release', 'Release', 'primary']] : []),
+    ...(status === 'pending' ? [['hold', 'Hold', '']] : []),
+    ...(['pending', 'held'].includes(status) ? [['cancel', 'Cancel', '']] : []),
+    ...(source.address === null ? [] : [['suppress', `Suppress ${method} to ${source.address}`, 'danger']]),
+  ] as const;
+  if (buttons.length === 0) return html``;
+  const path = `${settings.basePath}/messages/${id}`;
+  const fields = html`<label for="why">Why</label>
+<input id="why" name="why" maxlength="300" autocomplete="off" placeholder="recorded in the audit">
+${buttons.map(
+  ([action, label, kind]) => html`<button class="${kind}" formaction="${path}/${action}">${label}</button>`,
+)}`;
+  return actionForm(c, path, fields, 'inline');
+}

@@ -1,8 +1,8 @@
 /** The content of a message in several views. Each view has its own address, so it works without a script. */
 import { html } from 'hono/html';
+import { empty, type Html, sourceText, table, tabs } from '../elements.ts';
 import { isFormat, type LoadedMessage, rawMail, type Rendering, webhookBody } from '../rendering.ts';
 import type { PageContext, Services } from '../services.ts';
-import { empty, type Html, table, tabs } from '../view.ts';
 import { capturedSources } from './captured.ts';
 import { emailFrame } from './email-frame.ts';
 
@@ -16,68 +16,75 @@ const views = {
 } as const;
 type View = keyof typeof views;
 
-export async function contentOf(
-  c: PageContext,
-  services: Services,
-  { rendered, ...loaded }: LoadedMessage & { readonly rendered: Rendering | { readonly problem: string } },
-): Promise<Html> {
-  const { message } = loaded;
-  const captured = (await services.settings.captured?.forMessage(message.id)) ?? [];
+/** A message with its rendering, or why it cannot be rendered. */
+export interface RenderedMessage extends LoadedMessage {
+  readonly rendered: Rendering | { readonly problem: string };
+}
+
+/** The content of a message in the view that the query names. */
+export async function messageContent(c: PageContext, services: Services, loaded: RenderedMessage): Promise<Html> {
+  const { id, method } = loaded.message;
+  const captured = (await services.settings.captured?.forMessage(id)) ?? [];
   const offered: View[] = [
-    ...(message.method === 'webhook' ? (['webhook'] as const) : []),
+    ...(method === 'webhook' ? (['webhook'] as const) : []),
     ...(['html', 'text'] as const),
-    ...(message.method === 'smtp' ? (['source'] as const) : []),
+    ...(method === 'smtp' ? (['source'] as const) : []),
     'labels',
     ...(captured.length > 0 ? (['captured'] as const) : []),
   ];
   const view = offered.find((name) => name === c.req.query('view')) ?? offered[0] ?? 'html';
-  const path = `${services.settings.basePath}/messages/${message.id}`;
+  const path = `${services.settings.basePath}/messages/${id}`;
   const links = offered.map((name) => ({
     label: views[name],
     href: `${path}?view=${name}#content`,
     current: name === view,
   }));
-  if (view === 'captured') return html`${tabs('Content', links)}${capturedSources(captured)}`;
-  return html`${tabs('Content', links)}${view === 'labels' ? labels(loaded) : 'problem' in rendered ? empty(`This message cannot be rendered: ${rendered.problem}`) : await renderView(view, { c, services, rendered, loaded, path })}`;
+  const { rendered } = loaded;
+  const renderView = () => {
+    if (view === 'captured') return capturedSources(captured);
+    if (view === 'labels') return labels(loaded);
+    if ('problem' in rendered) return empty(`This message cannot be rendered: ${rendered.problem}`);
+    return renderedView(view, { c, services, loaded, rendered });
+  };
+  return html`${tabs('Content', links)}${await renderView()}`;
 }
 
 interface ViewContext {
   readonly c: PageContext;
   readonly services: Services;
-  readonly rendered: Rendering;
   readonly loaded: LoadedMessage;
-  readonly path: string;
+  readonly rendered: Rendering;
 }
 
-async function renderView(view: View, { c, services, rendered, loaded, path }: ViewContext): Promise<Html> {
+async function renderedView(view: View, { c, services, loaded, rendered }: ViewContext): Promise<Html> {
+  const { message, source } = loaded;
   const { delivery, email } = rendered;
-  if (view === 'text') return html`<pre class="source" tabindex="0">${email.text}</pre>`;
-  if (view === 'source') {
-    const source = await rawMail(services, delivery);
-    if (source === null) return empty('The recipient has no usable address, so there is no email.');
-    return html`<p class="hint">Rendered again from the stored message${loaded.message.secretLabels.length > 0 ? ', secret labels blacked out' : ''}; without signatures and files.</p><pre class="source" tabindex="0">${source}</pre>`;
-  }
+  if (view === 'text') return sourceText(email.text);
+  if (view === 'source') return emailSource(await rawMail(services, delivery), message.secretLabels.length > 0);
   if (view === 'webhook') {
-    const format = loaded.source.format ?? 'standard';
-    return html`<p class="hint">Format ${format}.</p><pre class="source" tabindex="0">${webhookBody(delivery, isFormat(format) ? format : 'standard')}</pre>`;
+    const format = source.format ?? 'standard';
+    const body = webhookBody(delivery, isFormat(format) ? format : 'standard');
+    return html`<p class="hint">Format ${format}.</p>${sourceText(body)}`;
   }
-  return emailFrame(c, {
-    source: `${path}/frame`,
-    page: `${path}?view=html`,
-    anchor: 'content',
-    title: 'The rendered email',
-  });
+  const path = `${services.settings.basePath}/messages/${message.id}`;
+  const page = `${path}?view=html`;
+  return emailFrame(c, { source: `${path}/frame`, page, anchor: 'content', title: 'The rendered email' });
+}
+
+function emailSource(source: string | null, hasSecrets: boolean): Html {
+  if (source === null) return empty('The recipient has no usable address, so there is no email.');
+  const secrets = hasSecrets ? ', secret labels blacked out' : '';
+  return html`<p class="hint">Rendered again from the stored message${secrets}; without signatures and files.</p>
+${sourceText(source)}`;
 }
 
 function labels({ message }: LoadedMessage): Html {
+  const row = (name: string, value: string, style: string) =>
+    html`<tr><th scope="row">${name}</th><td class="${style}">${value}</td></tr>`;
   const rows = [
-    ...Object.entries(message.labels).map(
-      ([name, value]) => html`<tr><th scope="row">${name}</th><td class="value">${value}</td></tr>`,
-    ),
-    ...message.secretLabels.map(
-      (name) => html`<tr><th scope="row">${name}</th><td class="none">secret, not shown</td></tr>`,
-    ),
+    ...Object.entries(message.labels).map(([name, value]) => row(name, value, 'value')),
+    ...message.secretLabels.map((name) => row(name, 'secret, not shown', 'none')),
   ];
   return html`${rows.length === 0 ? empty('No labels.') : table('Labels', ['Label', 'Value'], rows)}
-${message.data === null ? '' : html`<h3>Data</h3><pre class="source" tabindex="0">${JSON.stringify(message.data, null, 2)}</pre>`}`;
+${message.data === null ? '' : html`<h3>Data</h3>${sourceText(JSON.stringify(message.data, null, 2))}`}`;
 }

@@ -1,22 +1,24 @@
 /** A table of messages. */
 import { html } from 'hono/html';
 import type { MessageLine } from '../../operate/messages.ts';
+import { type Html, statusBadge, table, time, wideHeading } from '../elements.ts';
 import type { Services } from '../services.ts';
-import { type Html, statusBadge, table, time } from '../view.ts';
 
 const headings = [
-  html`<th scope="col">Created</th>`,
-  html`<th scope="col">Recipient</th>`,
-  html`<th scope="col" class="wide">Template</th>`,
-  html`<th scope="col" class="wide">Method</th>`,
-  html`<th scope="col">Status</th>`,
+  'Created',
+  'Recipient',
+  wideHeading('Template'),
+  wideHeading('Method'),
+  'Status',
   html`<th scope="col" class="num wide">Attempts</th>`,
 ];
 
+/** The table around rows of `messageRow`. */
 export function messageTable(label: string, rows: readonly Html[]): Html {
   return table(label, headings, rows, 'lines');
 }
 
+/** One message as a row that leads to its page. */
 export function messageRow({ settings }: Services, line: MessageLine): Html {
   const path = `${settings.basePath}/messages/${line.id}`;
   return html`<tr>

@@ -1,6 +1,6 @@
 /** All pages that require an operator. */
 import type { Hono } from 'hono';
-import { isId } from '../input.ts';
+import { isUuid } from '../../vocabulary.ts';
 import type { ConsoleEnv, Services } from '../services.ts';
 import { addAudit } from './audit.ts';
 import { addBulk } from './bulk.ts';
@@ -15,6 +15,7 @@ import { addRecipients } from './recipients.ts';
 import { addSuppressions } from './suppressions.ts';
 import { addTemplates } from './templates.ts';
 
+/** Adds all pages and their actions. */
 export function addPages(app: Hono<ConsoleEnv>, services: Services): void {
   addOverview(app, services);
   addMessages(app, services);
@@ -29,7 +30,7 @@ export function addPages(app: Hono<ConsoleEnv>, services: Services): void {
   addAudit(app, services);
   addCaptured(app, services);
   app.get('/live', (c) => {
-    const watched = (c.req.query('watch') ?? '').split(',').filter(isId);
+    const watched = (c.req.query('watch') ?? '').split(',').filter(isUuid);
     return services.live.open(watched) ?? c.text('Too many pages are open.', 503);
   });
 }

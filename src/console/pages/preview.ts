@@ -10,7 +10,8 @@ import { readTemplateHistory, type TemplateHistory, type TemplateVersion } from 
 import { rawMail, type Rendering, tryRender, webhookBody } from '../rendering.ts';
 import { frameHeaders } from '../security.ts';
 import type { ConsoleEnv, PageContext, Services } from '../services.ts';
-import { empty, type Html, page, tabs } from '../view.ts';
+import { empty, type Html, select, sourceText, tabs } from '../elements.ts';
+import { page } from '../layout.ts';
 import { emailDocument, emailFrame } from './email-frame.ts';
 
 const views = {
@@ -38,26 +39,37 @@ interface Sample {
   readonly data: string;
 }
 
+/** Adds the preview of a template. */
 export function addPreview(app: Hono<ConsoleEnv>, services: Services): void {
-  const { pool, settings } = services;
-  app.get('/templates/:name/preview', async (c) => {
-    const template = await readTemplateHistory(pool, c.req.param('name'));
+  const load = async (c: PageContext, name: string): Promise<Omit<Previewed, 'path'> | null> => {
+    const template = await readTemplateHistory(services.pool, name);
     const sample = template && sampleOf(c, template);
-    if (template === null || !sample) return c.notFound();
-    const path = `${settings.basePath}/templates/${template.name}`;
-    const main = html`<p class="crumbs"><a href="${settings.basePath}/templates">Templates</a> / <a href="${path}">${template.name}</a></p>
-<h1>Preview of ${template.name}</h1>
+    return template && sample && { template, sample };
+  };
+  app.get('/templates/:name/preview', async (c) => {
+    const loaded = await load(c, c.req.param('name'));
+    return loaded === null ? c.notFound() : previewPage(c, services, loaded);
+  });
+  app.get('/templates/:name/frame', frameHeaders, async (c) => {
+    const loaded = await load(c, c.req.param('name'));
+    if (loaded === null) return c.notFound();
+    return emailDocument(c, renderSample(services, loaded.template, loaded.sample));
+  });
+}
+
+async function previewPage(
+  c: PageContext,
+  services: Services,
+  { template, sample }: Omit<Previewed, 'path'>,
+): Promise<Response> {
+  const templates = `${services.settings.basePath}/templates`;
+  const { name } = template;
+  const path = `${templates}/${name}`;
+  const main = html`<p class="crumbs"><a href="${templates}">Templates</a> / <a href="${path}">${name}</a></p>
+<h1>Preview of ${name}</h1>
 <div class="preview">${sampleForm(c, { path, template, sample })}
 <section id="preview" aria-label="Preview">${await preview(c, services, { path, template, sample })}</section></div>`;
-    return page(c, services, { title: `Preview of ${template.name}`, section: 'templates', main });
-  });
-
-  app.get('/templates/:name/frame', frameHeaders, async (c) => {
-    const template = await readTemplateHistory(pool, c.req.param('name'));
-    const sample = template && sampleOf(c, template);
-    if (template === null || !sample) return c.notFound();
-    return emailDocument(c, renderSample(services, template, sample));
-  });
+  return page(c, services, { title: `Preview of ${name}`, section: 'templates', main });
 }
 
 /** A value is what was typed, or else the example's, or else the label's own name. */
@@ -139,23 +151,30 @@ function sampleForm(c: PageContext, { path, template, sample }: Previewed): Html
     const value = c.req.query(name);
     return value === undefined ? '' : html`<input type="hidden" name="${name}" value="${value}">`;
   });
-  const field = (name: string, label: string, value: string) =>
-    value.length > 60 || value.includes('\n')
-      ? html`<label>${label} <textarea name="${name}" rows="3" maxlength="${maxValueLength}">${value}</textarea></label>`
-      : html`<label>${label} <input name="${name}" value="${value}" maxlength="${maxValueLength}" autocomplete="off" spellcheck="false"></label>`;
+  const versions = template.versions.map((one) => {
+    const text = String(one.version);
+    return [text, one.version === template.currentVersion ? `${text} (current)` : text] as const;
+  });
+  const hint = 'This template has no example, so each label shows its own name.';
   return html`<form method="get" action="${path}/preview" data-preview="preview">${viewFields}
-<label>Version <select name="version">${template.versions.map(
-    (one) =>
-      html`<option value="${one.version}"${one.version === version.version ? html` selected` : ''}>${one.version}${one.version === template.currentVersion ? ' (current)' : ''}</option>`,
-  )}</select></label>
-${Object.entries(labels).map(([name, value]) => field(`label.${name}`, name, value))}
-<label>Data (JSON) <textarea name="data" rows="4" maxlength="${maxValueLength}" spellcheck="false">${sample.data}</textarea></label>
-${field('name', 'Recipient', recipient.name ?? '')}
-${field('locale', 'Locale', recipient.locale ?? '')}
-${field('timeZone', 'Time zone', recipient.timeZone ?? '')}
+<label>Version ${select('version', versions, { chosen: String(version.version) })}</label>
+${Object.entries(labels).map(([name, value]) => sampleField(`label.${name}`, name, value))}
+<label>Data (JSON)
+<textarea name="data" rows="4" maxlength="${maxValueLength}" spellcheck="false">${sample.data}</textarea></label>
+${sampleField('name', 'Recipient', recipient.name ?? '')}
+${sampleField('locale', 'Locale', recipient.locale ?? '')}
+${sampleField('timeZone', 'Time zone', recipient.timeZone ?? '')}
 <button>Show</button>
-${template.example === null ? html`<p class="hint">This template has no example, so each label shows its own name.</p>` : ''}
+${template.example === null ? html`<p class="hint">${hint}</p>` : ''}
 </form>`;
+}
+
+function sampleField(name: string, label: string, value: string): Html {
+  if (value.length > 60 || value.includes('\n'))
+    return html`<label>${label}
+<textarea name="${name}" rows="3" maxlength="${maxValueLength}">${value}</textarea></label>`;
+  return html`<label>${label} <input name="${name}" value="${value}" maxlength="${maxValueLength}"
+  autocomplete="off" spellcheck="false"></label>`;
 }
 
 async function preview(c: PageContext, services: Services, previewed: Previewed): Promise<Html> {
@@ -186,25 +205,31 @@ interface ViewContext {
 async function renderView(view: View, { c, services, rendered, path, rest }: ViewContext): Promise<Html> {
   const { delivery, email } = rendered;
   const subject = html`<p class="lead"><span class="hint">Title</span> <strong>${delivery.content.title}</strong></p>`;
-  if (view === 'html') {
-    const query = new URLSearchParams(rest);
-    query.delete('width');
-    query.delete('scheme');
-    const samples = query.toString();
-    const more = samples === '' ? '' : `&${samples}`;
-    const source = `${path}/frame?${samples}`;
-    return html`${subject}${emailFrame(c, { source, page: `${path}/preview?view=html${more}`, anchor: 'preview', title: 'The template as an email' })}`;
-  }
-  if (view === 'text') return html`${subject}<pre class="source" tabindex="0">${email.text}</pre>`;
-  if (view === 'source')
-    return html`<pre class="source" tabindex="0">${(await rawMail(services, delivery)) ?? ''}</pre>`;
+  if (view === 'html') return html`${subject}${sampleFrame(c, path, rest)}`;
+  if (view === 'text') return html`${subject}${sourceText(email.text)}`;
+  if (view === 'source') return sourceText((await rawMail(services, delivery)) ?? '');
   return asCall(view, delivery);
+}
+
+function sampleFrame(c: PageContext, path: string, rest: string): Html {
+  const query = new URLSearchParams(rest);
+  query.delete('width');
+  query.delete('scheme');
+  const sample = query.toString();
+  const page = `${path}/preview?view=html${sample === '' ? '' : `&${sample}`}`;
+  return emailFrame(c, {
+    source: `${path}/frame?${sample}`,
+    page,
+    anchor: 'preview',
+    title: 'The template as an email',
+  });
 }
 
 function asCall(format: FormatName, delivery: Delivery): Html {
   const { title, text, actions } = delivery.content;
+  const links = actions.map(({ label, url }) => html`<br><a href="${url}" rel="noreferrer">${label}</a>`);
   const post = html`<div class="chat"><strong>${title}</strong>
 ${text}
-${actions.map(({ label, url }) => html`<br><a href="${url}" rel="noreferrer">${label}</a>`)}</div>`;
-  return html`${format === 'standard' ? '' : post}<pre class="source" tabindex="0">${webhookBody(delivery, format)}</pre>`;
+${links}</div>`;
+  return html`${format === 'standard' ? '' : post}${sourceText(webhookBody(delivery, format))}`;
 }

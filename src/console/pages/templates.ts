@@ -2,68 +2,80 @@
 import { diffLines } from 'diff';
 import type { Hono } from 'hono';
 import { html } from 'hono/html';
-import { recordAudit } from '../../operate/audit.ts';
 import { setTemplateEnabled } from '../../operate/enablement.ts';
 import { type CatalogEntry, listTemplates } from '../../templates/catalog.ts';
 import { readTemplateHistory, type TemplateHistory, type TemplateVersion } from '../../templates/history.ts';
-import { leaveNote } from '../cookies.ts';
+import {
+  actionForm,
+  disclosure,
+  duration,
+  empty,
+  facts,
+  type Html,
+  numberHeading,
+  sourceText,
+  table,
+  time,
+} from '../elements.ts';
 import { cleaned, formOf } from '../input.ts';
+import { page } from '../layout.ts';
 import type { ConsoleEnv, PageContext, Services } from '../services.ts';
-import { age, empty, formToken, type Html, page, table, time } from '../view.ts';
+import { finishAction } from './finish-action.ts';
 
+/** Adds the pages of templates and their actions. */
 export function addTemplates(app: Hono<ConsoleEnv>, services: Services): void {
-  const { pool, settings } = services;
-  app.get('/templates', async (c) => {
-    const all = await listTemplates(pool);
-    const headings = ['Template', num('Version'), 'Group', 'Methods', 'State', 'Labels', 'Changed'];
-    const main = html`<h1>Templates</h1>${
-      all.length === 0
-        ? empty(html`No templates yet. Run <code>pg-herald templates sync</code> to store the files of a folder.`)
-        : table(
-            'Templates',
-            headings,
-            all.map((entry) => templateRow(settings.basePath, entry)),
-          )
-    }`;
-    return page(c, services, { title: 'Templates', section: 'templates', main });
-  });
+  app.get('/templates', (c) => templatesPage(c, services));
+  app.get('/templates/:name', (c) => templatePage(c, services, c.req.param('name')));
+  app.post('/templates/:name/enable', (c) => setEnabled(c, services, { name: c.req.param('name'), enabled: true }));
+  app.post('/templates/:name/disable', (c) => setEnabled(c, services, { name: c.req.param('name'), enabled: false }));
+}
 
-  app.get('/templates/:name', async (c) => {
-    const template = await readTemplateHistory(pool, c.req.param('name'));
-    if (template === null) return c.notFound();
-    const main = html`<p class="crumbs"><a href="${settings.basePath}/templates">Templates</a></p><h1>${template.name}</h1>
-${actions(c, services, template)}${facts(template)}
-<h2>Versions</h2>${versionTable(settings.basePath, template)}
-${comparison(template, { from: Number(cleaned(c.req.query('from'))), to: Number(cleaned(c.req.query('to'))) })}`;
-    return page(c, services, { title: template.name, section: 'templates', main });
-  });
+const listHeadings = ['Template', numberHeading('Version'), 'Group', 'Methods', 'State', 'Labels', 'Changed'];
 
-  app.post('/templates/:name/:action{enable|disable}', async (c) => {
-    const { name, action } = c.req.param();
-    const why = (await formOf(c))('why') ?? null;
-    const enabled = action === 'enable';
-    if (!(await setTemplateEnabled(pool, name, enabled))) return c.notFound();
-    await recordAudit(pool, {
-      actor: c.get('operator').name,
-      action: 'templates set',
-      subject: name,
-      why,
-      detail: { enabled },
-    });
-    leaveNote(c, services, enabled ? `${name} is enabled.` : `${name} is disabled: its messages are inhibited.`);
-    return c.redirect(`${settings.basePath}/templates/${name}`, 303);
+async function templatesPage(c: PageContext, services: Services): Promise<Response> {
+  const rows = (await listTemplates(services.pool)).map((entry) => templateRow(services.settings.basePath, entry));
+  const none = html`No templates yet. Run <code>pg-herald templates sync</code> to store the files of a folder.`;
+  const main = html`<h1>Templates</h1>${rows.length === 0 ? empty(none) : table('Templates', listHeadings, rows)}`;
+  return page(c, services, { title: 'Templates', section: 'templates', main });
+}
+
+async function templatePage(c: PageContext, services: Services, name: string): Promise<Response> {
+  const template = await readTemplateHistory(services.pool, name);
+  if (template === null) return c.notFound();
+  const base = services.settings.basePath;
+  const compared = { from: Number(cleaned(c.req.query('from'))), to: Number(cleaned(c.req.query('to'))) };
+  const main = html`<p class="crumbs"><a href="${base}/templates">Templates</a></p><h1>${template.name}</h1>
+${actions(c, base, template)}${facts(templateFacts(template), 'narrow-facts')}
+<h2>Versions</h2>${versionTable(base, template)}
+${comparison(template, compared)}`;
+  return page(c, services, { title: template.name, section: 'templates', main });
+}
+
+async function setEnabled(
+  c: PageContext,
+  services: Services,
+  { name, enabled }: { readonly name: string; readonly enabled: boolean },
+): Promise<Response> {
+  const why = (await formOf(c))('why') ?? null;
+  if (!(await setTemplateEnabled(services.pool, name, enabled))) return c.notFound();
+  return finishAction(c, services, {
+    audit: { action: 'templates set', subject: name, why, detail: { enabled } },
+    note: enabled ? `${name} is enabled.` : `${name} is disabled: its messages are inhibited.`,
+    to: `/templates/${name}`,
   });
 }
 
-const num = (label: string) => html`<th scope="col" class="num">${label}</th>`;
-
 function templateRow(base: string, entry: CatalogEntry): Html {
   const methods = entry.methodsOverride ?? entry.methods;
+  const labels = entry.labels.map(
+    (label) => html`<code>${label}</code>${entry.secrets.includes(label) ? ' (secret)' : ''} `,
+  );
   return html`<tr>
 <th scope="row"><a href="${base}/templates/${entry.name}">${entry.name}</a></th>
-<td class="num" data-label="Version">${entry.version}</td><td data-label="Group">${entry.group}</td><td data-label="Methods">${methods?.join(', ') ?? 'default'}</td>
+<td class="num" data-label="Version">${entry.version}</td><td data-label="Group">${entry.group}</td>
+<td data-label="Methods">${methods?.join(', ') ?? 'default'}</td>
 <td data-label="State">${stateOf(entry)}</td>
-<td class="cut" data-label="Labels">${entry.labels.map((label) => html`<code>${label}</code>${entry.secrets.includes(label) ? ' (secret)' : ''} `)}</td>
+<td class="cut" data-label="Labels">${labels}</td>
 <td data-label="Changed">${time(entry.updatedAt)}</td></tr>`;
 }
 
@@ -75,40 +87,62 @@ function stateOf(entry: Pick<CatalogEntry, 'enabled' | 'mandatory' | 'enabledByD
   return html`${badge} <span class="reason">${words.join(', ')}</span>`;
 }
 
-function facts(template: TemplateHistory): Html {
+function templateFacts(template: TemplateHistory): (readonly [string, Html | string | null])[] {
   const { group, kind, currentVersion, methods, methodsOverride, ttlSeconds, unknown, sender } = template;
-  const rows = [
+  const chosen = methodsOverride && `${methodsOverride.join(', ')} (an operator's choice)`;
+  return [
     ['State', stateOf(template)],
     ['Group', group],
     ['Kind', kind],
     ['Version', String(currentVersion)],
-    [
-      'Methods',
-      methodsOverride ? `${methodsOverride.join(', ')} (an operator's choice)` : (methods?.join(', ') ?? 'default'),
-    ],
-    ['Expires', ttlSeconds === null ? 'never' : `after ${age(ttlSeconds)}`],
+    ['Methods', chosen ?? methods?.join(', ') ?? 'default'],
+    ['Expires', ttlSeconds === null ? 'never' : `after ${duration(ttlSeconds)}`],
     ['When unknown', unknown === 'hold' ? 'hold for an operator' : 'send again'],
-    ...(sender === null ? [] : [['Sender', sender] as const]),
-  ] as const;
-  return html`<dl class="facts narrow-facts">${rows.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>`;
+    ['Sender', sender],
+  ];
 }
 
-function actions(c: PageContext, { settings }: Services, { name, enabled }: TemplateHistory): Html {
-  const path = `${settings.basePath}/templates/${name}`;
-  const action = enabled ? 'disable' : 'enable';
-  const form = html`<details class="act"><summary>${enabled ? 'Disable…' : 'Enable…'}</summary><form method="post" action="${path}/${action}" class="inline">${formToken(c)}
-<label for="why">Why</label><input id="why" name="why" maxlength="300"${enabled ? html` required` : ''}><button class="${enabled ? 'danger' : 'primary'}">${enabled ? 'Disable' : 'Enable'}</button></form></details>`;
-  return html`<div class="bulk"><a class="button" href="${path}/preview">Preview</a> <a class="button" href="${settings.basePath}/messages?template=${name}">Its messages</a> ${c.get('operator').readOnly ? '' : form}</div>`;
+function actions(c: PageContext, base: string, { name, enabled }: TemplateHistory): Html {
+  const path = `${base}/templates/${name}`;
+  const [action, label, style] = enabled ? ['disable', 'Disable', 'danger'] : ['enable', 'Enable', 'primary'];
+  const fields = html`<label for="why">Why</label>
+<input id="why" name="why" maxlength="300"${enabled ? html` required` : ''}><button class="${style}">${label}</button>`;
+  const form = disclosure(`${label}…`, actionForm(c, `${path}/${action}`, fields, 'inline'));
+  return html`<div class="bulk"><a class="button" href="${path}/preview">Preview</a>
+<a class="button" href="${base}/messages?template=${name}">Its messages</a>
+${c.get('operator').readOnly ? '' : form}</div>`;
 }
 
-function versionTable(base: string, { name, versions, currentVersion }: TemplateHistory): Html {
-  const rows = versions.map(({ version, createdAt, title }) => {
-    const before = versions.find((other) => other.version < version);
-    return html`<tr><th scope="row" class="num" data-label="Version">${version}</th><td data-label="Since">${time(createdAt)}</td><td class="reply" data-label="Title">${title}${version === currentVersion ? html` <span class="status sent">current</span>` : ''}</td>
-<td data-label="Changes">${before ? html`<a href="${base}/templates/${name}?from=${before.version}&amp;to=${version}#changes">Changes<span class="hide"> from ${before.version} to ${version}</span></a>` : html`<span class="none">first</span>`}</td>
-<td data-label="Preview"><a href="${base}/templates/${name}/preview?version=${version}">Preview<span class="hide"> of version ${version}</span></a></td></tr>`;
-  });
-  return table('Versions', [num('Version'), 'Since', 'Title', 'Changes', 'Preview'], rows);
+const versionHeadings = [numberHeading('Version'), 'Since', 'Title', 'Changes', 'Preview'];
+
+function versionTable(base: string, template: TemplateHistory): Html {
+  return table(
+    'Versions',
+    versionHeadings,
+    template.versions.map((version) => versionRow(base, template, version)),
+  );
+}
+
+function versionRow(
+  base: string,
+  { name, versions, currentVersion }: TemplateHistory,
+  { version, createdAt, title }: TemplateVersion,
+): Html {
+  const path = `${base}/templates/${name}`;
+  const before = versions.find((other) => other.version < version)?.version;
+  const changes =
+    before === undefined
+      ? html`<span class="none">first</span>`
+      : html`<a href="${path}?from=${before}&amp;to=${version}#changes">Changes<span
+class="hide"> from ${before} to ${version}</span></a>`;
+  return html`<tr><th scope="row" class="num" data-label="Version">${version}</th>
+<td data-label="Since">${time(createdAt)}</td>
+<td class="reply" data-label="Title">${title}${
+    version === currentVersion ? html` <span class="status sent">current</span>` : ''
+  }</td>
+<td data-label="Changes">${changes}</td>
+<td data-label="Preview"><a href="${path}/preview?version=${version}">Preview<span
+class="hide"> of version ${version}</span></a></td></tr>`;
 }
 
 function comparison({ versions }: TemplateHistory, { from, to }: { readonly from: number; readonly to: number }): Html {
@@ -117,8 +151,9 @@ function comparison({ versions }: TemplateHistory, { from, to }: { readonly from
   if (after === undefined) return html``;
   const before = versions.find(({ version }) => version === from);
   if (before === undefined)
-    return html`<h2 id="changes">Text of version ${after.version}</h2><pre class="source" tabindex="0">${textOf(after)}</pre>`;
-  return html`<h2 id="changes">Changes from version ${before.version} to ${after.version}</h2>${differences(compareLines(textOf(before), textOf(after)))}`;
+    return html`<h2 id="changes">Text of version ${after.version}</h2>${sourceText(textOf(after))}`;
+  return html`<h2 id="changes">Changes from version ${before.version} to ${after.version}</h2>
+${differences(compareLines(textOf(before), textOf(after)))}`;
 }
 
 /** The text of the file without the options, which have no versions. */
@@ -150,11 +185,9 @@ export function compareLines(before: string, after: string): DiffLine[] {
 }
 
 function differences(lines: readonly DiffLine[]): Html {
-  return html`<pre class="diff" tabindex="0">${lines.map(({ kind, text }) =>
-    kind === 'same'
-      ? html`<span>${text}</span>`
-      : kind === 'added'
-        ? html`<ins>${text}</ins>`
-        : html`<del>${text}</del>`,
-  )}</pre>`;
+  const line = ({ kind, text }: DiffLine) => {
+    if (kind === 'same') return html`<span>${text}</span>`;
+    return kind === 'added' ? html`<ins>${text}</ins>` : html`<del>${text}</del>`;
+  };
+  return html`<pre class="diff" tabindex="0">${lines.map(line)}</pre>`;
 }

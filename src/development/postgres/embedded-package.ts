@@ -9,8 +9,8 @@ interface Link {
 }
 
 /**
- * Creates the symbolic links between libraries that the package's install script would create: package managers block such
- * scripts, and npm packages cannot contain links. Keeps existing links.
+ * Creates the symbolic links between libraries that the package's install script would create: package managers block
+ * such scripts, and npm packages cannot contain links. Keeps existing links.
  */
 export async function restoreSymlinks(native: string): Promise<void> {
   const links: Link[] = JSON.parse(await readFile(join(native, 'pg-symlinks.json'), 'utf8'));
@@ -22,8 +22,8 @@ export async function restoreSymlinks(native: string): Promise<void> {
 }
 
 /**
- * Copies the programs to a world-readable folder in the temporary folder: the account may not reach the project (below /root,
- * for example), or the project may be read-only. The copy is kept for the next run.
+ * Copies the programs to a world-readable folder in the temporary folder: the account may not reach the project
+ * (below /root, for example), or the project may be read-only. The copy is kept for the next run.
  */
 export async function copyToCache(home: string): Promise<string> {
   const { version }: { version: string } = JSON.parse(await readFile(join(home, 'package.json'), 'utf8'));

@@ -17,8 +17,10 @@ const run = promisify(execFile);
 /** A longer path may not fit, with the name of the socket, into the 104 bytes of a socket address. */
 const longestSocketFolder = 80;
 
+/** `fast` ends sessions and writes a checkpoint; `immediate` is a crash. */
 export type Shutdown = 'fast' | 'immediate';
 
+/** A running server. */
 export interface LocalServer {
   readonly port: number;
   readonly folder: string;
@@ -37,6 +39,7 @@ interface LocalOptions {
   readonly port?: number | undefined;
 }
 
+/** Starts a server on 127.0.0.1; it ends with this process. Throws an error with the server's own message. */
 export async function startLocal(options: LocalOptions): Promise<LocalServer> {
   const folder = await prepareFolder(options);
   const watchdog = startWatchdog(options.folder === undefined ? folder : undefined, options.account);
@@ -148,8 +151,8 @@ async function end(server: ChildProcess, signal: NodeJS.Signals): Promise<void> 
 }
 
 /**
- * A free port below the range of ephemeral ports. While the server restarts, a client that reconnects could otherwise get this
- * port for its own end and connect to itself.
+ * A free port below the range of ephemeral ports. While the server restarts, a client that reconnects could otherwise
+ * get this port for its own end and connect to itself.
  */
 export async function freePort(): Promise<number> {
   for (let tries = 1; ; tries += 1) {

@@ -1,13 +1,14 @@
 /**
- * The watchdog of a local server: a shell in its own session that waits for the end of its standard input. The kernel closes
- * that pipe however this process ends, even by SIGKILL; the shell then stops the server and removes its folder. The ordinary
- * stop uses it too, so the clean-up after a crash is exercised by every run.
+ * The watchdog of a local server: a shell in its own session that waits for the end of its standard input. The kernel
+ * closes that pipe however this process ends, even by SIGKILL; the shell then stops the server and removes its
+ * folder. The ordinary stop uses it too, so the clean-up after a crash is exercised by every run.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import type { Account } from './binaries.ts';
 
+/** Ends a server with this process. */
 export interface Watchdog {
   /** Names the process that must not outlive this one; undefined: none at the moment. */
   readonly watch: (pid: number | undefined) => void;
