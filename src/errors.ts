@@ -38,7 +38,8 @@ export function codeOf(error: unknown): string {
   if (typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string')
     return error.code;
   if (!(error instanceof Error)) return 'unknown';
-  // Connecting to several addresses fails with one error that holds those of all addresses; Drizzle wraps the driver's error.
+  // Connecting to several addresses fails with one error that holds those of all addresses; Drizzle wraps the driver's
+  // error.
   if (error instanceof AggregateError && error.errors.length > 0) return codeOf(error.errors[0]);
   if (error.cause !== undefined) return codeOf(error.cause);
   if (/timeout|timed out/i.test(error.message)) return 'timeout';

@@ -1,14 +1,14 @@
 /**
- * The vocabulary: what a notification is, the states of a message, the outcomes of an attempt and the
- * closed list of reasons. Imports nothing of ours, so that every other part may import it.
+ * The vocabulary: the states of a message, the outcomes of an attempt, the closed list of reasons, and the types that
+ * every part uses. Imports nothing of ours, so that every other part may import it.
  */
 
 /** Any value that JSON can carry. */
 export type JsonValue = string | number | boolean | null | JsonValue[] | { [key: string]: JsonValue };
 
 /**
- * The states of a message. `sent` means that the receiving server or endpoint accepted it, not that anybody read it.
- * `pending` with attempts behind it is a retry that waits for its time; `held` waits for an operator.
+ * The states of a message. `sent` means that the receiving server or endpoint accepted it, not that a person read it.
+ * `pending` with attempts behind it is a retry that waits for its time. `held` waits for an operator.
  */
 export const messageStatuses = [
   'pending',
@@ -20,18 +20,17 @@ export const messageStatuses = [
   'expired',
   'held',
 ] as const;
+/** The status of a message. */
 export type MessageStatus = (typeof messageStatuses)[number];
 
-/** States in which nothing more will happen by itself. */
-export const settledStatuses = ['sent', 'failed', 'inhibited', 'cancelled', 'expired'] as const;
-
-/** The outcomes of an attempt. `unknown`: nobody knows whether the receiver accepted the message. */
+/** The outcomes of an attempt. `unknown`: the receiver may or may not have accepted the message. */
 export const outcomes = ['sent', 'retry', 'failed', 'unknown'] as const;
+/** The outcome of an attempt. */
 export type Outcome = (typeof outcomes)[number];
 
 /**
- * Why a message or an attempt is as it is: a closed list, so that it can be counted and alerted on.
- * The words of the receiver go into the detail beside it.
+ * Why a message or an attempt has its status or outcome: a closed list, so that reasons can be counted and alerted on.
+ * The receiver's words go into the detail beside it.
  */
 export const reasons = [
   // ours: failed at once, never retried (`internal` is retried: a bug may be fixed by a deploy)
@@ -67,7 +66,7 @@ export const reasons = [
   'misconfigured',
   'proxy',
   'throttled',
-  // the receiver's verdict on this message
+  // what the receiver said about this message
   'no_such_recipient',
   'mailbox_full',
   'too_large',
@@ -84,9 +83,10 @@ export const reasons = [
   'no_reply',
   'unparsable_reply',
 ] as const;
+/** Why a message or an attempt has its status or outcome. */
 export type Reason = (typeof reasons)[number];
 
-/** Who is told. Stored as a snapshot at enqueue; a method takes from it what it needs. */
+/** The person who is told. Stored as a snapshot at enqueue; each method uses the fields that it needs. */
 export interface Recipient {
   /** The application's own id of the person, team or system; at most 200 characters. */
   readonly id: string;

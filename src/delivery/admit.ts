@@ -6,17 +6,10 @@ import { transaction } from '../database/pool.ts';
 import type { Database } from '../database/statements.ts';
 import type { Deferral, Dispatcher } from '../dispatch/dispatcher.ts';
 import type { LeasedJob, Queue } from '../queue/queue.ts';
-import { type Batch, isFresh } from './jobs/prefetch.ts';
-import type { DeliveryServices } from './services.ts';
+import { isFresh } from './jobs/prefetch.ts';
+import type { Admission, Batch, DeliveryServices } from './services.ts';
 
-export interface Admission {
-  /** Jobs to lease for each free slot. */
-  readonly leaseFactor: number;
-  /** Returns the jobs that may go now, `free` at most. No attempt is opened for the others. */
-  admit(jobs: readonly LeasedJob[], free: number): Promise<readonly LeasedJob[]>;
-}
-
-export interface AdmissionServices {
+interface AdmissionServices {
   readonly method: string;
   readonly dispatcher: Pick<Dispatcher, 'admit'>;
   readonly database: Pick<Database, 'pool'>;
@@ -33,7 +26,8 @@ WITH deferred AS MATERIALIZED (
   FROM jsonb_to_recordset($1::jsonb) AS d (id uuid, at timestamptz, held boolean, reason text, detail text)
 ), changed AS (
   UPDATE herald.message m
-  SET status = CASE WHEN d.held THEN 'held' ELSE m.status END, reason = CASE WHEN d.held THEN d.reason ELSE m.reason END,
+  SET status = CASE WHEN d.held THEN 'held' ELSE m.status END,
+    reason = CASE WHEN d.held THEN d.reason ELSE m.reason END,
     detail = d.detail, next_attempt_at = CASE WHEN d.held THEN 'infinity' ELSE d.at END
   FROM deferred d
   WHERE m.id = d.id AND m.status = 'pending' AND (d.held OR d.at IS NOT NULL)
@@ -66,7 +60,8 @@ export function createAdmission(services: AdmissionServices): Admission {
       const fitting = new Set(jobs.filter((job) => !deferrals.has(job.id)).slice(0, free));
       const others = jobs.filter((job) => !fitting.has(job));
       const admitted = [...fitting, ...(others.length > 0 ? await defer(others, deferrals, services) : [])];
-      // Where most are deferred, the next lease is larger: the backlog of a dead receiver must not hold up what is behind it.
+      // Where most are deferred, the next lease is larger: the backlog of a dead receiver must not hold up what is
+      // behind it.
       leaseFactor = admitted.length * 2 < jobs.length ? Math.min(leaseFactor * 2, maxLeaseFactor) : 1;
       return admitted;
     },

@@ -1,52 +1,14 @@
 /**
- * The first statement of a delivery. It locks the messages of a batch, decides for each whether its attempt may begin, and
- * opens the attempts. The row decides; the job only wakes.
+ * The first statement of a delivery. It locks the messages of a batch, decides for each whether its attempt may begin,
+ * and opens the attempts. The row decides; the job only wakes.
  */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Database } from '../database/statements.ts';
 import type { LeasedJob, RequeuedJob } from '../queue/queue.ts';
-import type { Action, JsonValue, Recipient } from '../vocabulary.ts';
-import type { OpenAttempt } from './in-flight.ts';
-import { type Batch, isFresh } from './jobs/prefetch.ts';
-import type { DeliveryServices } from './services.ts';
-
-/** A message whose attempt is open. */
-export interface OpenMessage {
-  readonly id: string;
-  readonly attempt: number;
-  /** Attempts before this one that count against the limit. */
-  readonly counted: number;
-  /** Attempts before this one whose outcome is unknown. */
-  readonly unknowns: number;
-  readonly maxAttempts: number | null;
-  readonly unknown: 'retry' | 'hold';
-  readonly template: string;
-  readonly templateVersion: number;
-  readonly group: string;
-  readonly sender: string | null;
-  readonly recipient: Recipient;
-  readonly labels: Record<string, string>;
-  readonly secrets: Record<string, string> | null;
-  readonly data: JsonValue;
-  readonly actions: readonly Action[] | null;
-  readonly targets: string[];
-  readonly endpointId: string | null;
-  readonly tenant: string | null;
-  readonly groupKey: string | null;
-  readonly unsubscribeUrl: string | null;
-  readonly dedupeKey: string | null;
-  readonly createdAt: Date;
-  readonly expiresAt: Date | null;
-  readonly notificationId: string;
-  /** How many attachments it has. */
-  readonly attachments: number;
-  readonly traceContext: Record<string, string> | null;
-  /** From when it was due to this attempt's start, in milliseconds by the database's clock. */
-  readonly queuedMs: number;
-  /** From this attempt's start to its expiry, likewise; null: it does not expire. */
-  readonly expiresInMs: number | null;
-}
+import { isFresh } from './jobs/prefetch.ts';
+import type { OpenAttempt, OpenMessage } from './attempt.ts';
+import type { Batch, DeliveryServices } from './services.ts';
 
 /** What `begin` made of a batch. Jobs that are in none of the lists have no message any more; they are settled, too. */
 export interface Begun {
@@ -60,9 +22,9 @@ export interface Begun {
 }
 
 /**
- * What happened to one message. `open`: its attempt is open. `not_due`: its time has not come. `isolate`: it may only begin
- * in isolation. `settled`: there is nothing to do; it expired, was inhibited, has spent its attempts or waits for an
- * operator, as the statement has just recorded or as it was before.
+ * What happened to one message. `open`: its attempt is open. `not_due`: its time has not come. `isolate`: it may only
+ * begin in isolation. `settled`: there is nothing to do; it expired, was inhibited, has spent its attempts or waits
+ * for an operator, as the statement has just recorded or as it was before.
  */
 export type Opening =
   | { readonly disposition: 'open'; readonly message: OpenMessage }
@@ -81,6 +43,7 @@ export type Opening =
       readonly reason: string | null;
     };
 
+/** How attempts are opened. */
 export interface OpenOptions {
   readonly database: Database;
   readonly worker: string;
@@ -100,32 +63,36 @@ const isolateAgainSeconds = 2;
 /** Wait before the statement is repeated while the database is away. */
 const repeatMs = 250;
 
-// A `sending` row with another token was left by a worker that lost its lease: its attempt is recorded as `unknown`. It counts
-// against the limit only if the message was alone in flight, since any message in flight may be what ended the worker. With our
-// own token this statement already ran and its reply was lost.
-// A message whose job comes back more than a second early (its requeueing was lost) is requeued again.
+// A `sending` row with another token was left by a worker that lost its lease: its attempt is recorded as `unknown`.
+// It counts against the limit only if the message was alone in flight, since any message in flight may be what ended
+// the worker. With our own token this statement already ran and its reply was lost. A message whose job comes back
+// more than a second early (its requeueing was lost) is requeued again.
 const text = `
 WITH locked AS MATERIALIZED (
-  SELECT m.id, m.status, m.template, m.method, m.recipient_id, m.unknown, m.priority, m.attempts, m.counted, m.max_attempts, m.send_at,
-    m.expires_at, m.next_attempt_at, m.leased_by, m.attempt_started_at, m.crashes,
+  SELECT m.id, m.status, m.template, m.method, m.recipient_id, m.unknown, m.priority, m.attempts, m.counted,
+    m.max_attempts, m.send_at, m.expires_at, m.next_attempt_at, m.leased_by, m.attempt_started_at, m.crashes,
     m.status = 'sending' AND m.lease_token IS DISTINCT FROM $2 AS lost
   FROM herald.message m WHERE m.id = ANY ($1::uuid[]) ORDER BY m.id FOR UPDATE
+), updated AS MATERIALIZED (
+  SELECT l.*, l.counted + (l.lost AND l.crashes >= ${lossesBeforeIsolation})::int AS counted_now,
+    l.crashes + l.lost::int AS crashes_now
+  FROM locked l
 ), decided AS MATERIALIZED (
-  SELECT l.id, l.status, l.priority, l.next_attempt_at, t."group", t.sender, l.counted + (l.lost AND l.crashes >= ${lossesBeforeIsolation})::int AS counted,
-    l.crashes + l.lost::int AS crashes, CASE
-      WHEN l.status NOT IN ('pending', 'sending') THEN 'settled'
-      WHEN l.lost AND l.unknown = 'hold' THEN 'held'
-      WHEN l.expires_at <= now() THEN 'expired'
-      WHEN l.counted + (l.lost AND l.crashes >= ${lossesBeforeIsolation})::int >= coalesce(l.max_attempts, $4) THEN 'failed'
-      WHEN l.lost AND l.crashes + 1 >= ${lossesBeforeFailure} THEN 'failed'
-      WHEN l.status = 'pending' AND l.next_attempt_at > now() + interval '1 second' THEN 'not_due'
+  SELECT u.id, u.status, u.priority, u.next_attempt_at, t."group", t.sender, u.counted_now AS counted,
+    u.crashes_now AS crashes, CASE
+      WHEN u.status NOT IN ('pending', 'sending') THEN 'settled'
+      WHEN u.lost AND u.unknown = 'hold' THEN 'held'
+      WHEN u.expires_at <= now() THEN 'expired'
+      WHEN u.counted_now >= coalesce(u.max_attempts, $4) THEN 'failed'
+      WHEN u.lost AND u.crashes_now >= ${lossesBeforeFailure} THEN 'failed'
+      WHEN u.status = 'pending' AND u.next_attempt_at > now() + interval '1 second' THEN 'not_due'
       WHEN NOT t.enabled THEN 'template_disabled'
       WHEN NOT d.enabled THEN 'method_disabled'
-      WHEN (l.send_at IS NOT NULL OR l.attempts > 0) AND NOT t.mandatory
-        AND herald.preference_of(l.recipient_id, l.template, t."group", l.method) IS FALSE THEN 'preference'
-      WHEN l.crashes + l.lost::int >= ${lossesBeforeIsolation} AND NOT $5 THEN 'isolate'
+      WHEN (u.send_at IS NOT NULL OR u.attempts > 0) AND NOT t.mandatory
+        AND herald.preference_of(u.recipient_id, u.template, t."group", u.method) IS FALSE THEN 'preference'
+      WHEN u.crashes_now >= ${lossesBeforeIsolation} AND NOT $5 THEN 'isolate'
       ELSE 'open' END AS disposition
-  FROM locked l JOIN herald.template t ON t.name = l.template JOIN herald.method d ON d.name = l.method
+  FROM updated u JOIN herald.template t ON t.name = u.template JOIN herald.method d ON d.name = u.method
 ), lost_attempts AS (
   INSERT INTO herald.attempt (message_id, number, worker, started_at, finished_at, outcome, reason, detail, counted)
   SELECT l.id, l.attempts, l.leased_by, l.attempt_started_at, now(), 'unknown', 'worker_lost',
@@ -134,38 +101,46 @@ WITH locked AS MATERIALIZED (
   ON CONFLICT DO NOTHING
 ), stopped AS (
   UPDATE herald.message m
-  SET status = CASE j.disposition WHEN 'held' THEN 'held' WHEN 'expired' THEN 'expired' WHEN 'failed' THEN 'failed' ELSE 'inhibited' END,
-    reason = CASE j.disposition WHEN 'held' THEN 'worker_lost' WHEN 'failed' THEN coalesce(CASE WHEN m.status = 'sending' THEN 'worker_lost' END, m.reason, 'attempts_spent')
+  SET status = CASE WHEN j.disposition IN ('held', 'expired', 'failed') THEN j.disposition ELSE 'inhibited' END,
+    reason = CASE j.disposition
+      WHEN 'held' THEN 'worker_lost'
+      WHEN 'failed' THEN coalesce(CASE WHEN m.status = 'sending' THEN 'worker_lost' END, m.reason, 'attempts_spent')
       ELSE j.disposition END,
-    counted = j.counted, crashes = j.crashes, lease_token = NULL, next_attempt_at = CASE WHEN j.disposition = 'held' THEN 'infinity' ELSE m.next_attempt_at END,
+    next_attempt_at = CASE WHEN j.disposition = 'held' THEN 'infinity' ELSE m.next_attempt_at END,
     settled_at = CASE WHEN j.disposition <> 'held' THEN now() END,
-    secrets = CASE WHEN j.disposition = 'held' THEN m.secrets END
+    secrets = CASE WHEN j.disposition = 'held' THEN m.secrets END,
+    counted = j.counted, crashes = j.crashes, lease_token = NULL
   FROM decided j
-  WHERE m.id = j.id AND j.disposition IN ('held', 'expired', 'failed', 'template_disabled', 'method_disabled', 'preference')
+  WHERE m.id = j.id AND j.disposition NOT IN ('settled', 'not_due', 'isolate', 'open')
   RETURNING m.id, m.status, m.reason
 ), isolated AS (
-  UPDATE herald.message m SET status = 'pending', reason = 'worker_lost', counted = j.counted, crashes = j.crashes, lease_token = NULL
+  UPDATE herald.message m
+  SET status = 'pending', reason = 'worker_lost', counted = j.counted, crashes = j.crashes, lease_token = NULL
   FROM decided j WHERE m.id = j.id AND j.disposition = 'isolate' AND m.status = 'sending'
 ), opened AS (
   UPDATE herald.message m
-  SET status = 'sending', attempts = m.attempts + (m.lease_token IS DISTINCT FROM $2)::int, counted = j.counted, crashes = j.crashes, lease_token = $2, leased_by = $3,
-    attempt_started_at = clock_timestamp()
+  SET status = 'sending', attempts = m.attempts + (m.lease_token IS DISTINCT FROM $2)::int, counted = j.counted,
+    crashes = j.crashes, lease_token = $2, leased_by = $3, attempt_started_at = clock_timestamp()
   FROM decided j
   WHERE m.id = j.id AND j.disposition = 'open'
   RETURNING m.id, m.attempts AS attempt, m.counted, m.max_attempts AS "maxAttempts", m.unknown,
-    CASE WHEN m.attempts < 2 THEN 0
-      ELSE (SELECT count(*) FROM herald.attempt a WHERE a.message_id = m.id AND a.outcome = 'unknown' AND a.reason <> 'worker_lost') END AS unknowns,
-    m.template, m.template_version AS "templateVersion", j."group", j.sender, m.recipient, m.labels, m.secrets, m.data, m.actions, m.targets,
-    m.endpoint_id AS "endpointId", m.tenant, m.group_key AS "groupKey", m.unsubscribe_url AS "unsubscribeUrl", m.dedupe_key AS "dedupeKey",
-    m.created_at AS "createdAt", m.expires_at AS "expiresAt", m.trace_context AS "traceContext", m.notification_id AS "notificationId",
-    m.attachments, 1000 * greatest(extract(epoch FROM m.attempt_started_at - m.next_attempt_at), 0)::float8 AS "queuedMs",
+    CASE WHEN m.attempts < 2 THEN 0 ELSE (
+      SELECT count(*) FROM herald.attempt a
+      WHERE a.message_id = m.id AND a.outcome = 'unknown' AND a.reason <> 'worker_lost') END AS unknowns,
+    m.template, m.template_version AS "templateVersion", j."group", j.sender, m.recipient, m.labels, m.secrets, m.data,
+    m.actions, m.targets, m.endpoint_id AS "endpointId", m.tenant, m.group_key AS "groupKey",
+    m.unsubscribe_url AS "unsubscribeUrl", m.dedupe_key AS "dedupeKey", m.created_at AS "createdAt",
+    m.expires_at AS "expiresAt", m.trace_context AS "traceContext", m.notification_id AS "notificationId",
+    m.attachments,
+    1000 * greatest(extract(epoch FROM m.attempt_started_at - m.next_attempt_at), 0)::float8 AS "queuedMs",
     1000 * extract(epoch FROM m.expires_at - m.attempt_started_at)::float8 AS "expiresInMs"
 )
 SELECT 'open' AS disposition, row_to_json(o) AS row FROM opened o
 UNION ALL
 SELECT CASE WHEN r.disposition IN ('not_due', 'isolate') THEN r.disposition ELSE 'settled' END, row_to_json(r) FROM (
-  SELECT j.disposition, j.id, coalesce(s.status, j.status) AS status, s.reason, j.priority,
-    CASE WHEN j.disposition = 'isolate' THEN now() + interval '${isolateAgainSeconds} seconds' ELSE j.next_attempt_at END AS "nextAttemptAt"
+  SELECT j.disposition, j.id, coalesce(s.status, j.status) AS status, s.reason, j.priority, CASE
+      WHEN j.disposition = 'isolate' THEN now() + interval '${isolateAgainSeconds} seconds'
+      ELSE j.next_attempt_at END AS "nextAttemptAt"
   FROM decided j LEFT JOIN stopped s USING (id)
   WHERE j.disposition <> 'open'
 ) r`;
@@ -189,8 +164,8 @@ type Row =
   | { readonly disposition: 'not_due' | 'isolate' | 'settled'; readonly row: OtherRow };
 
 /**
- * Opens an attempt for every message that may go, and settles those that must not. Ids without a row are left out. Safe to
- * repeat with the same token.
+ * Opens an attempt for every message that may go, and settles those that must not. Ids without a row are left out.
+ * Safe to repeat with the same token.
  */
 export async function openAttempts(ids: readonly string[], options: OpenOptions): Promise<Opening[]> {
   const values = [ids, options.token, options.worker, options.maxAttempts, options.isolated];

@@ -1,6 +1,6 @@
-/** Waiting by the clock. */
+/** Timeouts and intervals. */
 
-/** Whether it settles in this time. */
+/** Returns whether the promise resolves within `ms`. Rejects as the promise does. */
 export async function within(promise: Promise<unknown>, ms: number): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined;
   const timeout = new Promise<false>((resolve) => {
@@ -11,7 +11,10 @@ export async function within(promise: Promise<unknown>, ms: number): Promise<boo
   return result;
 }
 
-/** Repeats work at an interval, never two at a time. Errors are reported, and double the interval up to `longestMs` until it goes well. */
+/**
+ * Repeats work at an interval, never two runs at a time. An error is reported and doubles the interval, up to
+ * `longestMs`, until a run succeeds.
+ */
 export function every(
   ms: number,
   work: () => Promise<unknown>,

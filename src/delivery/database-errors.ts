@@ -1,16 +1,10 @@
 /**
- * Reports errors of the database without flooding the log: one line when it is lost and one when it is back, however many parts
- * of the worker notice, and one more if it comes back read-only. Any other error is logged once a minute.
+ * Reports errors of the database without flooding the log: one line when it is lost and one when it is back, however
+ * many parts of the worker notice, and one more if it comes back read-only. Any other error is logged once a minute.
  */
 import type { Logger } from '../vocabulary.ts';
 import { codeOf } from '../errors.ts';
-
-export interface ErrorReporter {
-  /** A statement failed, or a connection broke. */
-  report(error: unknown, what: string, fields?: object): void;
-  /** The database answered, and takes changes. */
-  recovered(): void;
-}
+import type { ErrorReporter } from './services.ts';
 
 /** The code of a standby, and of a primary that was made read-only. */
 export const readOnlyCode = '25006';
@@ -18,6 +12,7 @@ export const readOnlyCode = '25006';
 const away = /^(E[A-Z_]+|08...|57P0[1-5]|53300|25006|connection_lost|timeout)$/;
 const repeatMs = 60_000;
 
+/** @param now the time in milliseconds, for tests */
 export function createErrorReporter(logger: Logger, now: () => number = () => performance.now()): ErrorReporter {
   let since: number | null = null;
   let loggedReadOnly = false;

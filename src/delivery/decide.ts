@@ -1,7 +1,6 @@
 /** What the result of an attempt means for its message. Pure: the rules of retry in one place. */
 import type { Dispatcher, DispatchResult } from '../dispatch/dispatcher.ts';
-import type { MessageStatus } from '../vocabulary.ts';
-import type { OpenMessage } from './begin.ts';
+import type { Decision, OpenMessage } from './attempt.ts';
 
 /** What the rules look at besides the result. */
 export interface AttemptFacts {
@@ -18,17 +17,11 @@ export interface AttemptFacts {
   readonly random: number;
 }
 
-/** The message's next status, and after how many seconds it is due again if that is `pending`. */
-export interface Decision {
-  readonly status: Extract<MessageStatus, 'sent' | 'pending' | 'failed' | 'held'>;
-  readonly delaySeconds: number;
-  /** Whether the attempt counts against the limit. */
-  readonly counted: boolean;
-}
-
 /** Longest wait that a receiver may ask for, in seconds. */
 const maxRetryAfterSeconds = 86_400;
-/** First retry after an unknown outcome, in seconds: the receiver's own queue needs time to deliver what it accepted. */
+/**
+ * First retry after an unknown outcome, in seconds: the receiver's own queue needs time to deliver what it accepted.
+ */
 const unknownDelaySeconds = 300;
 /** Retries after an unknown outcome. Each may give the receiver one more copy. */
 const maxUnknownRetries = 2;

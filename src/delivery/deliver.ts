@@ -1,16 +1,15 @@
 /**
- * The act, step by step. A batch of leased jobs: admit -> begin. Each message whose attempt is open: render -> dispatch ->
- * decide -> settle -> react.
+ * The act, step by step. A batch of leased jobs: admit -> begin. Each message whose attempt is open: render ->
+ * dispatch -> decide -> settle -> react.
  */
 import { admit } from './admit.ts';
 import { type Begun, begin } from './begin.ts';
 import { decide } from './decide.ts';
-import type { Attempt } from './in-flight.ts';
-import type { Batch } from './jobs/prefetch.ts';
 import { dispatch, render } from './prepare.ts';
 import { react } from './react.ts';
-import type { DeliveryServices } from './services.ts';
 import { settle } from './settle.ts';
+import type { Attempt } from './attempt.ts';
+import type { Batch, DeliveryServices } from './services.ts';
 
 /** How a batch is delivered. */
 export interface BatchOptions {

@@ -1,16 +1,18 @@
-/** The metrics that are read when somebody collects: what is in flight here, and how the whole database stands. */
+/** The metrics that are read at collection: what is in flight in this worker, and the state of the whole database. */
 import type { BatchObservableResult, Observable } from '@opentelemetry/api';
 import type { Database } from '../database/statements.ts';
 import { enqueueLagSeconds, type Gauges, readGauges } from '../operate/gauges.ts';
 import { type Instruments, metricDescriptions, observable } from '../telemetry/metrics.ts';
 import { within } from './clock.ts';
 
-/** However often and by however many it is collected, the database is asked once in this time. */
+/** The database is asked once in this time, no matter how often and by how many collectors. */
 const freshMs = 10_000;
-/** A collection waits no longer than this for the database; its metrics then stay as they were, and age. */
-const patienceMs = 2_000;
+/** Longest wait of a collection for the database. After that its metrics keep their values, and age. */
+const answerWithinMs = 2_000;
 
-/** Why a message may be inhibited when it is enqueued: these series begin at 0, so that the first one already counts. */
+/**
+ * Why a message may be inhibited when it is enqueued: these series begin at 0, so that the first one already counts.
+ */
 const reasonsAtEnqueue = [
   'no_address',
   'invalid_address',
@@ -23,6 +25,7 @@ const reasonsAtEnqueue = [
   'not_subscribed',
 ] as const;
 
+/** Where the gauges come from. */
 export interface GaugeSources {
   readonly database: Database;
   /** Messages in flight by method. */
@@ -32,7 +35,7 @@ export interface GaugeSources {
   readonly lagSeconds?: number;
 }
 
-/** Begins to observe; answers with what ends it. */
+/** Starts observing. `stop` ends it. */
 export function observeGauges({ meter }: Instruments, sources: GaugeSources): { stop(): void } {
   const all = metricDescriptions;
   const inFlight = observable(meter, all.inFlight);
@@ -53,12 +56,12 @@ export function observeGauges({ meter }: Instruments, sources: GaugeSources): { 
     workers: observable(meter, all.workers),
     gaugesAgeSeconds: observable(meter, all.gaugesAgeSeconds),
   };
-  const look = createLook(sources);
+  const reader = createReader(sources);
   const onDatabase = async (result: BatchObservableResult) => {
-    const seen = await look.now();
-    if (seen !== null) tell(result, of, seen);
-    // Collectors repeat the last value of what is not observed any more: this one says so.
-    result.observe(of.gaugesAgeSeconds, look.ageSeconds());
+    const reading = await reader.now();
+    if (reading !== null) observeAll(result, of, reading);
+    // Collectors repeat the last value of what is no longer observed: this gauge shows how old it is.
+    result.observe(of.gaugesAgeSeconds, reader.ageSeconds());
   };
   const observed = Object.values(of);
   meter.addBatchObservableCallback(onDatabase, observed);
@@ -70,23 +73,23 @@ export function observeGauges({ meter }: Instruments, sources: GaugeSources): { 
   };
 }
 
-interface Seen extends Gauges {
+interface Reading extends Gauges {
   /** Since the worker started. */
   readonly total: ReadonlyMap<string, { readonly enqueued: number; readonly inhibited: ReadonlyMap<string, number> }>;
 }
 
-/** One look at the database for all who ask at the same time or soon after; null while it does not answer. */
-function createLook(sources: GaugeSources): { now(): Promise<Seen | null>; ageSeconds(): number } {
+/** One query of the database for all collections within `freshMs`. Null while the database does not answer. */
+function createReader(sources: GaugeSources): { now(): Promise<Reading | null>; ageSeconds(): number } {
   const { database, freshMs: fresh = freshMs, lagSeconds = enqueueLagSeconds } = sources;
   const total = new Map<string, { enqueued: number; inhibited: Map<string, number> }>();
   let seenUntil: string | null = null;
-  let last: Promise<Seen | null> = Promise.resolve(null);
-  let lookedAt = Number.NEGATIVE_INFINITY;
+  let last: Promise<Reading | null> = Promise.resolve(null);
+  let readAt = Number.NEGATIVE_INFINITY;
   let succeededAt = performance.now();
-  /** One at a time: looks at a database that hangs must not take the worker's connections one after the other. */
-  let looking = false;
+  /** One at a time: queries of a database that hangs must not take all of the worker's connections. */
+  let reading = false;
 
-  async function read(): Promise<Seen | null> {
+  async function read(): Promise<Reading | null> {
     const gauges = await readGauges(database, { seenUntil, lagSeconds });
     ({ seenUntil } = gauges);
     succeededAt = performance.now();
@@ -105,15 +108,15 @@ function createLook(sources: GaugeSources): { now(): Promise<Seen | null>; ageSe
   return {
     async now() {
       const now = performance.now();
-      if (!looking && now - lookedAt >= fresh) {
-        lookedAt = now;
-        looking = true;
-        // The worker says by itself that the database is away.
+      if (!reading && now - readAt >= fresh) {
+        readAt = now;
+        reading = true;
+        // The worker itself reports that the database is away.
         last = read()
           .catch(() => null)
-          .finally(() => (looking = false));
+          .finally(() => (reading = false));
       }
-      return (await within(last, patienceMs)) ? last : null;
+      return (await within(last, answerWithinMs)) ? last : null;
     },
     ageSeconds: () => (performance.now() - succeededAt) / 1000,
   };
@@ -134,8 +137,8 @@ type Observables = Readonly<
   >
 >;
 
-function tell(result: BatchObservableResult, of: Observables, seen: Seen): void {
-  for (const { method, pending, held, oldestDueSeconds, pausedBy, pausedSenders } of seen.methods) {
+function observeAll(result: BatchObservableResult, of: Observables, reading: Reading): void {
+  for (const { method, pending, held, oldestDueSeconds, pausedBy, pausedSenders } of reading.methods) {
     result.observe(of.pending, pending, { method });
     result.observe(of.held, held, { method });
     result.observe(of.oldestDueSeconds, oldestDueSeconds, { method });
@@ -143,10 +146,10 @@ function tell(result: BatchObservableResult, of: Observables, seen: Seen): void 
     for (const kind of ['operator', 'fault'] as const)
       result.observe(of.paused, pausedBy === kind ? 1 : 0, { method, kind });
   }
-  for (const [method, { enqueued, inhibited }] of seen.total) {
+  for (const [method, { enqueued, inhibited }] of reading.total) {
     result.observe(of.enqueued, enqueued, { method });
     for (const [reason, count] of inhibited) result.observe(of.inhibited, count, { method, reason });
   }
-  for (const [state, count] of Object.entries(seen.endpoints)) result.observe(of.endpoints, count, { state });
-  result.observe(of.workers, seen.workers);
+  for (const [state, count] of Object.entries(reading.endpoints)) result.observe(of.endpoints, count, { state });
+  result.observe(of.workers, reading.workers);
 }

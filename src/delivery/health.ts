@@ -4,22 +4,24 @@ import { requireMigrated } from '../database/journal.ts';
 import { ConfigurationError, codeOf } from '../errors.ts';
 import { within } from './clock.ts';
 
-/** One thing that a worker needs in order to deliver. */
+/** One thing that a worker needs to deliver. */
 export interface HealthCheck {
   readonly name: 'worker' | 'database' | 'migrations' | 'pumps';
   readonly ok: boolean;
   readonly text: string;
 }
 
+/** Whether a worker can deliver, and why not. */
 export interface WorkerHealth {
-  /** Every check is well. A paused method does not count against it: another worker would not do better. */
+  /** Every check passed. A paused method does not count: another worker would not do better. */
   readonly ready: boolean;
   readonly checks: readonly HealthCheck[];
 }
 
 /** How long the database may take to answer a probe. */
-const patienceMs = 2_000;
+const answerWithinMs = 2_000;
 
+/** What the health of a worker is read from. */
 export interface HealthSources {
   readonly pool: Pool;
   /** When the worker last looked for due messages with success, by `performance.now()`. */
@@ -28,12 +30,13 @@ export interface HealthSources {
   readonly lateMs: number;
 }
 
+/** The health of a worker that has not started or has stopped. */
 export const notRunning = (text: string): WorkerHealth => ({
   ready: false,
   checks: [{ name: 'worker', ok: false, text }],
 });
 
-/** Asks the database; never rejects, and ends within seconds. */
+/** Asks the database. Never rejects, and takes seconds at most. */
 export async function examine({ pool, polledAt, lateMs }: HealthSources): Promise<WorkerHealth> {
   const pollMs = Math.round(performance.now() - polledAt());
   const checks: HealthCheck[] = [
@@ -56,11 +59,11 @@ async function examineDatabase(pool: Pool): Promise<HealthCheck[]> {
         ? [reachable, { name: 'migrations', ok: false, text: error.message }]
         : [{ name: 'database', ok: false, text: `cannot be asked (${codeOf(error)})` }],
   );
-  if (await within(asked, patienceMs)) return asked;
-  return [{ name: 'database', ok: false, text: `did not answer within ${patienceMs / 1000} s` }];
+  if (await within(asked, answerWithinMs)) return asked;
+  return [{ name: 'database', ok: false, text: `did not answer within ${answerWithinMs / 1000} s` }];
 }
 
-/** Answers whether the database is read-only. */
+/** Returns whether the database is read-only. */
 async function examineMigrated(pool: Pool): Promise<boolean> {
   await requireMigrated(pool);
   const { rows } = await pool.query<{ readOnly: boolean }>(
@@ -69,7 +72,7 @@ async function examineMigrated(pool: Pool): Promise<boolean> {
   return rows[0]?.readOnly === true;
 }
 
-/** The same answer for all who ask within a second: probes must not add up to load. */
+/** Shares one result among all calls within a second, so that probes cause no load. */
 export function sharedForASecond<T>(ask: () => Promise<T>): () => Promise<T> {
   let last: Promise<T> | null = null;
   let askedAt = 0;

@@ -1,49 +1,9 @@
 /** The attempts of one method that are under way in this worker, and what ends those that take too long. */
 import type { DispatchResult } from '../dispatch/dispatcher.ts';
-import type { LeasedJob } from '../queue/queue.ts';
-import type { OpenMessage } from './begin.ts';
-import type { AttemptTelemetry } from './telemetry.ts';
+import type { Attempt, AttemptTelemetry, OpenAttempt, OpenMessage } from './attempt.ts';
+import type { InFlight } from './services.ts';
 
-/** A message whose attempt was opened. */
-export interface OpenAttempt {
-  readonly job: LeasedJob;
-  readonly message: OpenMessage;
-  /** Fences off every other lease of the message. */
-  readonly token: string;
-}
-
-/** An attempt under way. */
-export interface Attempt extends OpenAttempt {
-  /** By `performance.now()`. */
-  readonly startedAt: number;
-  readonly telemetry: AttemptTelemetry;
-  /** Aborted at the deadline, at the message's expiry, when the lease is lost and when the worker has to stop. */
-  readonly signal: AbortSignal;
-  /** Resolves when the dispatcher did not end long after its signal was aborted. */
-  readonly timedOut: Promise<DispatchResult>;
-  /** Frees the slot: the dispatch has ended, its result is not recorded yet. */
-  dispatched(result: DispatchResult): void;
-  /** Rendering and dispatch, in milliseconds; what passed until now while they go on. */
-  readonly durationMs: number;
-}
-
-export interface InFlight {
-  /** Attempts that are not settled. */
-  readonly size: number;
-  /** Of these, attempts whose dispatch has not ended. */
-  readonly dispatching: number;
-  /** Runs an attempt. Resolves when it is settled; `work` must not reject. */
-  run(open: OpenAttempt, work: (attempt: Attempt) => Promise<void>): Promise<void>;
-  jobs(): LeasedJob[];
-  has(messageId: string): boolean;
-  abortAll(reason: string): void;
-  /** Aborts the attempts at these messages, whose leases were lost. */
-  abortLost(messageIds: readonly string[]): void;
-  /** Aborts what is beyond its deadline or expiry, and gives up on what still goes on long after that. */
-  endOverdue(): void;
-}
-
-export interface InFlightOptions {
+interface InFlightOptions {
   readonly timeoutMs: number;
   readonly beginTelemetry: (message: OpenMessage) => AttemptTelemetry;
   /** A dispatch has ended. */
@@ -70,41 +30,10 @@ const notEnded: DispatchResult = {
   detail: 'the dispatcher did not end after its deadline; whether it was accepted is unknown',
 };
 
+/** Creates an empty set of attempts. */
 export function createInFlight(options: InFlightOptions): InFlight {
   const entries = new Map<string, Entry>();
   let dispatching = 0;
-
-  function add(open: OpenAttempt): Entry {
-    const abort = new AbortController();
-    const timedOut = Promise.withResolvers<DispatchResult>();
-    const startedAt = performance.now();
-    const { expiresInMs } = open.message;
-    let endedAt: number | null = null;
-    const attempt: Attempt = {
-      ...open,
-      startedAt,
-      telemetry: options.beginTelemetry(open.message),
-      signal: abort.signal,
-      timedOut: timedOut.promise,
-      get durationMs() {
-        return (endedAt ?? performance.now()) - startedAt;
-      },
-      dispatched(result) {
-        endedAt = performance.now();
-        dispatching -= 1;
-        options.onDispatched(result);
-      },
-    };
-    const entry: Entry = {
-      attempt,
-      expiresAt: expiresInMs === null ? null : startedAt + expiresInMs,
-      abort: (reason) => abort.abort(new Error(reason)),
-      giveUp: timedOut.resolve,
-    };
-    entries.set(open.job.id, entry);
-    return entry;
-  }
-
   return {
     get size() {
       return entries.size;
@@ -113,7 +42,11 @@ export function createInFlight(options: InFlightOptions): InFlight {
       return dispatching;
     },
     async run(open, work) {
-      const entry = add(open);
+      const entry = createEntry(open, options.beginTelemetry(open.message), (result) => {
+        dispatching -= 1;
+        options.onDispatched(result);
+      });
+      entries.set(open.job.id, entry);
       dispatching += 1;
       options.onOpened();
       await work(entry.attempt);
@@ -130,12 +63,46 @@ export function createInFlight(options: InFlightOptions): InFlight {
       for (const id of messageIds) entries.get(id)?.abort('lease lost');
     },
     endOverdue() {
-      const now = performance.now();
-      for (const { attempt, expiresAt, abort, giveUp } of entries.values()) {
-        const elapsedMs = now - attempt.startedAt;
-        if (elapsedMs > options.timeoutMs || (expiresAt !== null && expiresAt <= now)) abort('deadline');
-        if (elapsedMs > options.timeoutMs + abortGraceMs) giveUp(notEnded);
-      }
+      for (const entry of entries.values()) endIfOverdue(entry, options.timeoutMs);
     },
   };
+}
+
+function createEntry(
+  open: OpenAttempt,
+  telemetry: AttemptTelemetry,
+  onDispatched: (result: DispatchResult) => void,
+): Entry {
+  const abort = new AbortController();
+  const timedOut = Promise.withResolvers<DispatchResult>();
+  const startedAt = performance.now();
+  let endedAt: number | null = null;
+  const attempt: Attempt = {
+    ...open,
+    startedAt,
+    telemetry,
+    signal: abort.signal,
+    timedOut: timedOut.promise,
+    get durationMs() {
+      return (endedAt ?? performance.now()) - startedAt;
+    },
+    dispatched(result) {
+      endedAt = performance.now();
+      onDispatched(result);
+    },
+  };
+  const { expiresInMs } = open.message;
+  return {
+    attempt,
+    expiresAt: expiresInMs === null ? null : startedAt + expiresInMs,
+    abort: (reason) => abort.abort(new Error(reason)),
+    giveUp: timedOut.resolve,
+  };
+}
+
+function endIfOverdue({ attempt, expiresAt, abort, giveUp }: Entry, timeoutMs: number): void {
+  const now = performance.now();
+  const elapsedMs = now - attempt.startedAt;
+  if (elapsedMs > timeoutMs || (expiresAt !== null && expiresAt <= now)) abort('deadline');
+  if (elapsedMs > timeoutMs + abortGraceMs) giveUp(notEnded);
 }

@@ -1,25 +1,10 @@
 /**
  * Isolation of a message that has outlived two workers: it is what ended them, or was only in flight beside it. It is
- * delivered with nothing else in flight in the whole worker. If the worker dies once more, it was this message, and no other
- * one pays for it.
+ * delivered with nothing else in flight in the whole worker. If the worker dies once more, it was this message, and no
+ * other one pays for it.
  */
 import type { LeasedJob, RequeuedJob } from '../queue/queue.ts';
-import type { ErrorReporter } from './database-errors.ts';
-import type { Requeue } from './jobs/requeue.ts';
-
-/** One per worker, over all its methods. */
-export interface Isolation {
-  /** A message is isolated or waits for it: lease nothing. */
-  readonly closed: boolean;
-  /** Something is in flight, or may be in a moment. */
-  enter(): void;
-  leave(): void;
-  /**
-   * Runs the work as soon as nothing is in flight. Returns false without running it while another message is isolated, and
-   * for a time after that: isolated work gets at most 20 % of the time.
-   */
-  run(work: () => Promise<void>): Promise<boolean>;
-}
+import type { ErrorReporter, Isolation, Requeue } from './services.ts';
 
 /** Share of the time in which messages that are not isolated may be in flight. */
 const ordinaryShare = 0.8;
@@ -70,6 +55,7 @@ export interface IsolatedJob {
   markLost(): void;
 }
 
+/** How a job is delivered in isolation. */
 export interface IsolatedRun {
   /** Asked when nothing else is in flight. If it returns false, the job is requeued. */
   readonly mayRun: () => boolean;
@@ -77,13 +63,14 @@ export interface IsolatedRun {
   readonly onEnd: () => void;
 }
 
-export interface IsolatedJobServices {
+interface IsolatedJobServices {
   readonly method: string;
   readonly isolation: Isolation;
   readonly requeue: Requeue;
   readonly errors: ErrorReporter;
 }
 
+/** Creates the isolation of one method's jobs, of which at most one is isolated at a time. */
 export function createIsolatedJob({ method, isolation, requeue, errors }: IsolatedJobServices): IsolatedJob {
   let current: { readonly job: RequeuedJob; lost: boolean } | null = null;
 

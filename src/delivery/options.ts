@@ -1,36 +1,38 @@
-/** The options of a worker, and what they may be. */
+/** The options of a worker, with their bounds. */
 import type { Dispatcher } from '../dispatch/dispatcher.ts';
 import { ConfigurationError } from '../errors.ts';
 import type { Brand, Logger } from '../vocabulary.ts';
 import type { TelemetryOptions } from '../telemetry/options.ts';
 
+/** What a worker needs, and its settings. */
 export interface WorkerOptions {
-  /** Where the messages are. The worker opens up to 15 connections of its own. */
+  /** The application's database. The worker opens up to 15 connections. */
   readonly connectionString: string;
   /** A dispatcher per delivery method, for example `{ smtp: smtp({...}), webhook: webhook({...}) }`. */
   readonly dispatchers: Readonly<Record<string, Dispatcher>>;
+  /** What emails and pages show around the content. */
   readonly brand: Brand;
-  /** Default: silent. Any pino logger fits. */
+  /** Any pino logger fits. Default: none. */
   readonly logger?: Logger;
-  /** Name in attempts and logs; default host name, process id and a random suffix. */
+  /** Name in attempts and logs. Default: host name, process id and a random suffix. */
   readonly name?: string;
-  /** Longest time `stop` waits for what is in flight, in seconds; 1 to 900, default 30. */
+  /** How long `stop` waits for what is in flight, in seconds; 1 to 900, default 30. */
   readonly stopTimeoutSeconds?: number;
-  /** How often to look for due messages without being woken, in seconds; 0.1 to 60, default 1. */
+  /** How often the worker polls for due messages, in seconds; 0.1 to 60, default 1. NOTIFY usually wakes it earlier. */
   readonly pollSeconds?: number;
-  /** How often to look for workers that died, in seconds; 1 to 60, default 3. */
+  /** How often the worker looks for leases of dead workers, in seconds; 1 to 60, default 3. */
   readonly superviseSeconds?: number;
   /**
-   * After how many seconds of a blocked event loop the process is killed, so that it can be started again: nothing in it can deliver,
-   * answer or end by itself any more; 1 to 600. Default 0, never, because the process may be the application's own; `pg-herald worker`
-   * uses 30. A process with a debugger attached is left alone.
+   * Kills the process after its event loop was blocked for so many seconds, so that a supervisor restarts it; 1 to 600.
+   * Default 0: never, because the process may be the application's own. `pg-herald worker` uses 30. A process with a
+   * debugger attached is not killed.
    */
   readonly watchdogSeconds?: number;
-  /** Whether statements are planned once per connection. False behind PgBouncer's transaction pooling; default true. */
+  /** Plans statements once per connection. Set it to false behind PgBouncer's transaction pooling. Default true. */
   readonly prepareStatements?: boolean;
-  /** Where spans and metrics go. Default: OpenTelemetry's global providers, as they are registered at `start`. */
+  /** Where spans and metrics go. Default: OpenTelemetry's global providers at the time of `start`. */
   readonly telemetry?: TelemetryOptions;
-  /** Decrypts secret labels; needed when the enqueuing side encrypts them. */
+  /** Decrypts secret labels. Needed if `enqueue` encrypts them. */
   readonly decryptLabels?: (secrets: Readonly<Record<string, string>>, template: string) => Record<string, string>;
 }
 

@@ -6,24 +6,19 @@ import { ConfigurationError } from '../errors.ts';
 import { LruCache } from '../lru.ts';
 import { RenderError, type TemplateTexts } from '../templates/render.ts';
 import type { Attachment } from '../vocabulary.ts';
-import type { OpenMessage } from './begin.ts';
-import type { Attempt } from './in-flight.ts';
-import type { DeliveryServices } from './services.ts';
-
-/** The texts of template versions. A version never changes, so each is read from the database once. */
-export interface TemplateVersions {
-  /** Rejects when the database is away or holds no such version; the next call tries again. */
-  textsOf(template: string, version: number): Promise<TemplateTexts>;
-}
+import type { Attempt, OpenMessage } from './attempt.ts';
+import type { DeliveryServices, TemplateVersions } from './services.ts';
 
 const versionStatement = {
   name: 'herald.version',
-  text: 'SELECT template AS name, version, title, body, actions FROM herald.template_version WHERE template = $1 AND version = $2',
+  text: `SELECT template AS name, version, title, body, actions
+FROM herald.template_version WHERE template = $1 AND version = $2`,
 };
 
 const attachmentsStatement = {
   name: 'herald.attachments',
-  text: 'SELECT name, content_type AS "contentType", content FROM herald.attachment WHERE notification_id = $1 ORDER BY position',
+  text: `SELECT name, content_type AS "contentType", content
+FROM herald.attachment WHERE notification_id = $1 ORDER BY position`,
 };
 
 /** Versions in the cache; the messages in flight are of few. */
@@ -35,6 +30,7 @@ const misconfiguredRetrySeconds = 60;
 /** What replaces secret labels for a receiver that must not see them. */
 const redactedLabel = '••••••';
 
+/** Creates a cache of template versions. */
 export function createTemplateVersions(database: Pick<Database, 'run'>): TemplateVersions {
   const cache = new LruCache<Promise<TemplateTexts>>(maxVersions);
 

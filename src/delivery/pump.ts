@@ -1,7 +1,7 @@
 /**
- * Keeps the slots of one delivery method full: leases as many jobs as there are free slots, begins them in one statement and
- * lets each run on its own, so that a slow receiver holds one slot only. (pg-boss's own `work` waits for the slowest message
- * of a batch before it fetches again.)
+ * Keeps the slots of one delivery method full: leases as many jobs as there are free slots, begins them in one
+ * statement and lets each run on its own, so that a slow receiver holds one slot only. (pg-boss's own `work` waits for
+ * the slowest message of a batch before it fetches again.)
  */
 import { resumeAfterProbe } from '../dispatch/fault-pause.ts';
 import { createAdmission } from './admit.ts';
@@ -12,6 +12,7 @@ import { createPrefetch, type Prefetch } from './jobs/prefetch.ts';
 import { createMethodPause, methodFaultOf } from './react.ts';
 import type { DeliveryServices, MethodServices } from './services.ts';
 
+/** Delivers the messages of one method. */
 export interface Pump {
   /** Something may be due: look at once. */
   wake(): void;
@@ -121,8 +122,8 @@ class MethodPump implements Pump {
   }
 
   /**
-   * A slot is free when its dispatch has ended, so that the next messages are leased while results are being recorded. No
-   * more results may wait than there are slots, because a crash makes every one of them a possible second copy.
+   * A slot is free when its dispatch has ended, so that the next messages are leased while results are being recorded.
+   * No more results may wait than there are slots, because a crash makes every one of them a possible second copy.
    */
   get #hasRoom(): boolean {
     const { inFlight, dispatcher } = this.#services;

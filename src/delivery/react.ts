@@ -2,16 +2,8 @@
 import type { DispatchResult, FailedDispatch } from '../dispatch/dispatcher.ts';
 import { pauseForFault, resumeAfterProbe } from '../dispatch/fault-pause.ts';
 import { countAddressFault } from '../operate/suppressions.ts';
-import type { Attempt } from './in-flight.ts';
-import type { DeliveryServices } from './services.ts';
-
-/** Whether this worker leases messages of the method. The row of `herald.method` says it for all workers. */
-export interface MethodPause {
-  /** Since when the method is paused, by `performance.now()`; null: it is not. */
-  readonly since: number | null;
-  begin(): void;
-  end(): void;
-}
+import type { Attempt } from './attempt.ts';
+import type { DeliveryServices, MethodPause } from './services.ts';
 
 /** @param onEnd called when messages may be leased again */
 export function createMethodPause(onEnd: () => void): MethodPause {

@@ -5,14 +5,15 @@ import { every } from './clock.ts';
 import { failDeadLetters, requeueOrphans } from './jobs/recover.ts';
 import { pollMethods } from './poll.ts';
 import type { Pump } from './pump.ts';
-import type { WorkerServices } from './services.ts';
 import { verifyNotifications } from './verify-notifications.ts';
+import type { WorkerServices } from './services.ts';
 
-export interface ScheduleOptions {
+interface ScheduleOptions {
   readonly pollSeconds: number;
   readonly superviseSeconds: number;
 }
 
+/** The timers and the listener of a worker. */
 export interface Schedule {
   /** When the last poll succeeded, by `performance.now()`. */
   readonly polledAt: number;

@@ -1,6 +1,6 @@
 /**
- * The last statement of a delivery: records attempts and moves their messages, a batch at a time. A batch that cannot be
- * written is tried again for as long as this worker lives: a lost result would be a second copy.
+ * The last statement of a delivery: records attempts and moves their messages, a batch at a time. A batch that cannot
+ * be written is tried again for as long as this worker lives: a lost result would be a second copy.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createBatcher } from '../batcher.ts';
@@ -8,23 +8,9 @@ import type { Database } from '../database/statements.ts';
 import type { DispatchResult } from '../dispatch/dispatcher.ts';
 import type { LeasedJob, Queue, RequeuedJob } from '../queue/queue.ts';
 import type { Logger } from '../vocabulary.ts';
-import type { ErrorReporter } from './database-errors.ts';
-import type { Decision } from './decide.ts';
-import type { Attempt } from './in-flight.ts';
-import type { Removals } from './jobs/remove.ts';
-import type { Requeue } from './jobs/requeue.ts';
-import type { DeliveryServices } from './services.ts';
 import { logAttempt } from './telemetry.ts';
-
-/** An attempt that ended. */
-export interface Settlement {
-  readonly messageId: string;
-  readonly attempt: number;
-  readonly token: string;
-  readonly result: DispatchResult;
-  readonly decision: Decision;
-  readonly durationMs: number;
-}
+import type { Attempt, Decision } from './attempt.ts';
+import type { DeliveryServices, ErrorReporter, Removals, Requeue, Settlement, Settlements } from './services.ts';
 
 /** What the database did with it. `lost`: another worker has the lease, nothing was overwritten. */
 export type Settled = Moved | { readonly messageId: string; readonly status: 'lost' };
@@ -36,15 +22,7 @@ interface Moved {
   readonly nextAttemptAt: Date;
 }
 
-/** Writes settlements in batches. */
-export interface Settlements {
-  /** Resolves when the result is recorded. The job is removed or requeued then, or in a moment. */
-  add(settlement: Settlement, job: LeasedJob): Promise<void>;
-  /** Gives up on batches that cannot be written, after logging what was delivered but not recorded. */
-  abandon(): void;
-}
-
-export interface SettlementServices {
+interface SettlementServices {
   readonly method: string;
   readonly worker: string;
   readonly database: Database;
@@ -59,17 +37,20 @@ const maxBatch = 500;
 /** Longest wait between two tries: results that come late are taken for lost by the worker that takes over. */
 const maxWaitMs = 1000;
 
-// The retry is due no later than the expiry, so that an expired message is settled when it expires and not at its next retry.
-// (least() and greatest() ignore nulls: hence the CASE.)
+// The retry is due no later than the expiry, so that an expired message is settled when it expires and not at its next
+// retry. (least() and greatest() ignore nulls: hence the CASE.)
 const settleText = `
 WITH input AS MATERIALIZED (
-  SELECT * FROM jsonb_to_recordset($1::jsonb) AS i (id uuid, number smallint, token uuid, outcome text, reason text, detail text,
-    code text, enhanced text, reply text, receiver text, status text, delay double precision, counted boolean, ms double precision)
+  SELECT * FROM jsonb_to_recordset($1::jsonb) AS i (id uuid, number smallint, token uuid, outcome text, reason text,
+    detail text, code text, enhanced text, reply text, receiver text, status text, delay double precision,
+    counted boolean, ms double precision)
 ), moved AS (
   UPDATE herald.message m
-  SET status = i.status, reason = i.reason, detail = i.detail, counted = m.counted + i.counted::int, crashes = 0, lease_token = NULL,
+  SET status = i.status, reason = i.reason, detail = i.detail, counted = m.counted + i.counted::int, crashes = 0,
+    lease_token = NULL,
     next_attempt_at = CASE i.status
-      WHEN 'pending' THEN least(now() + i.delay * interval '1 second', CASE WHEN m.expires_at IS NOT NULL THEN greatest(m.expires_at, now()) END)
+      WHEN 'pending' THEN least(now() + i.delay * interval '1 second',
+        CASE WHEN m.expires_at IS NOT NULL THEN greatest(m.expires_at, now()) END)
       WHEN 'held' THEN 'infinity'
       ELSE m.next_attempt_at END,
     settled_at = CASE WHEN i.status IN ('sent', 'failed') THEN now() END,
@@ -78,23 +59,24 @@ WITH input AS MATERIALIZED (
   WHERE m.id = i.id AND m.status = 'sending' AND m.lease_token = i.token
   RETURNING m.id, m.status, m.priority, m.next_attempt_at
 ), recorded AS (
-  INSERT INTO herald.attempt (message_id, number, worker, started_at, finished_at, outcome, reason, detail, reply_code, reply_enhanced,
-    reply_text, receiver_id, counted)
-  SELECT i.id, i.number, $2, clock_timestamp() - i.ms * interval '1 millisecond', clock_timestamp(), i.outcome, i.reason, i.detail,
-    i.code, i.enhanced, i.reply, i.receiver, i.counted
+  INSERT INTO herald.attempt (message_id, number, worker, started_at, finished_at, outcome, reason, detail, reply_code,
+    reply_enhanced, reply_text, receiver_id, counted)
+  SELECT i.id, i.number, $2, clock_timestamp() - i.ms * interval '1 millisecond', clock_timestamp(), i.outcome,
+    i.reason, i.detail, i.code, i.enhanced, i.reply, i.receiver, i.counted
   FROM input i JOIN moved USING (id)
   ON CONFLICT DO NOTHING
 )
 SELECT id AS "messageId", status, priority, next_attempt_at AS "nextAttemptAt" FROM moved`;
 
-// A worker that lost its lease reports a success: the attempt was recorded as unknown, and is known now. The message becomes
-// sent unless another worker is dispatching it at this moment or it is settled otherwise.
+// A worker that lost its lease reports a success: the attempt was recorded as unknown, and is known now. The message
+// becomes sent unless another worker is dispatching it at this moment or it is settled otherwise.
 const lateText = `
 WITH known AS (
   UPDATE herald.attempt a
-  SET outcome = 'sent', reason = NULL, detail = 'recorded late: the worker had lost its lease', finished_at = now(), reply_code = i.code,
-    reply_enhanced = i.enhanced, reply_text = i.reply, receiver_id = i.receiver
-  FROM jsonb_to_recordset($1::jsonb) AS i (id uuid, number smallint, code text, enhanced text, reply text, receiver text)
+  SET outcome = 'sent', reason = NULL, detail = 'recorded late: the worker had lost its lease', finished_at = now(),
+    reply_code = i.code, reply_enhanced = i.enhanced, reply_text = i.reply, receiver_id = i.receiver
+  FROM jsonb_to_recordset($1::jsonb) AS i
+    (id uuid, number smallint, code text, enhanced text, reply text, receiver text)
   WHERE a.message_id = i.id AND a.number = i.number AND a.outcome = 'unknown'
   RETURNING a.message_id
 )
@@ -139,6 +121,7 @@ interface Entry {
   readonly job: LeasedJob;
 }
 
+/** Creates the batched writer of one method's results. */
 export function createSettlements(services: SettlementServices): Settlements {
   let abandoned = false;
 

@@ -1,6 +1,6 @@
 /**
- * What deliveries report: a span and a log line per attempt, and counts. The span is in the trace of the transaction that
- * enqueued, and linked to it. Nothing here holds an address, a label or a body.
+ * What deliveries report: a span and a log line per attempt, and counts. The span is in the trace of the transaction
+ * that enqueued, and linked to it. Nothing here holds an address, a label or a body.
  */
 import {
   context,
@@ -16,28 +16,8 @@ import type { DispatchResult } from '../dispatch/dispatcher.ts';
 import { createInstruments, type Instruments, instrumentationScope } from '../telemetry/metrics.ts';
 import type { TelemetryOptions } from '../telemetry/options.ts';
 import { fromTraceContext, toTraceContext, type TraceContext } from '../telemetry/trace-context.ts';
-import type { OpenMessage } from './begin.ts';
-import type { Decision } from './decide.ts';
-import type { Attempt } from './in-flight.ts';
-import type { MethodServices } from './services.ts';
-
-/** One attempt, from its start until its outcome is recorded. */
-export interface AttemptTelemetry {
-  /** For the log: the trace of the attempt's span or of the enqueue; undefined without tracing. */
-  readonly traceId: string | undefined;
-  /** How long the dispatch took, in milliseconds; undefined before it ended and where there was none. */
-  readonly dispatchMs: number | undefined;
-  /** Runs the dispatch in a span of its own, and passes it the trace context that a receiver may continue. */
-  dispatch(work: (traceContext: TraceContext | null) => Promise<DispatchResult>): Promise<DispatchResult>;
-  /** Called once. */
-  end(result: DispatchResult, decision: Decision): void;
-}
-
-export interface DeliveryTelemetry {
-  begin(message: OpenMessage): AttemptTelemetry;
-  /** A message was settled without an attempt. */
-  stopped(status: string, reason: string): void;
-}
+import type { Attempt, AttemptTelemetry, Decision, OpenMessage } from './attempt.ts';
+import type { DeliveryTelemetry, MethodServices } from './services.ts';
 
 /** Creates the instruments of a worker, and the telemetry of each of its methods. */
 export function createTelemetry(options: TelemetryOptions = {}): {
@@ -179,7 +159,8 @@ export function logAttempt(
     replyCode: result.reply?.code,
     status: decision.status,
     retryInSeconds: decision.status === 'pending' ? Math.round(decision.delaySeconds) : undefined,
-    // From when it was due to this attempt; rendering and dispatch; the dispatch alone; everything since it was enqueued.
+    // From when it was due to this attempt; rendering and dispatch; the dispatch alone; everything since it was
+    // enqueued.
     queuedMs: Math.round(message.queuedMs),
     durationMs: Math.round(durationMs),
     dispatchMs: telemetry.dispatchMs === undefined ? undefined : Math.round(telemetry.dispatchMs),

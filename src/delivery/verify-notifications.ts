@@ -3,27 +3,29 @@ import { randomBytes } from 'node:crypto';
 import type { Pool } from 'pg';
 import type { Logger } from '../vocabulary.ts';
 import { within } from './clock.ts';
-import type { ErrorReporter } from './database-errors.ts';
+import type { ErrorReporter } from './services.ts';
 
 /** How long our own notification may take, in milliseconds. */
 const arrivalMs = 3000;
 
+/** A check of whether notifications arrive. */
 export interface NotificationCheck {
   /** Called with every payload that arrives. Returns true if it was the check's own. */
   received(payload: string): boolean;
   /**
-   * Sends a notification and warns once if it does not arrive. A pooler in transaction mode accepts LISTEN and drops the
-   * notifications; only polling is left then.
+   * Sends a notification and warns once if it does not arrive. A pooler in transaction mode accepts LISTEN and drops
+   * the notifications; only polling is left then.
    */
   run(): Promise<void>;
 }
 
-export interface NotificationCheckServices {
+interface NotificationCheckServices {
   readonly pool: Pool;
   readonly errors: ErrorReporter;
   readonly logger: Logger;
 }
 
+/** Creates the check. It sends nothing before `run`. */
 export function verifyNotifications({ pool, errors, logger }: NotificationCheckServices): NotificationCheck {
   const own = `?${randomBytes(6).toString('hex')}`;
   const arrived = Promise.withResolvers<void>();

@@ -10,7 +10,7 @@ import { openQueue } from '../queue/queue.ts';
 import { createRenderer } from '../templates/render.ts';
 import { silentLogger } from '../vocabulary.ts';
 import { within } from './clock.ts';
-import { createErrorReporter, type ErrorReporter } from './database-errors.ts';
+import { createErrorReporter } from './database-errors.ts';
 import { observeGauges } from './gauges.ts';
 import { examine, notRunning, sharedForASecond, type WorkerHealth } from './health.ts';
 import { createIsolation } from './isolation.ts';
@@ -20,10 +20,10 @@ import { checkOptions, type WorkerOptions } from './options.ts';
 import { createTemplateVersions } from './prepare.ts';
 import { createPump, type Pump } from './pump.ts';
 import { type Schedule, startHeartbeats, startSchedule } from './schedule.ts';
-import type { WorkerServices } from './services.ts';
-import { createSettlements, type Settlements } from './settle.ts';
+import { createSettlements } from './settle.ts';
 import { createTelemetry } from './telemetry.ts';
 import { startWatchdog } from './watchdog.ts';
+import type { ErrorReporter, Settlements, WorkerServices } from './services.ts';
 
 /** Delivers messages. Any number of workers may run side by side. */
 export interface Worker {

@@ -79,7 +79,10 @@ export async function planQueues(client: Client): Promise<string> {
   return version === knownQueueVersion ? '' : getMigrationPlans(queueSchema, version);
 }
 
-/** Returns what `installQueues` does on an empty database as a script, for databases without a connection string (PGlite). */
+/**
+ * Returns what `installQueues` does on an empty database as a script, for databases without a connection string
+ * (PGlite).
+ */
 export function queueInstallScript(methods: readonly string[]): string {
   const createQueue = (name: string, options: object) =>
     `SELECT ${queueSchema}.create_queue('${name}', '${JSON.stringify({ policy: 'standard', ...options })}'::jsonb);`;
@@ -88,7 +91,8 @@ export function queueInstallScript(methods: readonly string[]): string {
     createQueue(deadLetterQueue, { retentionSeconds: methodQueueOptions.retentionSeconds }),
     ...methods.flatMap((method) => [
       createQueue(requireMethodName(method), methodQueueOptions),
-      `INSERT INTO herald.method (name, requires) VALUES ('${method}', ${requirements[method] ? `'${requirements[method]}'` : 'NULL'});`,
+      `INSERT INTO herald.method (name, requires)
+VALUES ('${method}', ${requirements[method] ? `'${requirements[method]}'` : 'NULL'});`,
     ]),
   ].join('\n');
 }

@@ -20,6 +20,7 @@ export interface RequeuedJob extends LeasedJob {
   readonly startAfter: Date;
 }
 
+/** How to connect to the queue. */
 export interface QueueOptions {
   /** Where pg-boss opens connections of its own, two at most, for its maintenance. */
   readonly connectionString: string;
@@ -66,7 +67,8 @@ export async function openQueue(options: QueueOptions): Promise<Queue> {
     connectionString: options.connectionString,
     migrate: false,
     supervise: true,
-    // A pass is some fifty statements. pg-boss runs it at this interval for its maintenance, and `supervise` for busy queues.
+    // A pass is some fifty statements. pg-boss runs it at this interval for its maintenance, and `supervise` for busy
+    // queues.
     superviseIntervalSeconds: 300,
     monitorIntervalSeconds: Math.max(1, options.superviseSeconds / 2),
     maintenanceIntervalSeconds: 600,
@@ -89,7 +91,8 @@ export async function openQueue(options: QueueOptions): Promise<Queue> {
 
 /** Queues that hold a job, or whose statistics still say so. */
 const busyQueues = `SELECT q.name FROM ${queueSchema}.queue q
-WHERE q.active_count + q.ready_count + q.deferred_count > 0 OR EXISTS (SELECT FROM ${queueSchema}.job j WHERE j.name = q.name)`;
+WHERE q.active_count + q.ready_count + q.deferred_count > 0
+  OR EXISTS (SELECT FROM ${queueSchema}.job j WHERE j.name = q.name)`;
 
 function queueOf(boss: PgBoss, pool: Pool): Queue {
   const db = executorOf(pool);
@@ -142,8 +145,8 @@ function executorOf(client: Pool | PoolClient) {
 }
 
 /**
- * Reads the ids out of what pg-boss's `touch` returns, which its types leave out. An empty list would mean that every lease
- * is lost and abort everything in flight, so an unknown shape is an error.
+ * Reads the ids out of what pg-boss's `touch` returns, which its types leave out. An empty list would mean that every
+ * lease is lost and abort everything in flight, so an unknown shape is an error.
  *
  * @throws {Error} if the response has no list `settled`.
  */

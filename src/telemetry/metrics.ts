@@ -11,11 +11,14 @@ import {
 /** The name of pg-herald's tracer and meter. */
 export const instrumentationScope = 'pg-herald';
 
+/** One metric, as it is documented and registered. */
 export interface MetricDescription {
   readonly name: string;
   /** `observed counter` and `gauge` are read when somebody collects, the others count as things happen. */
   readonly kind: 'counter' | 'observed counter' | 'histogram' | 'gauge';
-  /** `worker`: what this process does; add up over workers. `database`: every worker says the same; take the maximum. */
+  /**
+   * `worker`: what this process does; add up over workers. `database`: every worker says the same; take the maximum.
+   */
   readonly scope: 'worker' | 'database';
   readonly unit?: 's';
   /** Every label has few values, none of them made by users: methods, and the closed lists of notification.ts. */
@@ -35,7 +38,7 @@ export const metricDescriptions = {
     kind: 'counter',
     scope: 'worker',
     labels: ['method', 'outcome', 'reason'],
-    description: 'Attempts to hand a message over that ended, by what came of them',
+    description: 'Attempts that ended, by outcome',
   },
   retries: {
     name: 'herald.retries',
@@ -56,7 +59,7 @@ export const metricDescriptions = {
     kind: 'counter',
     scope: 'worker',
     labels: ['method'],
-    description: 'Attempts whose outcome somebody should look at, for example a DMARC refusal',
+    description: 'Attempts whose outcome an operator should look at, for example a DMARC refusal',
   },
   queueSeconds: {
     name: 'herald.queue.seconds',
@@ -64,7 +67,7 @@ export const metricDescriptions = {
     scope: 'worker',
     unit: 's',
     labels: ['method'],
-    description: 'From when a message was due (enqueued, scheduled, or to be retried) to its attempt',
+    description: 'From when a message was due (enqueued, scheduled or to be retried) to its attempt',
     buckets: queueBuckets,
   },
   dispatchSeconds: {
@@ -73,7 +76,7 @@ export const metricDescriptions = {
     scope: 'worker',
     unit: 's',
     labels: ['method', 'outcome'],
-    description: 'From the beginning of a dispatch to its outcome',
+    description: 'From the start of a dispatch to its outcome',
     buckets: dispatchBuckets,
   },
   inFlight: {
@@ -89,14 +92,14 @@ export const metricDescriptions = {
     scope: 'worker',
     unit: 's',
     labels: [],
-    description: 'How old the metrics about the whole database are; grows while the database does not answer',
+    description: 'Age of the metrics about the whole database; grows while the database does not answer',
   },
   enqueued: {
     name: 'herald.enqueued',
     kind: 'observed counter',
     scope: 'database',
     labels: ['method'],
-    description: 'Messages enqueued since this worker started, by whomever, inhibited ones included; 15 s behind',
+    description: 'Messages enqueued by any process since this worker started, inhibited ones included; 15 s behind',
   },
   inhibited: {
     name: 'herald.inhibited',
@@ -125,14 +128,14 @@ export const metricDescriptions = {
     scope: 'database',
     unit: 's',
     labels: ['method'],
-    description: 'Since when the oldest due message has been waiting; 0 if none is due',
+    description: 'How long the oldest due message has been waiting; 0 if none is due',
   },
   paused: {
     name: 'herald.paused',
     kind: 'gauge',
     scope: 'database',
     labels: ['method', 'kind'],
-    description: '1 while the method is paused by an operator, or because of a fault of its own; else 0',
+    description: '1 while the method is paused by an operator or after a fault of its own, else 0',
   },
   pausedSenders: {
     name: 'herald.paused_senders',

@@ -1,9 +1,10 @@
 /**
- * The W3C trace context as messages store it: `traceparent` and, where there is one, `tracestate`. Baggage is left out on purpose:
- * it may hold anything, and it would stay in the row.
+ * The W3C trace context as messages store it: `traceparent` and, where there is one, `tracestate`. Baggage is left out
+ * on purpose: it may hold anything, and it would stay in the row.
  */
 import { createTraceState, isSpanContextValid, type SpanContext, TraceFlags } from '@opentelemetry/api';
 
+/** `traceparent` and, if there is one, `tracestate`. */
 export type TraceContext = Readonly<Record<string, string>>;
 
 /** `traceparent` of a span. */

@@ -1,39 +1,34 @@
 /**
- * Leases jobs ahead of the free slots, so that one statement serves several of their turns. No attempt is open for them: they
- * are requeued when they are not needed soon.
+ * Leases jobs ahead of the free slots, so that one statement serves several of their turns. No attempt is open for
+ * them: they are requeued when they are not needed soon.
  */
 import type { LeasedJob, Queue } from '../../queue/queue.ts';
-import type { ErrorReporter } from '../database-errors.ts';
-import type { Requeue } from './requeue.ts';
-
-/** Leased jobs on their way to be begun. */
-export interface Batch {
-  readonly jobs: readonly LeasedJob[];
-  /** When they were leased, by `performance.now()`. */
-  readonly leasedAt: number;
-}
+import type { Batch, ErrorReporter, Requeue } from '../services.ts';
 
 /** How long a lease is used. This process stood still if it is older, and other workers may have its jobs. */
 export const freshMs = 10_000;
 
+/** Whether the leases of a batch can still be used. */
 export function isFresh({ leasedAt }: Pick<Batch, 'leasedAt'>): boolean {
   return performance.now() - leasedAt < freshMs;
 }
 
+/** Leases jobs, and holds those that were leased ahead. */
 export interface Prefetch {
   /**
-   * Returns up to `limit` jobs, leased now or a moment ago, and whether more may be due. With `ahead`, it leases more jobs than
-   * are asked for while many are taken.
+   * Returns up to `limit` jobs, leased now or a moment ago, and whether more may be due. With `ahead`, it leases more
+   * jobs than are asked for while many are taken.
    */
   take(limit: number, options: { readonly ahead: boolean }): Promise<Batch & { readonly more: boolean }>;
   /**
-   * Requeues jobs that were leased at least so long ago, after what is being requeued already. Never rejects: what cannot be
-   * requeued is due again when its lease has run out. May take long, because another transaction may have locked a job.
+   * Requeues jobs that were leased at least so long ago, after what is being requeued already. Never rejects: what
+   * cannot be requeued is due again when its lease has run out. May take long, because another transaction may have
+   * locked a job.
    */
   giveBack(olderThanMs: number): Promise<void>;
 }
 
-export interface PrefetchServices {
+interface PrefetchServices {
   readonly method: string;
   readonly queue: Pick<Queue, 'lease'>;
   readonly requeue: Requeue;
@@ -43,11 +38,12 @@ export interface PrefetchServices {
 /** Jobs in one lease: while one half of a large worker's slots is being filled, the other half works. */
 const maxLease = 500;
 /**
- * Prefetches at most what the last rate would start in this time: other workers may have free slots, and urgent messages wait
- * behind what was prefetched.
+ * Prefetches at most what the last rate would start in this time: other workers may have free slots, and urgent
+ * messages wait behind what was prefetched.
  */
 const aheadMs = 25;
 
+/** Creates a prefetch that holds nothing. */
 export function createPrefetch({ method, queue, requeue, errors }: PrefetchServices): Prefetch {
   let jobs: LeasedJob[] = [];
   let leasedAt = 0;

@@ -13,7 +13,8 @@ WITH dead AS (
   ON CONFLICT DO NOTHING
 )
 UPDATE herald.message m
-SET status = 'failed', reason = CASE WHEN m.status = 'sending' THEN 'worker_lost' ELSE coalesce(m.reason, 'worker_lost') END,
+SET status = 'failed',
+  reason = CASE WHEN m.status = 'sending' THEN 'worker_lost' ELSE coalesce(m.reason, 'worker_lost') END,
   lease_token = NULL, settled_at = now(), secrets = NULL
 FROM dead d WHERE m.id = d.id`;
 

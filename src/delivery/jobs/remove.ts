@@ -1,18 +1,12 @@
 /**
- * Removes the jobs of messages that were sent: the first at once, and what comes in the next moment in one statement. Nothing
- * waits for it, since the message row decides and a job that outlives it is harmless.
+ * Removes the jobs of messages that were sent: the first at once, and what comes in the next moment in one statement.
+ * Nothing waits for it, since the message row decides and a job that outlives it is harmless.
  */
 import { createBatcher } from '../../batcher.ts';
 import type { LeasedJob, Queue } from '../../queue/queue.ts';
-import type { ErrorReporter } from '../database-errors.ts';
+import type { ErrorReporter, Removals } from '../services.ts';
 
-export interface Removals {
-  add(jobs: readonly LeasedJob[]): void;
-  /** Resolves when everything that was added is removed, or could not be. */
-  flush(): Promise<void>;
-}
-
-export interface RemovalServices {
+interface RemovalServices {
   readonly method: string;
   readonly queue: Pick<Queue, 'remove'>;
   readonly errors: ErrorReporter;
@@ -21,6 +15,7 @@ export interface RemovalServices {
 const gatherMs = 50;
 const maxBatch = 500;
 
+/** Removes in batches of 500 jobs at most, 50 ms apart. */
 export function createRemovals({ method, queue, errors }: RemovalServices): Removals {
   const batcher = createBatcher<LeasedJob>({
     gatherMs,

@@ -3,15 +3,9 @@ import type { Pool } from 'pg';
 import { transaction } from '../../database/pool.ts';
 import type { Database } from '../../database/statements.ts';
 import type { LeasedJob, Queue, RequeuedJob } from '../../queue/queue.ts';
+import type { Requeue } from '../services.ts';
 
-export interface Requeue {
-  /** At the times that the jobs name, all or none. */
-  (jobs: readonly RequeuedJob[]): Promise<void>;
-  /** In a second of the database's clock, with the priority of their messages. */
-  soon(jobs: readonly LeasedJob[]): Promise<void>;
-}
-
-export interface RequeueServices {
+interface RequeueServices {
   readonly method: string;
   readonly queue: Pick<Queue, 'requeue'>;
   readonly queuePool: Pool;
@@ -25,6 +19,7 @@ const soonStatement = {
 FROM herald.message m WHERE m.id = ANY ($1::uuid[])) AS priorities`,
 };
 
+/** The requeueing of one method's jobs, in transactions on the queue's connections. */
 export function createRequeue({ method, queue, queuePool, database }: RequeueServices): Requeue {
   const requeue = async (jobs: readonly RequeuedJob[]) => {
     if (jobs.length > 0) await transaction(queuePool, (tx) => queue.requeue(method, jobs, tx));
