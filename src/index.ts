@@ -31,6 +31,7 @@ export type {
   Transaction,
   UnsafeTransaction,
 } from './database/connection.ts';
+export type { Queryable } from './database/pool.ts';
 export {
   installScript,
   type MigrateOptions,
@@ -43,6 +44,7 @@ export type { HealthCheck, WorkerHealth } from './delivery/health.ts';
 export type { WorkerOptions } from './delivery/options.ts';
 export { createWorker, type Worker } from './delivery/worker.ts';
 export type {
+  Deferral,
   Delivery,
   Dispatcher,
   DispatchContext,
@@ -57,7 +59,7 @@ export type { EgressOptions } from './dispatch/egress/egress-options.ts';
 export type { EndpointSettings } from './dispatch/webhook/endpoint.ts';
 export type { DisabledReason } from './dispatch/webhook/endpoints/circuit.ts';
 export type { EndpointEvent, NotifyOwner } from './dispatch/webhook/endpoints/notify-owner.ts';
-export type { FormatName } from './dispatch/webhook/formats/formats.ts';
+export { type FormatName, formatNames } from './dispatch/webhook/formats/formats.ts';
 export type { WebhookEndpointsOptions, WebhookOptions } from './dispatch/webhook/webhook-options.ts';
 export { webhook } from './dispatch/webhook/webhook.ts';
 export type { CancelAnswer, CancelBy } from './enqueue/cancel.ts';
@@ -87,6 +89,7 @@ export {
   type RenderedContent,
   reasons,
 } from './vocabulary.ts';
+export type { Client } from './operate/client.ts';
 export type { EndpointDetails, EndpointFilter, EndpointSummary } from './operate/endpoint-details.ts';
 export type { ResealReport } from './operate/endpoint-secrets.ts';
 export { endpoints, type Endpoints, type EndpointsOptions } from './operate/endpoints.ts';
