@@ -12,7 +12,7 @@ import { brand, greeting, greetingFile, putTemplates, testWorker } from '../supp
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { startSmtpServer, type TestSmtpServer } from '../support/smtp-server.ts';
 import { until } from '../support/wait.ts';
-import { findChromium, launch } from './chromium.ts';
+import { findChromium, launch } from '../support/chromium.ts';
 import { audits, token } from './support.ts';
 
 const executable = findChromium();

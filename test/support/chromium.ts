@@ -1,15 +1,15 @@
-/** The browser of the machine, for tests that look at pages; nothing is downloaded. */
+/** The machine's own browser, for tests and scripts that look at pages. Nothing is downloaded. */
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { type Browser, chromium } from 'playwright-core';
 
 const names = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
 
-/** Path of its program; null: there is none. */
+/** Path of the browser: CHROMIUM_PATH, or the first one in PATH. Null if there is none. */
 export function findChromium(): string | null {
-  const folders = (process.env['PATH'] ?? '').split(delimiter);
-  const paths = folders.flatMap((folder) => names.map((name) => join(folder, name)));
-  return paths.find(isExecutable) ?? null;
+  const { CHROMIUM_PATH, PATH = '' } = process.env;
+  const inPath = PATH.split(delimiter).flatMap((folder) => names.map((name) => join(folder, name)));
+  return (CHROMIUM_PATH ? [CHROMIUM_PATH] : inPath).find(isExecutable) ?? null;
 }
 
 function isExecutable(path: string): boolean {
@@ -21,7 +21,7 @@ function isExecutable(path: string): boolean {
   }
 }
 
+/** Starts the browser without its sandbox, which does not work for root, as whom containers and CI run. */
 export function launch(executablePath: string): Promise<Browser> {
-  // Its sandbox does not work for root, as which containers and CI run.
   return chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-dev-shm-usage'] });
 }
