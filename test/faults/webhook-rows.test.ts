@@ -129,7 +129,7 @@ test('78 a worker without the key says so loudly, charges nothing, and the messa
   expect(logger.lines).toContainEqual(
     expect.objectContaining({
       level: 'error',
-      message: expect.stringMatching(/an endpoint cannot be used: .*the key "[0-9a-f]{8}"/),
+      message: expect.stringMatching(/cannot use an endpoint: .*the key "[0-9a-f]{8}"/),
     }),
   );
   expect(receiver.count()).toBe(0);

@@ -16,6 +16,8 @@ export interface EgressReply {
   /** At most 2 KB of the body, as it came. */
   readonly body: string;
   readonly bytesRead: number;
+  /** Whether the receiver sent, or announced, more than `body`. */
+  readonly truncated: boolean;
   /** Whether the whole response was read, so that the connection can be reused. */
   readonly complete: boolean;
   /** From the start of the call. */
@@ -45,7 +47,8 @@ export function replyReader(
     clearTimeout(timer);
     if (head === null) return;
     const body = kept.length === 0 ? '' : Buffer.concat(kept).toString('utf8');
-    resolve({ status: head.status, headers: flatHeaders(head.headers), body, bytesRead, complete });
+    const truncated = !complete || bytesRead > maxKeptBytes;
+    resolve({ status: head.status, headers: flatHeaders(head.headers), body, bytesRead, truncated, complete });
   }
 
   return {

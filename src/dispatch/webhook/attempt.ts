@@ -10,7 +10,7 @@ import {
 } from './classify-response.ts';
 import type { Endpoint } from './endpoint.ts';
 import { formats } from './formats/formats.ts';
-import { redactReply } from './redact.ts';
+import { isSafeId, redactReply } from './redact-reply.ts';
 
 /** A reset this soon on a reused connection means that the receiver had closed it since its last use. */
 const staleConnectionMs = 1_000;
@@ -85,10 +85,18 @@ function classificationOf(result: EgressResult, { endpoint, delivery, now }: Cla
   const { reply } = result;
   const classification = formats[endpoint.format].classify(reply, context) ?? classifyResponse(reply, context);
   // The text of a refusal often names the cause; that of an acceptance is not needed.
-  if (classification.result.outcome === 'sent') return classification;
-  const text = redactReply(reply.body, endpoint, delivery);
+  if (classification.result.outcome === 'sent') return withSafeId(classification, endpoint, delivery);
+  const text = redactReply(reply, endpoint, delivery);
   if (text === '') return classification;
   return { ...classification, result: { ...classification.result, reply: { ...classification.result.reply, text } } };
+}
+
+/** Drops an id with which the receiver repeats a secret. */
+function withSafeId(classification: Classification, endpoint: Endpoint, delivery: Delivery): Classification {
+  const { reply } = classification.result;
+  if (reply?.receiverId === undefined || isSafeId(reply.receiverId, endpoint, delivery)) return classification;
+  const { receiverId: _, ...rest } = reply;
+  return { ...classification, result: { ...classification.result, reply: rest } };
 }
 
 function tooLarge(bytes: number, limit: number): Classification {

@@ -11,6 +11,20 @@ import { fit, oneLine, plain, safeUrl } from './text.ts';
 
 const limits = { header: 150, section: 3_000, fallback: 4_000, label: 75, url: 2_000, actions: 10 } as const;
 
+/** https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks#handling_errors */
+const errorWords: ReadonlySet<string> = new Set([
+  ...[
+    'action_prohibited',
+    'channel_is_archived',
+    'channel_not_found',
+    'invalid_token',
+    'no_active_hooks',
+    'no_service',
+  ],
+  ...['no_service_id', 'no_team', 'no_text', 'posting_to_general_channel_denied', 'rollup_error', 'team_disabled'],
+  ...['token_revoked', 'too_many_attachments', 'user_not_found'],
+]);
+
 /** Posts a header, the text and links. */
 export const slackFormat: Format = {
   maxBodyBytes: 262_144,
@@ -86,8 +100,8 @@ function archived(response: ResponseFacts): Classification {
   return { ...classification, result: { ...classification.result, ...{ detail: `HTTP 410: ${errorWord(response)}` } } };
 }
 
-/** Slack responds with one word, for example `channel_not_found`; any other text is dropped. */
+/** Slack's own word for the error. Any other text is the receiver's, and may repeat what it was sent. */
 function errorWord({ body }: ResponseFacts): string {
   const word = body.trim();
-  return /^[a-z_]{1,60}$/.test(word) ? word : 'the webhook is not accepted';
+  return errorWords.has(word) ? word : 'the webhook is not accepted';
 }

@@ -1,0 +1,92 @@
+/**
+ * Texts in a form that does not depend on how they were escaped: percent, JSON, Markdown and HTML escapes are decoded
+ * until none is left, then letters and digits alone are kept, in lower case and without accents. Pure.
+ */
+
+/** A canonical text that knows which part of the original each of its characters came from. */
+export interface TracedText {
+  readonly text: string;
+  /** By index into `text`: where the source of its character starts and ends in the original. */
+  readonly starts: readonly number[];
+  readonly ends: readonly number[];
+}
+
+const entities: Readonly<Record<string, string>> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'", nbsp: ' ' };
+
+/** Percent-encoded bytes; `\u0041`, `\x41`, `\n` and any other character after a backslash; HTML entities. */
+const escapes =
+  /(?:%[0-9a-f]{2})+|\\u[0-9a-f]{4}|\\x[0-9a-f]{2}|\\.|&#\d{1,7};|&#x[0-9a-f]{1,6};|&(?:amp|lt|gt|quot|apos|nbsp);/gisu;
+/** Deeper nesting is not decoded: each round reads the whole text. */
+const maxRounds = 8;
+const notAlphanumeric = /[^\p{L}\p{N}]+/gu;
+
+/** Returns the canonical form of a text. */
+export function canonicalText(text: string): string {
+  let decoded = text;
+  for (let round = 0; round < maxRounds; round += 1) {
+    const before = decoded;
+    decoded = decoded.replace(escapes, decodeEscape);
+    if (decoded === before) break;
+  }
+  return foldCase(decoded).replace(notAlphanumeric, '');
+}
+
+/** Returns the canonical form with the place of each character in the original. Slower; for short texts. */
+export function traceCanonicalText(original: string): TracedText {
+  const positions = Array.from({ length: original.length }, (_, index) => index);
+  let traced: TracedText = { text: original, starts: positions, ends: positions.map((index) => index + 1) };
+  for (let round = 0; round < maxRounds; round += 1) {
+    const before = traced.text;
+    traced = replaceTraced(traced, escapes, decodeEscape);
+    if (traced.text === before) break;
+  }
+  return replaceTraced(traced, /./gsu, (character) => foldCase(character).replace(notAlphanumeric, ''));
+}
+
+/** Every escape becomes shorter, so decoding ends. */
+function decodeEscape(escape: string): string {
+  if (escape.startsWith('%')) return Buffer.from(escape.replaceAll('%', ''), 'hex').toString('utf8');
+  const hex = /^(?:\\u|\\x|&#x)([0-9a-f]+);?$/i.exec(escape)?.[1];
+  if (hex !== undefined) return character(Number.parseInt(hex, 16));
+  const decimal = /^&#(\d+);$/.exec(escape)?.[1];
+  if (decimal !== undefined) return character(Number(decimal));
+  if (escape.startsWith('&')) return entities[escape.slice(1, -1).toLowerCase()] ?? '';
+  const escaped = escape.slice(1);
+  return /^[nrtbf]$/.test(escaped) ? ' ' : escaped;
+}
+
+function character(codePoint: number): string {
+  return codePoint <= 0x10_ff_ff ? String.fromCodePoint(codePoint) : '';
+}
+
+/** Lower case in every language, with accents apart from their letters. */
+function foldCase(text: string): string {
+  return text.normalize('NFKD').toLowerCase().replaceAll('ς', 'σ');
+}
+
+function replaceTraced(traced: TracedText, pattern: RegExp, replace: (found: string) => string): TracedText {
+  const { text } = traced;
+  const pieces: string[] = [];
+  const starts: number[] = [];
+  const ends: number[] = [];
+  const keep = (from: number, to: number) => {
+    pieces.push(text.slice(from, to));
+    for (let index = from; index < to; index += 1) {
+      starts.push(traced.starts[index] ?? 0);
+      ends.push(traced.ends[index] ?? 0);
+    }
+  };
+  let done = 0;
+  for (const { index, 0: found } of text.matchAll(pattern)) {
+    keep(done, index);
+    done = index + found.length;
+    const replacement = replace(found);
+    pieces.push(replacement);
+    for (let unit = 0; unit < replacement.length; unit += 1) {
+      starts.push(traced.starts[index] ?? 0);
+      ends.push(traced.ends[done - 1] ?? 0);
+    }
+  }
+  keep(done, text.length);
+  return { text: pieces.join(''), starts, ends };
+}
