@@ -11,7 +11,7 @@ CREATE TABLE "herald"."attachment" (
 --> statement-breakpoint
 CREATE TABLE "herald"."attempt" (
 	"message_id" uuid NOT NULL,
-	"number" smallint NOT NULL,
+	"number" integer NOT NULL,
 	"worker" text NOT NULL,
 	"started_at" timestamp with time zone NOT NULL,
 	"finished_at" timestamp with time zone NOT NULL,
@@ -108,10 +108,14 @@ CREATE TABLE "herald"."message" (
 	"send_at" timestamp with time zone,
 	"expires_at" timestamp with time zone,
 	"next_attempt_at" timestamp with time zone NOT NULL,
-	"attempts" smallint DEFAULT 0 NOT NULL,
-	"counted" smallint DEFAULT 0 NOT NULL,
+	"attempts" integer DEFAULT 0 NOT NULL,
+	"counted" integer DEFAULT 0 NOT NULL,
 	"max_attempts" smallint,
-	"crashes" smallint DEFAULT 0 NOT NULL,
+	"crashes" integer DEFAULT 0 NOT NULL,
+	"unknowns" integer DEFAULT 0 NOT NULL,
+	"uncounted" integer DEFAULT 0 NOT NULL,
+	"uncounted_since" timestamp with time zone,
+	"fault_at" timestamp with time zone,
 	"unknown" text DEFAULT 'retry' NOT NULL,
 	"lease_token" uuid,
 	"leased_by" text,
@@ -137,6 +141,7 @@ CREATE TABLE "herald"."method" (
 	"pause_detail" text,
 	"probe_at" timestamp with time zone,
 	"probe_failures" integer DEFAULT 0 NOT NULL,
+	"last_sent_at" timestamp with time zone,
 	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
 	CONSTRAINT "method_pause_kind" CHECK ("herald"."method"."pause_kind" in ('operator', 'fault'))
 );
@@ -237,6 +242,16 @@ CREATE TABLE "herald"."template_version" (
 	CONSTRAINT "template_version_template_version_pk" PRIMARY KEY("template","version")
 );
 --> statement-breakpoint
+CREATE TABLE "herald"."worker" (
+	"name" text PRIMARY KEY NOT NULL,
+	"methods" text[] NOT NULL,
+	"version" text NOT NULL,
+	"started_at" timestamp with time zone DEFAULT now() NOT NULL,
+	"seen_at" timestamp with time zone DEFAULT now() NOT NULL,
+	"notified" boolean,
+	"errors" jsonb DEFAULT '[]'::jsonb NOT NULL
+);
+--> statement-breakpoint
 ALTER TABLE "herald"."template_version" ADD CONSTRAINT "template_version_template_template_name_fk" FOREIGN KEY ("template") REFERENCES "herald"."template"("name") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 CREATE INDEX "audit_at" ON "herald"."audit" USING btree ("at","id");--> statement-breakpoint
 CREATE INDEX "audit_subject" ON "herald"."audit" USING btree ("subject","at");--> statement-breakpoint
@@ -248,6 +263,7 @@ CREATE INDEX "message_templates" ON "herald"."message" USING btree ("template","
 CREATE INDEX "message_times" ON "herald"."message" USING btree ("created_at","id");--> statement-breakpoint
 CREATE INDEX "message_reasons" ON "herald"."message" USING btree ("created_at","id") WHERE "herald"."message"."reason" is not null;--> statement-breakpoint
 CREATE INDEX "message_open" ON "herald"."message" USING btree ("method","next_attempt_at") WHERE "herald"."message"."settled_at" is null;--> statement-breakpoint
+CREATE INDEX "message_uncounted" ON "herald"."message" USING btree ("method") WHERE "herald"."message"."uncounted_since" is not null and "herald"."message"."settled_at" is null;--> statement-breakpoint
 CREATE INDEX "message_endpoint" ON "herald"."message" USING btree ("endpoint_id","created_at") WHERE "herald"."message"."endpoint_id" is not null;--> statement-breakpoint
 CREATE INDEX "message_targets" ON "herald"."message" USING gin ("targets") WHERE "herald"."message"."targets" <> '{}';--> statement-breakpoint
 CREATE INDEX "message_notification" ON "herald"."message" USING btree ("notification_id");--> statement-breakpoint

@@ -31,6 +31,7 @@ GRANT SELECT ON ALL TABLES IN SCHEMA herald, herald_meta TO herald_worker;
 GRANT UPDATE ON herald.message, herald.method, herald.endpoint TO herald_worker;
 GRANT INSERT, UPDATE ON herald.attempt, herald.suppression, herald.rate_bucket TO herald_worker;
 GRANT INSERT, UPDATE ON herald.sender TO herald_worker;
+GRANT INSERT, UPDATE, DELETE ON herald.worker TO herald_worker;
 GRANT INSERT, UPDATE, DELETE ON herald.refusal TO herald_worker;
 GRANT DELETE ON herald.rate_bucket TO herald_worker;
 GRANT EXECUTE ON FUNCTION herald.put_back_refused(text, text, text), herald.apply_retention(integer) TO herald_worker;

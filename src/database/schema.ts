@@ -107,10 +107,28 @@ export const method = herald.table(
     pauseDetail: text('pause_detail'),
     probeAt: moment('probe_at'),
     probeFailures: integer('probe_failures').notNull().default(0),
+    /** When a message was last sent, a few seconds behind: whether others passed since a message met a fault. */
+    lastSentAt: moment('last_sent_at'),
     createdAt: moment('created_at').notNull().defaultNow(),
   },
   (t) => [check('method_pause_kind', sql`${t.pauseKind} in ('operator', 'fault')`)],
 );
+
+/** The workers that run, each with what it delivers. A worker writes its row every few seconds and deletes it when it stops. */
+export const worker = herald.table('worker', {
+  name: text().primaryKey(),
+  /** The delivery methods that it has a dispatcher for. */
+  methods: text().array().notNull(),
+  /** The version of pg-herald. */
+  version: text().notNull(),
+  startedAt: moment('started_at').notNull().defaultNow(),
+  /** When it last wrote this row. A worker that has not for a minute is dead, or cannot reach the database. */
+  seenAt: moment('seen_at').notNull().defaultNow(),
+  /** Whether NOTIFY reaches it; null while it does not know. False: it polls, as behind a pooler in transaction mode. */
+  notified: boolean(),
+  /** The last error of each kind: `[{"what", "code", "at", "count"}]`, without anything that a receiver or a user wrote. */
+  errors: jsonb().notNull().default([]),
+});
 
 /**
  * One notification for one recipient by one method: the truth about its status. There is no foreign key to
@@ -160,12 +178,20 @@ export const message = herald.table(
     /** Infinity while held. */
     nextAttemptAt: moment('next_attempt_at').notNull(),
     /** Attempts opened so far; the number of the newest one. */
-    attempts: smallint().notNull().default(0),
+    attempts: integer().notNull().default(0),
     /** Attempts that count against the limit: faults of the method itself do not. */
-    counted: smallint().notNull().default(0),
+    counted: integer().notNull().default(0),
     maxAttempts: smallint('max_attempts'),
     /** Attempts whose worker died before it could record what came of them: such a message is tried apart from others. */
-    crashes: smallint().notNull().default(0),
+    crashes: integer().notNull().default(0),
+    /** Attempts whose outcome is unknown, since the message was enqueued or retried by an operator. Each may have been a copy. */
+    unknowns: integer().notNull().default(0),
+    /** Attempts in a row that were not counted: the next one waits longer. */
+    uncounted: integer().notNull().default(0),
+    /** When the first of them ended; they are counted once this is a day ago. */
+    uncountedSince: moment('uncounted_since'),
+    /** When the last attempt met a fault of the method or of a sender. A second one while others pass is the message's own. */
+    faultAt: moment('fault_at'),
     unknown: text().notNull().default('retry'),
     leaseToken: uuid('lease_token'),
     leasedBy: text('leased_by'),
@@ -191,6 +217,8 @@ export const message = herald.table(
     index('message_times').on(t.createdAt, t.id),
     index('message_reasons').on(t.createdAt, t.id).where(sql`${t.reason} is not null`),
     index('message_open').on(t.method, t.nextAttemptAt).where(sql`${t.settledAt} is null`),
+    // The few messages that met a fault, for the operator who resumes their method.
+    index('message_uncounted').on(t.method).where(sql`${t.uncountedSince} is not null and ${t.settledAt} is null`),
     index('message_endpoint').on(t.endpointId, t.createdAt).where(sql`${t.endpointId} is not null`),
     index('message_targets').using('gin', t.targets).where(sql`${t.targets} <> '{}'`),
     index('message_notification').on(t.notificationId),
@@ -205,7 +233,7 @@ export const attempt = herald.table(
   'attempt',
   {
     messageId: uuid('message_id').notNull(),
-    number: smallint().notNull(),
+    number: integer().notNull(),
     worker: text().notNull(),
     startedAt: moment('started_at').notNull(),
     finishedAt: moment('finished_at').notNull(),

@@ -36,6 +36,8 @@ BEGIN
   draft.attempts := 0;
   draft.counted := 0;
   draft.crashes := 0;
+  draft.unknowns := 0;
+  draft.uncounted := 0;
   RETURN draft;
 END
 $$;

@@ -20,7 +20,7 @@ CREATE TABLE "herald"."attachment" (
 --> statement-breakpoint
 CREATE TABLE "herald"."attempt" (
 	"message_id" uuid NOT NULL,
-	"number" smallint NOT NULL,
+	"number" integer NOT NULL,
 	"worker" text NOT NULL,
 	"started_at" timestamp with time zone NOT NULL,
 	"finished_at" timestamp with time zone NOT NULL,
@@ -117,10 +117,14 @@ CREATE TABLE "herald"."message" (
 	"send_at" timestamp with time zone,
 	"expires_at" timestamp with time zone,
 	"next_attempt_at" timestamp with time zone NOT NULL,
-	"attempts" smallint DEFAULT 0 NOT NULL,
-	"counted" smallint DEFAULT 0 NOT NULL,
+	"attempts" integer DEFAULT 0 NOT NULL,
+	"counted" integer DEFAULT 0 NOT NULL,
 	"max_attempts" smallint,
-	"crashes" smallint DEFAULT 0 NOT NULL,
+	"crashes" integer DEFAULT 0 NOT NULL,
+	"unknowns" integer DEFAULT 0 NOT NULL,
+	"uncounted" integer DEFAULT 0 NOT NULL,
+	"uncounted_since" timestamp with time zone,
+	"fault_at" timestamp with time zone,
 	"unknown" text DEFAULT 'retry' NOT NULL,
 	"lease_token" uuid,
 	"leased_by" text,
@@ -146,6 +150,7 @@ CREATE TABLE "herald"."method" (
 	"pause_detail" text,
 	"probe_at" timestamp with time zone,
 	"probe_failures" integer DEFAULT 0 NOT NULL,
+	"last_sent_at" timestamp with time zone,
 	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
 	CONSTRAINT "method_pause_kind" CHECK ("herald"."method"."pause_kind" in ('operator', 'fault'))
 );
@@ -246,6 +251,16 @@ CREATE TABLE "herald"."template_version" (
 	CONSTRAINT "template_version_template_version_pk" PRIMARY KEY("template","version")
 );
 --> statement-breakpoint
+CREATE TABLE "herald"."worker" (
+	"name" text PRIMARY KEY NOT NULL,
+	"methods" text[] NOT NULL,
+	"version" text NOT NULL,
+	"started_at" timestamp with time zone DEFAULT now() NOT NULL,
+	"seen_at" timestamp with time zone DEFAULT now() NOT NULL,
+	"notified" boolean,
+	"errors" jsonb DEFAULT '[]'::jsonb NOT NULL
+);
+--> statement-breakpoint
 ALTER TABLE "herald"."template_version" ADD CONSTRAINT "template_version_template_template_name_fk" FOREIGN KEY ("template") REFERENCES "herald"."template"("name") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 CREATE INDEX "audit_at" ON "herald"."audit" USING btree ("at","id");--> statement-breakpoint
 CREATE INDEX "audit_subject" ON "herald"."audit" USING btree ("subject","at");--> statement-breakpoint
@@ -257,12 +272,13 @@ CREATE INDEX "message_templates" ON "herald"."message" USING btree ("template","
 CREATE INDEX "message_times" ON "herald"."message" USING btree ("created_at","id");--> statement-breakpoint
 CREATE INDEX "message_reasons" ON "herald"."message" USING btree ("created_at","id") WHERE "herald"."message"."reason" is not null;--> statement-breakpoint
 CREATE INDEX "message_open" ON "herald"."message" USING btree ("method","next_attempt_at") WHERE "herald"."message"."settled_at" is null;--> statement-breakpoint
+CREATE INDEX "message_uncounted" ON "herald"."message" USING btree ("method") WHERE "herald"."message"."uncounted_since" is not null and "herald"."message"."settled_at" is null;--> statement-breakpoint
 CREATE INDEX "message_endpoint" ON "herald"."message" USING btree ("endpoint_id","created_at") WHERE "herald"."message"."endpoint_id" is not null;--> statement-breakpoint
 CREATE INDEX "message_targets" ON "herald"."message" USING gin ("targets") WHERE "herald"."message"."targets" <> '{}';--> statement-breakpoint
 CREATE INDEX "message_notification" ON "herald"."message" USING btree ("notification_id");--> statement-breakpoint
 CREATE UNIQUE INDEX "message_dedupe" ON "herald"."message" USING btree ("dedupe_key","dedupe_slot","recipient_id","dedupe_scope") WHERE "herald"."message"."dedupe_key" is not null;
 --> statement-breakpoint
-INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('0000_tables', '167b17cc5b3ec845b874be4e71fc41f238002a09af543a61a49bd04de0311333', '0.1.0')
+INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('0000_tables', '3b71fb4a8b3288fc96ddc34120fafc00203cde6e8c4be389de3c41a42dfac8b9', '0.1.0')
 ON CONFLICT (name) DO UPDATE SET sha256 = excluded.sha256, release = excluded.release, applied_at = now();
 --> statement-breakpoint
 -- functions
@@ -841,6 +857,8 @@ BEGIN
   draft.attempts := 0;
   draft.counted := 0;
   draft.crashes := 0;
+  draft.unknowns := 0;
+  draft.uncounted := 0;
   RETURN draft;
 END
 $$;
@@ -1126,7 +1144,8 @@ AS $$
 #variable_conflict use_column
 BEGIN
   UPDATE herald.message m
-  SET status = 'pending', reason = NULL, detail = NULL, counted = 0, next_attempt_at = now(), settled_at = NULL, send_at = NULL,
+  SET status = 'pending', reason = NULL, detail = NULL, counted = 0, unknowns = 0, uncounted = 0, uncounted_since = NULL, fault_at = NULL,
+    crashes = 0, next_attempt_at = now(), settled_at = NULL, send_at = NULL,
     attempt_started_at = greatest(m.attempt_started_at, m.settled_at),
     expires_at = CASE WHEN m.expires_at <= now() THEN NULL ELSE m.expires_at END
   FROM herald.template_version v
@@ -1279,7 +1298,7 @@ $$;
 -- Postgres lets everybody execute a new function. Only the owner and the roles of roles.sql may call these.
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA herald FROM PUBLIC;
 --> statement-breakpoint
-INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('functions', 'ceae7b7f9a2f56a335f6e094fde19834209723bf667d11d7082c8b25bdf1fb7c', '0.1.0')
+INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('functions', 'eec1636cde9de09a316747ba839255190716c5387c197217ca2d8001e6a4fcff', '0.1.0')
 ON CONFLICT (name) DO UPDATE SET sha256 = excluded.sha256, release = excluded.release, applied_at = now();
 
     BEGIN;
@@ -1776,11 +1795,14 @@ INSERT INTO herald_queue.version(version) VALUES ('46');
   
 SELECT herald_queue.create_queue('dead-letter', '{"policy":"standard","retentionSeconds":31536000}'::jsonb);
 SELECT herald_queue.create_queue('smtp', '{"policy":"standard","partition":true,"notify":false,"deadLetter":"dead-letter","heartbeatSeconds":15,"expireInSeconds":1200,"retryLimit":25,"retryDelay":0,"retryBackoff":false,"retentionSeconds":31536000,"deleteAfterSeconds":3600}'::jsonb);
-INSERT INTO herald.method (name, requires) VALUES ('smtp', 'email');
+INSERT INTO herald.method (name, requires)
+VALUES ('smtp', 'email');
 SELECT herald_queue.create_queue('webhook', '{"policy":"standard","partition":true,"notify":false,"deadLetter":"dead-letter","heartbeatSeconds":15,"expireInSeconds":1200,"retryLimit":25,"retryDelay":0,"retryBackoff":false,"retentionSeconds":31536000,"deleteAfterSeconds":3600}'::jsonb);
-INSERT INTO herald.method (name, requires) VALUES ('webhook', NULL);
+INSERT INTO herald.method (name, requires)
+VALUES ('webhook', NULL);
 SELECT herald_queue.create_queue('inbox', '{"policy":"standard","partition":true,"notify":false,"deadLetter":"dead-letter","heartbeatSeconds":15,"expireInSeconds":1200,"retryLimit":25,"retryDelay":0,"retryBackoff":false,"retentionSeconds":31536000,"deleteAfterSeconds":3600}'::jsonb);
-INSERT INTO herald.method (name, requires) VALUES ('inbox', NULL);
+INSERT INTO herald.method (name, requires)
+VALUES ('inbox', NULL);
 
 INSERT INTO herald.template (name, "group", current_version) VALUES ('greeting', 'Greetings', 1), ('code', 'Security', 1);
 INSERT INTO herald.template_version (template, version, title, body, labels, secrets, content_hash) VALUES
