@@ -65,14 +65,14 @@ export { webhook } from './dispatch/webhook/webhook.ts';
 export type { CancelAnswer, CancelBy } from './enqueue/cancel.ts';
 export {
   createHerald,
-  type EnqueuedCount,
   type EnqueuedMessage,
-  type FromQuery,
   type Herald,
   type HeraldOptions,
 } from './enqueue/enqueue.ts';
+export type { EnqueuedCount, FromQuery } from './enqueue/from-query.ts';
 export type { Notification, NotificationOptions } from './enqueue/notification.ts';
 export type { EffectivePreference, Preference } from './enqueue/preferences.ts';
+export type { RecipientResolver } from './enqueue/recipients.ts';
 export { ConfigurationError, InvalidNotificationError, type Issue } from './errors.ts';
 export {
   type Action,

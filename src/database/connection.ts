@@ -1,4 +1,4 @@
-/** What `tx` may be: the one place that knows how each driver runs a statement in the caller's transaction. */
+/** What `tx` may be. The only place that knows how each driver runs a statement in the caller's transaction. */
 import { type SQL, sql } from 'drizzle-orm';
 import { InvalidNotificationError } from '../errors.ts';
 
@@ -25,13 +25,16 @@ export interface AdapterTransaction {
 /** The caller's open transaction, of whatever driver. */
 export type Transaction = DrizzleTransaction | QueryTransaction | UnsafeTransaction | AdapterTransaction;
 
-/** A statement whose every parameter is text; `$1` is the first. Casts belong into the SQL text. */
+/** A statement whose parameters are all text; `$1` is the first. The SQL text casts them. */
 export interface Statement {
   readonly text: string;
   readonly values: readonly (string | null)[];
 }
 
-/** Runs one statement in the caller's transaction and answers with its rows. */
+/**
+ * Runs one statement in the caller's transaction and returns its rows.
+ * @throws {InvalidNotificationError} if `tx` is none of the supported kinds.
+ */
 export async function run<Row>(tx: Transaction, statement: Statement): Promise<Row[]> {
   if (hasMethod(tx, 'executeSql')) return rowsOf(await tx.executeSql(statement.text, [...statement.values]));
   // Drizzle first: its databases have a `query` too, but an object of relations.
@@ -42,17 +45,18 @@ export async function run<Row>(tx: Transaction, statement: Statement): Promise<R
     {
       path: 'tx',
       message:
-        'is no transaction; pass a Drizzle transaction, a pg client, a postgres-js sql, a PGlite instance or an adapter of pg-boss',
+        'is not a transaction; pass a Drizzle transaction, a pg client, a postgres-js transaction, ' +
+        'a PGlite transaction or an adapter of pg-boss',
     },
   ]);
 }
 
-/** The same for a query of Drizzle's own. */
+/** Runs a query of Drizzle in the caller's transaction and returns its rows. */
 export async function runDrizzle<Row>(tx: DrizzleTransaction, query: SQL): Promise<Row[]> {
   return rowsOf(await tx.execute(query));
 }
 
-/** Splits the text at its placeholders, so that Drizzle numbers and binds the values in its own way. */
+/** Returns the statement as Drizzle's SQL: split at its placeholders, so that Drizzle numbers and binds the values. */
 export function drizzleSql({ text, values }: Statement): SQL {
   const chunks = text
     .split(/\$(\d+)/)

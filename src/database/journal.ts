@@ -1,13 +1,16 @@
 /**
- * What a database has seen of our SQL: table `herald_meta.migration`. It has a schema of its own, because `herald` must hold nothing
- * but the tables of schema.ts: a host's `drizzle-kit push` would want to drop anything else.
+ * What a database has seen of our SQL: table `herald_meta.migration`. It has a schema of its own, because `herald`
+ * must hold nothing but the tables of schema.ts: a host's `drizzle-kit push` would want to drop anything else.
  */
 import { createHash } from 'node:crypto';
 import type { ClientBase, Pool } from 'pg';
 import { ConfigurationError } from '../errors.ts';
 import { type ShippedSql, shippedSql, type SqlFile } from './shipped-sql.ts';
 
-/** One step of `migrate`: a file of `drizzle/`, which applies once, or all functions, which apply whenever their text changes. */
+/**
+ * One step of `migrate`: a file of `drizzle/`, which applies once, or all functions, which apply whenever their text
+ * changes.
+ */
 export interface Migration {
   /** File name without `.sql`, for example `0000_tables`, or `functions`. */
   readonly name: string;
@@ -23,6 +26,7 @@ export const functionsStep = 'functions';
 /** Ends one statement and begins the next, in a script that drizzle's migrator can run. */
 export const statementBreak = '--> statement-breakpoint';
 
+/** Creates the journal, if it is missing. */
 export const createJournal = `CREATE SCHEMA IF NOT EXISTS herald_meta;
 CREATE TABLE IF NOT EXISTS herald_meta.migration (
   name text PRIMARY KEY,
@@ -67,7 +71,10 @@ function sha256(text: string): string {
   return createHash('sha256').update(text).digest('hex');
 }
 
-/** Returns the statement that records a step. Names, hashes and versions are ours, so they need no quoting beyond this. */
+/**
+ * Returns the statement that records a step. Names, hashes and versions are ours, so they need no quoting beyond
+ * this.
+ */
 export function recordOf({ name, sha256, release }: Migration): string {
   return `INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('${name}', '${sha256}', '${release}')
 ON CONFLICT (name) DO UPDATE SET sha256 = excluded.sha256, release = excluded.release, applied_at = now();`;
@@ -81,7 +88,8 @@ interface JournalRow {
 
 /**
  * Returns the shipped steps that the database has not seen.
- * @throws {ConfigurationError} if a file was edited after it was applied, or if a development version made the database.
+ * @throws {ConfigurationError} if a file was edited after it was applied, or if a development version made the
+ * database.
  */
 export async function pendingMigrations(database: ClientBase | Pool): Promise<Migration[]> {
   const shipped = shippedMigrations();
@@ -99,16 +107,19 @@ async function readJournal(database: ClientBase | Pool): Promise<JournalRow[]> {
   if (!rows.some(({ column }) => column === 'release'))
     throw new ConfigurationError(
       'database',
-      'a development version of pg-herald, before 0.1.0, made this database, and no later version can upgrade it; drop the schemas herald, herald_queue and herald_meta, then run "pg-herald migrate"',
+      'a development version of pg-herald, before 0.1.0, made this database, and no later version can upgrade it; ' +
+        'drop the schemas herald, herald_queue and herald_meta, then run "pg-herald migrate"',
     );
   return (await database.query<JournalRow>('SELECT name, sha256, release FROM herald_meta.migration')).rows;
 }
 
 function requireSameContent(shipped: Migration, applied: JournalRow | undefined): void {
   if (shipped.name === functionsStep || applied === undefined || applied.sha256 === shipped.sha256) return;
+  const [here, there] = [shipped.sha256.slice(0, 12), applied.sha256.slice(0, 12)];
   throw new ConfigurationError(
     'database',
-    `migration ${shipped.name} was applied with another content (sha256 ${applied.sha256.slice(0, 12)}, shipped ${shipped.sha256.slice(0, 12)}); reinstall pg-herald, its files must not be edited`,
+    `migration ${shipped.name} was applied with another content (sha256 ${there}, shipped ${here}); ` +
+      'reinstall pg-herald, its files must not be edited',
   );
 }
 
@@ -129,9 +140,10 @@ function isLaterRelease(version: string, than: string): boolean {
  */
 export async function requireMigrated(database: ClientBase | Pool): Promise<void> {
   const pending = await pendingMigrations(database);
-  if (pending.length > 0)
-    throw new ConfigurationError(
-      'database',
-      `${pending.length === 1 ? 'migration' : 'migrations'} ${pending.map((m) => m.name).join(', ')} not applied; run "pg-herald migrate"`,
-    );
+  if (pending.length === 0) return;
+  const names = pending.map(({ name }) => name).join(', ');
+  throw new ConfigurationError(
+    'database',
+    `${pending.length === 1 ? 'migration' : 'migrations'} ${names} not applied; run "pg-herald migrate"`,
+  );
 }

@@ -1,4 +1,7 @@
-/** Brings a database to this release: our tables and functions, then pg-boss's tables, then one queue per delivery method. */
+/**
+ * Brings a database to this release: our tables and functions, then pg-boss's tables, then one queue per delivery
+ * method.
+ */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
 import { ConfigurationError, codeOf } from '../errors.ts';
@@ -14,6 +17,7 @@ import {
   statementBreak,
 } from './journal.ts';
 
+/** What `migrate` may be told. */
 export interface MigrateOptions {
   /** Further delivery methods to create queues for, beside `smtp`, `webhook` and `inbox`. */
   readonly methods?: readonly string[];
@@ -21,7 +25,7 @@ export interface MigrateOptions {
   readonly waitSeconds?: number;
 }
 
-/** What `migrate` did. Empty lists: the database was up to date. */
+/** What `migrate` did. The lists are empty if the database was up to date. */
 export interface MigrationReport {
   readonly applied: readonly string[];
   /** Version of pg-boss's schema before and after; `before` is null on a new database. */
@@ -37,15 +41,18 @@ const lockTimeoutMs = 1000;
 const maxTries = 60;
 const lockNotAvailable = '55P03';
 
-/** A file that builds an index this way runs statement by statement, because Postgres refuses it inside a transaction. */
+/**
+ * A file that builds an index this way runs statement by statement, because Postgres refuses it inside a transaction.
+ */
 const concurrently = /^CREATE (?:UNIQUE )?INDEX CONCURRENTLY (?:IF NOT EXISTS )?("[^"]+") ON ("[^"]+")\./;
 const runsOutsideTransaction = ({ sql }: Migration) =>
   sql.split(statementBreak).some((one) => concurrently.test(one.trim()));
 
 /**
- * Applies what is missing: tables, functions, queues, methods. Safe to run from many replicas at once: one works, the others wait
- * and find nothing to do. Needs a role that may create schemas in the database.
- * @throws {ConfigurationError} if the database is not one that this release can upgrade, or another process migrates for too long.
+ * Applies what is missing: tables, functions, queues, methods. Safe to run from many replicas at once: one works, the
+ * others wait and find nothing to do. Needs a role that may create schemas in the database.
+ * @throws {ConfigurationError} if the database is not one that this release can upgrade, or another process migrates
+ * for too long.
  */
 export async function migrate(connectionString: string, options: MigrateOptions = {}): Promise<MigrationReport> {
   return withLock(connectionString, options.waitSeconds ?? 300, async (client) => {
@@ -72,9 +79,9 @@ export async function migrationPlan(connectionString: string): Promise<string> {
 }
 
 /**
- * Returns our SQL as one script that records itself, for an application that applies all SQL through its own drizzle-kit folder
- * (`drizzle-kit generate --custom`, then paste). `after` leaves out that migration of the tables and those before it; the
- * functions are always part of the script.
+ * Returns our SQL as one script that records itself, for an application that applies all SQL through its own
+ * drizzle-kit folder (`drizzle-kit generate --custom`, then paste). `after` leaves out that migration of the tables
+ * and those before it; the functions are always part of the script.
  * @throws {ConfigurationError} if no migration has the name `after`.
  */
 export function migrationScript(after?: string): string {
@@ -86,8 +93,8 @@ export function migrationScript(after?: string): string {
 }
 
 /**
- * Returns everything that `migrate` brings to an empty database as one script, for a database that no connection string reaches: in
- * tests on PGlite, `await pglite.exec(installScript())`.
+ * Returns everything that `migrate` brings to an empty database as one script, for a database that no connection
+ * string reaches: in tests on PGlite, `await pglite.exec(installScript())`.
  */
 export function installScript(methods: readonly string[] = []): string {
   return `${asScript(shippedMigrations())}\n${queueInstallScript([...builtInMethods, ...methods])}`;
@@ -108,7 +115,8 @@ function inTransaction(migration: Migration): string {
 /** Applies one step and records it. */
 export async function applyMigration(client: Client, migration: Migration): Promise<void> {
   if (runsOutsideTransaction(migration)) return applyStatements(client, migration);
-  // A session that waits for a table's lock blocks every session behind it. Giving up, letting them pass and trying again does not.
+  // A session that waits for a table's lock blocks every session behind it. Giving up, letting them pass and trying
+  // again does not.
   for (let tries = 1; ; tries++) {
     try {
       await client.query(`BEGIN; SET LOCAL lock_timeout = '${lockTimeoutMs}ms'`);
@@ -134,7 +142,7 @@ async function applyStatements(client: Client, migration: Migration): Promise<vo
   await client.query(recordOf(migration));
 }
 
-/** Polls for the lock: a session that waits inside pg_advisory_lock() would deadlock with CREATE INDEX CONCURRENTLY. */
+/** Polls for the lock, because a session that waits in pg_advisory_lock() deadlocks with CREATE INDEX CONCURRENTLY. */
 async function withLock<T>(
   connectionString: string,
   waitSeconds: number,

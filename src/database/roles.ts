@@ -9,8 +9,9 @@ export function rolesScript(): string {
 }
 
 /**
- * Creates the roles where they are missing and gives them their rights, as a whole or not at all. Safe to repeat; needed again after an
- * upgrade that brings tables or functions. Needs the owner of the tables, with the right to create roles.
+ * Creates the roles where they are missing and gives them their rights, as a whole or not at all. Safe to repeat;
+ * needed again after an upgrade that brings tables or functions. Needs the owner of the tables, with the right to
+ * create roles.
  */
 export async function applyRoles(connectionString: string): Promise<void> {
   const client = new Client({ connectionString });

@@ -1,8 +1,8 @@
 /**
- * The tables, in Postgres schema `herald`, for queries with Drizzle: `import { message } from 'pg-herald/schema'`. `pg-herald migrate`
- * creates them, or the SQL of `pg-herald migrate --print` in the application's own drizzle-kit folder. Do not re-export them from the
- * schema that your drizzle-kit reads: it would generate tables without the functions that they need. pg-boss's tables are in
- * `herald_queue` and are not described here.
+ * The tables, in Postgres schema `herald`, for queries with Drizzle: `import { message } from 'pg-herald/schema'`.
+ * `pg-herald migrate` creates them, or the SQL of `pg-herald migrate --print` in the application's own drizzle-kit
+ * folder. Do not re-export them from the schema that your drizzle-kit reads: it would generate tables without the
+ * functions that they need. pg-boss's tables are in `herald_queue` and are not described here.
  */
 import { sql } from 'drizzle-orm';
 import {
@@ -23,13 +23,14 @@ import {
   uuid,
 } from 'drizzle-orm/pg-core';
 
+/** The Postgres schema of all tables. */
 export const herald = pgSchema('herald');
 
 const bytea = customType<{ data: Buffer }>({ dataType: () => 'bytea' });
 
 const moment = (name: string) => timestamp(name, { withTimezone: true });
 
-/** A notification's source by name: the switches of an operator and the options that its newest version declared. */
+/** A template by name: what an operator set, and the options that its newest version declared. */
 export const template = herald.table(
   'template',
   {
@@ -39,17 +40,17 @@ export const template = herald.table(
     currentVersion: integer('current_version').notNull(),
     /** Methods in order of preference; null: the setting `methods`. */
     methods: text().array(),
-    /** The operator's choice; wins over the template's and the caller's methods. */
+    /** The operator's choice. It overrides the methods of the template and of the caller. */
     methodsOverride: text('methods_override').array(),
     /** `all`: by every method; `first`: by the first one that can reach the recipient. */
     fallback: text().notNull().default('all'),
-    /** The operator's switch. */
+    /** False: an operator disabled the template. */
     enabled: boolean().notNull().default(true),
     enabledByDefault: boolean('enabled_by_default').notNull().default(true),
-    /** Recipients cannot switch it off. */
+    /** True: recipients cannot turn it off. */
     mandatory: boolean().notNull().default(false),
     ttlSeconds: integer('ttl_seconds'),
-    /** What to do when nobody knows whether an attempt was accepted: `retry` or `hold`. */
+    /** What to do when it is unknown whether an attempt was accepted: `retry` or `hold`. */
     unknown: text().notNull().default('retry'),
     maxAttempts: smallint('max_attempts'),
     /** Name of the sender (see `smtp`'s `senders`); null: the first. */
@@ -68,7 +69,9 @@ export const template = herald.table(
   ],
 );
 
-/** What a message is rendered from. Rows are never changed or deleted, so that a message stays pinned to its version. */
+/**
+ * What a message is rendered from. Rows are never changed or deleted, so that a message stays pinned to its version.
+ */
 export const templateVersion = herald.table(
   'template_version',
   {
@@ -95,7 +98,7 @@ export const method = herald.table(
   {
     name: text().primaryKey(),
     enabled: boolean().notNull().default(true),
-    /** Whether enqueue wakes the workers by NOTIFY; switch it off beyond some 1,000 enqueuing commits a second. */
+    /** Whether enqueue wakes the workers by NOTIFY. Turn it off above 1,000 enqueuing commits a second. */
     notify: boolean().notNull().default(true),
     /** The recipient's field that this method cannot do without, for example `email`. */
     requires: text(),
@@ -114,7 +117,10 @@ export const method = herald.table(
   (t) => [check('method_pause_kind', sql`${t.pauseKind} in ('operator', 'fault')`)],
 );
 
-/** The workers that run, each with what it delivers. A worker writes its row every few seconds and deletes it when it stops. */
+/**
+ * The workers that run, each with what it delivers. A worker writes its row every few seconds and deletes it when it
+ * stops.
+ */
 export const worker = herald.table('worker', {
   name: text().primaryKey(),
   /** The delivery methods that it has a dispatcher for. */
@@ -124,9 +130,14 @@ export const worker = herald.table('worker', {
   startedAt: moment('started_at').notNull().defaultNow(),
   /** When it last wrote this row. A worker that has not for a minute is dead, or cannot reach the database. */
   seenAt: moment('seen_at').notNull().defaultNow(),
-  /** Whether NOTIFY reaches it; null while it does not know. False: it polls, as behind a pooler in transaction mode. */
+  /**
+   * Whether NOTIFY reaches it; null while it does not know. False: it polls, as behind a pooler in transaction mode.
+   */
   notified: boolean(),
-  /** The last error of each kind: `[{"what", "code", "at", "count"}]`, without anything that a receiver or a user wrote. */
+  /**
+   * The last error of each kind: `[{"what", "code", "at", "count"}]`, without anything that a receiver or a user
+   * wrote.
+   */
   errors: jsonb().notNull().default([]),
 });
 
@@ -151,7 +162,10 @@ export const message = herald.table(
     recipientId: text('recipient_id').notNull(),
     /** Snapshot at enqueue. */
     recipient: jsonb().notNull(),
-    /** The recipient's field that the method requires, in lower case, for look-ups; null for methods that require none. */
+    /**
+     * The recipient's field that the method requires, in lower case, for look-ups; null for methods that require
+     * none.
+     */
     address: text(),
     labels: jsonb().notNull(),
     /** Declared secret labels, each encrypted when a key is set; null once settled. */
@@ -168,8 +182,9 @@ export const message = herald.table(
     /** Number of the dedupe window since the epoch; 0 without a window. */
     dedupeSlot: bigint('dedupe_slot', { mode: 'number' }).notNull().default(0),
     /**
-     * What a dedupe key counts for, beside its window and the recipient: the method, `*` where the template picks one of
-     * several, or the method, a colon and the endpoint. In one text, because every one of them is part of one unique index.
+     * What a dedupe key counts for, beside its window and the recipient: the method, `*` where the template picks one
+     * of several, or the method, a colon and the endpoint. In one text, because every one of them is part of one
+     * unique index.
      */
     dedupeScope: text('dedupe_scope'),
     priority: smallint().notNull().default(0),
@@ -179,18 +194,24 @@ export const message = herald.table(
     nextAttemptAt: moment('next_attempt_at').notNull(),
     /** Attempts opened so far; the number of the newest one. */
     attempts: integer().notNull().default(0),
-    /** Attempts that count against the limit: faults of the method itself do not. */
+    /** Attempts that count against the limit. Faults of the method or the sender do not. */
     counted: integer().notNull().default(0),
     maxAttempts: smallint('max_attempts'),
-    /** Attempts whose worker died before it could record what came of them: such a message is tried apart from others. */
+    /** Attempts whose worker died before it recorded the outcome. Such a message is delivered in isolation. */
     crashes: integer().notNull().default(0),
-    /** Attempts whose outcome is unknown, since the message was enqueued or retried by an operator. Each may have been a copy. */
+    /**
+     * Attempts whose outcome is unknown, since the message was enqueued or retried by an operator. Each may have been
+     * a copy.
+     */
     unknowns: integer().notNull().default(0),
     /** Attempts in a row that were not counted: the next one waits longer. */
     uncounted: integer().notNull().default(0),
     /** When the first of them ended; they are counted once this is a day ago. */
     uncountedSince: moment('uncounted_since'),
-    /** When the last attempt met a fault of the method or of a sender. A second one while others pass is the message's own. */
+    /**
+     * When the last attempt met a fault of the method or of a sender. A second one while others pass is the message's
+     * own.
+     */
     faultAt: moment('fault_at'),
     unknown: text().notNull().default('retry'),
     leaseToken: uuid('lease_token'),
@@ -209,8 +230,9 @@ export const message = herald.table(
       sql`${t.status} in ('pending', 'sending', 'sent', 'failed', 'inhibited', 'cancelled', 'expired', 'held')`,
     ),
     check('message_unknown', sql`${t.unknown} in ('retry', 'hold')`),
-    // Read newest first, so backwards: an index in descending order would put nulls where ORDER BY does not expect them. None
-    // depends on what opening an attempt writes (status, lease, counts), so that this update touches no index.
+    // Read newest first, so backwards: an index in descending order would put nulls where ORDER BY does not expect
+    // them. None depends on what opening an attempt writes (status, lease, counts), so that this update touches no
+    // index.
     index('message_recipients').on(t.recipientId, t.createdAt, t.id),
     index('message_addresses').on(t.address, t.createdAt, t.id).where(sql`${t.address} is not null`),
     index('message_templates').on(t.template, t.createdAt, t.id),
@@ -228,7 +250,7 @@ export const message = herald.table(
   ],
 );
 
-/** One try to hand a message over. Written when it ends; until then the message row holds the open attempt. */
+/** One attempt to deliver a message. Written when it ends; until then the message row holds the open attempt. */
 export const attempt = herald.table(
   'attempt',
   {
@@ -253,12 +275,14 @@ export const attempt = herald.table(
   ],
 );
 
-/** A recipient's choice. Without a row the template's default holds. */
+/** A recipient's choice. Without a row the template's default applies. */
 export const preference = herald.table(
   'preference',
   {
     recipientId: text('recipient_id').notNull(),
-    /** `template`, `group`, or `all` with an empty subject. The most specific row wins, then the most specific method. */
+    /**
+     * `template`, `group`, or `all` with an empty subject. The most specific row wins, then the most specific method.
+     */
     scope: text().notNull(),
     subject: text().notNull(),
     /** A method, or `*` for every method. */
@@ -273,7 +297,7 @@ export const preference = herald.table(
   ],
 );
 
-/** An address that a method must not use any more. */
+/** An address that a method must no longer use. */
 export const suppression = herald.table(
   'suppression',
   {
@@ -281,11 +305,11 @@ export const suppression = herald.table(
     /** In lower case. */
     address: text().notNull(),
     reason: text().notNull(),
-    /** Verdicts of receivers so far; an operator's row has none. */
+    /** Refusals by receivers so far; an operator's row has none. */
     hits: integer().notNull().default(0),
     firstAt: moment('first_at').notNull().defaultNow(),
     lastAt: moment('last_at').notNull().defaultNow(),
-    /** Null while the verdicts do not suffice. */
+    /** Null while the refusals do not suffice. */
     suppressedAt: moment('suppressed_at'),
   },
   (t) => [primaryKey({ columns: [t.method, t.address] })],
@@ -300,8 +324,8 @@ export const setting = herald.table('setting', {
 });
 
 /**
- * The state of one of a method's senders (a relay with its own address), for all replicas: a sender at fault rests and is probed
- * while the others go on. A row appears with the first fault.
+ * The state of one sender (a relay with its own address) of a method, for all replicas. A sender at fault is paused and
+ * probed while the others continue. The first fault writes the row.
  */
 export const sender = herald.table(
   'sender',
@@ -313,20 +337,20 @@ export const sender = herald.table(
     pauseDetail: text('pause_detail'),
     probeAt: moment('probe_at'),
     probeFailures: integer('probe_failures').notNull().default(0),
-    /** Connections that the server lets us open, learned from its refusals; null: as configured. */
+    /** Connections that the server allows, found by its refusals; null: as configured. */
     maxConnections: smallint('max_connections'),
     updatedAt: moment('updated_at').notNull().defaultNow(),
   },
   (t) => [primaryKey({ columns: [t.method, t.name] })],
 );
 
-/** Refusals that may be about the sender rather than the message: the same reply to several messages pauses the sender. */
+/** Refusals that may concern the sender rather than the message: one reply to several messages pauses the sender. */
 export const refusal = herald.table(
   'refusal',
   {
     method: text().notNull(),
     sender: text().notNull(),
-    /** Phase, reply code and enhanced code: never the text. */
+    /** Phase, reply code and enhanced code; never the text. */
     reply: text().notNull(),
     messageId: uuid('message_id').notNull(),
     at: moment('at').notNull().defaultNow(),
@@ -342,34 +366,34 @@ export const rateBucket = herald.table('rate_bucket', {
 });
 
 /**
- * One receiver of webhooks or chat posts. `sealed` is everything that must not be read from a dump: URL, secrets, headers, TLS material,
- * encrypted and bound to the id. The columns from `failures` on are the circuit's, which the dispatcher keeps for all replicas.
+ * One receiver of webhooks or chat posts. The columns from `failures` on are the state of its circuit breaker, which
+ * the dispatcher keeps for all replicas.
  */
 export const endpoint = herald.table(
   'endpoint',
   {
     id: uuid().primaryKey().defaultRandom(),
-    /** Shown to people; one line. */
+    /** For people; one line. */
     name: text().notNull(),
     /** The delivery method whose dispatcher calls it. */
     method: text().notNull().default('webhook'),
-    /** Whose it is. Both null: it gets everything that selects no other. */
+    /** Whose it is. Both null: it receives what no other endpoint is selected for. */
     tenant: text(),
     recipientId: text('recipient_id'),
-    /** Template groups that it wants; empty: all. */
+    /** Template groups that it receives; empty: all. */
     groups: text().array().notNull(),
-    /** For lists: where it leads, without path and query. */
+    /** The host of the URL, for lists. */
     urlHost: text('url_host').notNull(),
     /** URL, secrets, headers and TLS material, encrypted and bound to the id. */
     sealed: text().notNull(),
     format: text().notNull().default('standard'),
     httpMethod: text('http_method').notNull().default('POST'),
     timeoutSeconds: doublePrecision('timeout_seconds').notNull().default(20),
-    /** Which refusals are tried again: `all` or `transient`. */
+    /** Which refusals are retried: `all` or `transient`. */
     retry: text().notNull().default('all'),
-    /** Calls under way at once in one worker process. */
+    /** Concurrent calls in one worker process. */
     maxConcurrency: smallint('max_concurrency').notNull().default(10),
-    /** Over all replicas; null: what the format allows. */
+    /** Over all replicas; null: the limit of the format. */
     requestsPerSecond: doublePrecision('requests_per_second'),
     disabledAt: moment('disabled_at'),
     /** `operator`, `gone` (410), `unusable` (URL, key or permission), `failing` (5 days). */
@@ -388,7 +412,7 @@ export const endpoint = herald.table(
     tokens: doublePrecision().notNull().default(1),
     tokensAt: moment('tokens_at').notNull().defaultNow(),
     createdAt: moment('created_at').notNull().defaultNow(),
-    /** Of the settings, not of the circuit. */
+    /** When the settings changed, not the circuit breaker. */
     updatedAt: moment('updated_at').notNull().defaultNow(),
   },
   (t) => [
@@ -405,7 +429,7 @@ export const endpoint = herald.table(
   ],
 );
 
-/** A file that travels with every message of one notification. */
+/** A file of every message of one notification. */
 export const attachment = herald.table(
   'attachment',
   {
@@ -419,7 +443,7 @@ export const attachment = herald.table(
   (t) => [primaryKey({ columns: [t.notificationId, t.position] })],
 );
 
-/** What operators did: who, what, to which, and why. Rows are only added. */
+/** What operators did: who, what, to what, and why. Rows are only added. */
 export const audit = herald.table(
   'audit',
   {

@@ -1,6 +1,6 @@
 /**
- * The SQL that the package ships. This module reads it from the source tree; scripts/build.ts replaces it in `dist/` by one that
- * holds the same texts as constants, so that a bundler needs no files beside the code.
+ * The SQL that the package ships. This module reads it from the source tree; scripts/build.ts replaces it in `dist/`
+ * by one that holds the same texts as constants, so that a bundler needs no files beside the code.
  */
 import { readFileSync } from 'node:fs';
 import { functionFiles } from './functions/index.ts';
@@ -12,6 +12,7 @@ export interface SqlFile {
   readonly sql: string;
 }
 
+/** All SQL of one release. */
 export interface ShippedSql {
   /** The version of the package. */
   readonly release: string;

@@ -1,41 +1,51 @@
-/** The worker's connections, and the statements that it runs again and again on them. */
+/** The worker's connections, and the statements that it runs repeatedly on them. */
 import { Pool } from 'pg';
-import { borrow, patience } from './pool.ts';
+import { poolTimeouts, withClient } from './pool.ts';
 
-/** A statement that is parsed and planned once per connection; the name must be its alone. */
+/** A statement that is parsed and planned once per connection. No other statement may have its name. */
 export interface PreparedStatement {
   readonly name: string;
   readonly text: string;
 }
 
+/** Runs prepared statements on the connections of one pool. */
 export interface Database {
   readonly pool: Pool;
-  /** Afterwards the connection is closed if `serves` says so of the rows: it leads to a server that cannot help any more. */
+  /**
+   * Runs a statement and returns its rows. `isGood` judges them: if it returns false, the connection is closed
+   * afterwards, because it leads to a server that no longer helps, such as a standby.
+   */
   run<Row>(
     statement: PreparedStatement,
     values: readonly unknown[],
-    serves?: (rows: readonly Row[]) => boolean,
+    isGood?: (rows: readonly Row[]) => boolean,
   ): Promise<Row[]>;
 }
 
+/** What `openDatabase` needs. */
 export interface DatabaseOptions {
   readonly connectionString: string;
   readonly applicationName: string;
   readonly maxConnections: number;
-  /** Off: every statement is planned anew and the session keeps no state, as PgBouncer's transaction pooling needs. */
+  /**
+   * False: every statement is planned anew and the session keeps no state, as PgBouncer's transaction pooling needs.
+   */
   readonly prepare: boolean;
 }
 
-/** Opens nothing before the first statement. An idle connection that breaks is replaced; `onLost` only hears of it. */
+/**
+ * Opens a pool; the first statement opens the first connection. An idle connection that breaks is replaced, and
+ * `onLost` is called with the error.
+ */
 export function openDatabase(options: DatabaseOptions, onLost: (error: Error) => void): Database {
   const { prepare } = options;
   const pool = new Pool({
-    ...patience,
+    ...poolTimeouts,
     connectionString: options.connectionString,
     max: options.maxConnections,
     application_name: options.applicationName.slice(0, 63),
-    // A kept plan that was made while a table was empty would read the whole of it when it no longer is. Where no index fits, what
-    // that costs on paper would have the statement compiled: more than a second, each time, for a millisecond of work.
+    // A plan that was made while a table was empty would scan the whole table once it is not. Where no index fits, the
+    // estimated cost would trigger JIT compilation: more than a second for a millisecond of work.
     ...(prepare && {
       onConnect: async (client) => void (await client.query('SET enable_seqscan = off; SET jit = off')),
     }),
@@ -46,10 +56,10 @@ export function openDatabase(options: DatabaseOptions, onLost: (error: Error) =>
     run<Row>(
       { name, text }: PreparedStatement,
       values: readonly unknown[],
-      serves?: (rows: readonly Row[]) => boolean,
+      isGood?: (rows: readonly Row[]) => boolean,
     ) {
       const query = { ...(prepare && { name }), text, values: [...values] };
-      return borrow(pool, async (client) => (await client.query(query)).rows as Row[], serves);
+      return withClient(pool, async (client) => (await client.query(query)).rows as Row[], isGood);
     },
   };
 }

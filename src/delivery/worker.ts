@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { Pool } from 'pg';
 import { requireMigrated } from '../database/journal.ts';
-import { patience, upkeepPatience } from '../database/pool.ts';
+import { maintenanceTimeouts, poolTimeouts } from '../database/pool.ts';
 import { openDatabase } from '../database/statements.ts';
 import { ConfigurationError } from '../errors.ts';
 import { openQueue } from '../queue/queue.ts';
@@ -144,7 +144,7 @@ async function openServices(
   const queue = await openQueue({
     connectionString,
     pool: queuePool,
-    maintenanceTimeouts: upkeepPatience,
+    maintenanceTimeouts,
     logger,
     onError: (error, what) => errors.report(error, what),
     superviseSeconds: options.superviseSeconds ?? defaultSuperviseSeconds,
@@ -172,7 +172,7 @@ export function openQueuePool(options: {
   readonly errors: ErrorReporter;
 }): Pool {
   const pool = new Pool({
-    ...patience,
+    ...poolTimeouts,
     // A crash of the server undoes a lease or its end, nothing more: the message row is durable, and decides.
     ...(options.sessionState && { options: '-c synchronous_commit=off' }),
     connectionString: options.connectionString,

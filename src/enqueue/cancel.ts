@@ -1,26 +1,31 @@
-/** Cancels in the caller's transaction, with a definite answer. */
+/** Cancels in the caller's transaction. */
 import { run, type Transaction } from '../database/connection.ts';
 import { InvalidNotificationError } from '../errors.ts';
 
-/** What to cancel: exactly one of these. A dedupe key means the messages of all its windows. */
+/** What to cancel: exactly one of these. A dedupe key selects the messages of all its windows. */
 export type CancelBy =
   | { readonly ids: readonly string[] }
   | { readonly dedupeKey: string }
   /** Every message about this thing. */
   | { readonly target: string };
 
+/** What became of one message. */
 export interface CancelAnswer {
   readonly messageId: string;
   /**
-   * `cancelled`: it is not sent, once this transaction commits. `in_flight`: a worker is dispatching it at this moment, it
-   * may still arrive. `already_settled`: sent, failed, expired, inhibited or cancelled before.
+   * `cancelled`: it is not sent, once this transaction commits. `in_flight`: a worker is dispatching it at this moment,
+   * it may still arrive. `already_settled`: it was sent, failed, expired, inhibited or cancelled before.
    */
   readonly answer: 'cancelled' | 'in_flight' | 'already_settled';
 }
 
 const uuidPattern = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
-/** Answers per message; ids that do not exist are left out. The row lock makes the answer final once the transaction commits. */
+/**
+ * Returns the result per message; ids that do not exist are left out. The row lock makes it final once the transaction
+ * commits.
+ * @throws {InvalidNotificationError} if an id is not a UUID, or a key or target is empty.
+ */
 export async function cancel(tx: Transaction, by: CancelBy): Promise<CancelAnswer[]> {
   const [argument, value] = argumentOf(by);
   const rows = await run<{ message_id: string; answer: CancelAnswer['answer'] }>(tx, {
@@ -31,15 +36,16 @@ export async function cancel(tx: Transaction, by: CancelBy): Promise<CancelAnswe
 }
 
 function argumentOf(by: CancelBy): ['message_ids' | 'dedupe_key' | 'target', string] {
-  if ('dedupeKey' in by) return ['dedupe_key', text(by.dedupeKey, 'dedupeKey')];
-  if ('target' in by) return ['target', text(by.target, 'target')];
+  if ('dedupeKey' in by) return ['dedupe_key', requireText(by.dedupeKey, 'dedupeKey')];
+  if ('target' in by) return ['target', requireText(by.target, 'target')];
   const wrong = by.ids.findIndex((id) => !uuidPattern.test(id));
-  if (wrong >= 0) throw new InvalidNotificationError([{ path: `ids[${wrong}]`, message: 'is no message id (a UUID)' }]);
+  if (wrong >= 0)
+    throw new InvalidNotificationError([{ path: `ids[${wrong}]`, message: 'is not a message id (a UUID)' }]);
   return ['message_ids', `{${by.ids.join(',')}}`];
 }
 
-/** A missing value would cancel nothing without a word, and Postgres takes no NUL byte. */
-function text(value: unknown, path: string): string {
+/** A missing value would silently cancel nothing, and Postgres does not take a NUL byte. */
+function requireText(value: unknown, path: string): string {
   if (typeof value === 'string' && value !== '' && !value.includes('\u0000')) return value;
   throw new InvalidNotificationError([{ path, message: 'must be a string that is not empty' }]);
 }

@@ -1,7 +1,10 @@
-/** What recipients want, read and written in the caller's transaction: an enqueue after it sees the change. */
+/** What recipients want, read and written in the caller's transaction. A later enqueue sees the change. */
 import { run, type Transaction } from '../database/connection.ts';
 
-/** A choice of a recipient. The most specific one decides: template before group before all, a named method before all methods. */
+/**
+ * A choice of a recipient. The most specific one decides: template before group before all, a named method before all
+ * methods.
+ */
 export interface Preference {
   readonly recipientId: string;
   /** What it is about; without `template` and `group`: everything. */
@@ -9,7 +12,7 @@ export interface Preference {
   readonly group?: string;
   /** Default: every method. */
   readonly method?: string;
-  /** null removes the choice, so that the default holds again. */
+  /** null removes the choice, so that the default applies again. */
   readonly enabled: boolean | null;
 }
 
@@ -23,7 +26,10 @@ export interface EffectivePreference {
   readonly decidedBy: 'template_disabled' | 'method_disabled' | 'mandatory' | 'preference' | 'default';
 }
 
-/** The database refuses what is unknown (template, group, method) and switching off a mandatory template (HE001 to HE006). */
+/**
+ * Stores a choice. The database refuses an unknown template, group or method (HE001, HE004), and turning off a
+ * mandatory template (HE006).
+ */
 export async function setPreference(tx: Transaction, preference: Preference): Promise<void> {
   const { template, group } = preference;
   const [scope, subject] =
@@ -40,10 +46,11 @@ export async function setPreference(tx: Transaction, preference: Preference): Pr
   });
 }
 
-/** One row per template and method that the template uses. */
+/** Returns one row per template and method that the template uses. */
 export async function preferencesOf(tx: Transaction, recipientId: string): Promise<EffectivePreference[]> {
   return run<EffectivePreference>(tx, {
-    text: `SELECT template, template_group AS "group", method, enabled, mandatory, decided_by AS "decidedBy" FROM herald.preferences($1::text)`,
+    text: `SELECT template, template_group AS "group", method, enabled, mandatory, decided_by AS "decidedBy"
+      FROM herald.preferences($1::text)`,
     values: [recipientId],
   });
 }

@@ -1,50 +1,86 @@
-/** Checks recipients before anything is written. By hand rather than by schema: there may be 100,000 of them. */
+/** The recipients of a call: resolved where only the id is given, and checked before anything is written. */
+import type { Transaction } from '../database/connection.ts';
 import { parseAddress } from '../email-address.ts';
 import { InvalidNotificationError, type Issue } from '../errors.ts';
 import type { Recipient } from '../vocabulary.ts';
+import { bounds } from './bounds.ts';
 
-/** Characters that the known fields may have. */
-const longest: Readonly<Record<string, number>> = { id: 200, name: 200, locale: 35, timeZone: 64 };
-const mostRecipients = 100_000;
-const mostIssues = 100;
+/** Returns one recipient per id, in any order. Runs in the caller's transaction. */
+export type RecipientResolver = (tx: Transaction, ids: readonly string[]) => Promise<readonly Recipient[]>;
 
-/** What nearly every address looks like; others are parsed. */
+const maxIssues = 100;
+
+/** The shape of nearly every address. Others are parsed. */
 const usualAddress =
   /^(?=.{1,64}@)(?=.{1,254}$)[a-z0-9_+-]+(\.[a-z0-9_+-]+)*@([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}$/i;
 
 /**
- * Recipients as they are stored. Throws InvalidNotificationError that names the place of each wrong field and never its
- * value. `place`: the path to a recipient by its index.
+ * Returns the recipients as they are stored: one, or an array, as the caller gave it.
+ * @throws {InvalidNotificationError} that names the place of each wrong field and never its value.
  */
-export function checkRecipients(recipients: readonly unknown[], place: (index: number) => string): Recipient[] {
+export async function resolveRecipients(
+  tx: Transaction,
+  to: Recipient | string | readonly (Recipient | string)[],
+  resolver: RecipientResolver | undefined,
+): Promise<Recipient | Recipient[]> {
+  const given: readonly (Recipient | string)[] = Array.isArray(to) ? to : [to];
+  const pathOf = (index: number) => (given === to ? `to[${index}]` : 'to');
+  const found = await lookUp(tx, [...new Set(given.filter((entry) => typeof entry === 'string'))], resolver);
+  const missing = given.flatMap((entry, index) =>
+    typeof entry === 'string' && !found.has(entry)
+      ? [{ path: pathOf(index), message: 'the resolver found no recipient with this id' }]
+      : [],
+  );
+  if (missing.length > 0) throw new InvalidNotificationError(missing.slice(0, maxIssues));
+  const recipients = given.map((entry) => (typeof entry === 'string' ? found.get(entry) : entry));
+  const checked = checkRecipients(recipients, pathOf);
+  const [only] = checked;
+  return given === to || only === undefined ? checked : only;
+}
+
+async function lookUp(
+  tx: Transaction,
+  ids: readonly string[],
+  resolver: RecipientResolver | undefined,
+): Promise<ReadonlyMap<string, Recipient>> {
+  if (ids.length === 0) return new Map();
+  if (resolver === undefined)
+    throw new InvalidNotificationError([
+      { path: 'to', message: 'recipients are given by id, but createHerald was given no `recipients` resolver' },
+    ]);
+  return new Map((await resolver(tx, ids)).map((recipient) => [recipient.id, recipient]));
+}
+
+// By hand rather than by schema: there may be 100,000 of them.
+function checkRecipients(recipients: readonly unknown[], pathOf: (index: number) => string): Recipient[] {
   if (recipients.length === 0)
     throw new InvalidNotificationError([{ path: 'to', message: 'is empty; give at least one recipient' }]);
-  if (recipients.length > mostRecipients)
+  if (recipients.length > bounds.recipients)
     throw new InvalidNotificationError([
-      { path: 'to', message: `has ${recipients.length} recipients; ${mostRecipients} is the limit of one call` },
+      { path: 'to', message: `has ${recipients.length} recipients; ${bounds.recipients} is the limit of one call` },
     ]);
   const issues: Issue[] = [];
   for (const [index, recipient] of recipients.entries()) {
-    if (issues.length < mostIssues) collectFaults(recipient, place(index), issues);
+    if (issues.length < maxIssues) collectIssues(recipient, pathOf(index), issues);
   }
   if (issues.length > 0) throw new InvalidNotificationError(issues);
   return recipients as Recipient[];
 }
 
-function collectFaults(recipient: unknown, path: string, issues: Issue[]): void {
+function collectIssues(recipient: unknown, path: string, issues: Issue[]): void {
   if (typeof recipient !== 'object' || recipient === null || Array.isArray(recipient)) {
     issues.push({ path, message: 'must be a recipient: an object with an id' });
     return;
   }
   if (!('id' in recipient)) issues.push({ path: `${path}.id`, message: 'is missing' });
   for (const [field, value] of Object.entries(recipient)) {
-    const message = field === 'email' ? addressFault(value) : lineFault(value, field);
+    const message = field === 'email' ? addressProblem(value) : fieldProblem(value, field);
     if (message !== null) issues.push({ path: `${path}.${field}`, message });
   }
 }
 
-function addressFault(value: unknown): string | null {
-  // As from a column that may be null: such a recipient has no address, and its message says so.
+function addressProblem(value: unknown): string | null {
+  // As from a nullable column: such a recipient has no address, and its message says so.
   if (value === undefined || value === null || value === '') return null;
   if (typeof value !== 'string') return 'must be a string';
   if (usualAddress.test(value)) return null;
@@ -52,11 +88,13 @@ function addressFault(value: unknown): string | null {
   return 'problem' in parsed ? parsed.problem : null;
 }
 
-function lineFault(value: unknown, field: string): string | null {
+const maxLengths: Readonly<Record<string, number>> = bounds.recipient;
+
+function fieldProblem(value: unknown, field: string): string | null {
   if (field !== 'id' && (value === undefined || value === null)) return null;
   if (typeof value !== 'string') return 'must be a string';
   if (field === 'id' && value === '') return 'is empty';
-  const most = longest[field] ?? 2000;
-  if (value.length > most) return `is longer than ${most} characters`;
+  const maxLength = maxLengths[field] ?? bounds.recipient.other;
+  if (value.length > maxLength) return `is longer than ${maxLength} characters`;
   return /\p{Cc}/u.test(value) ? 'holds control characters' : null;
 }

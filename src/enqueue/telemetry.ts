@@ -11,13 +11,14 @@ export interface Enqueued {
   readonly messageId: string | null;
 }
 
-/** Runs an enqueue in a span of its own. `given`: the caller's own trace context, which wins. */
-export type TracedEnqueue = <Answer>(
+/** Runs an enqueue in its own span. `given` is the caller's trace context, which wins. */
+export type TracedEnqueue = <Result>(
   what: { readonly template: string; readonly given: TraceContext | undefined },
-  work: (carried: { readonly traceContext?: TraceContext }) => Promise<Answer>,
-  enqueuedBy: (answer: Answer) => Enqueued,
-) => Promise<Answer>;
+  work: (carried: { readonly traceContext?: TraceContext }) => Promise<Result>,
+  enqueuedBy: (result: Result) => Enqueued,
+) => Promise<Result>;
 
+/** Returns a function that runs an enqueue in a span. The global tracer provider is the default. */
 export function createTracedEnqueue({ tracerProvider }: Pick<TelemetryOptions, 'tracerProvider'> = {}): TracedEnqueue {
   const tracer = (tracerProvider ?? trace.getTracerProvider()).getTracer(instrumentationScope);
   return async ({ template, given }, work, enqueuedBy) => {
@@ -26,11 +27,11 @@ export function createTracedEnqueue({ tracerProvider }: Pick<TelemetryOptions, '
     const carried = traceContext === null ? {} : { traceContext };
     if (!span.isRecording()) return work(carried);
     try {
-      const answer = await context.with(trace.setSpan(context.active(), span), () => work(carried));
-      describe(span, template, enqueuedBy(answer));
-      return answer;
+      const result = await context.with(trace.setSpan(context.active(), span), () => work(carried));
+      describe(span, template, enqueuedBy(result));
+      return result;
     } catch (error) {
-      // The name alone: a message of Postgres or of ours may quote what was enqueued.
+      // Only the name: the message of an error may quote what was enqueued.
       span.setAttribute('error.type', error instanceof Error ? error.name : 'unknown');
       span.setStatus({ code: SpanStatusCode.ERROR });
       throw error;

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { borrow, transaction } from '../../src/database/pool.ts';
+import { withClient, transaction } from '../../src/database/pool.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 
 let database: TestDatabase;
@@ -35,7 +35,7 @@ test('a transaction commits its work, and leaves nothing behind where it failed'
 
 test('a connection that is no good any more is closed', async () => {
   const pid = async (isGood: boolean) =>
-    borrow(
+    withClient(
       database.pool,
       async (client) => (await client.query('SELECT pg_backend_pid() AS pid')).rows[0].pid,
       () => isGood,

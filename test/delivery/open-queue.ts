@@ -1,6 +1,6 @@
 /** A queue outside of a worker. */
 import type { Pool } from 'pg';
-import { upkeepPatience } from '../../src/database/pool.ts';
+import { maintenanceTimeouts } from '../../src/database/pool.ts';
 import { createErrorReporter } from '../../src/delivery/database-errors.ts';
 import { openQueuePool } from '../../src/delivery/worker.ts';
 import { openQueue, type Queue } from '../../src/queue/queue.ts';
@@ -18,7 +18,7 @@ export async function openTestQueue(connectionString: string, logger: Logger = s
   const queue = await openQueue({
     connectionString,
     pool: queuePool,
-    maintenanceTimeouts: upkeepPatience,
+    maintenanceTimeouts,
     logger,
     onError: () => undefined,
     superviseSeconds: 60,

@@ -64,7 +64,7 @@ test.each<[string, object, RegExp]>([
   ['two addresses', { to: { id: 'x', email: 'secret@example.com,b@example.com' } }, /^to\.email: /],
   ['a line break in a name', { to: { id: 'x', name: 'a\r\nBcc: b' } }, /^to\.name: holds control characters/],
   ['a long name', { to: [{ id: 'x', name: 'x'.repeat(201) }] }, /^to\[0\]\.name: is longer than 200/],
-  ['an unknown option', { deduplicate: 'k' }, /^deduplicate: is no known option/],
+  ['an unknown option', { deduplicate: 'k' }, /^deduplicate: is not a known option/],
   ['a label that is no string', { labels: { who: 5 } }, /^labels\.who: /],
   ['a missing label', { labels: {} }, /^labels\.who: /],
   ['a window without a key', { dedupeWindowSeconds: 5 }, /^dedupeWindowSeconds: needs a dedupeKey/],
@@ -103,7 +103,7 @@ test.each<[string, object, RegExp]>([
   ['too large labels', { labels: { who: '€'.repeat(90_000) } }, /^labels: the notification is 270\d+ bytes/],
   ['a NUL byte in a label', { labels: { who: 'a\u0000b' } }, /^labels\.who: holds a NUL byte/],
   ['a NUL byte in data', { data: { list: [1, { 'a\u0000': 1 }] } }, /^data\.list\[1\]\.a\?: holds a NUL byte/],
-  ['a number that JSON does not know', { data: { ratio: Number.NaN } }, /^data\.ratio: is no finite number/],
+  ['a number that JSON does not know', { data: { ratio: Number.NaN } }, /^data\.ratio: is not a finite number/],
   ['a bigint', { data: { n: 1n } }, /^data\.n: is a bigint/],
   ['a Map', { data: { of: new Map([[1, 2]]) } }, /^data\.of: is a Map/],
   ['a circle', { data: circle }, /^data(\.self)+: is nested deeper than 100 levels/],
@@ -127,14 +127,14 @@ test('everything that is wrong is named, not only the first', async () => {
 
 test('what is no transaction is refused by name', async () => {
   expect(await issuesOf(it.herald.enqueue({} as never, greeting, { to: ada, labels: { who: 'x' } }))).toEqual([
-    expect.stringMatching(/^tx: is no transaction; pass a Drizzle transaction, a pg client/),
+    expect.stringMatching(/^tx: is not a transaction; pass a Drizzle transaction, a pg client/),
   ]);
 });
 
 test.each(['greeting', {}])('%j in place of a template is refused with what to pass', async (template) => {
   expect(
     await issuesOf(it.herald.enqueue(it.pool, template as typeof greeting, { to: ada, labels: { who: 'x' } })),
-  ).toEqual([expect.stringMatching(/^template: is no template; pass what defineTemplate/)]);
+  ).toEqual([expect.stringMatching(/^template: is not a template; pass what defineTemplate/)]);
 });
 
 describe('what is taken', () => {

@@ -125,7 +125,7 @@ describe('cancelling', () => {
   });
 
   test.each<[string, unknown, string]>([
-    ['no id', { ids: ['x'] }, 'ids[0]: is no message id (a UUID)'],
+    ['no id', { ids: ['x'] }, 'ids[0]: is not a message id (a UUID)'],
     ['an empty key', { dedupeKey: '' }, 'dedupeKey: must be a string that is not empty'],
     ['no key at all', { dedupeKey: undefined }, 'dedupeKey: must be a string that is not empty'],
     ['a target with a NUL byte', { target: 'a\u0000' }, 'target: must be a string that is not empty'],

@@ -1,7 +1,8 @@
 /**
- * The SQL files that `migrate` applies after the tables, in the order in which they depend on one another. Each holds one
- * function or one tight family and is the only place where its text exists. A file must be safe to apply again: it says
- * `CREATE OR REPLACE`, and a line `-- drops: herald.name(argument types)` names a signature of an earlier release to drop first.
+ * The SQL files that `migrate` applies after the tables, in the order in which they depend on one another. Each holds
+ * one function or one tight family and is the only place where its text exists. A file must be safe to apply again:
+ * it says `CREATE OR REPLACE`, and a line `-- drops: herald.name(argument types)` names a signature of an earlier
+ * release to drop first.
  */
 export const functionFiles = [
   'table-storage',

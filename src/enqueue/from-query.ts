@@ -1,0 +1,66 @@
+/** Enqueues for the rows of a query, in one statement. */
+import { type SQLWrapper, sql } from 'drizzle-orm';
+import { run, runDrizzle, type Transaction } from '../database/connection.ts';
+import { InvalidNotificationError } from '../errors.ts';
+import type { DataOf, LabelsOf, Template } from '../templates/define.ts';
+import type { MessageStatus, Reason } from '../vocabulary.ts';
+import type { NotificationOptions } from './notification.ts';
+import { withClearErrors } from './sql-errors.ts';
+
+/** A notification whose recipients are the rows of a query. */
+export interface FromQuery<T extends Template> extends NotificationOptions {
+  /** A Drizzle `sql` or `select`, or text with `$1`... and its values, each bound as text. */
+  readonly recipients: SQLWrapper | { readonly text: string; readonly values?: readonly string[] };
+  readonly labels: LabelsOf<T>;
+  readonly data?: DataOf<T>;
+}
+
+/** How many messages a set-based enqueue wrote, by method, status and reason. */
+export interface EnqueuedCount {
+  readonly method: string;
+  readonly status: MessageStatus;
+  readonly reason: Reason | null;
+  readonly deduplicated: boolean;
+  readonly count: number;
+}
+
+// The caller's query has lines of its own, so that a comment at its end hides nothing of ours.
+const statementParts = [
+  `SELECT method, status, reason, deduplicated, count(*)::text AS count FROM herald.enqueue(jsonb_set(`,
+  `::text::jsonb, '{to}', (SELECT coalesce(jsonb_agg(to_jsonb(r)), '[]') FROM (\n`,
+  `\n) AS r))) GROUP BY method, status, reason, deduplicated ORDER BY method, status, reason, deduplicated`,
+] as const;
+
+interface CountRow extends Omit<EnqueuedCount, 'count'> {
+  count: string;
+}
+
+/**
+ * Runs `herald.enqueue` for the rows of a query. `json` is the notification without recipients.
+ * @throws {InvalidNotificationError} if the notification is wrong, or a Drizzle query comes without a Drizzle
+ * transaction.
+ */
+export async function enqueueRows(
+  tx: Transaction,
+  query: FromQuery<Template>['recipients'],
+  json: string,
+): Promise<EnqueuedCount[]> {
+  const rows = await withClearErrors(() =>
+    'text' in query ? runText(tx, query.text, [...(query.values ?? []), json]) : runQuery(tx, query, json),
+  );
+  return rows.map((row) => ({ ...row, count: Number(row.count) }));
+}
+
+function runText(tx: Transaction, text: string, values: readonly string[]): Promise<CountRow[]> {
+  const [head, middle, tail] = statementParts;
+  return run<CountRow>(tx, { text: `${head}$${values.length}${middle}${text}${tail}`, values });
+}
+
+async function runQuery(tx: Transaction, query: SQLWrapper, json: string): Promise<CountRow[]> {
+  if (!('execute' in tx))
+    throw new InvalidNotificationError([
+      { path: 'recipients', message: 'is a Drizzle query, but tx is not a Drizzle transaction; pass { text, values }' },
+    ]);
+  const [head, middle, tail] = statementParts;
+  return runDrizzle<CountRow>(tx, sql`${sql.raw(head)}${json}${sql.raw(middle)}${query}${sql.raw(tail)}`);
+}

@@ -1,0 +1,131 @@
+/** The rules of the options of a notification, without a database. */
+import * as v from 'valibot';
+import type { Issue } from '../errors.ts';
+import { bounds } from './bounds.ts';
+
+const line = (maxLength: number) =>
+  v.pipe(
+    v.string(),
+    v.minLength(1, 'is empty'),
+    v.maxLength(maxLength, `is longer than ${maxLength} characters`),
+    v.check((text) => !/\p{Cc}/u.test(text), 'holds control characters'),
+  );
+
+const list = <Item extends v.GenericSchema>(item: Item, maxLength: number) =>
+  v.pipe(v.array(item), v.maxLength(maxLength, `has more than ${maxLength} entries`));
+
+const absoluteUrl = (schemes: readonly string[]) =>
+  v.pipe(
+    v.string(),
+    v.maxLength(bounds.url, `is longer than ${bounds.url} characters`),
+    v.check(
+      (text) => URL.canParse(text) && schemes.includes(new URL(text).protocol),
+      `is not an absolute URL (${schemes.join(' ')})`,
+    ),
+  );
+
+const seconds = (min: number) =>
+  v.pipe(
+    v.number(),
+    v.finite('is not finite'),
+    v.minValue(min, `must be ${min} or more`),
+    v.maxValue(bounds.seconds, 'is more than 100 years'),
+  );
+
+// ISO 8601 writes later years with six digits, which Postgres does not read.
+const time = v.pipe(v.date(), v.maxValue(new Date('9999-12-31T00:00:00Z'), 'is later than the year 9999'));
+
+const attachment = v.strictObject({
+  name: v.pipe(
+    line(bounds.attachmentName),
+    v.check((name) => !/[/\\]/.test(name), 'holds a slash'),
+  ),
+  contentType: v.pipe(
+    v.string(),
+    v.maxLength(bounds.attachmentName, `is longer than ${bounds.attachmentName} characters`),
+    v.regex(/^[\w!#$&^.+-]+\/[\w!#$&^.+-]+$/, 'is not a media type such as application/pdf'),
+  ),
+  content: v.pipe(
+    v.instance(Uint8Array),
+    v.check((bytes) => bytes.length > 0, 'is empty'),
+  ),
+});
+
+const attachments = v.pipe(
+  list(attachment, bounds.attachments),
+  v.check(
+    (files) => files.reduce((sum, file) => sum + file.content.length, 0) <= bounds.attachmentBytes,
+    'are larger than 10 MB together; store large files elsewhere and pass a link',
+  ),
+);
+
+const action = v.strictObject({
+  label: line(bounds.actionLabel),
+  url: absoluteUrl(['https:', 'http:', 'mailto:']),
+});
+
+const methods = v.pipe(
+  list(line(bounds.method), bounds.methods),
+  v.minLength(1, "is empty; leave it out for the template's methods"),
+);
+
+const priority = v.pipe(
+  v.number(),
+  v.integer('is not a whole number'),
+  v.minValue(-bounds.priority, `must be ${-bounds.priority} or more`),
+  v.maxValue(bounds.priority, `must be ${bounds.priority} or less`),
+);
+
+const optionsSchema = v.strictObject({
+  targets: v.optional(list(line(bounds.target), bounds.targets)),
+  methods: v.optional(methods),
+  actions: v.optional(list(action, bounds.actions)),
+  dedupeKey: v.optional(line(bounds.dedupeKey)),
+  dedupeWindowSeconds: v.optional(seconds(1)),
+  sendAt: v.optional(time),
+  delaySeconds: v.optional(seconds(0)),
+  expiresAt: v.optional(time),
+  ttlSeconds: v.optional(seconds(1)),
+  priority: v.optional(priority),
+  tenant: v.optional(line(bounds.tenant)),
+  groupKey: v.optional(line(bounds.groupKey)),
+  unsubscribeUrl: v.optional(absoluteUrl(['https:'])),
+  createdBy: v.optional(line(bounds.createdBy)),
+  traceContext: v.optional(v.record(v.string(), v.string())),
+  attachments: v.optional(attachments),
+});
+
+/** Options that follow their rules. */
+export type CheckedOptions = v.InferOutput<typeof optionsSchema>;
+
+/** Returns the options, or everything that is wrong with them. */
+export function checkOptions(
+  options: unknown,
+): { readonly value: CheckedOptions } | { readonly issues: readonly Issue[] } {
+  const checked = v.safeParse(optionsSchema, options);
+  if (!checked.success) return { issues: checked.issues.map(issueOf) };
+  const issues = contradictions(checked.output);
+  return issues.length > 0 ? { issues } : { value: checked.output };
+}
+
+function contradictions(options: CheckedOptions): Issue[] {
+  const issues: Issue[] = [];
+  if (options.sendAt && options.delaySeconds !== undefined)
+    issues.push({ path: 'delaySeconds', message: 'contradicts sendAt; give one of them' });
+  if (options.expiresAt && options.ttlSeconds !== undefined)
+    issues.push({ path: 'ttlSeconds', message: 'contradicts expiresAt; give one of them' });
+  if (options.dedupeWindowSeconds !== undefined && options.dedupeKey === undefined)
+    issues.push({ path: 'dedupeWindowSeconds', message: 'needs a dedupeKey' });
+  return issues;
+}
+
+/** Names the place and the rule, never the value. */
+function issueOf(issue: v.BaseIssue<unknown>): Issue {
+  const path = (issue.path ?? [])
+    .map((item) => (typeof item.key === 'number' ? `[${item.key}]` : `.${String(item.key)}`))
+    .join('')
+    .replace(/^\./, '');
+  if (issue.kind !== 'schema') return { path, message: issue.message };
+  const unknown = issue.type === 'strict_object' && issue.expected === 'never';
+  return { path, message: unknown ? 'is not a known option' : `must be ${issue.expected ?? issue.type}` };
+}
