@@ -1,6 +1,6 @@
 /**
- * Emits `dist/`, or the folder that is named: JavaScript and declarations, with the command line executable, its manual page
- * what is served as it is, and the SQL embedded into its module.
+ * Emits `dist/`, or the folder that is named: JavaScript and declarations, the executable of the command line,
+ * the assets of the console, and the SQL embedded into its module.
  */
 import { execFileSync } from 'node:child_process';
 import { chmodSync, cpSync, rmSync, writeFileSync } from 'node:fs';
@@ -20,4 +20,3 @@ writeFileSync(
   `const sql = ${JSON.stringify(shippedSql(), null, 2)};\nexport const shippedSql = () => sql;\n`,
 );
 chmodSync(`${target}/cli/main.js`, 0o755);
-node('scripts/man.ts', target);

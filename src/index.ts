@@ -89,7 +89,6 @@ export {
   type RenderedContent,
   reasons,
 } from './vocabulary.ts';
-export type { Client } from './operate/client.ts';
 export type { EndpointDetails, EndpointFilter, EndpointSummary } from './operate/endpoint-details.ts';
 export type { ResealReport } from './operate/endpoint-secrets.ts';
 export { endpoints, type Endpoints, type EndpointsOptions } from './operate/endpoints.ts';

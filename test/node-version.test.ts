@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { demandNode, oldestNode } from '../src/node-version.ts';
+import { requireNode, oldestNode } from '../src/node-version.ts';
 
 interface Manifest {
   readonly engines?: { readonly node?: string };
@@ -10,9 +10,9 @@ interface Manifest {
 const manifest = (path: string) => JSON.parse(readFileSync(new URL(`../${path}`, import.meta.url), 'utf8')) as Manifest;
 
 test('an older Node is told which one is needed', () => {
-  expect(() => demandNode('20.20.2')).toThrow(`Node.js: 20.20.2 is too old for pg-herald; run it with ${oldestNode}`);
-  expect(() => demandNode('22.9.0')).toThrow('too old');
-  for (const version of [oldestNode, '22.100.0', '24.0.0', '100.0.0']) expect(() => demandNode(version)).not.toThrow();
+  expect(() => requireNode('20.20.2')).toThrow(`Node.js: 20.20.2 is too old for pg-herald; run it with ${oldestNode}`);
+  expect(() => requireNode('22.9.0')).toThrow('too old');
+  for (const version of [oldestNode, '22.100.0', '24.0.0', '100.0.0']) expect(() => requireNode(version)).not.toThrow();
 });
 
 test('what package.json promises is enough for every dependency', () => {

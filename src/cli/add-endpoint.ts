@@ -1,17 +1,19 @@
-import { readFile } from 'node:fs/promises';
-import type { Command } from 'commander';
-import { readEgress, readSecretKeys } from './config.ts';
+import { Option, type Command } from 'commander';
+import { formatNames, type FormatName } from '../dispatch/webhook/formats/formats.ts';
 import { endpoints } from '../operate/endpoints.ts';
 import type { NewEndpoint } from '../operate/new-endpoint.ts';
-import { formatNames, type FormatName } from '../dispatch/webhook/formats/formats.ts';
 import { createSecretBox } from '../secrets.ts';
-import { audit } from './audit.ts';
-import { collect, type CommonOptions, command, keyValue, positiveInteger, withPool } from './command.ts';
-import { print, printAside, printJson, UsageError } from './output.ts';
+import { collect, keyValue, oneOf, positiveInteger, readText } from './arguments.ts';
+import { recordCommand } from './audit.ts';
+import { type CommonOptions, command, withPool } from './command.ts';
+import { readEgress, readSecretKeys } from './config.ts';
+import { print, printJson, printStderr, UsageError } from './output.ts';
+
+const retryChoices = ['all', 'transient'];
 
 interface AddOptions extends CommonOptions {
   readonly name?: string;
-  readonly format?: string;
+  readonly format: FormatName;
   readonly tenant?: string;
   readonly recipient?: string;
   readonly group?: readonly string[];
@@ -22,12 +24,13 @@ interface AddOptions extends CommonOptions {
   readonly certFile?: string;
   readonly keyFile?: string;
   readonly timeout?: number;
-  readonly retry?: string;
+  readonly retry?: 'all' | 'transient';
   readonly concurrency?: number;
   readonly rate?: number;
   readonly contact?: string;
 }
 
+/** `pg-herald endpoints add` */
 export function addEndpointCommand(): Command {
   return command(
     'add',
@@ -35,69 +38,64 @@ export function addEndpointCommand(): Command {
     'endpoints add https://hooks.example.com/in --tenant acme',
   )
     .argument('[url]', 'absolute https: URL; a chat service calls it the webhook URL. "-" reads it from standard input')
-    .option('--name <text>', 'shown to people; default: the host')
-    .option('--format <name>', formatNames.join(', '), 'standard')
-    .option('--tenant <id>', 'gets what is enqueued for this tenant')
+    .option('--name <text>', 'shown to people; default the host')
+    .addOption(
+      new Option('--format <name>', 'format of the calls')
+        .choices(formatNames)
+        .argParser(oneOf('format', formatNames))
+        .default('standard'),
+    )
+    .option('--tenant <id>', 'receives what is enqueued for this tenant')
     .option(
       '--recipient <id>',
-      'gets what is enqueued for this recipient; without either: everything that selects no other',
+      'receives what is enqueued for this recipient; without either, everything that selects no other endpoint',
     )
     .option('--group <name>', 'only templates of this group; repeatable', collect)
     .option('--header <name=value>', 'sent with each call; repeatable', keyValue)
-    .option('--secret-file <path>', 'signing secret or credential of the format; default: a new one, printed once')
-    .option('--signing-key-file <path>', 'Ed25519 key (whsk_...) for a further v1a signature')
-    .option('--ca-file <path>', 'PEM of the CA to trust instead of the well-known ones')
+    .option('--secret-file <path>', 'signing secret or credential of the format; default a new one, printed once')
+    .option('--signing-key-file <path>', 'Ed25519 key (whsk_...) for an additional v1a signature')
+    .option('--ca-file <path>', 'PEM of the CA to trust instead of the public ones')
     .option('--cert-file <path>', 'PEM of a client certificate')
     .option('--key-file <path>', 'PEM of its key')
     .option('--timeout <seconds>', 'for a whole call, 1 to 60', positiveInteger)
-    .option(
-      '--retry <which>',
-      'all: every refusal is tried again; transient: only 408, 425, 429, 5xx and network faults',
+    .addOption(
+      new Option(
+        '--retry <which>',
+        'all: every refusal is retried; transient: only 408, 425, 429, 5xx and network errors',
+      )
+        .choices(retryChoices)
+        .argParser(oneOf('choice', retryChoices)),
     )
-    .option('--concurrency <calls>', 'under way at once in one worker', positiveInteger)
-    .option('--rate <calls>', 'per second over all workers', positiveInteger)
-    .option('--contact <address>', 'hears by mail when the endpoint is switched off')
-    .action((url: string | undefined, options: AddOptions) =>
-      withPool(options, async (pool) => {
-        const endpoint = await newEndpoint(url, options);
-        const secrets = createSecretBox(readSecretKeys());
-        const added = await endpoints(pool, { secrets, egress: readEgress() }).add(endpoint);
-        await audit(pool, { action: 'endpoints add', subject: added.id });
-        if (options.json) return printJson(added);
-        print(added.id);
-        if (added.secret === null) return;
-        printAside('Signing secret, shown only now; the receiver verifies with it:');
-        print(added.secret);
-      }),
-    );
+    .option('--concurrency <calls>', 'calls in flight in one worker', positiveInteger)
+    .option('--rate <calls>', 'calls per second over all workers', positiveInteger)
+    .option('--contact <address>', 'email address that is told when the endpoint is disabled')
+    .action(add);
 }
 
-async function newEndpoint(given: string | undefined, options: AddOptions): Promise<NewEndpoint> {
-  const url = given === '-' ? await textOf('/dev/stdin', 'standard input') : given;
+async function add(url: string | undefined, options: AddOptions): Promise<void> {
+  await withPool(options, async (pool) => {
+    const endpoint = newEndpoint(url, options);
+    const secrets = createSecretBox(readSecretKeys());
+    const added = await endpoints(pool, { secrets, egress: readEgress() }).add(endpoint);
+    await recordCommand(pool, { action: 'endpoints add', subject: added.id });
+    if (options.json) return printJson(added);
+    print(added.id);
+    if (added.secret === null) return;
+    printStderr('Signing secret, shown only once; the receiver verifies with it:');
+    print(added.secret);
+  });
+}
+
+function newEndpoint(given: string | undefined, options: AddOptions): NewEndpoint {
+  const url = given === '-' ? readText('-', 'the URL') : given;
   if (url !== undefined && !URL.canParse(url))
-    throw new UsageError('the URL cannot be read; write for example https://hooks.example.com/in');
-  if (!formatNames.some((name) => name === options.format))
-    throw new UsageError(`"${options.format}" is no format; known are ${formatNames.join(', ')}`);
-  if (options.retry !== undefined && options.retry !== 'all' && options.retry !== 'transient')
-    throw new UsageError(`--retry is all or transient, not "${options.retry}"`);
-  const file = async (path: string | undefined, name: string) => (path === undefined ? undefined : textOf(path, name));
-  const [secret, signingKey, ca, cert, key] = await Promise.all([
-    file(options.secretFile, '--secret-file'),
-    file(options.signingKeyFile, '--signing-key-file'),
-    file(options.caFile, '--ca-file'),
-    file(options.certFile, '--cert-file'),
-    file(options.keyFile, '--key-file'),
-  ]);
-  const { tenant, recipient, group, header, timeout, retry, concurrency, rate, contact } = options;
+    throw new UsageError('invalid URL: expected an absolute URL, for example https://hooks.example.com/in');
+  const { format, tenant, recipient, group, header, timeout, retry, concurrency, rate, contact } = options;
   return {
-    name: options.name ?? (url === undefined ? (options.format ?? 'endpoint') : new URL(url).host),
-    format: options.format as FormatName,
+    name: options.name ?? (url === undefined ? format : new URL(url).host),
+    format,
     ...(url !== undefined && { url }),
-    ...(secret !== undefined && { secret }),
-    ...(signingKey !== undefined && { signingKey }),
-    ...((ca !== undefined || cert !== undefined || key !== undefined) && {
-      tls: { ...(ca !== undefined && { ca }), ...(cert !== undefined && { cert }), ...(key !== undefined && { key }) },
-    }),
+    ...secretFiles(options),
     ...(tenant !== undefined && { tenant }),
     ...(recipient !== undefined && { recipientId: recipient }),
     ...(group !== undefined && { groups: group }),
@@ -110,10 +108,17 @@ async function newEndpoint(given: string | undefined, options: AddOptions): Prom
   };
 }
 
-async function textOf(path: string, name: string): Promise<string> {
-  try {
-    return (await readFile(path, 'utf8')).trim();
-  } catch {
-    throw new UsageError(`${name}: cannot read ${path}`);
-  }
+function secretFiles(options: AddOptions): Pick<NewEndpoint, 'secret' | 'signingKey' | 'tls'> {
+  const read = <Name extends string>(name: Name, path: string | undefined, option: string) =>
+    path === undefined ? {} : ({ [name]: readText(path, option) } as Record<Name, string>);
+  const tls = {
+    ...read('ca', options.caFile, '--ca-file'),
+    ...read('cert', options.certFile, '--cert-file'),
+    ...read('key', options.keyFile, '--key-file'),
+  };
+  return {
+    ...read('secret', options.secretFile, '--secret-file'),
+    ...read('signingKey', options.signingKeyFile, '--signing-key-file'),
+    ...(Object.keys(tls).length > 0 && { tls }),
+  };
 }

@@ -1,34 +1,36 @@
 import type { Command } from 'commander';
 import type { Pool } from 'pg';
-import { readOperator } from './config.ts';
 import { type AuditEntry, listAudit, recordAudit } from '../operate/audit.ts';
-import { type CommonOptions, listing, positiveInteger, withPool } from './command.ts';
+import { positiveInteger } from './arguments.ts';
+import { type CommonOptions, tableCommand, withPool } from './command.ts';
+import { readOperator } from './config.ts';
 import { printJson, printTable, timeText } from './output.ts';
 
-/** Writes down what this command did, under the login name. */
-export function audit(pool: Pool, entry: Omit<AuditEntry, 'actor'>): Promise<void> {
+/** Records what a command did, under the operator's login name. */
+export function recordCommand(pool: Pool, entry: Omit<AuditEntry, 'actor'>): Promise<void> {
   return recordAudit(pool, { actor: readOperator(), ...entry });
 }
 
+/** `pg-herald audit` */
 export function auditCommand(): Command {
-  return listing('audit', 'What operators did: who, what, to which, why', 'audit --subject smtp')
+  return tableCommand('audit', 'What operators did: who, what, to which, why', 'audit --subject smtp')
     .option('--subject <id>', 'only what was done to this message, method, template or endpoint')
-    .option('--limit <n>', 'lines', positiveInteger, 50)
+    .option('--limit <n>', 'entries, 1000 at most', positiveInteger, 50)
     .action((options: CommonOptions & { subject?: string; limit: number }) =>
       withPool(options, async (pool) => {
         const records = await listAudit(pool, options);
         if (options.json) return printJson(records);
         printTable(
           ['when (UTC)', 'who', 'what', 'to', 'why'],
-          records.map((r) => [
-            timeText(r.at),
-            r.actor,
-            r.action,
-            r.subject ?? JSON.stringify(r.detail ?? {}),
-            r.why ?? '',
+          records.map((record) => [
+            timeText(record.at),
+            record.actor,
+            record.action,
+            record.subject ?? JSON.stringify(record.detail ?? {}),
+            record.why ?? '',
           ]),
           'nothing yet',
-          { whole: ['when (UTC)'] },
+          { neverCut: ['when (UTC)'] },
         );
       }),
     );

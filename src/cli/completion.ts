@@ -1,14 +1,15 @@
-/** Completion for shells, written from the tree of commands: what completes is what exists. */
-import type { Command } from 'commander';
-import { messageStatuses } from '../vocabulary.ts';
-import { command } from './command.ts';
-import { print, UsageError } from './output.ts';
+/** Shell completion, generated from the tree of commands: it completes what exists. */
+import { Argument, type Command } from 'commander';
+import { oneOf } from './arguments.ts';
+import { type CommonOptions, command, SuggestingArgument, SuggestingOption } from './command.ts';
+import { print, printJson } from './output.ts';
 
+/** Shells that have a completion script. */
 export const shells = ['bash', 'zsh', 'fish'] as const;
 type Shell = (typeof shells)[number];
 
 /** One command as a shell sees it. */
-interface Place {
+interface CompletedCommand {
   /** Without `pg-herald`; empty for the program itself. */
   readonly path: string;
   readonly commands: readonly Word[];
@@ -31,62 +32,57 @@ interface OptionWord extends Word {
   readonly files: boolean;
 }
 
+/** `pg-herald completion` */
 export function completionCommand(tree: () => Promise<Command>): Command {
-  return command('completion', 'Print completion for a shell', 'completion bash > /etc/bash_completion.d/pg-herald')
-    .argument('<shell>', shells.join(', '))
-    .action(async (shell: string) => {
-      if (!isShell(shell)) throw new UsageError(`"${shell}" is no shell known here; known are ${shells.join(', ')}`);
-      print(scripts[shell](placesOf(await tree())));
+  return command(
+    'completion',
+    'Print the completion script of a shell',
+    'completion bash > /etc/bash_completion.d/pg-herald',
+  )
+    .addArgument(new Argument('<shell>', 'name of the shell').choices(shells).argParser(oneOf('shell', shells)))
+    .action(async (shell: Shell, options: CommonOptions) => {
+      const script = scripts[shell](completedCommands(await tree()));
+      if (options.json) printJson({ shell, script });
+      else print(script);
     });
 }
 
-function isShell(text: string): text is Shell {
-  return shells.some((shell) => shell === text);
-}
+const isFile = (text: string) => /file|path|folder/i.test(text);
 
-const conditionWords = [
-  ...messageStatuses.map((status) => `status=${status}`),
-  ...['method=', 'template=', 'recipient=', 'address=', 'target=', 'reason=', 'dedupe-key=', 'since=', 'until='],
-];
-const valuesOf: Readonly<Record<string, readonly string[]>> = {
-  '--where': conditionWords,
-  '--format': ['standard', 'slack', 'teams', 'discord', 'pagerduty', 'ntfy'],
-  '--retry': ['all', 'transient'],
-};
-const methods = ['smtp', 'webhook', 'inbox'];
-const argumentWords: Readonly<Record<string, readonly string[]>> = { method: methods, shell: shells };
-const isFile = (name: string) => /file|path|folder/.test(name);
-
-function placesOf(root: Command): Place[] {
-  const places: Place[] = [];
+function completedCommands(root: Command): CompletedCommand[] {
+  const found: CompletedCommand[] = [];
   const visit = (at: Command, path: readonly string[]): void => {
-    const help = at.createHelp();
-    const [argument] = at.registeredArguments;
-    places.push({
-      path: path.join(' '),
-      commands: help.visibleCommands(at).map((each) => ({ word: each.name(), description: each.description() })),
-      options: help.visibleOptions(at).map((option) => ({
-        word: option.long ?? option.short ?? '',
-        description: option.description,
-        values: valuesOf[option.long ?? ''] ?? (option.long === '--method' ? methods : []),
-        files: isFile(option.flags),
-      })),
-      words: argumentWords[argument?.name() ?? ''] ?? [],
-      files: isFile(argument?.name() ?? ''),
-    });
+    found.push(completedCommand(at, path));
     for (const each of at.commands) visit(each, [...path, each.name()]);
   };
   visit(root, []);
-  return places;
+  return found;
 }
 
-/** In single quotes, for any of the three shells. */
+function completedCommand(at: Command, path: readonly string[]): CompletedCommand {
+  const help = at.createHelp();
+  const [argument] = at.registeredArguments;
+  return {
+    path: path.join(' '),
+    commands: help.visibleCommands(at).map((each) => ({ word: each.name(), description: each.description() })),
+    options: help.visibleOptions(at).map((option) => ({
+      word: option.long ?? option.short ?? '',
+      description: option.description,
+      values: option instanceof SuggestingOption ? option.suggestions : (option.argChoices ?? []),
+      files: isFile(option.flags),
+    })),
+    words: argument instanceof SuggestingArgument ? argument.suggestions : (argument?.argChoices ?? []),
+    files: isFile(argument?.name() ?? ''),
+  };
+}
+
+/** In single quotes, which all three shells understand. */
 const quoted = (text: string) => `'${text.replaceAll("'", "'\\''")}'`;
 const wordsOf = (words: readonly Word[]) => words.map(({ word }) => word).join(' ');
 
-function bash(places: readonly Place[]): string {
-  const known = places.map(({ path }) => path).filter((path) => path !== '');
-  const values = places.flatMap(({ path, options }) =>
+function bash(tree: readonly CompletedCommand[]): string {
+  const known = tree.map(({ path }) => path).filter((path) => path !== '');
+  const values = tree.flatMap(({ path, options }) =>
     options
       .filter((option) => option.values.length > 0 || option.files)
       .map(
@@ -94,7 +90,7 @@ function bash(places: readonly Place[]): string {
           `    ${quoted(`${path}|${word}`)}) ${files ? 'files=1' : `words=${quoted(list.join(' '))}`} ;;`,
       ),
   );
-  return `# bash completion for pg-herald; made by "pg-herald completion bash"
+  return `# bash completion for pg-herald; generated by "pg-herald completion bash"
 _pg_herald() {
   local current path='' word words='' files='' option='' index
   # The whole word: bash splits it at "=".
@@ -112,11 +108,11 @@ ${known.map((path) => `        ${quoted(path)}) path=${quoted(path)} ;;`).join('
   case "$path|$option" in
 ${values.join('\n')}
   esac
-  # A value follows its option at once; --where takes several.
+  # A value follows its option immediately; --where takes several.
   [ "$option" = --where ] || [ "\${COMP_WORDS[COMP_CWORD - 1]}" = "$option" ] || { words='' files=''; }
   if [ -z "$words$files" ] || [[ $current == -* ]]; then
     case "$path" in
-${places.map(({ path, commands, options, words, files }) => `      ${quoted(path)}) words=${quoted([...words, wordsOf(commands), wordsOf(options)].filter(Boolean).join(' '))}${files ? ' files=1' : ''} ;;`).join('\n')}
+${tree.map(bashCase).join('\n')}
     esac
   fi
   COMPREPLY=($(compgen -W "$words" -- "$current"))
@@ -124,26 +120,30 @@ ${places.map(({ path, commands, options, words, files }) => `      ${quoted(path
     compopt -o filenames 2>/dev/null
     COMPREPLY+=($(compgen -f -- "$current"))
   fi
-  # Only what stands behind the last "=" is replaced.
+  # Only what comes after the last "=" is replaced.
   case "$current" in *=*) COMPREPLY=("\${COMPREPLY[@]#"\${current%"\${current##*=}"}"}") ;; esac
   case "\${COMPREPLY[0]-}" in *=) compopt -o nospace 2>/dev/null ;; esac
 }
 complete -F _pg_herald pg-herald`;
 }
 
-function zsh(places: readonly Place[]): string {
-  const described = (words: readonly Word[]) =>
-    words.map(({ word, description }) => quoted(`${word.replaceAll(':', '\\:')}:${description}`)).join(' ');
-  const values = places.flatMap(({ path, options }) =>
+function bashCase({ path, commands, options, words, files }: CompletedCommand): string {
+  const all = [...words, wordsOf(commands), wordsOf(options)].filter(Boolean).join(' ');
+  return `      ${quoted(path)}) words=${quoted(all)}${files ? ' files=1' : ''} ;;`;
+}
+
+function zsh(tree: readonly CompletedCommand[]): string {
+  const values = tree.flatMap(({ path, options }) =>
     options
       .filter((option) => option.values.length > 0 || option.files)
       .map(
         ({ word, values: list, files }) =>
-          `    ${quoted(`${path}|${word}`)}) ${files ? '_files' : `compadd -S '' -- ${list.map(quoted).join(' ')}`}; return ;;`,
+          `    ${quoted(`${path}|${word}`)}) ` +
+          `${files ? '_files' : `compadd -S '' -- ${list.map(quoted).join(' ')}`}; return ;;`,
       ),
   );
   return `#compdef pg-herald
-# zsh completion for pg-herald; made by "pg-herald completion zsh"
+# zsh completion for pg-herald; generated by "pg-herald completion zsh"
 _pg_herald() {
   local at='' word option=''
   local -a list
@@ -151,7 +151,7 @@ _pg_herald() {
     case "$word" in
       --*) option=$word ;;
       *) case "\${at:+$at }$word" in
-${places
+${tree
   .filter(({ path }) => path !== '')
   .map(({ path }) => `        ${quoted(path)}) at=${quoted(path)} ;;`)
   .join('\n')}
@@ -162,29 +162,41 @@ ${places
 ${values.join('\n')}
   esac; fi
   case "$at" in
-${places.map(({ path, commands, options, words, files }) => `    ${quoted(path)}) list=(${described([...words.map((word) => ({ word, description: '' })), ...commands])}); _describe -t commands command list; list=(${described(options)}); _describe -t options option list${files ? '; _files' : ''} ;;`).join('\n')}
+${tree.map(zshCase).join('\n')}
   esac
 }
 if [ "$funcstack[1]" = _pg_herald ]; then _pg_herald "$@"; else compdef _pg_herald pg-herald; fi`;
 }
 
-function fish(places: readonly Place[]): string {
+function zshCase({ path, commands, options, words, files }: CompletedCommand): string {
+  const described = (list: readonly Word[]) =>
+    list.map(({ word, description }) => quoted(`${word.replaceAll(':', '\\:')}:${description}`)).join(' ');
+  const first = [...words.map((word) => ({ word, description: '' })), ...commands];
+  return (
+    `    ${quoted(path)}) list=(${described(first)}); _describe -t commands command list; ` +
+    `list=(${described(options)}); _describe -t options option list${files ? '; _files' : ''} ;;`
+  );
+}
+
+function fishValue(values: readonly string[], file: boolean): string {
+  if (file) return ' -r -F';
+  return values.length > 0 ? ` -x -a ${quoted(values.join(' '))}` : '';
+}
+
+function fish(tree: readonly CompletedCommand[]): string {
   const complete = (path: string, rest: string) =>
     `complete -c pg-herald -n ${quoted(`__pg_herald_at ${path}`)} ${rest}`;
-  const lines = places.flatMap(({ path, commands, options, words, files }) => [
+  const lines = tree.flatMap(({ path, commands, options, words, files }) => [
     ...commands.map((each) => complete(path, `-f -a ${quoted(each.word)} -d ${quoted(each.description)}`)),
     ...(words.length > 0 ? [complete(path, `-f -a ${quoted(words.join(' '))}`)] : []),
     ...(files ? [complete(path, '-F')] : []),
     ...options.map(({ word, description, values, files: file }) =>
-      complete(
-        path,
-        `-l ${word.slice(2)} -d ${quoted(description)}${file ? ' -r -F' : values.length > 0 ? ` -x -a ${quoted(values.join(' '))}` : ''}`,
-      ),
+      complete(path, `-l ${word.slice(2)} -d ${quoted(description)}${fishValue(values, file)}`),
     ),
   ]);
-  return `# fish completion for pg-herald; made by "pg-herald completion fish"
+  return `# fish completion for pg-herald; generated by "pg-herald completion fish"
 function __pg_herald_at
-  set -l known ${places
+  set -l known ${tree
     .filter(({ path }) => path !== '')
     .map(({ path }) => quoted(path))
     .join(' ')}
@@ -199,4 +211,4 @@ complete -c pg-herald -f
 ${lines.join('\n')}`;
 }
 
-const scripts: Readonly<Record<Shell, (places: readonly Place[]) => string>> = { bash, zsh, fish };
+const scripts: Readonly<Record<Shell, (tree: readonly CompletedCommand[]) => string>> = { bash, zsh, fish };

@@ -1,279 +1,249 @@
-/**
- * The environment as a validated Config: the only reader of `process.env`. Errors name the variable and the remedy, and
- * never quote a value that may be a secret.
- */
+/** The environment as validated settings: the only reader of `process.env`. */
 import { readFileSync } from 'node:fs';
-import * as v from 'valibot';
-import { type SmtpOptions, tlsModes } from '../dispatch/smtp/smtp-options.ts';
-import { parseSenders, type SmtpSendersOptions } from '../dispatch/smtp/senders.ts';
 import type { EgressOptions } from '../dispatch/egress/egress-options.ts';
+import { parseSenders, type SmtpSendersOptions } from '../dispatch/smtp/senders.ts';
+import type { SmtpOptions } from '../dispatch/smtp/smtp-options.ts';
 import type { WebhookOptions } from '../dispatch/webhook/webhook-options.ts';
 import { ConfigurationError } from '../errors.ts';
 import type { Brand } from '../vocabulary.ts';
+import { createSettingReader, type Environment, type SettingReader } from './environment.ts';
+import type { LogLevel } from './settings.ts';
 
-export const logLevels = ['debug', 'info', 'warn', 'error', 'silent'] as const;
-export type LogLevel = (typeof logLevels)[number];
-
-/** What the command line knows of its surroundings. */
+/** Everything a worker needs. */
 export interface Config {
   readonly databaseUrl: string;
   readonly brand: Brand;
-  /** null: neither HERALD_SMTP_HOST nor HERALD_SMTP_SENDERS_FILE. */
+  /** Null if neither HERALD_SMTP_HOST nor HERALD_SMTP_SENDERS_FILE is set. */
   readonly smtp: SmtpOptions | SmtpSendersOptions | null;
-  /** Without `endpoint`: no HERALD_WEBHOOK_URL. */
+  /** Without `endpoint` if HERALD_WEBHOOK_URL is not set. */
   readonly webhook: WebhookOptions;
-  /** For endpoints and for labels that templates declare secret, the current key first; empty: no endpoints, labels are stored as they are. */
+  /**
+   * For stored endpoints and secret labels, the current key first. Empty: no endpoints, and labels are stored in
+   * clear text.
+   */
   readonly secretKeys: readonly string[];
   readonly logLevel: LogLevel;
   readonly stopTimeoutSeconds: number;
 }
 
-type Environment = Readonly<Record<string, string | undefined>>;
-
-/** Reads DATABASE_URL alone, for commands that need nothing else. Throws ConfigurationError. */
+/** Reads DATABASE_URL alone, for commands that need nothing else. @throws {ConfigurationError} if it is not valid. */
 export function readDatabaseUrl(given?: string, environment: Environment = process.env): string {
-  const url = given ?? secretOf('DATABASE_URL', environment) ?? undefined;
-  const setting = given === undefined ? 'DATABASE_URL' : '--database-url';
-  if (url === undefined || url === '')
+  const url = given ?? createSettingReader(environment).secret('DATABASE_URL') ?? '';
+  if (url === '')
     throw new ConfigurationError(
       'DATABASE_URL',
-      'is not set; set it (or DATABASE_URL_FILE to a file that holds it) or pass --database-url, for example postgres://user@localhost:5432/app',
+      'is not set: set it, or DATABASE_URL_FILE to a file that contains it, or pass --database-url, for ' +
+        'example postgres://user@localhost:5432/app',
     );
   if (!/^postgres(ql)?:\/\//.test(url) || !URL.canParse(url))
     throw new ConfigurationError(
-      setting,
-      'is no PostgreSQL URL; it looks like postgres://user:password@host:5432/database',
+      given === undefined ? 'DATABASE_URL' : '--database-url',
+      'is not a PostgreSQL URL: expected postgres://user:password@host:5432/database',
     );
   return url;
 }
 
-/** What `pg-herald dev` takes from its surroundings. `databaseUrl` null: none is named, so it starts one. */
+/** What `pg-herald dev` needs. `databaseUrl` is null if none is named, so that it starts a database. */
 export function readDevelopment(given?: string, environment: Environment = process.env) {
   const named = (given ?? environment.DATABASE_URL ?? '') !== '';
   return {
     databaseUrl: named ? readDatabaseUrl(given, environment) : null,
     path: environment.PATH ?? '',
     brand: readBrand(environment),
-    secretKeys: secretKeysOf(environment) ?? [],
+    secretKeys: secretKeysOf(createSettingReader(environment)),
   };
 }
 
-/** Who operates, for the record: the login name. */
+/** The login name of the operator, for the audit log. */
 export function readOperator(environment: Environment = process.env): string {
   return environment.SUDO_USER ?? environment.USER ?? environment.LOGNAME ?? 'cli';
 }
 
-/** Reads everything a worker needs. Throws ConfigurationError for the first setting that is wrong. */
+/** Reads everything a worker needs. @throws {ConfigurationError} for the first setting that is not valid. */
 export function readConfig(databaseUrl?: string, environment: Environment = process.env): Config {
+  const read = createSettingReader(environment);
   return {
     databaseUrl: readDatabaseUrl(databaseUrl, environment),
     brand: readBrand(environment),
-    smtp: readSmtp(environment),
-    webhook: readWebhook(environment),
-    secretKeys: secretKeysOf(environment) ?? [],
-    logLevel: oneOf('HERALD_LOG_LEVEL', logLevels, environment) ?? 'info',
-    stopTimeoutSeconds: number('HERALD_STOP_TIMEOUT_SECONDS', { least: 1, most: 900 }, environment) ?? 30,
+    smtp: readSmtp(read),
+    webhook: readWebhook(read),
+    secretKeys: secretKeysOf(read),
+    logLevel: read.choice('HERALD_LOG_LEVEL') ?? 'info',
+    stopTimeoutSeconds: read.number('HERALD_STOP_TIMEOUT_SECONDS') ?? 30,
   };
 }
 
-/** What the console needs beside the database: nothing of it is demanded. Throws ConfigurationError. */
+/**
+ * What the console needs beside the database; all of it is optional. @throws {ConfigurationError} if one is not
+ * valid.
+ */
 export function readConsole(environment: Environment = process.env) {
+  const read = createSettingReader(environment);
   return {
     brand: readBrand(environment),
-    secretKeys: secretKeysOf(environment) ?? [],
-    egress: readEgress(environment),
-    token: secretOf('HERALD_CONSOLE_TOKEN', environment),
-    from: environment.HERALD_SMTP_FROM || null,
-    logLevel: oneOf('HERALD_LOG_LEVEL', logLevels, environment) ?? 'warn',
+    secretKeys: secretKeysOf(read),
+    egress: egressOf(read),
+    token: read.secret('HERALD_CONSOLE_TOKEN'),
+    from: read.text('HERALD_SMTP_FROM'),
+    logLevel: read.choice('HERALD_LOG_LEVEL') ?? 'warn',
   };
 }
 
-/** `HERALD_APP_NAME`, `HERALD_BASE_URL`, `HERALD_LOGO_URL`. */
+/** The application's name, URL and logo. */
 export function readBrand(environment: Environment = process.env): Brand {
-  const baseUrl = url('HERALD_BASE_URL', ['https:', 'http:'], environment) ?? 'http://localhost';
-  const logoUrl = url('HERALD_LOGO_URL', ['https:'], environment);
+  const read = createSettingReader(environment);
+  const baseUrl = read.url('HERALD_BASE_URL') ?? 'http://localhost';
   return {
-    appName: environment.HERALD_APP_NAME || 'My application',
+    appName: read.text('HERALD_APP_NAME') ?? 'My application',
     baseUrl: baseUrl.replace(/\/$/, ''),
-    ...(logoUrl && { logoUrl }),
+    ...given('logoUrl', read.url('HERALD_LOGO_URL')),
   };
 }
 
-function readSmtp(environment: Environment): SmtpOptions | SmtpSendersOptions | null {
-  const host = environment.HERALD_SMTP_HOST;
-  const file = environment.HERALD_SMTP_SENDERS_FILE;
-  if (file && host)
-    throw new ConfigurationError('HERALD_SMTP_SENDERS_FILE', 'is set together with HERALD_SMTP_HOST; use one of them');
-  if (file) return readSenders(file);
-  if (!host) return null;
-  const address = environment.HERALD_SMTP_FROM;
-  if (!address)
+/** What outgoing HTTP calls may reach beyond public https: addresses, and through which proxy. */
+export function readEgress(environment: Environment = process.env): EgressOptions {
+  return egressOf(createSettingReader(environment));
+}
+
+/** The keys of HERALD_SECRET_KEY, the current one first. @throws {ConfigurationError} if there is none. */
+export function readSecretKeys(environment: Environment = process.env): readonly string[] {
+  const keys = secretKeysOf(createSettingReader(environment));
+  if (keys.length > 0) return keys;
+  throw new ConfigurationError(
+    'HERALD_SECRET_KEY',
+    'is not set, and endpoints are stored encrypted: create a key with "openssl rand -base64 32" and give the ' +
+      'workers the same one',
+  );
+}
+
+function secretKeysOf(read: SettingReader): readonly string[] {
+  return read.secret('HERALD_SECRET_KEY')?.split(/[\s,]+/) ?? [];
+}
+
+function egressOf(read: SettingReader): EgressOptions {
+  return {
+    ...given('allowCidrs', read.list('HERALD_WEBHOOK_ALLOW_CIDRS')),
+    ...given('allowHosts', read.list('HERALD_WEBHOOK_ALLOW_HOSTS')),
+    ...given('proxy', read.secret('HERALD_WEBHOOK_PROXY')),
+  };
+}
+
+function readWebhook(read: SettingReader): WebhookOptions {
+  const url = read.text('HERALD_WEBHOOK_URL');
+  return {
+    ...(url !== null && {
+      endpoint: { url, secret: read.secret('HERALD_WEBHOOK_SECRET') ?? missing('HERALD_WEBHOOK_SECRET') },
+    }),
+    egress: egressOf(read),
+    ...given('concurrency', read.number('HERALD_WEBHOOK_CONCURRENCY')),
+  };
+}
+
+function readSmtp(read: SettingReader): SmtpOptions | SmtpSendersOptions | null {
+  const host = read.text('HERALD_SMTP_HOST');
+  const file = read.text('HERALD_SMTP_SENDERS_FILE');
+  if (file !== null && host !== null)
+    throw new ConfigurationError('HERALD_SMTP_SENDERS_FILE', 'is set together with HERALD_SMTP_HOST: use one of them');
+  if (file !== null) return readSenders(file);
+  return host === null ? null : { host, ...readRelay(read), ...readMessages(read) };
+}
+
+/** How the relay is reached. */
+function readRelay(read: SettingReader): Omit<SmtpOptions, 'host' | 'from'> {
+  return {
+    ...given('port', read.number('HERALD_SMTP_PORT')),
+    ...given('tls', read.choice('HERALD_SMTP_TLS')),
+    ...(read.choice('HERALD_SMTP_ALLOW_PLAINTEXT') === 'true' && { allowPlaintext: true }),
+    ...given('auth', readLogin(read)),
+    ...given('caFile', read.text('HERALD_SMTP_CA_FILE')),
+    ...given('certFile', read.text('HERALD_SMTP_CERT_FILE')),
+    ...given('keyFile', read.text('HERALD_SMTP_KEY_FILE')),
+    ...given('minTlsVersion', read.choice('HERALD_SMTP_MIN_TLS')),
+    ...given('proxy', read.secret('HERALD_SMTP_PROXY')),
+    ...given('ehloName', read.text('HERALD_SMTP_EHLO_NAME')),
+    ...given('maxConnections', read.number('HERALD_SMTP_MAX_CONNECTIONS')),
+    ...given('messagesPerSecond', read.number('HERALD_SMTP_MESSAGES_PER_SECOND')),
+  };
+}
+
+/** What the emails carry. */
+function readMessages(read: SettingReader): Pick<SmtpOptions, 'from' | 'replyTo' | 'envelopeFrom' | 'dkim'> {
+  const address = read.text('HERALD_SMTP_FROM');
+  if (address === null)
     throw new ConfigurationError(
       'HERALD_SMTP_FROM',
-      'is not set; it is the sender of the mails, for example noreply@example.com',
+      'is not set: it is the author of the emails, for example noreply@example.com',
     );
-  const port = number('HERALD_SMTP_PORT', { least: 1, most: 65_535 }, environment);
-  const tls = oneOf('HERALD_SMTP_TLS', tlsModes, environment);
-  const minTlsVersion = oneOf('HERALD_SMTP_MIN_TLS', ['TLSv1.2', 'TLSv1.3'] as const, environment);
-  const proxy = secretOf('HERALD_SMTP_PROXY', environment);
-  const maxConnections = number('HERALD_SMTP_MAX_CONNECTIONS', { least: 1, most: 100 }, environment);
-  const messagesPerSecond = number('HERALD_SMTP_MESSAGES_PER_SECOND', { least: 0.001, most: 10_000 }, environment);
+  const replyTo = read.text('HERALD_SMTP_REPLY_TO');
   return {
-    host,
-    from: { address, ...(environment.HERALD_SMTP_FROM_NAME && { name: environment.HERALD_SMTP_FROM_NAME }) },
-    ...(port !== null && { port }),
-    ...(tls !== null && { tls }),
-    ...(environment.HERALD_SMTP_ALLOW_PLAINTEXT === 'true' && { allowPlaintext: true }),
-    ...(environment.HERALD_SMTP_USER && { auth: readLogin(environment.HERALD_SMTP_USER, environment) }),
-    ...(environment.HERALD_SMTP_CA_FILE && { caFile: environment.HERALD_SMTP_CA_FILE }),
-    ...(environment.HERALD_SMTP_CERT_FILE && { certFile: environment.HERALD_SMTP_CERT_FILE }),
-    ...(environment.HERALD_SMTP_KEY_FILE && { keyFile: environment.HERALD_SMTP_KEY_FILE }),
-    ...(minTlsVersion !== null && { minTlsVersion }),
-    ...readDkim(environment),
-    ...(proxy !== null && { proxy }),
-    ...(environment.HERALD_SMTP_ENVELOPE_FROM && { envelopeFrom: environment.HERALD_SMTP_ENVELOPE_FROM }),
-    ...(environment.HERALD_SMTP_REPLY_TO && { replyTo: { address: environment.HERALD_SMTP_REPLY_TO } }),
-    ...(environment.HERALD_SMTP_EHLO_NAME && { ehloName: environment.HERALD_SMTP_EHLO_NAME }),
-    ...(maxConnections !== null && { maxConnections }),
-    ...(messagesPerSecond !== null && { messagesPerSecond }),
+    from: { address, ...given('name', read.text('HERALD_SMTP_FROM_NAME')) },
+    ...(replyTo !== null && { replyTo: { address: replyTo } }),
+    ...given('envelopeFrom', read.text('HERALD_SMTP_ENVELOPE_FROM')),
+    ...given('dkim', readDkim(read)),
   };
 }
 
-/** Several senders: a JSON file that holds `[{ "name": ..., "host": ..., "from": ... }, ...]`, the options of `smtp`. */
+/** Several senders: a JSON file with `[{ "name": ..., "host": ..., "from": ... }, ...]`, the options of `smtp`. */
 function readSenders(file: string): SmtpSendersOptions {
-  const variable = 'HERALD_SMTP_SENDERS_FILE';
-  const wrong = (why: string) => new ConfigurationError(variable, `${file} ${why}`);
+  const invalid = (why: string) => new ConfigurationError('HERALD_SMTP_SENDERS_FILE', `${file} ${why}`);
   let senders: SmtpSendersOptions['senders'];
   try {
     senders = JSON.parse(readFileSync(file, 'utf8'));
   } catch (error) {
-    throw wrong(error instanceof SyntaxError ? 'holds no JSON' : 'cannot be read');
+    throw invalid(error instanceof SyntaxError ? 'is not valid JSON' : 'cannot be read');
   }
-  if (!Array.isArray(senders)) throw wrong('holds no list of senders; it begins with [');
+  if (!Array.isArray(senders)) throw invalid('is not a list of senders: expected [ at the start');
   parseSenders({ senders });
   return { senders };
 }
 
-/** By access token where there is a token endpoint. Files are named rather than read: they are read again when they change. */
-function readLogin(user: string, environment: Environment): NonNullable<SmtpOptions['auth']> {
-  const from = (variable: string, name: string) => {
-    const file = environment[`${variable}_FILE`];
-    return file ? { [`${name}File`]: file } : environment[variable] ? { [name]: environment[variable] } : {};
-  };
-  const tokenUrl = url('HERALD_SMTP_OAUTH2_TOKEN_URL', ['https:', 'http:'], environment);
+/**
+ * By access token if there is a token endpoint. Files are named, not read, because they are read again when they
+ * change.
+ */
+function readLogin(read: SettingReader): SmtpOptions['auth'] | null {
+  const user = read.text('HERALD_SMTP_USER');
+  if (user === null) return null;
+  const tokenUrl = read.url('HERALD_SMTP_OAUTH2_TOKEN_URL');
   if (tokenUrl === null) {
-    const password = from('HERALD_SMTP_PASSWORD', 'password');
-    return Object.keys(password).length > 0 ? { user, ...password } : missing('HERALD_SMTP_PASSWORD');
+    const password = read.secretOrFile('HERALD_SMTP_PASSWORD') ?? missing('HERALD_SMTP_PASSWORD');
+    return 'file' in password ? { user, passwordFile: password.file } : { user, password: password.value };
   }
+  const clientSecret = read.secretOrFile('HERALD_SMTP_OAUTH2_CLIENT_SECRET');
+  const refreshToken = read.secretOrFile('HERALD_SMTP_OAUTH2_REFRESH_TOKEN');
   return {
     user,
     oauth2: {
       tokenUrl,
-      clientId: environment.HERALD_SMTP_OAUTH2_CLIENT_ID || missing('HERALD_SMTP_OAUTH2_CLIENT_ID'),
-      ...from('HERALD_SMTP_OAUTH2_CLIENT_SECRET', 'clientSecret'),
-      ...from('HERALD_SMTP_OAUTH2_REFRESH_TOKEN', 'refreshToken'),
-      ...(environment.HERALD_SMTP_OAUTH2_SCOPE && { scope: environment.HERALD_SMTP_OAUTH2_SCOPE }),
+      clientId: read.text('HERALD_SMTP_OAUTH2_CLIENT_ID') ?? missing('HERALD_SMTP_OAUTH2_CLIENT_ID'),
+      ...(clientSecret &&
+        ('file' in clientSecret ? { clientSecretFile: clientSecret.file } : { clientSecret: clientSecret.value })),
+      ...(refreshToken &&
+        ('file' in refreshToken ? { refreshTokenFile: refreshToken.file } : { refreshToken: refreshToken.value })),
+      ...given('scope', read.text('HERALD_SMTP_OAUTH2_SCOPE')),
     },
   };
 }
 
 /** All three variables, or none. */
-function readDkim(environment: Environment): Pick<SmtpOptions, 'dkim'> {
+function readDkim(read: SettingReader): SmtpOptions['dkim'] | null {
   const names = ['HERALD_SMTP_DKIM_DOMAIN', 'HERALD_SMTP_DKIM_SELECTOR', 'HERALD_SMTP_DKIM_KEY_FILE'] as const;
-  const [domain, selector, keyFile] = names.map((name) => environment[name]);
-  if (domain && selector && keyFile) return { dkim: { domain, selector, keyFile } };
-  const absent = names.find((name) => !environment[name]);
+  const [domain, selector, keyFile] = names.map((name) => read.text(name));
+  if (domain && selector && keyFile) return { domain, selector, keyFile };
+  const absent = names.find((name) => read.text(name) === null);
   if (absent !== undefined && (domain || selector || keyFile))
-    throw new ConfigurationError(absent, `is not set; DKIM needs ${names.join(', ')}`);
-  return {};
+    throw new ConfigurationError(absent, `is not set: DKIM needs ${names.join(', ')}`);
+  return null;
 }
 
-function readWebhook(environment: Environment): WebhookOptions {
-  const target = environment.HERALD_WEBHOOK_URL;
-  const concurrency = number('HERALD_WEBHOOK_CONCURRENCY', { least: 1, most: 1000 }, environment);
-  return {
-    ...(target && {
-      endpoint: {
-        url: target,
-        secret: secretOf('HERALD_WEBHOOK_SECRET', environment) ?? missing('HERALD_WEBHOOK_SECRET'),
-      },
-    }),
-    egress: readEgress(environment),
-    ...(concurrency !== null && { concurrency }),
-  };
-}
-
-/** What outgoing HTTP calls may reach beyond public https: addresses, and by which proxy. */
-export function readEgress(environment: Environment = process.env): EgressOptions {
-  const list = (variable: string) => {
-    const words = environment[variable]?.split(',').map((word) => word.trim());
-    return words?.filter((word) => word !== '');
-  };
-  const allowCidrs = list('HERALD_WEBHOOK_ALLOW_CIDRS');
-  const allowHosts = list('HERALD_WEBHOOK_ALLOW_HOSTS');
-  const proxy = secretOf('HERALD_WEBHOOK_PROXY', environment);
-  return { ...(allowCidrs && { allowCidrs }), ...(allowHosts && { allowHosts }), ...(proxy !== null && { proxy }) };
-}
-
-/** The keys of HERALD_SECRET_KEY, the current one first. Throws ConfigurationError where there is none. */
-export function readSecretKeys(environment: Environment = process.env): readonly string[] {
-  const keys = secretKeysOf(environment);
-  if (keys !== null) return keys;
-  throw new ConfigurationError(
-    'HERALD_SECRET_KEY',
-    'is not set, and endpoints are stored encrypted; make a key with "openssl rand -base64 32" and give the workers the same one',
-  );
-}
-
-function secretKeysOf(environment: Environment): readonly string[] | null {
-  return secretOf('HERALD_SECRET_KEY', environment)?.split(/[\s,]+/) ?? null;
+/** An object with the field, or none if the value is not set. */
+function given<Name extends string, Value>(name: Name, value: Value | null | undefined): { [Key in Name]?: Value } {
+  return value === null || value === undefined ? {} : ({ [name]: value } as { [Key in Name]?: Value });
 }
 
 function missing(variable: string): never {
-  throw new ConfigurationError(variable, `is not set; set it, or ${variable}_FILE to the path of a file that holds it`);
-}
-
-/** A secret from the variable itself, or from the file that `<variable>_FILE` names. One trailing newline is dropped. */
-function secretOf(variable: string, environment: Environment): string | null {
-  const file = environment[`${variable}_FILE`];
-  if (!file) return environment[variable] || null;
-  try {
-    return readFileSync(file, 'utf8').replace(/\r?\n$/, '');
-  } catch {
-    throw new ConfigurationError(`${variable}_FILE`, `cannot read ${file}`);
-  }
-}
-
-function number(variable: string, bounds: { least: number; most: number }, environment: Environment): number | null {
-  const text = environment[variable];
-  if (!text) return null;
-  const parsed = v.safeParse(
-    v.pipe(v.string(), v.decimal(), v.transform(Number), v.minValue(bounds.least), v.maxValue(bounds.most)),
-    text,
+  throw new ConfigurationError(
+    variable,
+    `is not set: set it, or ${variable}_FILE to the path of a file that contains it`,
   );
-  if (!parsed.success)
-    throw new ConfigurationError(variable, `"${text}" is no number from ${bounds.least} to ${bounds.most}`);
-  return parsed.output;
-}
-
-function oneOf<const Values extends readonly string[]>(
-  variable: string,
-  values: Values,
-  environment: Environment,
-): Values[number] | null {
-  const text = environment[variable];
-  if (!text) return null;
-  if (!values.includes(text)) throw new ConfigurationError(variable, `"${text}" is not one of ${values.join(', ')}`);
-  return text;
-}
-
-function url(variable: string, schemes: readonly string[], environment: Environment): string | null {
-  const text = environment[variable];
-  if (!text) return null;
-  if (!URL.canParse(text) || !schemes.includes(new URL(text).protocol))
-    throw new ConfigurationError(
-      variable,
-      `"${text}" is no absolute URL (${schemes.map((scheme) => `${scheme}//`).join(' or ')})`,
-    );
-  return text;
 }

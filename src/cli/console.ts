@@ -1,10 +1,11 @@
-import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
-import { readConsole, readDatabaseUrl, readOperator } from './config.ts';
 import { serveConsole } from '../console/index.ts';
-import { type CommonOptions, command, portNumber } from './command.ts';
+import { portNumber, readText } from './arguments.ts';
+import { type CommonOptions, command } from './command.ts';
+import { readConsole, readDatabaseUrl, readOperator } from './config.ts';
 import { createLogger } from './logger.ts';
-import { print, printAside, printJson, UsageError } from './output.ts';
+import { print, printJson, printStderr, UsageError } from './output.ts';
+import { untilSignal } from './signals.ts';
 
 interface ConsoleCommandOptions extends CommonOptions {
   readonly port: number;
@@ -15,61 +16,49 @@ interface ConsoleCommandOptions extends CommonOptions {
   readonly basePath?: string;
 }
 
+/** `pg-herald console` */
 export function consoleCommand(): Command {
   return command(
     'console',
-    "The operator's web page: whether mail flows, and why somebody did not get it",
+    "The operator's web page: whether messages are delivered, and why someone did not receive one",
     'console --port 4780 --token-file /run/secrets/console-token',
   )
     .option('--port <n>', 'port; 0 takes any free one', portNumber, 4780)
-    .option('--host <address>', 'address to listen on; beyond loopback a token is demanded', '127.0.0.1')
-    .option('--token <token>', 'asked for at the door; others see it in the list of processes, so prefer --token-file')
-    .option(
-      '--token-file <file>',
-      'file that holds the token; default HERALD_CONSOLE_TOKEN or HERALD_CONSOLE_TOKEN_FILE',
-    )
+    .option('--host <address>', 'address to listen on; beyond loopback a token is required', '127.0.0.1')
+    .option('--token <token>', 'token to sign in with; it is visible in the process list, so prefer --token-file')
+    .option('--token-file <file>', 'file with the token; default HERALD_CONSOLE_TOKEN or HERALD_CONSOLE_TOKEN_FILE')
     .option('--read-only', 'refuse every action')
-    .option('--base-path <path>', 'where a proxy mounts it, for example /herald')
-    .action(async (options: ConsoleCommandOptions) => {
-      const databaseUrl = readDatabaseUrl(options.databaseUrl);
-      const config = readConsole();
-      const token = tokenOf(options) ?? config.token;
-      const server = await serveConsole({
-        connectionString: databaseUrl,
-        port: options.port,
-        host: options.host,
-        operator: readOperator(),
-        brand: config.brand,
-        secretKeys: config.secretKeys,
-        egress: config.egress,
-        readOnly: options.readOnly === true,
-        logger: createLogger(config.logLevel),
-        ...(token !== null && { token }),
-        ...(config.from !== null && { from: config.from }),
-        ...(options.basePath !== undefined && { basePath: options.basePath }),
-      });
-      const stopped = untilSignal();
-      if (options.json) printJson({ url: server.url });
-      else print(server.url);
-      printAside(`the console listens${token === null ? ', open to whoever is on this machine' : ''}; Ctrl-C stops it`);
-      await stopped;
-      await server.close();
-    });
+    .option('--base-path <path>', 'path where a proxy mounts it, for example /herald')
+    .action(serve);
+}
+
+async function serve(options: ConsoleCommandOptions): Promise<void> {
+  const databaseUrl = readDatabaseUrl(options.databaseUrl);
+  const config = readConsole();
+  const token = tokenOf(options) ?? config.token;
+  const stopped = untilSignal();
+  const server = await serveConsole({
+    connectionString: databaseUrl,
+    port: options.port,
+    host: options.host,
+    operator: readOperator(),
+    brand: config.brand,
+    secretKeys: config.secretKeys,
+    egress: config.egress,
+    readOnly: options.readOnly === true,
+    logger: createLogger(config.logLevel),
+    ...(token !== null && { token }),
+    ...(config.from !== null && { from: config.from }),
+    ...(options.basePath !== undefined && { basePath: options.basePath }),
+  });
+  if (options.json) printJson({ url: server.url });
+  else print(server.url);
+  printStderr(`the console is listening${token === null ? ', open to everyone on this machine' : ''}; Ctrl-C stops it`);
+  await stopped;
+  await server.close();
 }
 
 function tokenOf({ token, tokenFile }: ConsoleCommandOptions): string | null {
   if (token !== undefined && tokenFile !== undefined) throw new UsageError('give --token or --token-file, not both');
-  if (tokenFile === undefined) return token ?? null;
-  try {
-    return readFileSync(tokenFile, 'utf8').trim();
-  } catch {
-    throw new UsageError(`cannot read ${tokenFile}, which --token-file names`);
-  }
-}
-
-function untilSignal(): Promise<void> {
-  return new Promise((resolve) => {
-    process.once('SIGTERM', () => resolve());
-    process.once('SIGINT', () => resolve());
-  });
+  return tokenFile === undefined ? (token ?? null) : readText(tokenFile, '--token-file');
 }

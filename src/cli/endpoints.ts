@@ -1,36 +1,41 @@
-import { Command } from 'commander';
+import type { Command } from 'commander';
 import type { Pool } from 'pg';
-import { readBrand, readEgress, readSecretKeys } from './config.ts';
 import type { EndpointDetails, EndpointSummary } from '../operate/endpoint-details.ts';
-import { endpoints, type Endpoints } from '../operate/endpoints.ts';
+import { type Endpoints, endpoints } from '../operate/endpoints.ts';
 import { createSecretBox } from '../secrets.ts';
 import { addEndpointCommand } from './add-endpoint.ts';
-import { audit } from './audit.ts';
-import { type CommonOptions, command, confirm, duration, isId, listing, withPool } from './command.ts';
+import { isUuid } from '../vocabulary.ts';
+import { duration } from './arguments.ts';
+import { recordCommand } from './audit.ts';
+import { type CommonOptions, command, commandGroup, tableCommand, withPool } from './command.ts';
+import { readBrand, readEgress, readSecretKeys } from './config.ts';
 import {
+  CommandFailed,
   color,
+  plural,
   print,
-  printAside,
+  printStderr,
   printFields,
   printJson,
   printTable,
   timeText,
-  Unsuccessful,
   UsageError,
 } from './output.ts';
+import { confirm } from './prompt.ts';
 
+/** `pg-herald endpoints` */
 export function endpointsCommand(): Command {
-  return new Command('endpoints')
-    .description('Receivers of webhooks and chat posts: who is called, and how they do')
-    .addCommand(addEndpointCommand())
-    .addCommand(listCommand())
-    .addCommand(showCommand())
-    .addCommand(testCommand())
-    .addCommand(rotateCommand())
-    .addCommand(disableCommand())
-    .addCommand(enableCommand())
-    .addCommand(removeCommand())
-    .addCommand(replayCommand());
+  return commandGroup('endpoints', 'Receivers of webhooks and chat posts: who is called, and with what success', [
+    addEndpointCommand(),
+    listCommand(),
+    showCommand(),
+    testCommand(),
+    rotateCommand(),
+    disableCommand(),
+    enableCommand(),
+    removeCommand(),
+    replayCommand(),
+  ]);
 }
 
 const stateColors = { healthy: 'green', failing: 'yellow', open: 'yellow', disabled: 'red' } as const;
@@ -46,7 +51,7 @@ function stateText({ state, disabledReason, failingSince, probeAt }: EndpointSum
 }
 
 function listCommand(): Command {
-  return listing('list', 'All endpoints, how they do and what waits for them', 'endpoints list').action(
+  return tableCommand('list', 'All endpoints, their state, and what is waiting for them', 'endpoints list').action(
     (options: CommonOptions) =>
       withPool(options, async (pool) => {
         const all = await endpoints(pool).list();
@@ -56,26 +61,25 @@ function listCommand(): Command {
           all.map((e) => [
             e.id,
             e.name,
-            e.recipientId ?? (e.tenant === null ? 'everybody' : `tenant ${e.tenant}`),
+            e.recipientId ?? (e.tenant === null ? 'everyone' : `tenant ${e.tenant}`),
             e.groups.join(', ') || 'all',
             e.urlHost,
             e.format,
             stateText(e),
             e.waiting >= 10_000 ? '10000+' : String(e.waiting),
           ]),
-          'no endpoints; add one with "pg-herald endpoints add"',
-          { whole: ['id'], spare: ['format', 'groups', 'host', 'for'] },
+          'no endpoints: add one with "pg-herald endpoints add"',
+          { neverCut: ['id'], dropFirst: ['format', 'groups', 'host', 'for'] },
         );
       }),
   );
 }
 
 function showCommand(): Command {
-  return listing(
-    'show',
-    'One endpoint with its limits; never its URL, secrets and headers',
-    'endpoints show 0199f3a0-7b1c-4000-8000-00000000002a',
-  )
+  return tableCommand('show', 'One endpoint with its limits, without its URL, secrets and headers', {
+    example: 'endpoints show 0199f3a0-7b1c-4000-8000-00000000002a',
+    seeAlso: ['endpoints list', 'endpoints test'],
+  })
     .argument('<id>', 'id of an endpoint')
     .action((id: string, options: CommonOptions) =>
       withPool(options, async (pool) => {
@@ -87,22 +91,26 @@ function showCommand(): Command {
 }
 
 function removeCommand(): Command {
-  return command(
-    'remove',
-    'Delete an endpoint and its secrets for good; what waits for it is cancelled',
-    'endpoints remove 0199f3a0-7b1c-4000-8000-00000000002a',
-  )
+  return command('remove', 'Delete an endpoint and its secrets permanently; messages waiting for it are cancelled', {
+    example: 'endpoints remove 0199f3a0-7b1c-4000-8000-00000000002a',
+    notes: [
+      'To hold its messages instead, use "endpoints disable".',
+      'If stdin is not a terminal, it changes nothing and exits with 2, unless --yes is given.',
+    ],
+    seeAlso: ['endpoints disable'],
+  })
     .argument('<id>', 'id of an endpoint')
-    .option('--yes', 'do not ask')
+    .option('--yes', 'do not ask for confirmation')
     .action((id: string, options: CommonOptions & { yes?: boolean }) =>
       withPool(options, async (pool) => {
         const endpoint = await detailsOf(pool, id);
-        await confirm(`Delete ${endpoint.name} (${endpoint.urlHost}) and cancel what waits for it?`, options);
+        const object = `${endpoint.name} (${endpoint.urlHost}) and cancel the messages waiting for it`;
+        await confirm({ verb: 'delete', object }, options);
         const cancelled = await endpoints(pool).remove(id);
-        if (cancelled === null) throw unknown(id);
-        await audit(pool, { action: 'endpoints remove', subject: id, detail: { cancelled } });
+        if (cancelled === null) throw noSuchEndpoint(id);
+        await recordCommand(pool, { action: 'endpoints remove', subject: id, detail: { cancelled } });
         if (options.json) return printJson({ id, cancelled });
-        print(`removed; ${cancelled} ${cancelled === 1 ? 'message is' : 'messages are'} cancelled`);
+        print(`removed; ${plural(cancelled, 'message')} cancelled`);
       }),
     );
 }
@@ -110,20 +118,21 @@ function removeCommand(): Command {
 function testCommand(): Command {
   return command(
     'test',
-    'Send a signed ping and explain the answer; exit code 1 where it is not accepted',
+    'Send a signed ping and explain the answer; exit code 1 if it is not accepted',
     'endpoints test 0199f3a0-7b1c-4000-8000-00000000002a',
   )
     .argument('<id>', 'id of an endpoint')
     .action((id: string, options: CommonOptions) =>
       withPool(options, async (pool) => {
-        const answer = await encrypted(pool).ping(endpointId(id), { appName: readBrand().appName });
-        if (answer === null) throw unknown(id);
+        const answer = await withSecrets(pool).ping(endpointId(id), { appName: readBrand().appName });
+        if (answer === null) throw noSuchEndpoint(id);
         if (options.json) printJson(answer);
         else
           print(
-            `${answer.status === null ? 'no answer' : `HTTP ${answer.status}`} after ${answer.milliseconds} ms: ${answer.explanation} (webhook-id ${answer.messageId})`,
+            `${answer.status === null ? 'no answer' : `HTTP ${answer.status}`} after ${answer.milliseconds} ` +
+              `ms: ${answer.explanation} (webhook-id ${answer.messageId})`,
           );
-        if (!answer.accepted) throw new Unsuccessful();
+        if (!answer.accepted) throw new CommandFailed();
       }),
     );
 }
@@ -131,20 +140,20 @@ function testCommand(): Command {
 function rotateCommand(): Command {
   return command(
     'rotate',
-    'Give an endpoint a new signing secret; the one before stays valid for a day',
+    'Give an endpoint a new signing secret; the previous one stays valid for a day',
     'endpoints rotate 0199f3a0-7b1c-4000-8000-00000000002a',
   )
     .argument('<id>', 'id of an endpoint')
-    .option('--overlap <time>', 'how long the one before stays valid, for example 2h; 0s after a leak', duration)
+    .option('--overlap <time>', 'how long the previous secret stays valid, for example 2h; 0s after a leak', duration)
     .action((id: string, options: CommonOptions & { overlap?: number }) =>
       withPool(options, async (pool) => {
-        const secret = await encrypted(pool).rotate(endpointId(id), {
+        const secret = await withSecrets(pool).rotate(endpointId(id), {
           ...(options.overlap !== undefined && { overlapSeconds: options.overlap / 1000 }),
         });
-        if (secret === null) throw unknown(id);
-        await audit(pool, { action: 'endpoints rotate', subject: id });
+        if (secret === null) throw noSuchEndpoint(id);
+        await recordCommand(pool, { action: 'endpoints rotate', subject: id });
         if (options.json) return printJson({ id, secret });
-        printAside('New signing secret, shown only now:');
+        printStderr('New signing secret, shown only once:');
         print(secret);
       }),
     );
@@ -153,17 +162,17 @@ function rotateCommand(): Command {
 function disableCommand(): Command {
   return command(
     'disable',
-    'Switch an endpoint off; what waits for it is held',
+    'Disable an endpoint; messages waiting for it are held',
     'endpoints disable 0199f3a0-7b1c-4000-8000-00000000002a',
   )
     .argument('<id>', 'id of an endpoint')
     .action((id: string, options: CommonOptions) =>
       withPool(options, async (pool) => {
         const held = await endpoints(pool).disable(endpointId(id));
-        if (held === null) throw unknown(id);
-        await audit(pool, { action: 'endpoints disable', subject: id, detail: { held } });
+        if (held === null) throw noSuchEndpoint(id);
+        await recordCommand(pool, { action: 'endpoints disable', subject: id, detail: { held } });
         if (options.json) return printJson({ id, held });
-        print(`switched off; ${held} ${held === 1 ? 'message is' : 'messages are'} held`);
+        print(`disabled; ${plural(held, 'message')} held`);
       }),
     );
 }
@@ -171,19 +180,23 @@ function disableCommand(): Command {
 function enableCommand(): Command {
   return command(
     'enable',
-    'Switch an endpoint on with a clean record; what is held for it goes out',
+    'Enable an endpoint with a clean record; messages held for it are delivered',
     'endpoints enable 0199f3a0-7b1c-4000-8000-00000000002a --since 7d',
   )
     .argument('<id>', 'id of an endpoint')
-    .option('--since <time>', 'recover: also what failed or was not sent to it in this time, for example 7d', duration)
+    .option(
+      '--since <time>',
+      'recover: also what failed or was not sent to it within this time, for example 7d',
+      duration,
+    )
     .action((id: string, options: CommonOptions & { since?: number }) =>
       withPool(options, async (pool) => {
         const since = options.since === undefined ? {} : { since: new Date(Date.now() - options.since) };
         const sent = await endpoints(pool).enable(endpointId(id), since);
-        if (sent === null) throw unknown(id);
-        await audit(pool, { action: 'endpoints enable', subject: id, detail: { sent } });
+        if (sent === null) throw noSuchEndpoint(id);
+        await recordCommand(pool, { action: 'endpoints enable', subject: id, detail: { sent } });
         if (options.json) return printJson({ id, sent });
-        print(`switched on; ${sent} ${sent === 1 ? 'message goes' : 'messages go'} out`);
+        print(`enabled; ${plural(sent, 'message')} will be delivered`);
       }),
     );
 }
@@ -191,53 +204,61 @@ function enableCommand(): Command {
 function replayCommand(): Command {
   return command(
     'replay',
-    'Send again what an endpoint has had already, under the same ids',
+    'Send an endpoint again what it already received, under the same ids',
     'endpoints replay 0199f3a0-7b1c-4000-8000-00000000002a --since 2h',
   )
     .argument('<id>', 'id of an endpoint, or of one message')
-    .option('--since <time>', 'with an endpoint: everything of this time, for example 2h', duration)
-    .option('--yes', 'do not ask')
+    .option('--since <time>', 'with an endpoint: everything within this time, for example 2h', duration)
+    .option('--yes', 'do not ask for confirmation')
     .action((id: string, options: CommonOptions & { since?: number; yes?: boolean }) =>
       withPool(options, async (pool) => {
         if (options.since === undefined) return replayOne(pool, id, options);
         const since = new Date(Date.now() - options.since);
         await detailsOf(pool, id);
-        await confirm(`Send everything since ${timeText(since)} UTC again?`, options);
+        await confirm({ verb: 'send', object: `everything since ${timeText(since)} UTC again` }, options);
         const sent = await endpoints(pool).replay(id, { since });
-        if (sent === null) throw unknown(id);
-        await audit(pool, { action: 'endpoints replay', subject: id, detail: { sent, since: since.toISOString() } });
+        if (sent === null) throw noSuchEndpoint(id);
+        await recordCommand(pool, {
+          action: 'endpoints replay',
+          subject: id,
+          detail: { sent, since: since.toISOString() },
+        });
         if (options.json) return printJson({ id, sent });
-        print(`${sent} ${sent === 1 ? 'message goes' : 'messages go'} out again`);
+        print(`${plural(sent, 'message')} will be delivered again`);
       }),
     );
 }
 
 async function replayOne(pool: Pool, id: string, options: CommonOptions): Promise<void> {
   const answer = await endpoints(pool).replayMessage(endpointId(id));
-  if (answer === null) throw new UsageError(`no message "${id}"; for a whole endpoint add --since`);
-  if (answer.retried) await audit(pool, { action: 'endpoints replay', subject: id });
+  if (answer === null) throw new UsageError(`no message "${id}": for a whole endpoint add --since`);
+  if (answer.retried) await recordCommand(pool, { action: 'endpoints replay', subject: id });
   if (options.json) printJson({ id, ...answer });
   else
-    print(answer.retried ? 'goes out again' : `stays ${answer.status}: it is under way, or its secret labels are gone`);
-  if (!answer.retried) throw new Unsuccessful();
+    print(
+      answer.retried
+        ? 'will be delivered again'
+        : `stays ${answer.status}: it is in flight, or its secret labels were wiped`,
+    );
+  if (!answer.retried) throw new CommandFailed();
 }
 
 /** With the key and the egress settings of the environment. */
-function encrypted(pool: Pool): Endpoints {
+function withSecrets(pool: Pool): Endpoints {
   return endpoints(pool, { secrets: createSecretBox(readSecretKeys()), egress: readEgress() });
 }
 
 function endpointId(text: string): string {
-  if (!isId(text)) throw new UsageError(`"${text}" is no id; see "pg-herald endpoints list"`);
+  if (!isUuid(text)) throw new UsageError(`invalid endpoint id "${text}": see "pg-herald endpoints list"`);
   return text;
 }
 
 async function detailsOf(pool: Pool, id: string): Promise<EndpointDetails> {
   const endpoint = await endpoints(pool).show(endpointId(id));
-  if (endpoint === null) throw unknown(id);
+  if (endpoint === null) throw noSuchEndpoint(id);
   return endpoint;
 }
 
-function unknown(id: string): UsageError {
-  return new UsageError(`no endpoint "${id}"; see "pg-herald endpoints list"`);
+function noSuchEndpoint(id: string): UsageError {
+  return new UsageError(`no endpoint "${id}": see "pg-herald endpoints list"`);
 }

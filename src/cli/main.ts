@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /** The command line. The only part that prints and exits. */
 import { CommanderError } from 'commander';
-import { explainError } from './output.ts';
+import { explainError } from './error-text.ts';
 import { createProgram } from './program.ts';
 
 async function main(): Promise<number> {
@@ -13,14 +13,13 @@ async function main(): Promise<number> {
   } catch (error) {
     // commander has printed its own message.
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-    const explained = explainError(error);
-    if (explained === null) return 1;
-    console.error(`pg-herald: ${explained.line}`);
-    return explained.code;
+    const { line, exitCode } = explainError(error);
+    if (line !== null) console.error(`pg-herald: ${line}`);
+    return exitCode;
   }
 }
 
-// `pg-herald messages list | head`: whoever reads has seen enough, and nobody is left to tell.
+// `pg-herald messages list | head`: the reader has closed the pipe, so there is no one left to tell.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code !== 'EPIPE') throw error;
   process.exit(0);

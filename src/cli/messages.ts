@@ -1,22 +1,14 @@
-import { Command } from 'commander';
+import type { Command } from 'commander';
 import type { Pool } from 'pg';
 import { type Cursor, listMessages, type MessageLine, showMessage } from '../operate/messages.ts';
-import {
-  type CommonOptions,
-  filterHelp,
-  listing,
-  messageId,
-  noSuchMessage,
-  parseWhere,
-  positiveInteger,
-  withPool,
-} from './command.ts';
+import { messageId, noSuchMessage, positiveInteger } from './arguments.ts';
+import { type CommonOptions, commandGroup, tableCommand, withPool } from './command.ts';
 import {
   color,
   print,
-  printAside,
   printFields,
   printJson,
+  printStderr,
   printTable,
   statusText,
   terminalWidth,
@@ -24,6 +16,7 @@ import {
   UsageError,
 } from './output.ts';
 import { tailCommand } from './tail.ts';
+import { conditionsHelp, parseWhere, whereOption } from './where.ts';
 
 interface ListOptions extends CommonOptions {
   readonly where?: readonly string[];
@@ -32,42 +25,51 @@ interface ListOptions extends CommonOptions {
   readonly address?: readonly string[];
 }
 
+/** `pg-herald messages` */
 export function messagesCommand(): Command {
-  return new Command('messages')
-    .description('Look at messages')
-    .addCommand(listCommand())
-    .addCommand(showCommand())
-    .addCommand(tailCommand());
+  return commandGroup('messages', 'List and show messages', [listCommand(), showCommand(), tailCommand()]);
 }
 
 function listCommand(): Command {
-  return listing('list', 'Messages, newest first', 'messages list --where status=failed since=2h')
-    .option('--where <condition...>', filterHelp)
+  return tableCommand('list', 'Messages, newest first', {
+    example: 'messages list --where status=failed since=2h',
+    more: [
+      ['messages list --where recipient=user-7', 'what one recipient was sent'],
+      ['messages list --where status=failed since=1d | jq length', 'JSON in a pipe'],
+      ['messages list --table | less', 'the table in a pipe'],
+      ['messages list --after 01890a5d-ac96-774b-bcce-b302099a8057', 'the next page'],
+    ],
+    notes: [`Conditions: ${conditionsHelp}.`],
+    seeAlso: ['why', 'messages tail'],
+  })
+    .addOption(whereOption())
     .option('--address <address>', 'to this address, for example ada@example.com', (text) => [`address=${text}`])
-    .option('--limit <n>', 'lines, 1000 at most', positiveInteger, 50)
+    .option('--limit <n>', 'messages, 1000 at most', positiveInteger, 50)
     .option('--after <id>', 'the page after this message')
-    .action((options: ListOptions) =>
-      withPool(options, async (pool) => {
-        const after = options.after === undefined ? undefined : await cursorOf(pool, messageId(options.after));
-        const { where = [], address = [], limit } = options;
-        const lines = await listMessages(pool, parseWhere([...where, ...address], new Date()), { limit, after });
-        if (options.json) return printJson(lines);
-        const narrow = (terminalWidth() ?? roomy) < roomy;
-        printTable(
-          ['message', 'created (UTC)', 'template', 'method', 'recipient', 'status', 'attempts'],
-          lines.map((line) => rowOf(line, narrow)),
-          'no messages',
-          {
-            whole: ['message', 'created (UTC)'],
-            spare: ['attempts', 'method', 'created (UTC)'],
-            dear: ['template'],
-            least: narrow ? 10 : 12,
-          },
-        );
-        const last = lines.at(-1);
-        if (last && lines.length === options.limit) printAside(color('dim', `more: --after ${last.id}`));
-      }),
+    .action(list);
+}
+
+async function list(options: ListOptions): Promise<void> {
+  await withPool(options, async (pool) => {
+    const after = options.after === undefined ? undefined : await cursorOf(pool, messageId(options.after));
+    const { where = [], address = [], limit } = options;
+    const lines = await listMessages(pool, parseWhere([...where, ...address], new Date()), { limit, after });
+    if (options.json) return printJson(lines);
+    const narrow = (terminalWidth() ?? wideTerminal) < wideTerminal;
+    printTable(
+      ['message', 'created (UTC)', 'template', 'method', 'recipient', 'status', 'attempts'],
+      lines.map((line) => rowOf(line, narrow)),
+      'no messages',
+      {
+        neverCut: ['message', 'created (UTC)'],
+        dropFirst: ['attempts', 'method', 'created (UTC)'],
+        cutLast: ['template'],
+        minWidth: narrow ? 10 : 12,
+      },
     );
+    const last = lines.at(-1);
+    if (last && lines.length === limit) printStderr(color('dim', `more: --after ${last.id}`));
+  });
 }
 
 async function cursorOf(pool: Pool, id: string): Promise<Cursor> {
@@ -76,8 +78,8 @@ async function cursorOf(pool: Pool, id: string): Promise<Cursor> {
   return { id, createdAt: message.createdAt };
 }
 
-/** A terminal of fewer columns gets times to the minute, and templates without their versions. */
-const roomy = 120;
+/** A narrower terminal shows times to the minute, and templates without their versions. */
+const wideTerminal = 120;
 
 function rowOf(line: MessageLine, narrow: boolean): string[] {
   const { id, createdAt, template, version, method, recipientId, status, reason, attempts } = line;
@@ -93,11 +95,10 @@ function rowOf(line: MessageLine, narrow: boolean): string[] {
 }
 
 function showCommand(): Command {
-  return listing(
-    'show',
-    'Everything about one message but its secret labels',
-    'messages show 01890a5d-ac96-774b-bcce-b302099a8057',
-  )
+  return tableCommand('show', 'Everything about one message except its secret labels', {
+    example: 'messages show 01890a5d-ac96-774b-bcce-b302099a8057',
+    seeAlso: ['why'],
+  })
     .argument('<id>', 'id of the message', messageId)
     .action((id: string, options: CommonOptions) =>
       withPool(options, async (pool) => {
@@ -118,7 +119,7 @@ function showCommand(): Command {
             a.worker,
           ]),
           'no attempts yet',
-          { whole: ['started (UTC)'], spare: ['worker', 'started (UTC)'], least: 30 },
+          { neverCut: ['started (UTC)'], dropFirst: ['worker', 'started (UTC)'], minWidth: 30 },
         );
       }),
     );

@@ -1,4 +1,4 @@
-/** What a worker process answers to Prometheus and to an orchestrator: /metrics, /healthz and /readyz. */
+/** What a worker process serves to Prometheus and to an orchestrator: /metrics, /healthz and /readyz. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
@@ -6,17 +6,19 @@ import type { MeterProvider } from '@opentelemetry/api';
 import type { Worker } from '../delivery/worker.ts';
 import { ConfigurationError } from '../errors.ts';
 
+/** An HTTP server with /metrics, /healthz and /readyz. */
 export interface MetricsServer {
-  /** To give to the worker, so that its metrics are what /metrics shows. */
+  /** For the worker, so that /metrics shows its metrics. */
   readonly meterProvider: MeterProvider;
-  /** Begins to listen. Throws ConfigurationError where the address cannot be had. Answers with the URL. */
+  /** Starts to listen and returns the URL. @throws {ConfigurationError} if the address is not available. */
   listen(worker: Pick<Worker, 'health'>): Promise<string>;
   close(): Promise<void>;
 }
 
+/** Where it listens. */
 export interface MetricsAddress {
   readonly host: string;
-  /** 0: any that is free. */
+  /** 0 is any free port. */
   readonly port: number;
 }
 
@@ -26,7 +28,7 @@ interface Answer {
   readonly body: string;
 }
 
-/** Loads the SDK when it is asked for: a worker without metrics does not pay for it. */
+/** Loads the SDK only when it is called: a worker without metrics does not pay for it. */
 export async function createMetricsServer({ host, port }: MetricsAddress): Promise<MetricsServer> {
   const [{ MeterProvider }, { PrometheusExporter, PrometheusSerializer }] = await Promise.all([
     import('@opentelemetry/sdk-metrics'),
@@ -48,8 +50,8 @@ export async function createMetricsServer({ host, port }: MetricsAddress): Promi
     async listen(worker) {
       const routes: Readonly<Record<string, () => Promise<Answer>>> = {
         '/metrics': metrics,
-        // That it is answered at all says that the process lives and its event loop turns. Nothing that a restart would
-        // not mend belongs here: a database that is away is a matter of /readyz.
+        // Any answer shows that the process is alive and its event loop runs. Nothing that a restart cannot fix belongs
+        // here: a database that is down is reported by /readyz.
         '/healthz': async () => json(200, { status: 'alive', uptimeSeconds: Math.round(process.uptime()) }),
         '/readyz': async () => {
           const health = await worker.health();
@@ -92,9 +94,9 @@ async function answer(
 }
 
 async function answerOf(method: string, route: (() => Promise<Answer>) | undefined): Promise<Answer> {
-  if (route === undefined) return json(404, { error: 'there are /metrics, /healthz and /readyz' });
-  if (method !== 'GET' && method !== 'HEAD') return json(405, { error: 'only GET and HEAD' });
-  return route().catch(() => json(500, { error: 'cannot collect' }));
+  if (route === undefined) return json(404, { error: 'not found: use /metrics, /healthz or /readyz' });
+  if (method !== 'GET' && method !== 'HEAD') return json(405, { error: 'method not allowed: use GET or HEAD' });
+  return route().catch(() => json(500, { error: 'metrics cannot be collected' }));
 }
 
 function json(status: number, body: object): Answer {

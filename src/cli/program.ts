@@ -1,40 +1,40 @@
 /** The tree of commands. */
 import { readFileSync } from 'node:fs';
-import { Command } from 'commander';
-import { helpCommand } from './help.ts';
-import { addManual } from './manual.ts';
+import { Command, type Option } from 'commander';
+import { withHelp } from './command.ts';
+import { UsageError } from './output.ts';
 
-/** Each command's module, loaded when it is asked for: `pg-herald why` need not wait for the mail libraries. */
-const commands: Readonly<Record<string, () => Promise<Command>>> = {
-  dev: async () => (await import('./dev.ts')).devCommand(),
-  migrate: async () => (await import('./migrate.ts')).migrateCommand(),
-  templates: async () => (await import('./templates.ts')).templatesCommand(),
-  worker: async () => (await import('./worker.ts')).workerCommand(),
-  send: async () => (await import('./send.ts')).sendCommand(),
-  messages: async () => (await import('./messages.ts')).messagesCommand(),
-  why: async () => (await import('./why.ts')).whyCommand(),
-  retry: async () => (await import('./actions.ts')).retryCommand(),
-  cancel: async () => (await import('./actions.ts')).cancelCommand(),
-  hold: async () => (await import('./actions.ts')).holdCommand(),
-  release: async () => (await import('./actions.ts')).releaseCommand(),
-  discard: async () => (await import('./actions.ts')).discardCommand(),
-  status: async () => (await import('./operate.ts')).statusCommand(),
-  pause: async () => (await import('./operate.ts')).pauseCommand(),
-  resume: async () => (await import('./operate.ts')).resumeCommand(),
-  methods: async () => (await import('./methods.ts')).methodsCommand(),
-  preferences: async () => (await import('./operate.ts')).preferencesCommand(),
-  suppressions: async () => (await import('./operate.ts')).suppressionsCommand(),
-  endpoints: async () => (await import('./endpoints.ts')).endpointsCommand(),
-  console: async () => (await import('./console.ts')).consoleCommand(),
-  audit: async () => (await import('./audit.ts')).auditCommand(),
-  doctor: async () => (await import('./doctor.ts')).doctorCommand(),
-  retention: async () => (await import('./keeping.ts')).retentionCommand(),
-  erase: async () => (await import('./keeping.ts')).eraseCommand(),
-  purge: async () => (await import('./operate.ts')).purgeCommand(),
-  completion: async () => (await import('./completion.ts')).completionCommand(createProgram),
-};
+/** Loads each command's module when it is needed: `pg-herald why` need not wait for the mail libraries. */
+const commands: ReadonlyMap<string, () => Promise<Command>> = new Map([
+  ['dev', async () => (await import('./dev.ts')).devCommand()],
+  ['migrate', async () => (await import('./migrate.ts')).migrateCommand()],
+  ['templates', async () => (await import('./templates.ts')).templatesCommand()],
+  ['worker', async () => (await import('./worker.ts')).workerCommand()],
+  ['send', async () => (await import('./send.ts')).sendCommand()],
+  ['messages', async () => (await import('./messages.ts')).messagesCommand()],
+  ['why', async () => (await import('./why.ts')).whyCommand()],
+  ['retry', async () => (await import('./retry.ts')).retryCommand()],
+  ['cancel', async () => (await import('./cancel.ts')).cancelCommand()],
+  ['hold', async () => (await import('./hold.ts')).holdCommand()],
+  ['release', async () => (await import('./release.ts')).releaseCommand()],
+  ['discard', async () => (await import('./discard.ts')).discardCommand()],
+  ['status', async () => (await import('./status.ts')).statusCommand()],
+  ['pause', async () => (await import('./pause.ts')).pauseCommand()],
+  ['resume', async () => (await import('./pause.ts')).resumeCommand()],
+  ['methods', async () => (await import('./methods.ts')).methodsCommand()],
+  ['preferences', async () => (await import('./preferences.ts')).preferencesCommand()],
+  ['suppressions', async () => (await import('./suppressions.ts')).suppressionsCommand()],
+  ['endpoints', async () => (await import('./endpoints.ts')).endpointsCommand()],
+  ['console', async () => (await import('./console.ts')).consoleCommand()],
+  ['audit', async () => (await import('./audit.ts')).auditCommand()],
+  ['doctor', async () => (await import('./doctor.ts')).doctorCommand()],
+  ['retention', async () => (await import('./retention.ts')).retentionCommand()],
+  ['erase', async () => (await import('./erase.ts')).eraseCommand()],
+  ['purge', async () => (await import('./purge.ts')).purgeCommand()],
+  ['completion', async () => (await import('./completion.ts')).completionCommand(() => createProgram())],
+]);
 
-/** The headings under which `pg-herald --help` lists them; what is not named here stands under the last. */
+/** The headings of `pg-herald --help`; a command that is not named here is under the last. */
 const groups: readonly (readonly [heading: string, ...names: string[]])[] = [
   ['Set up:', 'dev', 'migrate', 'templates', 'worker', 'send', 'completion'],
   ['Look:', 'status', 'messages', 'why', 'console', 'audit', 'doctor'],
@@ -44,20 +44,71 @@ const groups: readonly (readonly [heading: string, ...names: string[]])[] = [
   ['More:'],
 ];
 
-/** With all commands, or, to start quickly, with the one that is wanted alone. */
+const versionFlags = ['--version', '-V'];
+
+/** The program with all commands or, to start quickly, only with the one that is `wanted`. */
 export async function createProgram(wanted?: string): Promise<Command> {
-  const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
-    version: string;
-  };
+  const root = rootCommand();
+  const one = wanted === undefined ? undefined : commands.get(wanted);
+  const needed = one ? [one] : versionFlags.includes(wanted ?? '') ? [] : [...commands.values()];
+  for (const load of needed) root.addCommand(inGroup(await load()));
+  if (one === undefined) root.addCommand(inGroup(helpCommand(root)));
+  return withErrors(root);
+}
+
+function rootCommand(): Command {
+  const file = new URL('../../package.json', import.meta.url);
+  const { version } = JSON.parse(readFileSync(file, 'utf8')) as { version: string };
   const root = new Command('pg-herald')
     .description('Notifications in your own Postgres: if your transaction commits, it will be delivered')
     .version(version)
     .helpCommand(false);
-  const one = wanted === undefined || !Object.hasOwn(commands, wanted) ? undefined : commands[wanted];
-  for (const load of one ? [one] : Object.values(commands)) root.addCommand(inGroup(await load()));
-  if (one === undefined) root.addCommand(inGroup(helpCommand(root)));
-  addManual(root);
-  return exitByThrowing(root);
+  return withHelp(root, {
+    example: 'status',
+    more: [
+      ['why ada@example.com', 'why did Ada not receive it?'],
+      ['help retry', 'the help of a command'],
+    ],
+    notes: [
+      'Tables are for people and fit the terminal. In a pipe they become the JSON of --json, which every ' +
+        'command has; --table keeps the table, and cuts nothing there.',
+      'Exit codes: 0 success, 1 failure, 2 invalid usage or environment.',
+      'Environment: DATABASE_URL, unless --database-url is given; NO_COLOR turns colours off. A worker also ' +
+        'reads HERALD_* variables.',
+    ],
+  });
+}
+
+/** `pg-herald help messages list`; commander's own takes one word only. */
+function helpCommand(root: Command): Command {
+  return new Command('help')
+    .description('The help of a command, for example "pg-herald help messages list"')
+    .argument('[command...]', 'words of a command')
+    .action((words: string[]) => {
+      const found = findCommand(root, words);
+      if (found === null) throw new UsageError(`no command "${words.join(' ')}": "pg-herald --help" lists them`);
+      found.outputHelp();
+    });
+}
+
+/** The command at the end of a path, or null if there is none. The empty path is the program itself. */
+export function findCommand(root: Command, path: readonly string[]): Command | null {
+  let at: Command | undefined = root;
+  for (const name of path) at = at?.commands.find((each) => each.name() === name || each.aliases().includes(name));
+  return at ?? null;
+}
+
+/** Makes the errors of an option's parser start with its name. */
+function nameInErrors(option: Option): void {
+  const parse = option.parseArg;
+  if (parse === undefined) return;
+  option.argParser((text, previous) => {
+    try {
+      return parse(text, previous);
+    } catch (error) {
+      throw error instanceof UsageError ? new UsageError(`${option.long}: ${error.message}`) : error;
+    }
+  });
 }
 
 function inGroup(command: Command): Command {
@@ -65,9 +116,15 @@ function inGroup(command: Command): Command {
   return command.helpGroup(group?.[0] ?? '');
 }
 
-/** commander exits with 1 for wrong usage; ours is 2. Every command tells where help is, as nothing is inherited here. */
-function exitByThrowing(at: Command): Command {
-  at.exitOverride().showHelpAfterError('(--help shows what there is)');
-  at.commands.forEach(exitByThrowing);
+/**
+ * Commander exits with 1 for invalid usage, and this program with 2. Nothing is inherited, so every command gets
+ * this.
+ */
+function withErrors(at: Command): Command {
+  at.options.forEach(nameInErrors);
+  at.exitOverride()
+    .showHelpAfterError('(use --help for usage)')
+    .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'pg-herald: ')) });
+  at.commands.forEach(withErrors);
   return at;
 }

@@ -1,18 +1,19 @@
-/** Progress of long work on standard error: a bar in a terminal, a plain line now and then elsewhere. */
-import { colorAside } from './output.ts';
+/** Progress of long work on standard error: a bar in a terminal, otherwise a line every five seconds. */
+import { colorStderr, countText } from './output.ts';
 
+/** Progress of one piece of work. */
 export interface Progress {
-  /** Says how much is done so far. */
+  /** Reports how much is done so far. */
   readonly at: (done: number) => void;
-  /** Takes the bar away. */
+  /** Removes the bar. */
   readonly end: () => void;
 }
 
 const barWidth = 24;
-/** Work that ends sooner says nothing outside of a terminal. */
+/** Shorter work prints nothing outside a terminal. */
 const lineEveryMs = 5000;
 
-/** `what` is what is counted, for example "deleted". */
+/** Starts at 0 of `total`. `what` is the past participle of the action, for example "deleted". */
 export function startProgress(what: string, total: number): Progress {
   return process.stderr.isTTY ? bar(what, total) : lines(what, total);
 }
@@ -22,8 +23,8 @@ function bar(what: string, total: number): Progress {
     at: (done) => {
       const share = total === 0 ? 1 : Math.min(done / total, 1);
       const full = Math.round(share * barWidth);
-      const drawn = colorAside('cyan', '█'.repeat(full)) + colorAside('dim', '░'.repeat(barWidth - full));
-      process.stderr.write(`\r${drawn} ${count(done)} of ${count(total)} ${what}\u001b[K`);
+      const drawn = colorStderr('cyan', '█'.repeat(full)) + colorStderr('dim', '░'.repeat(barWidth - full));
+      process.stderr.write(`\r${drawn} ${countText(done)} of ${countText(total)} ${what}\u001b[K`);
     },
     end: () => process.stderr.write('\r\u001b[K'),
   };
@@ -35,13 +36,8 @@ function lines(what: string, total: number): Progress {
     at: (done) => {
       if (Date.now() < next) return;
       next = Date.now() + lineEveryMs;
-      process.stderr.write(`${count(done)} of ${count(total)} ${what}\n`);
+      process.stderr.write(`${countText(done)} of ${countText(total)} ${what}\n`);
     },
     end: () => undefined,
   };
-}
-
-/** With separators, the same for every locale. */
-export function count(n: number): string {
-  return n.toLocaleString('en-US');
 }

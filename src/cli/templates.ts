@@ -1,60 +1,71 @@
 import { writeFileSync } from 'node:fs';
-import { Command } from 'commander';
-import { readBrand } from './config.ts';
-import { listTemplates, syncTemplates } from '../templates/catalog.ts';
+import type { Command } from 'commander';
+import { type CatalogEntry, listTemplates, syncTemplates } from '../templates/catalog.ts';
 import { checkTemplate, renderExample } from '../templates/check.ts';
 import { readTemplates } from '../templates/files.ts';
-import { readTemplateHistory } from '../templates/history.ts';
+import { readTemplateHistory, type TemplateHistory } from '../templates/history.ts';
 import type { TemplateIssue, TemplateSource } from '../templates/template-file.ts';
-import { type CommonOptions, command, listing, positiveInteger, withPool } from './command.ts';
+import { suggestion } from '../templates/nearest.ts';
+import { positiveInteger } from './arguments.ts';
+import { type CommonOptions, command, commandGroup, tableCommand, withPool } from './command.ts';
+import { readBrand } from './config.ts';
 import {
+  CommandFailed,
   color,
-  colorAside,
+  colorStderr,
+  plural,
   print,
-  printAside,
   printFields,
   printJson,
+  printStderr,
   printTable,
   timeText,
-  Unsuccessful,
   UsageError,
 } from './output.ts';
-import { noTemplate, templateSetCommand } from './methods.ts';
+import { noSuchTemplate, setCommand } from './set-template.ts';
+
+type StoredVersion = TemplateHistory['versions'][number];
 
 const defaultFolder = 'templates';
 
+/** `pg-herald templates` */
 export function templatesCommand(): Command {
-  return new Command('templates')
-    .description('Templates: check the files, put them into the database, look at them')
-    .addCommand(syncCommand())
-    .addCommand(checkCommand())
-    .addCommand(listCommand())
-    .addCommand(showCommand())
-    .addCommand(templateSetCommand())
-    .addCommand(previewCommand());
+  return commandGroup('templates', 'Templates: check the files, store them in the database, look at them', [
+    syncCommand(),
+    checkCommand(),
+    listCommand(),
+    showCommand(),
+    setCommand(),
+    previewCommand(),
+  ]);
 }
 
 function syncCommand(): Command {
-  return listing(
+  return tableCommand(
     'sync',
-    'Put the files of a folder into the database as versions; nothing changes if one of them is wrong',
-    'templates sync ./templates',
+    'Store the files of a folder in the database as versions; nothing changes if one of them is wrong',
+    {
+      example: 'templates sync ./templates',
+      more: [['templates sync notifications --dry-run', 'show what would change']],
+      notes: ['A changed text becomes a new version; pending messages keep theirs. Nothing is deleted.'],
+      seeAlso: ['templates check', 'templates list'],
+    },
   )
     .argument('[folder]', 'folder of .md files', defaultFolder)
-    .option('--dry-run', 'say what would change')
+    .option('--dry-run', 'show what would change')
     .action(async (folder: string, options: CommonOptions & { dryRun?: boolean }) => {
       const { sources, issues } = await checked(folder);
-      if (issues.some((issue) => issue.severity === 'error')) return refuse(issues, options, '; nothing was changed');
+      if (issues.some(isError)) return refuse(issues, options, '; nothing was changed');
       const changes = await withPool(options, (pool) =>
         syncTemplates(pool, sources, { dryRun: options.dryRun === true }),
       );
       if (options.json) return printJson(changes);
       printTable(
         ['template', 'version', 'change'],
-        changes.map((change) => [
-          change.name,
-          String(change.version),
-          change.change === 'missing' ? 'no file (stays)' : change.change,
+        changes.map(({ name, version, change }) => [
+          name,
+          String(version),
+          change === 'missing' ? 'no file (stays)' : change,
         ]),
         'no templates in this folder',
       );
@@ -65,105 +76,118 @@ function checkCommand(): Command {
   return command(
     'check',
     'Find unknown labels, syntax errors and bad headers, and render every example. Needs no database',
-    'templates check ./templates',
+    { example: 'templates check ./templates', seeAlso: ['templates preview', 'templates sync'] },
   )
     .argument('[folder]', 'folder of .md files', defaultFolder)
     .action(async (folder: string, options: CommonOptions) => {
       const { sources, issues } = await checked(folder);
-      const errors = issues.filter((issue) => issue.severity === 'error');
-      if (errors.length > 0) return refuse(issues, options);
+      if (issues.some(isError)) return refuse(issues, options);
       if (options.json) return printJson({ templates: sources.length, issues });
       printIssues(issues);
-      print(`${sources.length} ${sources.length === 1 ? 'template' : 'templates'}, no errors`);
+      print(`${plural(sources.length, 'template')}, no errors`);
     });
 }
 
 function listCommand(): Command {
-  return listing('list', 'The templates in the database', 'templates list').action((options: CommonOptions) =>
+  return tableCommand('list', 'The templates in the database', 'templates list').action((options: CommonOptions) =>
     withPool(options, async (pool) => {
       const entries = await listTemplates(pool);
       if (options.json) return printJson(entries);
       printTable(
-        ['template', 'version', 'group', 'methods', 'switches', 'labels'],
+        ['template', 'version', 'group', 'methods', 'flags', 'labels'],
         entries.map((entry) => [
           entry.name,
           String(entry.version),
           entry.group,
           (entry.methodsOverride ?? entry.methods ?? ['default']).join(' '),
-          [
-            entry.enabled ? '' : 'disabled',
-            entry.mandatory ? 'mandatory' : '',
-            entry.enabledByDefault ? '' : 'off by default',
-          ]
-            .filter(Boolean)
-            .join(' '),
+          flagsOf(entry).join(', '),
           entry.labels.join(' '),
         ]),
-        'no templates yet; run "pg-herald templates sync"',
-        { whole: ['template'], spare: ['switches', 'group'] },
+        'no templates yet: run "pg-herald templates sync"',
+        { neverCut: ['template'], dropFirst: ['flags', 'group'] },
       );
     }),
   );
 }
 
+function flagsOf({ enabled, mandatory, enabledByDefault }: CatalogEntry): string[] {
+  return [
+    ...(enabled ? [] : ['disabled']),
+    ...(mandatory ? ['mandatory'] : []),
+    ...(enabledByDefault ? [] : ['off by default']),
+  ];
+}
+
 function showCommand(): Command {
-  return listing('show', 'One template in the database: its options, versions and text', 'templates show build-failed')
+  return tableCommand('show', 'One template in the database: its options, versions and text', {
+    example: 'templates show build-failed',
+    more: [['templates show build-failed --text 3', 'the text of an older version']],
+    seeAlso: ['templates preview', 'templates list'],
+  })
     .argument('<template>', 'name of a template in the database')
     .option('--text <version>', 'the text of this version; default the current one', positiveInteger)
     .action((name: string, options: CommonOptions & { text?: number }) =>
       withPool(options, async (pool) => {
         const template = await readTemplateHistory(pool, name);
-        if (template === null) throw noTemplate(name);
-        const { versions, ...fields } = template;
-        const number = options.text ?? template.currentVersion;
-        const shown = versions.find(({ version }) => version === number);
-        if (shown === undefined)
-          throw new UsageError(`no version ${number} of "${name}"; the newest is ${versions[0]?.version}`);
+        if (template === null) throw await noSuchTemplate(pool, name);
+        const version = versionOf(template, options.text ?? template.currentVersion);
         if (options.json) return printJson(template);
-        printFields(fields);
-        print('');
-        printTable(
-          ['version', 'since (UTC)', 'title', 'labels'],
-          versions.map((each) => [
-            String(each.version),
-            timeText(each.createdAt),
-            each.title,
-            each.labels.map((label) => (each.secrets.includes(label) ? `${label} (secret)` : label)).join(' '),
-          ]),
-          '',
-          { whole: ['since (UTC)'], spare: ['labels'] },
-        );
-        print(`\n${color('bold', `Text of version ${number}`)}\n\n${shown.body.trimEnd()}`);
-        for (const { label, url } of shown.actions) print(`\n[${label}](${url})`);
+        printTemplate(template, version);
       }),
     );
+}
+
+function versionOf({ name, versions }: TemplateHistory, number: number): StoredVersion {
+  const version = versions.find((each) => each.version === number);
+  if (version !== undefined) return version;
+  throw new UsageError(`no version ${number} of "${name}": the newest is ${versions[0]?.version}`);
+}
+
+function printTemplate({ versions, ...fields }: TemplateHistory, version: StoredVersion): void {
+  printFields(fields);
+  print('');
+  printTable(
+    ['version', 'since (UTC)', 'title', 'labels'],
+    versions.map((each) => [
+      String(each.version),
+      timeText(each.createdAt),
+      each.title,
+      each.labels.map((label) => (each.secrets.includes(label) ? `${label} (secret)` : label)).join(' '),
+    ]),
+    '',
+    { neverCut: ['since (UTC)'], dropFirst: ['labels'] },
+  );
+  print(`\n${color('bold', `Text of version ${version.version}`)}\n\n${version.body.trimEnd()}`);
+  for (const { label, url } of version.actions) print(`\n[${label}](${url})`);
 }
 
 function previewCommand(): Command {
   return command(
     'preview',
-    "Render a template's example, as the recipient would get it. Needs no database",
+    "Render a template's example, as the recipient would see it. Needs no database",
     'templates preview workspace-deleted --html mail.html',
   )
     .argument('<template>', 'name of the template')
     .argument('[folder]', 'folder of .md files', defaultFolder)
-    .option('--html <file>', 'write the HTML of the mail into a file')
-    .action(async (name: string, folder: string, options: CommonOptions & { html?: string }) => {
-      const { sources, issues } = await checked(folder);
-      const source = sources.find((candidate) => candidate.name === name);
-      if (source === undefined) {
-        const own = issues.filter((issue) => issue.file.endsWith(`${name}.md`));
-        if (own.length > 0) return refuse(own, options);
-        throw new UsageError(
-          `no template "${name}" in ${folder}; there are ${sources.map((candidate) => candidate.name).join(', ') || 'none'}`,
-        );
-      }
-      const { content, email } = renderExample(source, readBrand());
-      if (options.html) writeFileSync(options.html, email.html);
-      if (options.json) return printJson({ content, email });
-      print(`${color('bold', email.subject)}\n\n${email.text}`);
-      if (options.html) printAside(`wrote ${options.html}`);
-    });
+    .option('--html <file>', 'write the HTML of the email to a file')
+    .action(preview);
+}
+
+async function preview(name: string, folder: string, options: CommonOptions & { html?: string }): Promise<void> {
+  const { sources, issues } = await checked(folder);
+  const source = sources.find((candidate) => candidate.name === name);
+  if (source === undefined) {
+    const own = issues.filter((issue) => issue.file.endsWith(`${name}.md`));
+    if (own.length > 0) return refuse(own, options);
+    const names = sources.map((candidate) => candidate.name);
+    const found = names.length === 0 ? 'the folder has no templates' : `it has ${names.join(', ')}`;
+    throw new UsageError(`no template "${name}" in ${folder}: ${found}${suggestion(name, names)}`);
+  }
+  const { content, email } = renderExample(source, readBrand());
+  if (options.html) writeFileSync(options.html, email.html);
+  if (options.json) return printJson({ content, email });
+  print(`${color('bold', email.subject)}\n\n${email.text}`);
+  if (options.html) printStderr(`wrote ${options.html}`);
 }
 
 async function checked(folder: string): Promise<{ sources: TemplateSource[]; issues: TemplateIssue[] }> {
@@ -171,17 +195,18 @@ async function checked(folder: string): Promise<{ sources: TemplateSource[]; iss
   return { sources, issues: [...issues, ...sources.flatMap((source) => checkTemplate(source))] };
 }
 
+const isError = ({ severity }: TemplateIssue) => severity === 'error';
+
 function printIssues(issues: readonly TemplateIssue[]): void {
-  for (const issue of issues)
-    printAside(
-      `${issue.path}: ${issue.severity === 'error' ? colorAside('red', 'error') : colorAside('yellow', 'warning')}: ${issue.message}`,
-    );
+  for (const issue of issues) {
+    const severity = isError(issue) ? colorStderr('red', 'error') : colorStderr('yellow', 'warning');
+    printStderr(`${issue.path}: ${severity}: ${issue.message}`);
+  }
 }
 
 function refuse(issues: readonly TemplateIssue[], options: CommonOptions, consequence = ''): never {
   if (options.json) printJson({ issues });
   printIssues(issues);
-  const errors = issues.filter((issue) => issue.severity === 'error').length;
-  printAside(`${errors} ${errors === 1 ? 'error' : 'errors'}${consequence}`);
-  throw new Unsuccessful();
+  printStderr(`${plural(issues.filter(isError).length, 'error')}${consequence}`);
+  throw new CommandFailed();
 }

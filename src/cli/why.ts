@@ -2,43 +2,50 @@ import type { Command } from 'commander';
 import type { Pool } from 'pg';
 import { listMessages, type MessageLine, showMessage } from '../operate/messages.ts';
 import { explain } from '../operate/why.ts';
-import { type CommonOptions, command, isId, noSuchMessage, withPool } from './command.ts';
+import { isUuid } from '../vocabulary.ts';
+import { noSuchMessage } from './arguments.ts';
+import { type CommonOptions, command, withPool } from './command.ts';
 import { color, print, printJson, printTable, printWrapped, statusText, timeText, UsageError } from './output.ts';
 
+/** `pg-herald why` */
 export function whyCommand(): Command {
-  return command(
-    'why',
-    'What happened to a message, and what to do about it',
-    'why 01890a5d-ac96-774b-bcce-b302099a8057',
-  )
-    .argument('<message>', 'id of the message, or a recipient (id or address): the newest message to them')
+  return command('why', 'What happened to a message, and what to do about it', {
+    example: 'why 01890a5d-ac96-774b-bcce-b302099a8057',
+    more: [
+      ['why user-7', "the newest message to a recipient, by the application's id"],
+      ['why ada@example.com', 'or by the address it went to'],
+    ],
+    notes: ['For a recipient, the messages before the newest one are listed below it.'],
+    seeAlso: ['messages list', 'retry', 'preferences list', 'suppressions list'],
+  })
+    .argument('<message>', 'id of the message, or id or address of a recipient: the newest message to them')
     .action((given: string, options: CommonOptions) =>
       withPool(options, async (pool) => {
-        if (isId(given)) return tell(pool, given, options);
+        if (isUuid(given)) return printExplanation(pool, given, options);
         const [newest, ...before] = await messagesTo(pool, given);
         if (newest === undefined)
           throw new UsageError(
-            `"${given}" is no message id, and no message went to such a recipient; see "pg-herald messages list"`,
+            `"${given}" is not a message id, and no message went to such a recipient: see "pg-herald messages list"`,
           );
-        await tell(pool, newest.id, options);
+        await printExplanation(pool, newest.id, options);
         if (!options.json && before.length > 0) printBefore(before);
       }),
     );
 }
 
-/** The newest ones to a recipient, by the application's id for them or by address. */
+/** The newest messages to a recipient, by the application's id for them or by address. */
 async function messagesTo(pool: Pool, recipient: string): Promise<MessageLine[]> {
   const page = { limit: 6 };
   const byId = await listMessages(pool, { recipientId: recipient }, page);
   return byId.length > 0 ? byId : listMessages(pool, { address: recipient }, page);
 }
 
-async function tell(pool: Pool, id: string, options: CommonOptions): Promise<void> {
+async function printExplanation(pool: Pool, id: string, options: CommonOptions): Promise<void> {
   const message = await showMessage(pool, id);
   if (message === null) return noSuchMessage(id);
-  const { verdict, remedy, timeline } = explain(message, new Date());
-  if (options.json) return printJson({ id, status: message.status, reason: message.reason, verdict, remedy, timeline });
-  printWrapped(`${statusText(message.status)}  ${verdict}`, 6);
+  const { summary, remedy, timeline } = explain(message, new Date());
+  if (options.json) return printJson({ id, status: message.status, reason: message.reason, summary, remedy, timeline });
+  printWrapped(`${statusText(message.status)}  ${summary}`, 6);
   const about = message.targets.length > 0 ? `, about ${message.targets.join(', ')}` : '';
   const key = message.dedupeKey ? `, dedupe key ${message.dedupeKey}` : '';
   printWrapped(`${color('dim', `      message ${id}${about}${key}`)}\n`, 6);
@@ -59,6 +66,6 @@ function printBefore(lines: readonly MessageLine[]): void {
       `${statusText(line.status)}${line.reason ? ` ${line.reason}` : ''}`,
     ]),
     '',
-    { whole: ['message'], spare: ['created (UTC)', 'method'] },
+    { neverCut: ['message'], dropFirst: ['created (UTC)', 'method'] },
   );
 }

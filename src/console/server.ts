@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { once } from 'node:events';
 import { getRequestListener } from '@hono/node-server';
+import { isLoopback } from '../dispatch/egress/ip-address.ts';
 import { ConfigurationError } from '../errors.ts';
 import { type Console, createConsole } from './console.ts';
 import type { ConsoleOptions } from './options.ts';
@@ -36,8 +37,6 @@ export interface ConsoleServer {
   readonly close: () => Promise<void>;
 }
 
-const loopback = /^(localhost|127(\.\d{1,3}){3}|::1|\[::1\])$/i;
-
 /**
  * Serves the console on a port of its own.
  *
@@ -46,7 +45,7 @@ const loopback = /^(localhost|127(\.\d{1,3}){3}|::1|\[::1\])$/i;
 export async function serveConsole(options: ServeOptions): Promise<ConsoleServer> {
   const { port = 4780, host = '127.0.0.1', operator, ...rest } = options;
   const isOpen = rest.token === undefined && rest.authorize === undefined;
-  if (isOpen && !loopback.test(host))
+  if (isOpen && !isLoopback(host))
     throw new ConfigurationError(
       'host',
       `${host} is reachable from other machines: give a token (--token-file), or listen on 127.0.0.1 behind a ` +
@@ -82,5 +81,5 @@ export async function serveConsole(options: ServeOptions): Promise<ConsoleServer
  */
 function localOperator(request: Request, operator = 'operator'): string | null {
   const host = request.headers.get('host') ?? new URL(request.url).host;
-  return URL.canParse(`http://${host}`) && loopback.test(new URL(`http://${host}`).hostname) ? operator : null;
+  return URL.canParse(`http://${host}`) && isLoopback(new URL(`http://${host}`).hostname) ? operator : null;
 }

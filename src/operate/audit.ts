@@ -1,6 +1,7 @@
 /** The audit log: what operators did. */
-import type { Client } from './client.ts';
+import type { Queryable } from '../database/pool.ts';
 
+/** One action of an operator. */
 export interface AuditEntry {
   /** Login name, or whatever name the host application gives its operator. */
   readonly actor: string;
@@ -21,8 +22,10 @@ export interface AuditRecord extends Required<Omit<AuditEntry, 'detail'>> {
 }
 
 /** Records one action. */
-export async function recordAudit(client: Client, entry: AuditEntry): Promise<void> {
-  const insert = `INSERT INTO herald.audit (id, actor, action, subject, why, detail) VALUES (herald.uuid_v7(), $1, $2, $3, $4, $5)`;
+export async function recordAudit(client: Queryable, entry: AuditEntry): Promise<void> {
+  const insert =
+    'INSERT INTO herald.audit (id, actor, action, subject, why, detail) VALUES ' +
+    '(herald.uuid_v7(), $1, $2, $3, $4, $5)';
   await client.query(insert, [
     entry.actor,
     entry.action,
@@ -34,7 +37,7 @@ export async function recordAudit(client: Client, entry: AuditEntry): Promise<vo
 
 /** The newest entries first, of one subject if it is named. `limit` is 50 by default and 1,000 at most. */
 export async function listAudit(
-  client: Client,
+  client: Queryable,
   { subject, limit = 50 }: { readonly subject?: string | undefined; readonly limit?: number } = {},
 ): Promise<AuditRecord[]> {
   const result = await client.query<AuditRecord>(

@@ -63,8 +63,8 @@ WHERE ($1::text IS NULL OR e.tenant = $1) AND ($2::text IS NULL OR e.recipient_i
 ORDER BY e.created_at, e.id LIMIT 1000`;
 
 const showStatement = `SELECT ${summaryColumns}, e.http_method AS "httpMethod", e.timeout_seconds AS "timeoutSeconds",
-  e.retry, e.max_concurrency AS "maxConcurrency", e.requests_per_second AS "requestsPerSecond", e.updated_at AS "updatedAt",
-  e.failures, e.disabled_at AS "disabledAt"
+  e.retry, e.max_concurrency AS "maxConcurrency", e.requests_per_second AS "requestsPerSecond",
+  e.updated_at AS "updatedAt", e.failures, e.disabled_at AS "disabledAt"
 FROM herald.endpoint e WHERE e.id = $1`;
 
 /** Returns at most 1,000 endpoints, oldest first. */

@@ -1,9 +1,10 @@
 /** Erases a person from the tables. What is counted stays. */
-import type { Client } from './client.ts';
+import type { Queryable } from '../database/pool.ts';
 
 /** Whose data to erase: by the application's id, or by address. */
 export type Person = { readonly recipientId: string } | { readonly address: string };
 
+/** What `erase` did. */
 export interface EraseReport {
   readonly erased: number;
   /** How many of these were pending until now. */
@@ -14,11 +15,11 @@ export interface EraseReport {
 
 /**
  * Erases the name, address, labels, data, files and replies of every message to a person, and their preferences and
- * suppressions; by recipient id, their endpoints as well. Works in batches, each a transaction of its own, and is safe to
- * repeat.
+ * suppressions; by recipient id, their endpoints as well. Works in batches, each a transaction of its own, and is
+ * safe to repeat.
  */
 export async function erase(
-  client: Client,
+  client: Queryable,
   person: Person,
   onProgress?: (erased: number) => void,
 ): Promise<EraseReport> {

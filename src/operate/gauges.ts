@@ -2,6 +2,7 @@
 import type { Database } from '../database/statements.ts';
 import { workersConnected } from './workers.ts';
 
+/** The state of one method. */
 export interface MethodGauges {
   readonly method: string;
   readonly pending: number;
@@ -18,6 +19,7 @@ export interface EnqueuedSince {
   readonly count: number;
 }
 
+/** The state of the whole database. */
 export interface Gauges {
   readonly methods: readonly MethodGauges[];
   readonly endpoints: Readonly<Record<'healthy' | 'failing' | 'open' | 'disabled', number>>;
@@ -27,8 +29,9 @@ export interface Gauges {
   readonly seenUntil: string;
 }
 
-// pg-boss updates its job counts every few seconds, so a backlog of millions is never counted here. Held messages have no
-// job; their time is infinite, which is a range of the index. A message that is being sent is not the oldest due one.
+// pg-boss updates its job counts every few seconds, so a backlog of millions is never counted here. Held messages
+// have no job; their time is infinite, which is a range of the index. A message that is being sent is not the oldest
+// due one.
 const methodsText = `
 SELECT m.name AS method, coalesce(q.ready_count + q.deferred_count, 0)::int AS pending,
   (SELECT count(*)::int FROM (SELECT FROM herald.message h
@@ -60,7 +63,10 @@ FROM herald.message m WHERE m.created_at > $1::timestamptz AND m.created_at <= $
 /** Messages whose transaction takes longer than this to commit are not counted as enqueued. */
 export const enqueueLagSeconds = 15;
 
-/** Reads once. `seenUntil` comes from the previous reading, and is null for the first. Rejects if the database is down. */
+/**
+ * Reads once. `seenUntil` comes from the previous reading, and is null for the first. Rejects if the database is
+ * down.
+ */
 export async function readGauges(
   database: Database,
   since: { readonly seenUntil: string | null; readonly lagSeconds: number },

@@ -1,6 +1,6 @@
 /** What an operator does to messages: retry, release, hold, discard. Each takes ids; `findMessages` finds them. */
 import type { MessageStatus } from '../vocabulary.ts';
-import type { Client } from './client.ts';
+import type { Queryable } from '../database/pool.ts';
 
 /** What became of a request to deliver a message again. */
 export interface RetryAnswer {
@@ -14,10 +14,10 @@ export interface RetryAnswer {
 export const retriedStatuses: readonly MessageStatus[] = ['failed', 'expired', 'inhibited', 'held'];
 
 /**
- * Makes messages that failed, expired, were inhibited or are held pending again, with all their attempts ahead. Returns one
- * answer per message that exists.
+ * Makes messages that failed, expired, were inhibited or are held pending again, with all their attempts ahead.
+ * Returns one answer per message that exists.
  */
-export async function retryMessages(client: Client, ids: readonly string[]): Promise<RetryAnswer[]> {
+export async function retryMessages(client: Queryable, ids: readonly string[]): Promise<RetryAnswer[]> {
   const result = await client.query<RetryAnswer>(
     'SELECT message_id AS "messageId", retried, status FROM herald.retry($1)',
     [ids],
@@ -26,16 +26,17 @@ export async function retryMessages(client: Client, ids: readonly string[]): Pro
 }
 
 /** Holds pending messages until an operator releases or discards them. Returns how many it held. */
-export async function holdMessages(client: Client, ids: readonly string[]): Promise<number> {
+export async function holdMessages(client: Queryable, ids: readonly string[]): Promise<number> {
   const result = await client.query(
-    `UPDATE herald.message SET status = 'held', next_attempt_at = 'infinity' WHERE id = ANY ($1) AND status = 'pending'`,
+    `UPDATE herald.message SET status = 'held', next_attempt_at = 'infinity' WHERE id = ANY ($1) AND status = ` +
+      `'pending'`,
     [ids],
   );
   return result.rowCount ?? 0;
 }
 
 /** Cancels held messages without sending them; their reason stays. Returns how many it cancelled. */
-export async function discardMessages(client: Client, ids: readonly string[]): Promise<number> {
+export async function discardMessages(client: Queryable, ids: readonly string[]): Promise<number> {
   const { rowCount } = await client.query(
     `WITH discarded AS (
        UPDATE herald.message

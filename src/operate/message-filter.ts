@@ -73,7 +73,10 @@ const withReason: readonly MessageStatus[] = ['failed', 'inhibited', 'expired', 
 const unsettled: readonly MessageStatus[] = ['pending', 'sending', 'held'];
 const indexedKeys = ['dedupeKey', 'recipientId', 'address', 'who', 'target'] as const;
 
-/** The most selective condition that an index answers. It may be true for more messages than `matching`, never for fewer. */
+/**
+ * The most selective condition that an index answers. It may be true for more messages than `matching`, never for
+ * fewer.
+ */
 export function indexable(filter: MessageFilter, bind: Bind): string {
   const key = indexedKeys.find((each) => filter[each] !== undefined);
   if (key !== undefined) return conditionOf[key](filter[key], bind);

@@ -1,8 +1,9 @@
 /** What a stored message is rendered from: everything but the values of its secret labels. */
 import type { TemplateTexts } from '../templates/render.ts';
 import type { Action } from '../vocabulary.ts';
-import type { Client } from './client.ts';
+import type { Queryable } from '../database/pool.ts';
 
+/** Everything that the content of a message is made of. */
 export interface MessageSource {
   /** The pinned version of the template. */
   readonly texts: TemplateTexts;
@@ -19,7 +20,7 @@ export interface MessageSource {
 }
 
 /** Returns null if there is no such message. */
-export async function readMessageSource(client: Client, messageId: string): Promise<MessageSource | null> {
+export async function readMessageSource(client: Queryable, messageId: string): Promise<MessageSource | null> {
   const result = await client.query<Omit<MessageSource, 'texts'> & TemplateTexts & { more: Action[] | null }>(
     `SELECT m.template AS name, m.template_version AS version, v.title, v.body, v.actions, m.actions AS more, t.sender,
        m.unsubscribe_url AS "unsubscribeUrl", m.endpoint_id AS "endpointId", e.format, m.address,

@@ -1,6 +1,6 @@
 /** Messages as an operator looks for them: lists, counts, and everything about one. */
 import type { JsonValue, MessageStatus, Outcome, Reason, Recipient } from '../vocabulary.ts';
-import type { Client } from './client.ts';
+import type { Queryable } from '../database/pool.ts';
 import { createBinding, indexable, matching, type MessageFilter } from './message-filter.ts';
 import { workersConnected } from './workers.ts';
 
@@ -83,8 +83,8 @@ export interface Cursor {
 }
 
 /**
- * SQL condition for what comes after a cursor. JavaScript drops the microseconds of its time, so the time of its row is used
- * as long as the row exists.
+ * SQL condition for what comes after a cursor. JavaScript drops the microseconds of its time, so the time of its row
+ * is used as long as the row exists.
  */
 export function olderThan(at: string, id: string): string {
   return `(m.created_at, m.id) < (coalesce((SELECT c.created_at FROM herald.message c WHERE c.id = ${id}::uuid),
@@ -93,7 +93,7 @@ export function olderThan(at: string, id: string): string {
 
 /** One page, newest first. `limit` is 1,000 at most. */
 export async function listMessages(
-  client: Client,
+  client: Queryable,
   filter: MessageFilter,
   page: { readonly limit: number; readonly after?: Cursor | undefined },
 ): Promise<MessageLine[]> {
@@ -115,7 +115,7 @@ export interface MessageState {
 
 /** Matching messages, oldest first, at most `limit`. */
 export async function findMessages(
-  client: Client,
+  client: Queryable,
   filter: MessageFilter,
   { limit }: { readonly limit: number },
 ): Promise<MessageState[]> {
@@ -129,11 +129,12 @@ export async function findMessages(
 }
 
 /** How many messages match. Counts no further than `most`, if it is given. */
-export async function countMessages(client: Client, filter: MessageFilter, most?: number): Promise<number> {
+export async function countMessages(client: Queryable, filter: MessageFilter, most?: number): Promise<number> {
   const { values, bind } = createBinding();
   const result = await client.query<{ n: string }>(
-    `SELECT count(*) AS n FROM (SELECT FROM herald.message m WHERE ${indexable(filter, bind)} AND ${matching(filter, bind)}
-     LIMIT ${bind(most ?? null)}::bigint) matches`,
+    `SELECT count(*) AS n FROM (
+       SELECT FROM herald.message m WHERE ${indexable(filter, bind)} AND ${matching(filter, bind)}
+       LIMIT ${bind(most ?? null)}::bigint) matches`,
     values,
   );
   return Number(result.rows[0]?.n ?? 0);
@@ -147,7 +148,8 @@ SELECT ${lineColumns}, m.notification_id AS "notificationId", t."group", m.recip
   (SELECT jsonb_build_object('state', j.state, 'startAfter', j.start_after) FROM herald_queue.job j
     WHERE j.name = m.method AND j.id = m.id) AS job,
   ${workersConnected} AS workers,
-  (SELECT jsonb_build_object('kind', p.pause_kind, 'reason', p.pause_reason, 'detail', p.pause_detail, 'since', p.paused_at)
+  (SELECT jsonb_build_object('kind', p.pause_kind, 'reason', p.pause_reason, 'detail', p.pause_detail,
+      'since', p.paused_at)
     FROM herald.method p WHERE p.name IN (m.method, '*') AND p.paused_at IS NOT NULL LIMIT 1) AS paused
 FROM herald.message m
 JOIN herald.template t ON t.name = m.template
@@ -155,7 +157,7 @@ JOIN herald.template_version v ON v.template = m.template AND v.version = m.temp
 WHERE m.id = $1`;
 
 /** One message with its attempts, its job and the pause of its method. Returns null if no message has this id. */
-export async function showMessage(client: Client, id: string): Promise<MessageDetails | null> {
+export async function showMessage(client: Queryable, id: string): Promise<MessageDetails | null> {
   const result = await client.query<MessageDetails>(detailsQuery, [id]);
   const [message] = result.rows;
   if (message === undefined) return null;
@@ -169,7 +171,7 @@ export async function showMessage(client: Client, id: string): Promise<MessageDe
   };
 }
 
-async function attemptsOf(client: Client, id: string): Promise<AttemptRecord[]> {
+async function attemptsOf(client: Queryable, id: string): Promise<AttemptRecord[]> {
   const result = await client.query<AttemptRecord>(
     `SELECT number, worker, started_at AS "startedAt", finished_at AS "finishedAt", outcome, reason, detail,
        reply_code AS "replyCode", reply_enhanced AS "replyEnhanced", reply_text AS "replyText",

@@ -61,8 +61,8 @@ const ownerSchema = v.object({
 });
 
 const insertStatement = `
-INSERT INTO herald.endpoint (id, name, tenant, recipient_id, groups, url_host, sealed, format, http_method, timeout_seconds,
-  retry, max_concurrency, requests_per_second)
+INSERT INTO herald.endpoint (id, name, tenant, recipient_id, groups, url_host, sealed, format, http_method,
+  timeout_seconds, retry, max_concurrency, requests_per_second)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`;
 
 interface AddServices {

@@ -1,9 +1,10 @@
 /**
- * Pauses a delivery method for every worker: the state is a row of herald.method. An operator's pause lasts until someone
- * resumes the method. A pause after a fault of the method itself ends automatically (`dispatch/fault-pause.ts`).
+ * Pauses a delivery method for every worker: the state is a row of herald.method. An operator's pause lasts until
+ * someone resumes the method. A pause after a fault of the method itself ends automatically
+ * (`dispatch/fault-pause.ts`).
  */
 import { unpaused } from '../dispatch/fault-pause.ts';
-import type { Client } from './client.ts';
+import type { Queryable } from '../database/pool.ts';
 
 /** A pause in force. */
 export interface PauseState {
@@ -22,11 +23,11 @@ export interface PauseState {
 }
 
 /**
- * Pauses a method on behalf of an operator; `*` pauses every method. Messages wait, and no attempt is counted. Workers are
- * told at once. Returns false if there is no such method.
+ * Pauses a method on behalf of an operator; `*` pauses every method. Messages wait, and no attempt is counted.
+ * Workers are told at once. Returns false if there is no such method.
  */
 export async function pauseMethod(
-  client: Client,
+  client: Queryable,
   { method, by, why }: { readonly method: string; readonly by: string; readonly why: string },
 ): Promise<boolean> {
   const result = await client.query(
@@ -44,10 +45,11 @@ export async function pauseMethod(
  * Ends the pause of a method, whatever its kind, and those of its senders. `*` ends every pause there is. Returns the
  * methods that were paused.
  */
-export async function resumeMethod(client: Client, { method }: { readonly method: string }): Promise<string[]> {
+export async function resumeMethod(client: Queryable, { method }: { readonly method: string }): Promise<string[]> {
   const result = await client.query<{ name: string }>(
     `WITH resumed AS (
-       UPDATE herald.method SET ${unpaused('method')} WHERE paused_at IS NOT NULL AND (name = $1 OR $1 = '*') RETURNING name
+       UPDATE herald.method SET ${unpaused('method')} 
+       WHERE paused_at IS NOT NULL AND (name = $1 OR $1 = '*') RETURNING name
      ), senders AS (
        UPDATE herald.sender SET ${unpaused('sender')} WHERE paused_at IS NOT NULL AND (method = $1 OR $1 = '*')
      ) SELECT name, pg_notify('herald', name) FROM resumed`,
@@ -57,13 +59,13 @@ export async function resumeMethod(client: Client, { method }: { readonly method
 }
 
 /** Ends an operator's pause of everything. A method that is paused on its own stays paused. */
-export async function resumeEverything(client: Client): Promise<void> {
+export async function resumeEverything(client: Queryable): Promise<void> {
   await client.query(`UPDATE herald.method SET ${unpaused('method')} WHERE name = '*'`);
   await client.query(`SELECT pg_notify('herald', '*')`);
 }
 
 /** Every pause in force, by name of the method. */
-export async function listPauses(client: Client): Promise<PauseState[]> {
+export async function listPauses(client: Queryable): Promise<PauseState[]> {
   const result = await client.query<PauseState>(
     `SELECT name AS method, pause_kind AS kind, paused_by AS by, paused_at AS since, pause_reason AS reason,
        pause_detail AS detail, probe_at AS "probeAt"

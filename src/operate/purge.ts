@@ -1,6 +1,7 @@
 /** Deletes old settled messages and their attempts, in batches that lock little and let vacuum keep up. */
-import type { Client } from './client.ts';
+import type { Queryable } from '../database/pool.ts';
 
+/** What `purge` deletes, and how. */
 export interface PurgeOptions {
   /** Deletes what was settled before this time. */
   readonly before: Date;
@@ -13,7 +14,7 @@ export interface PurgeOptions {
 }
 
 /** Returns how many messages were deleted, or would be. Never deletes a message that is not settled. */
-export async function purge(client: Client, options: PurgeOptions): Promise<number> {
+export async function purge(client: Queryable, options: PurgeOptions): Promise<number> {
   if (options.dryRun) {
     const result = await client.query<{ n: string }>('SELECT count(*) AS n FROM herald.message WHERE settled_at < $1', [
       options.before,
@@ -41,7 +42,7 @@ export async function purge(client: Client, options: PurgeOptions): Promise<numb
 }
 
 /** Deletes files whose last message is gone. */
-async function deleteUnusedFiles(client: Client, notificationIds: readonly string[]): Promise<void> {
+async function deleteUnusedFiles(client: Queryable, notificationIds: readonly string[]): Promise<void> {
   if (notificationIds.length === 0) return;
   await client.query(
     `DELETE FROM herald.attachment a WHERE a.notification_id = ANY ($1::uuid[])

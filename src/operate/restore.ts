@@ -1,10 +1,12 @@
 /**
- * Holds messages after a point-in-time restore. The tables are back at an earlier moment, but the world is not: a message
- * that was due between that moment and now may have been sent, and nothing here says so. It is held until an operator decides.
+ * Holds messages after a point-in-time restore. The tables are back at an earlier moment, but the world is not: a
+ * message that was due between that moment and now may have been sent, and nothing here says so. It is held until an
+ * operator decides.
  */
-import type { Client } from './client.ts';
+import type { Queryable } from '../database/pool.ts';
 import { listPauses, pauseMethod, resumeEverything } from './pause.ts';
 
+/** To which moment the database was restored, and who says so. */
 export interface RestoreOptions {
   /** The moment the database was restored to. Messages that were enqueued later are new, and are delivered. */
   readonly since: Date;
@@ -17,12 +19,14 @@ export interface RestoreOptions {
 
 const batchSize = 2000;
 
-// A message that is not due yet cannot have been sent. The outcome of an attempt that was open at that moment is unknown;
-// if its worker still lives, the lease token rejects its writes, except that a success it reports settles the message.
+// A message that is not due yet cannot have been sent. The outcome of an attempt that was open at that moment is
+// unknown; if its worker still lives, the lease token rejects its writes, except that a success it reports settles
+// the message.
 const holdStatement = `
 WITH due AS (
   SELECT m.id, m.status, m.attempts, m.leased_by, m.attempt_started_at FROM herald.message m
-  WHERE m.settled_at IS NULL AND m.status IN ('pending', 'sending') AND m.created_at <= $1 AND m.next_attempt_at <= now()
+  WHERE m.settled_at IS NULL AND m.status IN ('pending', 'sending')
+    AND m.created_at <= $1 AND m.next_attempt_at <= now()
   ORDER BY m.id LIMIT $3 FOR UPDATE
 ), interrupted AS (
   INSERT INTO herald.attempt (message_id, number, worker, started_at, finished_at, outcome, reason, detail, counted)
@@ -36,11 +40,12 @@ SET status = 'held', reason = 'restored', detail = left($2, 500), lease_token = 
 FROM due d WHERE m.id = d.id`;
 
 /**
- * Holds every message that may have been sent already, and returns how many. Everything is paused meanwhile; if an operator
- * had paused everything before, that pause stays. Safe to repeat. Each batch is a transaction of about 50 ms.
+ * Holds every message that may have been sent already, and returns how many. Everything is paused meanwhile; if an
+ * operator had paused everything before, that pause stays. Safe to repeat. Each batch is a transaction of about 50
+ * ms.
  */
 export async function holdAfterRestore(
-  client: Client,
+  client: Queryable,
   { since, by, why, onProgress }: RestoreOptions,
 ): Promise<number> {
   const wasPaused = (await listPauses(client)).some((state) => state.method === '*');

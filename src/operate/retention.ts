@@ -1,5 +1,5 @@
 /** How long settled messages are kept, by group of templates. Workers delete older ones automatically. */
-import type { Client } from './client.ts';
+import type { Queryable } from '../database/pool.ts';
 
 /** Days by group; `*` is every group that is not named; null is forever. An empty policy keeps everything. */
 export type RetentionPolicy = Readonly<Record<string, number | null>>;
@@ -7,7 +7,7 @@ export type RetentionPolicy = Readonly<Record<string, number | null>>;
 const key = 'retention';
 
 /** The policy in force. */
-export async function readRetention(client: Client): Promise<RetentionPolicy> {
+export async function readRetention(client: Queryable): Promise<RetentionPolicy> {
   const { rows } = await client.query<{ value: RetentionPolicy }>('SELECT value FROM herald.setting WHERE key = $1', [
     key,
   ]);
@@ -15,11 +15,11 @@ export async function readRetention(client: Client): Promise<RetentionPolicy> {
 }
 
 /**
- * Sets how many days the messages of a group (or `*`) are kept: null is forever, undefined removes the group's own rule.
- * Returns the whole policy.
+ * Sets how many days the messages of a group (or `*`) are kept: null is forever, undefined removes the group's own
+ * rule. Returns the whole policy.
  */
 export async function setRetention(
-  client: Client,
+  client: Queryable,
   { group, days, by }: { readonly group: string; readonly days: number | null | undefined; readonly by: string },
 ): Promise<RetentionPolicy> {
   const { rows } = await client.query<{ value: RetentionPolicy }>(
@@ -31,8 +31,11 @@ export async function setRetention(
   return rows[0]?.value ?? {};
 }
 
-/** Deletes one batch of messages that the policy no longer keeps, and returns how many. 0 while another worker does it. */
-export async function applyRetention(client: Client): Promise<number> {
+/**
+ * Deletes one batch of messages that the policy no longer keeps, and returns how many. 0 while another worker does
+ * it.
+ */
+export async function applyRetention(client: Queryable): Promise<number> {
   const { rows } = await client.query<{ n: string }>('SELECT herald.apply_retention() AS n');
   return Number(rows[0]?.n ?? 0);
 }

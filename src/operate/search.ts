@@ -1,11 +1,12 @@
 /**
- * Searches messages with a bound on what one page costs: it reads the index that fits the filter best, newest first, up to
- * a number of rows, and returns where to continue. A rare match among millions of rows is found page by page.
+ * Searches messages with a bound on what one page costs: it reads the index that fits the filter best, newest first,
+ * up to a number of rows, and returns where to continue. A rare match among millions of rows is found page by page.
  */
-import type { Client } from './client.ts';
+import type { Queryable } from '../database/pool.ts';
 import { createBinding, indexable, inTimeRange, matching, type MessageFilter } from './message-filter.ts';
 import { type Cursor, lineColumns, type MessageLine, olderThan } from './messages.ts';
 
+/** One page of a search. */
 export interface MessagePage {
   readonly lines: readonly MessageLine[];
   /** Where the next page begins; null if this is the last. */
@@ -20,7 +21,7 @@ const newestFirst = 'ORDER BY m.created_at DESC, m.id DESC';
 
 /** One page, newest first. `mostRows` is 20,000 by default. */
 export async function searchMessages(
-  client: Client,
+  client: Queryable,
   filter: MessageFilter,
   page: { readonly limit: number; readonly after?: Cursor | undefined; readonly mostRows?: number },
 ): Promise<MessagePage> {

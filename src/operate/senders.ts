@@ -1,5 +1,5 @@
 import type { Reason } from '../vocabulary.ts';
-import type { Client } from './client.ts';
+import type { Queryable } from '../database/pool.ts';
 
 /** A sender that is paused, or whose server allows fewer connections than are configured. */
 export interface SenderState {
@@ -16,7 +16,7 @@ export interface SenderState {
 }
 
 /** Senders that do not work as configured. A sender that works has no entry. */
-export async function readSenders(client: Client): Promise<SenderState[]> {
+export async function readSenders(client: Queryable): Promise<SenderState[]> {
   const { rows } = await client.query<SenderState>(
     `SELECT method, name, paused_at AS "pausedSince", pause_reason AS reason, pause_detail AS detail,
        probe_at AS "probeAt", max_connections AS "maxConnections"

@@ -1,5 +1,5 @@
 /** Whether messages are being delivered, at a glance. */
-import type { Client } from './client.ts';
+import type { Queryable } from '../database/pool.ts';
 import { listPauses, type PauseState } from './pause.ts';
 import { readSenders, type SenderState } from './senders.ts';
 import { workersConnected } from './workers.ts';
@@ -53,7 +53,7 @@ SELECT ${workersConnected} AS workers,
     WHEN current_setting('transaction_read_only')::boolean THEN 'setting' END AS "readOnly"`;
 
 /** Reads the status of every method, every pause, and the workers. */
-export async function readStatus(client: Client): Promise<Status> {
+export async function readStatus(client: Queryable): Promise<Status> {
   const methods = await client.query<MethodStatus>(methodsQuery);
   const server = await client.query<Pick<Status, 'workers' | 'readOnly'>>(serverQuery);
   return {

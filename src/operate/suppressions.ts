@@ -1,5 +1,5 @@
 /** Addresses that a method must not use. */
-import type { Client } from './client.ts';
+import type { Queryable } from '../database/pool.ts';
 
 /** One address of one method. */
 export interface Suppression {
@@ -16,7 +16,7 @@ export interface Suppression {
 
 /** The newest 1,000, or those of one address. */
 export async function listSuppressions(
-  client: Client,
+  client: Queryable,
   { address }: { readonly address?: string } = {},
 ): Promise<Suppression[]> {
   const result = await client.query<Suppression>(
@@ -29,7 +29,7 @@ export async function listSuppressions(
 
 /** Suppresses an address at once. */
 export async function suppress(
-  client: Client,
+  client: Queryable,
   { method, address, reason }: { readonly method: string; readonly address: string; readonly reason: string },
 ): Promise<void> {
   await client.query(
@@ -40,11 +40,11 @@ export async function suppress(
 }
 
 /**
- * Counts a receiver's report that an address is permanently dead. The second one, a day or more after the first, suppresses
- * the address: a single report may be a passing fault of the receiver.
+ * Counts a receiver's report that an address is permanently dead. The second one, a day or more after the first,
+ * suppresses the address: a single report may be a passing fault of the receiver.
  */
 export async function countAddressFault(
-  client: Client,
+  client: Queryable,
   { method, address, reason }: { readonly method: string; readonly address: string; readonly reason: string },
 ): Promise<void> {
   await client.query(
@@ -57,7 +57,7 @@ export async function countAddressFault(
 
 /** Allows an address again. Returns false if it was not suppressed. */
 export async function unsuppress(
-  client: Client,
+  client: Queryable,
   { method, address }: { readonly method: string; readonly address: string },
 ): Promise<boolean> {
   const result = await client.query('DELETE FROM herald.suppression WHERE method = $1 AND address = lower($2)', [

@@ -1,5 +1,7 @@
-/** How many messages were enqueued in each period of the last hour or day, and what has become of them. Feeds a chart. */
-import type { Client } from './client.ts';
+/**
+ * How many messages were enqueued in each period of the last hour or day, and what has become of them. Feeds a chart.
+ */
+import type { Queryable } from '../database/pool.ts';
 
 /** The messages that were enqueued in one period, by their status now. */
 export interface Period {
@@ -14,6 +16,7 @@ export interface Period {
   readonly other: number;
 }
 
+/** How many periods, and how long they are. */
 export interface ThroughputSpan {
   /** Number of periods up to now. */
   readonly periods: number;
@@ -21,7 +24,7 @@ export interface ThroughputSpan {
 }
 
 /** Oldest first. A period without messages is left out. */
-export async function readThroughput(client: Client, span: ThroughputSpan): Promise<Period[]> {
+export async function readThroughput(client: Queryable, span: ThroughputSpan): Promise<Period[]> {
   const result = await client.query<Period>(
     `SELECT to_timestamp(floor(extract(epoch FROM created_at) / $2) * $2) AS at, method,
        count(*) FILTER (WHERE status = 'sent')::int AS sent, count(*) FILTER (WHERE status = 'failed')::int AS failed,

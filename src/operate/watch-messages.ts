@@ -1,10 +1,10 @@
 /**
- * Finds messages that changed, poll by poll. No index has the time of a message's last change, because it would make every
- * attempt more expensive. But a message that changes was enqueued a moment ago, or is unsettled and due. So a poll reads the
- * newest messages, for each method those that became due first and last, and the unsettled ones of the previous poll. Each
- * part is the end of an index and has a limit.
+ * Finds messages that changed, poll by poll. No index has the time of a message's last change, because it would make
+ * every attempt more expensive. But a message that changes was enqueued a moment ago, or is unsettled and due. So a
+ * poll reads the newest messages, for each method those that became due first and last, and the unsettled ones of the
+ * previous poll. Each part is the end of an index and has a limit.
  */
-import type { Client } from './client.ts';
+import type { Queryable } from '../database/pool.ts';
 import { createBinding, matching, type MessageFilter } from './message-filter.ts';
 import { lineColumns, type MessageLine } from './messages.ts';
 
@@ -20,13 +20,14 @@ interface PolledMessage extends MessageLine {
   readonly polledAt: Date;
 }
 
+/** Remembers what the previous poll found. */
 export interface MessageWatch {
   /** Matching messages that changed since the previous poll, in order of change. The first poll returns none. */
   poll(): Promise<MessageLine[]>;
 }
 
 /** Watches the messages that match. Nothing runs between polls. */
-export function watchMessages(client: Client, filter: MessageFilter): MessageWatch {
+export function watchMessages(client: Queryable, filter: MessageFilter): MessageWatch {
   let known: ReadonlyMap<string, string> | null = null;
   let followed: readonly string[] = [];
   let polledAt = new Date(0);
@@ -59,7 +60,7 @@ function lineOf(message: PolledMessage): MessageLine {
 const stateOf = ({ status, attempts, reason }: MessageLine) => `${status} ${attempts} ${reason ?? ''}`;
 
 async function readRecent(
-  client: Client,
+  client: Queryable,
   filter: MessageFilter,
   followed: readonly string[],
 ): Promise<PolledMessage[]> {

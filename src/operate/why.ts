@@ -1,110 +1,134 @@
-/** What happened to a message, as a list of events in words, with what to do about it. Pure. */
+/** What happened to a message, as a list of events in words, and what to do about it. Pure. */
 import type { Reason } from '../vocabulary.ts';
 import type { AttemptRecord, MessageDetails } from './messages.ts';
 
+/** One thing that happened to a message. */
 export interface TimelineEvent {
   readonly at: Date;
   readonly what: string;
 }
 
+/** What `pg-herald why` shows. */
 export interface Explanation {
-  /** One sentence: where the message stands. */
-  readonly verdict: string;
-  /** What somebody can do, or null if nothing needs to be done. */
+  /** The state of the message and its reason, in one or two sentences. */
+  readonly summary: string;
+  /** What an operator can do; null if nothing needs to be done. */
   readonly remedy: string | null;
+  /** Oldest first. */
   readonly timeline: readonly TimelineEvent[];
 }
 
-/** Tells the story of a message. `now` decides what is past. */
+/** Explains a message. `now` decides what is overdue. */
 export function explain(message: MessageDetails, now: Date): Explanation {
-  return { verdict: verdictOf(message, now), remedy: remedyOf(message), timeline: timelineOf(message) };
+  return { summary: summaryOf(message, now), remedy: remedyOf(message), timeline: timelineOf(message) };
 }
 
-function verdictOf(message: MessageDetails, now: Date): string {
+function summaryOf(message: MessageDetails, now: Date): string {
   const { status, reason, detail, attempts } = message;
   const because = reason === null ? '' : `: ${meaningOf(reason)}${detail ? ` (${detail})` : ''}`;
   switch (status) {
     case 'sent':
-      return `Sent: the receiving side accepted it${attempts > 1 ? ` at attempt ${attempts}` : ''}. Whether anybody read it is not known.`;
+      return (
+        `Sent: the receiving side accepted it${attempts > 1 ? ` at attempt ${attempts}` : ''}. ` +
+        'It is not known whether anyone read it.'
+      );
     case 'failed':
-      return `Failed after ${attempts} ${attempts === 1 ? 'attempt' : 'attempts'}${because}.`;
+      return `Failed after ${attemptCount(attempts)}${because}.`;
     case 'inhibited':
       return `Nothing was sent${because}.`;
     case 'cancelled':
       return 'Cancelled by the application before it was sent.';
-    case 'expired':
-      return `Expired: it was not to be sent after ${message.expiresAt?.toISOString() ?? 'its time'}${reason && reason !== 'expired' ? because : ''}.`;
+    case 'expired': {
+      const limit = message.expiresAt?.toISOString() ?? 'its expiry';
+      return `Expired: it was not to be sent after ${limit}${reason && reason !== 'expired' ? because : ''}.`;
+    }
     case 'held':
-      return reason === null ? 'Held by an operator.' : `Held: nobody knows whether it was accepted${because}.`;
-    case 'sending':
-      return `On its way: worker ${message.leasedBy ?? '?'} has been at attempt ${attempts} since ${message.attemptStartedAt?.toISOString() ?? '?'}.`;
+      return reason === null ? 'Held by an operator.' : `Held: it is unknown whether it was accepted${because}.`;
+    case 'sending': {
+      const since = message.attemptStartedAt?.toISOString() ?? '?';
+      return `Being sent: worker ${message.leasedBy ?? '?'} started attempt ${attempts} at ${since}.`;
+    }
     case 'pending':
-      return pendingVerdict(message, now);
+      return pendingSummary(message, now);
     default:
       return status satisfies never;
   }
 }
 
-function pendingVerdict(message: MessageDetails, now: Date): string {
-  const { paused, nextAttemptAt, attempts, reason } = message;
+function attemptCount(attempts: number): string {
+  return `${attempts} ${attempts === 1 ? 'attempt' : 'attempts'}`;
+}
+
+function pendingSummary(message: MessageDetails, now: Date): string {
+  const { paused, nextAttemptAt, attempts, reason, method } = message;
   const tried =
     attempts === 0
       ? 'Not tried yet'
-      : `Waiting after ${attempts} ${attempts === 1 ? 'attempt' : 'attempts'}${reason ? ` (${meaningOf(reason)})` : ''}`;
-  if (paused !== null)
-    return `${tried}: the method ${message.method} is paused since ${paused.since.toISOString()} (${[paused.kind === 'fault' ? 'at fault itself' : 'by an operator', paused.reason, paused.detail].filter(Boolean).join(', ')}).`;
-  if (nextAttemptAt !== null && nextAttemptAt > now) return `${tried}: due at ${nextAttemptAt.toISOString()}.`;
-  if (message.workers === 0)
-    return `${tried}: due since ${nextAttemptAt?.toISOString() ?? '?'}, but no worker is connected to this database.`;
-  return `${tried}: due since ${nextAttemptAt?.toISOString() ?? '?'}. ${message.job === null ? 'It has no job; a worker gives it a new one within minutes.' : 'A worker takes it as soon as one is free.'}`;
+      : `Waiting after ${attemptCount(attempts)}${reason ? ` (${meaningOf(reason)})` : ''}`;
+  if (paused !== null) {
+    const by = paused.kind === 'fault' ? 'after a fault' : 'by an operator';
+    const cause = [by, paused.reason, paused.detail].filter(Boolean).join(', ');
+    return `${tried}: the method ${method} is paused since ${paused.since.toISOString()} (${cause}).`;
+  }
+  const due = nextAttemptAt?.toISOString() ?? '?';
+  if (nextAttemptAt !== null && nextAttemptAt > now) return `${tried}: due at ${due}.`;
+  if (message.workers === 0) return `${tried}: due since ${due}, but no worker is connected to this database.`;
+  const next =
+    message.job === null
+      ? 'It has no job; a worker creates a new one within minutes.'
+      : 'A worker takes it as soon as one is free.';
+  return `${tried}: due since ${due}. ${next}`;
 }
 
 function timelineOf(message: MessageDetails): TimelineEvent[] {
-  const { createdAt, sendAt, settledAt, status } = message;
+  const { createdAt, sendAt, settledAt, status, reason, attempts, leasedBy, attemptStartedAt, nextAttemptAt } = message;
+  const { createdBy, recipientId, template, version, method } = message;
+  const enqueued = `enqueued by ${createdBy} for ${recipientId}, template ${template} version ${version}, by ${method}`;
   const events: TimelineEvent[] = [
-    {
-      at: createdAt,
-      what: `enqueued by ${message.createdBy} for ${message.recipientId}, template ${message.template} version ${message.version}, by ${message.method}`,
-    },
+    { at: createdAt, what: enqueued },
     ...(sendAt ? [{ at: sendAt, what: 'may be sent from now on' }] : []),
-    ...message.attemptRecords.map((attempt) => ({ at: attempt.startedAt, what: attemptWords(attempt) })),
-    ...(status === 'sending' && message.attemptStartedAt
-      ? [{ at: message.attemptStartedAt, what: `attempt ${message.attempts} by ${message.leasedBy ?? '?'}: under way` }]
+    ...message.attemptRecords.map((attempt) => ({ at: attempt.startedAt, what: attemptText(attempt) })),
+    ...(status === 'sending' && attemptStartedAt
+      ? [{ at: attemptStartedAt, what: `attempt ${attempts} by ${leasedBy ?? '?'}: in flight` }]
       : []),
-    ...(settledAt
-      ? [{ at: settledAt, what: `${status}${message.reason ? `: ${meaningOf(message.reason)}` : ''}` }]
-      : []),
-    ...(message.nextAttemptAt ? [{ at: message.nextAttemptAt, what: 'next attempt' }] : []),
+    ...(settledAt ? [{ at: settledAt, what: `${status}${reason ? `: ${meaningOf(reason)}` : ''}` }] : []),
+    ...(nextAttemptAt ? [{ at: nextAttemptAt, what: 'next attempt' }] : []),
   ];
   return events.sort((a, b) => a.at.getTime() - b.at.getTime());
 }
 
-function attemptWords(attempt: AttemptRecord): string {
-  const took = attempt.finishedAt.getTime() - attempt.startedAt.getTime();
+function attemptText(attempt: AttemptRecord): string {
+  const { number, worker, outcome, startedAt, finishedAt, reason, detail, receiverId, counted } = attempt;
+  const milliseconds = finishedAt.getTime() - startedAt.getTime();
+  const took = milliseconds < 10_000 ? `${milliseconds} ms` : `${Math.round(milliseconds / 1000)} s`;
   const reply = attempt.replyText ?? attempt.replyCode;
   return [
-    `attempt ${attempt.number} by ${attempt.worker}: ${attempt.outcome} after ${took < 10_000 ? `${took} ms` : `${Math.round(took / 1000)} s`}`,
-    ...(attempt.reason ? [meaningOf(attempt.reason)] : []),
+    `attempt ${number} by ${worker}: ${outcome} after ${took}`,
+    ...(reason ? [meaningOf(reason)] : []),
     ...(reply ? [`reply "${reply}"`] : []),
-    ...(attempt.detail && attempt.detail !== reply ? [attempt.detail] : []),
-    ...(attempt.receiverId ? [`receiver's id ${attempt.receiverId}`] : []),
-    ...(attempt.counted ? [] : ['not counted']),
+    ...(detail && detail !== reply ? [detail] : []),
+    ...(receiverId ? [`receiver's id ${receiverId}`] : []),
+    ...(counted ? [] : ['not counted']),
   ].join('; ');
 }
 
 function remedyOf(message: MessageDetails): string | null {
-  const again = `pg-herald retry ${message.id}`;
-  if (message.paused?.kind === 'operator') return `pg-herald resume ${message.method}`;
-  if (message.paused?.kind === 'fault')
-    return 'Mend what the pause names; it is probed and resumes by itself, or at once with "pg-herald resume".';
-  if (message.status === 'pending' && message.workers === 0)
+  const { status, reason, method, id, paused } = message;
+  const again = `pg-herald retry ${id}`;
+  if (paused?.kind === 'operator') return `pg-herald resume ${method}`;
+  if (paused?.kind === 'fault')
+    return (
+      'Fix the cause of the pause. pg-herald probes it and resumes automatically; "pg-herald resume" ' +
+      'resumes at once.'
+    );
+  if (status === 'pending' && message.workers === 0)
     return 'Start a worker: "pg-herald worker", or createWorker in your application.';
-  if (message.status === 'held') return `Ask the recipient. Send it (again) with: ${again}`;
-  if (message.status === 'failed' && message.reason === 'render_failed')
-    return 'Mend the template and enqueue again: a message keeps the version it was enqueued with.';
-  if (message.status === 'failed') return `When the cause is mended: ${again}`;
-  if (message.status === 'expired') return `If it still matters: ${again}`;
-  if (message.status === 'inhibited') return inhibitedRemedy(message);
+  if (status === 'held') return `Ask the recipient. Send it (again) with: ${again}`;
+  if (status === 'failed' && reason === 'render_failed')
+    return 'Fix the template and enqueue again: a message keeps the version it was enqueued with.';
+  if (status === 'failed') return `When the cause is fixed: ${again}`;
+  if (status === 'expired') return `If it still matters: ${again}`;
+  if (status === 'inhibited') return inhibitedRemedy(message);
   return null;
 }
 
@@ -118,7 +142,7 @@ function inhibitedRemedy({ reason, recipientId, template, method, id }: MessageD
     case 'no_address':
       return `Give the recipient what ${method} needs and enqueue again.`;
     default:
-      return `When the cause is mended: pg-herald retry ${id}`;
+      return `When the cause is fixed: pg-herald retry ${id}`;
   }
 }
 
@@ -131,11 +155,11 @@ const meanings: Partial<Record<Reason, string>> = {
   template_disabled: 'the template is disabled',
   method_disabled: 'the method is disabled',
   no_such_recipient: 'there is no such mailbox',
-  no_reply: 'the receiver did not answer',
+  no_reply: 'the receiver did not reply',
   connection_lost: 'the connection was lost',
   render_failed: 'it could not be rendered',
-  attempts_spent: 'all attempts are spent',
-  restored: 'the database was restored to an earlier moment after which it may have gone out',
+  attempts_spent: 'all attempts were used',
+  restored: 'the database was restored to an earlier moment, and it may have been sent after that',
 };
 
 /** A reason in words. */

@@ -121,7 +121,7 @@ describe('the command line', () => {
     expect(await greeting()).toMatchObject({ version: 2, change: 'options' });
   }, 30_000);
 
-  test('sends, lists, shows, tells why, cancels and retries', async () => {
+  test('sends, lists, shows, explains, cancels and retries', async () => {
     const { id, status } = await send('--target', 'w-42');
     expect(status).toBe('pending');
     expect((await herald(['why', id])).out).toMatch(
@@ -138,11 +138,11 @@ describe('the command line', () => {
     expect(await json(['cancel', '--target', 'w-42'])).toEqual([{ messageId: id, answer: 'cancelled' }]);
     expect(await herald(['retry', id])).toMatchObject({ code: 1, err: expect.stringContaining('stays cancelled') });
     expect(await herald(['retry', '--where', 'status=cancelled'])).toEqual(
-      oneLine(/Nobody can be asked here; add --yes/),
+      oneLine(/Refusing to retry .* without confirmation: stdin is not a terminal\. Pass --yes\./),
     );
   }, 30_000);
 
-  test('tells of attempts and their replies', async () => {
+  test('explains attempts and their replies', async () => {
     const smtp = scriptedDispatcher(({ attempt }) =>
       attempt === 1
         ? {
@@ -168,7 +168,7 @@ describe('the command line', () => {
     await worker.stop();
     const why = await herald(['why', id]);
     expect(why.out).toMatch(
-      /^failed {2}Failed after 2 attempts: there is no such mailbox[\s\S]*attempt 1 by .*: retry after \d+ ms; .*reply "450 4\.2\.0 greylisted"[\s\S]*attempt 2 by .*: failed[\s\S]*What to do: When the cause is mended: pg-herald retry/,
+      /^failed {2}Failed after 2 attempts: there is no such mailbox[\s\S]*attempt 1 by .*: retry after \d+ ms; .*reply "450 4\.2\.0 greylisted"[\s\S]*attempt 2 by .*: failed[\s\S]*What to do: When the cause is fixed: pg-herald retry/,
     );
     expect(await json(['retry', '--where', 'status=failed', 'template=test-notification', '--yes'])).toEqual([
       { messageId: id, retried: true, status: 'pending' },
@@ -252,11 +252,21 @@ describe('the command line', () => {
       'data that is no JSON',
       ['send', 'test-notification', '--to', 'a@example.com', '--data', '{'],
       {},
-      /--data is no valid JSON/,
+      /--data is not valid JSON/,
     ],
-    ['an id that is none', ['why', 'abc'], {}, /"abc" is no message id/],
-    ['a condition that is none', ['messages', 'list', '--where', 'colour=red'], {}, /"colour=red" is no condition/],
-    ['a status that is none', ['messages', 'list', '--where', 'status=done'], {}, /"done" is no status/],
+    ['an id that is none', ['why', 'abc'], {}, /"abc" is not a message id/],
+    [
+      'a condition that is none',
+      ['messages', 'list', '--where', 'colour=red'],
+      {},
+      /invalid condition "colour=red": expected status=/,
+    ],
+    [
+      'a status that is none',
+      ['messages', 'list', '--where', 'status=done'],
+      {},
+      /unknown status "done": expected one of pending/,
+    ],
     [
       'a database that is down',
       ['status'],
@@ -264,13 +274,13 @@ describe('the command line', () => {
       /cannot reach PostgreSQL at 127\.0\.0\.1:1/,
     ],
     ['no database', ['status'], { DATABASE_URL: '' }, /DATABASE_URL: is not set/],
-    ['a URL that is none', ['status'], { DATABASE_URL: 'mysql://x' }, /is no PostgreSQL URL/],
+    ['a URL that is none', ['status'], { DATABASE_URL: 'mysql://x' }, /is not a PostgreSQL URL/],
     ['a worker without a method', ['worker'], {}, /HERALD_SMTP_HOST: is not set/],
     [
       'a setting that is wrong',
       ['worker'],
       { HERALD_SMTP_HOST: 'h', HERALD_SMTP_FROM: 'a@b.example', HERALD_SMTP_PORT: '99999' },
-      /HERALD_SMTP_PORT: "99999" is no number from 1 to 65535/,
+      /HERALD_SMTP_PORT: "99999" is not a number from 1 to 65535/,
     ],
     [
       'plain text to a stranger',

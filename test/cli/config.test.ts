@@ -48,7 +48,7 @@ describe('mail settings from the environment', () => {
       /^HERALD_SMTP_OAUTH2_CLIENT_ID: is not set/,
     ],
     [{ HERALD_SMTP_TLS: 'maybe' }, /^HERALD_SMTP_TLS: "maybe" is not one of starttls, implicit, opportunistic, none/],
-    [{ HERALD_SMTP_MESSAGES_PER_SECOND: '0' }, /^HERALD_SMTP_MESSAGES_PER_SECOND: "0" is no number from 0.001/],
+    [{ HERALD_SMTP_MESSAGES_PER_SECOND: '0' }, /^HERALD_SMTP_MESSAGES_PER_SECOND: "0" is not a number from 0.001/],
     [{ HERALD_SMTP_SENDERS_FILE: '/run/senders.json' }, /^HERALD_SMTP_SENDERS_FILE: is set together with/],
     [
       { HERALD_SMTP_HOST: '', HERALD_SMTP_SENDERS_FILE: '/nowhere/senders.json' },

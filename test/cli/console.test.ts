@@ -27,7 +27,7 @@ test('it prints where it is, answers there as who started it, and stops on SIGTE
   expect(live.headers.get('content-type')).toContain('text/event-stream');
   expect(await console.kill('SIGTERM')).toEqual({ code: 0, signal: null });
   await live.body?.cancel().catch(() => undefined);
-  expect(console.stderr()).toBe('the console listens, open to whoever is on this machine; Ctrl-C stops it\n');
+  expect(console.stderr()).toBe('the console is listening, open to everyone on this machine; Ctrl-C stops it\n');
   await expect(ask(url)).rejects.toThrow();
 });
 
@@ -36,9 +36,7 @@ test('it refuses to listen where other machines can reach it, unless there is a 
   expect(await runCli(beyond, env)).toEqual({
     code: 2,
     out: '',
-    err: expect.stringMatching(
-      /^pg-herald: host: 0\.0\.0\.0 can be reached from other machines; give a token [^\n]*\n$/,
-    ),
+    err: expect.stringMatching(/^pg-herald: host: 0\.0\.0\.0 is reachable from other machines: give a token [^\n]*\n$/),
   });
   const folder = await mkdtemp(join(tmpdir(), 'herald-console-'));
   await writeFile(join(folder, 'token'), 'correct horse battery staple\n');
@@ -52,10 +50,10 @@ test('it refuses to listen where other machines can reach it, unless there is a 
 });
 
 test.each([
-  ['a token file that is not there', ['--token-file', '/nope'], /cannot read \/nope, which --token-file names/],
+  ['a token file that is not there', ['--token-file', '/nope'], /--token-file: cannot read \/nope/],
   ['two tokens', ['--token', 'a', '--token-file', 'b'], /give --token or --token-file, not both/],
   ['a token that can be guessed', ['--token', 'x'], /token/],
-  ['a port that is none', ['--port', 'x'], /"x" is no port/],
+  ['a port that is none', ['--port', 'x'], /--port: invalid port "x": expected 0-65535/],
 ])('%s is one clear line', async (_, args, line) => {
   const { code, out, err } = await runCli(['console', '--port', '0', ...args], env);
   expect({ code, out, lines: err.trim().split('\n').length }).toEqual({ code: 2, out: '', lines: 1 });

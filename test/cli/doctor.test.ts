@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { domainRecords, isAligned } from '../../src/dispatch/smtp/probe.ts';
-import { examineDatabase } from '../../src/operate/doctor.ts';
+import { examineDatabase } from '../../src/operate/doctor/database.ts';
 import { greetingFile, putTemplates } from '../support/application.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { startSmtpScript } from '../support/smtp-script.ts';
@@ -56,13 +56,13 @@ describe('the relay', () => {
       expect.objectContaining({
         check: 'smtputf8',
         level: 'ok',
-        text: expect.stringMatching(/takes internationalised addresses$/),
+        text: expect.stringMatching(/accepts internationalised addresses$/),
       }),
     );
     expect(relay.count()).toBe(0);
   });
 
-  test('that takes small mails and no internationalised addresses is told of', async () => {
+  test('that accepts small emails only, and no internationalised addresses, is reported', async () => {
     const small = await startSmtpScript(() => [
       { reply: '220 mx.test ESMTP' },
       { expect: /^EHLO /, reply: '250-mx.test\r\n250 SIZE 5000000' },
@@ -111,8 +111,8 @@ describe('the relay', () => {
       { level: 'problem', text: expect.stringContaining('unreachable') },
     ]);
     expect([twice.code, broken.code]).toEqual([2, 2]);
-    expect(twice.out).toMatch(/smtp\.senders\.1\.name: is the name of an earlier one/);
-    expect(broken.out).toMatch(/HERALD_SMTP_SENDERS_FILE: .* holds no JSON/);
+    expect(twice.out).toMatch(/smtp\.senders\.1\.name: is also the name of an earlier sender/);
+    expect(broken.out).toMatch(/HERALD_SMTP_SENDERS_FILE: .* is not valid JSON/);
   });
 
   test('that is not there is a problem', async () => {
@@ -153,11 +153,11 @@ describe('the database', () => {
     );
     const findings = await examineDatabase(database.pool);
     expect(findings).toContainEqual(
-      expect.objectContaining({ check: 'sender', text: 'smtp sender main rests (tls, no TLS)' }),
+      expect.objectContaining({ check: 'sender', text: 'smtp sender main is paused (tls, no TLS)' }),
     );
     const status = await runCli(['status', '--table'], { DATABASE_URL: database.url });
     expect(status.out.replace(/\s+/g, ' ')).toMatch(
-      /smtp sender main: rests since [^ ]+ [^ ]+ UTC: tls, no TLS; next probe from .* on; its server allows 2 connections for each worker/,
+      /smtp sender main: paused since [^ ]+ [^ ]+ UTC: tls, no TLS; next probe .*; its server accepts 2 connections from each worker/,
     );
     await runCli(['resume', 'smtp'], { DATABASE_URL: database.url });
     expect((await database.pool.query('SELECT paused_at FROM herald.sender')).rows).toEqual([{ paused_at: null }]);

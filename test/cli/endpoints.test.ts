@@ -152,7 +152,7 @@ describe('an endpoint', () => {
     expect((await database.pool.query('SELECT FROM herald.message')).rowCount).toBe(0);
   });
 
-  test('that is switched off gets nothing, and everything when it is switched on with --since', async () => {
+  test('that is disabled receives nothing, and everything when it is enabled with --since', async () => {
     const { id } = await add();
     await json('endpoints', 'disable', id);
     const [message] = await enqueue();
@@ -167,7 +167,7 @@ describe('an endpoint', () => {
     const [first] = await enqueue();
     const [second] = await enqueue();
     await Promise.all([settledAs(first, 'sent'), settledAs(second, 'sent')]);
-    expect((await herald('endpoints', 'replay', first ?? '')).out).toContain('goes out again');
+    expect((await herald('endpoints', 'replay', first ?? '')).out).toContain('will be delivered again');
     await receiver.waitFor(3);
     expect(receiver.received()[2]?.headers['webhook-id']).toBe(first);
     await settledAs(first, 'sent');
@@ -175,7 +175,7 @@ describe('an endpoint', () => {
     await receiver.waitFor(5);
   });
 
-  test('that answers 410 is switched off for all; its contact hears of it once by mail, and the rest is held', async () => {
+  test('that answers 410 is disabled everywhere; its contact is told once by email, and the other messages are held', async () => {
     answer = () => ({ status: 410 });
     const { id } = await add('--contact', 'ops@example.com');
     const later = await enqueue({ delaySeconds: 30 });
@@ -205,7 +205,9 @@ test('an endpoint is shown without what is sealed, and removed with what waits f
   const [waiting] = await enqueue({ tenant: 'acme' });
   expect(await herald('endpoints', 'remove', id)).toMatchObject({
     code: 2,
-    err: expect.stringMatching(/Delete 127\.0\.0\.1:\d+ .*cancel what waits for it\? Nobody can be asked here/),
+    err: expect.stringMatching(
+      /Refusing to delete 127\.0\.0\.1:\d+ .*cancel the messages waiting for it without confirmation/,
+    ),
   });
   expect(await json('endpoints', 'remove', id, '--yes')).toEqual({ id, cancelled: 1 });
   await herald('resume', 'webhook');
@@ -222,8 +224,12 @@ test('an endpoint is shown without what is sealed, and removed with what waits f
 describe('wrong input', () => {
   test.each<[string, string[], RegExp]>([
     ['a forbidden destination', ['add', 'https://169.254.169.254/latest'], /endpoint\.url.*may not be called/],
-    ['a URL that is none', ['add', 'hooks'], /the URL cannot be read/],
-    ['an unknown format', ['add', 'https://example.com', '--format', 'fax'], /"fax" is no format; known are standard/],
+    ['a URL that is none', ['add', 'hooks'], /invalid URL: expected an absolute URL/],
+    [
+      'an unknown format',
+      ['add', 'https://example.com', '--format', 'fax'],
+      /unknown format "fax": expected one of standard/,
+    ],
     [
       'a contact that is none',
       ['add', 'https://example.com/', '--contact', 'x'],
@@ -231,7 +237,7 @@ describe('wrong input', () => {
     ],
     ['a missing file', ['add', 'https://example.com/', '--secret-file', '/nope'], /--secret-file: cannot read \/nope/],
     ['an unknown endpoint', ['rotate', '0199f3a0-7b1c-4000-8000-00000000002a'], /no endpoint/],
-    ['an id that is none', ['disable', 'x'], /"x" is no id/],
+    ['an id that is none', ['disable', 'x'], /invalid endpoint id "x"/],
   ])('%s is one clear line and nothing is stored', async (_, args, line) => {
     const { code, out, err } = await herald('endpoints', ...args);
     expect({ code, out, lines: err.trim().split('\n').length }).toEqual({ code: 2, out: '', lines: 1 });

@@ -174,7 +174,7 @@ describe('a worker with --metrics-port', () => {
     const env = { DATABASE_URL: database.url, HERALD_SMTP_HOST: '127.0.0.1', HERALD_SMTP_FROM: 'a@b.example' };
     expect(await runCli(['worker', '--metrics-port', '65536'], env)).toMatchObject({
       code: 2,
-      err: expect.stringMatching(/^pg-herald: --metrics-port: "65536" is no port/),
+      err: expect.stringMatching(/^pg-herald: --metrics-port: invalid port "65536": expected 0-65535/),
     });
     expect(await runCli(['worker', '--metrics-port', String(smtp.port)], env)).toEqual({
       code: 2,

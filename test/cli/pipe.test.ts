@@ -85,7 +85,7 @@ describe('a command that prints a table', () => {
     });
   });
 
-  test('tells of changes as they come, an object a line', async () => {
+  test('prints changes as they come, an object per line', async () => {
     const tail = startProgram(main, { args: ['messages', 'tail'], env: { NO_COLOR: '1', ...env } });
     const lines = () =>
       tail

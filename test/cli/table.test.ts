@@ -12,8 +12,8 @@ const table = (width: number | undefined, more: TableFit = {}) =>
     ],
     width,
     styleHeading: (heading) => heading,
-    whole: ['message', 'created'],
-    spare: ['attempts', 'created'],
+    neverCut: ['message', 'created'],
+    dropFirst: ['attempts', 'created'],
     ...more,
   }).split('\n');
 
@@ -38,12 +38,12 @@ describe('a table', () => {
     expect(table(80)[1]).toContain(id);
   });
 
-  test('cuts a dear column last, and leaves others out before it', () => {
-    const dear = ['status'];
-    expect(table(110, { dear })[1]).toMatch(/ {2}a-very-long-re… {2}failed no_such_recipient {2}1$/);
-    expect(table(94, { dear })[0]).not.toMatch(/created|attempts/);
-    expect(table(80, { dear })[1]).toMatch(/ {2}a-very-long-rec… {2}failed no_such_recipient$/);
-    expect(table(70, { dear })[1]).toMatch(/ {2}a-very-long… {2}failed no_such_re…$/);
+  test('cuts a protected column last, and leaves others out before it', () => {
+    const cutLast = ['status'];
+    expect(table(110, { cutLast })[1]).toMatch(/ {2}a-very-long-re… {2}failed no_such_recipient {2}1$/);
+    expect(table(94, { cutLast })[0]).not.toMatch(/created|attempts/);
+    expect(table(80, { cutLast })[1]).toMatch(/ {2}a-very-long-rec… {2}failed no_such_recipient$/);
+    expect(table(70, { cutLast })[1]).toMatch(/ {2}a-very-long… {2}failed no_such_re…$/);
   });
 });
 

@@ -1,4 +1,4 @@
-/** What an operator sees and is asked in a terminal, and what happens where nobody can be asked. */
+/** What an operator sees and is asked in a terminal, and what happens without a terminal. */
 import { beforeAll, describe, expect, test } from 'vitest';
 import { greetingFile, putTemplates } from '../support/application.ts';
 import { useDatabase } from '../support/use-database.ts';
@@ -36,17 +36,17 @@ describe('an action on many', () => {
 
   test('shows a bar while it goes on after a yes, and takes it away', async () => {
     const { code, shown } = await runInTerminal(['hold', '--where', 'template=greeting'], { env, answer: 'y' });
-    expect(shown).toContain('1,000 of 2,500 asked to wait');
+    expect(shown).toContain('1,000 of 2,500 held');
     expect(shown).toMatch(/\r\u001b\[K2500 held\n$/);
     expect(code).toBe(0);
     expect(await statuses()).toEqual({ held: total });
   });
 
-  test('changes nothing where nobody can be asked, unless it is told to', async () => {
+  test('changes nothing without a terminal, unless --yes is given', async () => {
     const where = ['--where', 'status=held', 'recipient=user-7'];
     expect(await runCli(['release', ...where], env)).toMatchObject({
       code: 2,
-      err: 'pg-herald: Release 1 message? Nobody can be asked here; add --yes to go on\n',
+      err: 'pg-herald: Refusing to release 1 message without confirmation: stdin is not a terminal. Pass --yes.\n',
     });
     expect(await runCli(['release', ...where, '--yes', '--json'], env)).toMatchObject({
       code: 0,
@@ -69,14 +69,15 @@ describe('an action on many', () => {
     await settle('sent', ['user-1', 'user-2']);
     await settle('failed', ['user-3']);
     const plain = { ...env, NO_COLOR: '1' };
-    const line = '2,499 match and stay (2 sent, 2,497 cancelled): retry is for failed, expired, inhibited, held';
+    const line =
+      '2,499 matching messages are left unchanged (2 sent, 2,497 cancelled): retry applies to failed, expired, inhibited, held';
     const asked = await runInTerminal(['retry', '--where', 'template=greeting'], { env: plain, answer: 'n' });
     expect(asked.shown).toContain(line);
     expect(asked.shown).toContain('Retry 1 message? [y/N] ');
     expect(asked.code).toBe(2);
 
     const onlySent = ['retry', '--where', 'status=sent'];
-    const sent = '2 match and stay (2 sent): retry is for failed, expired, inhibited, held\n';
+    const sent = '2 matching messages are left unchanged (2 sent): retry applies to failed, expired, inhibited, held\n';
     expect(await runInTerminal(onlySent, { env: plain })).toEqual({
       code: 1,
       shown: `${sent}0 will be delivered again\n`,
@@ -88,7 +89,7 @@ describe('an action on many', () => {
     });
     expect(await runCli(onlySent, env)).toMatchObject({
       code: 2,
-      err: 'pg-herald: Retry 0 messages? Nobody can be asked here; add --yes to go on\n',
+      err: 'pg-herald: Refusing to retry 0 messages without confirmation: stdin is not a terminal. Pass --yes.\n',
     });
 
     const { out, err } = await runCli(['retry', '--where', 'template=greeting', '--yes', '--json'], env);

@@ -108,7 +108,7 @@ describe('the fence after a restore', () => {
     const env = { DATABASE_URL: database.url, USER: 'ada' };
     expect(await runCli(['hold', '--since', '2026-11-24 09:30', '--yes'], env)).toMatchObject({
       code: 2,
-      err: expect.stringMatching(/^pg-herald: "2026-11-24 09:30" is no time with a zone; [^\n]*\n$/),
+      err: expect.stringMatching(/^pg-herald: invalid time "2026-11-24 09:30": expected a time with a zone[^\n]*\n$/),
     });
     expect(
       await runCli(['hold', '--since', since.toISOString(), '--yes', '--json', '--why', 'disk failure'], env),

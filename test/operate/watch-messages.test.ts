@@ -24,7 +24,7 @@ const settle = (ids: readonly string[], status: string, age = '0 s') =>
 const told = async (changes: ReturnType<typeof watchMessages>) =>
   (await changes.poll()).map(({ id, status }) => [id, status]);
 
-test('an old message that is retried is told of, and so is what becomes of it', async () => {
+test('an old message that is retried is reported, and so is its outcome', async () => {
   const [old = ''] = await enqueue(1, 'old');
   await settle([old], 'failed', '40 days');
   await settle(await enqueue(1000), 'sent');
@@ -39,7 +39,7 @@ test('an old message that is retried is told of, and so is what becomes of it', 
   expect(await told(changes)).toEqual([]);
 });
 
-test('the end of a backlog is told of as it is delivered, and not before', async () => {
+test('the end of a backlog is reported when it is delivered, and not before', async () => {
   const waiting = await enqueue(2500, 'backlog');
   await database.pool.query(
     `UPDATE herald.message m SET created_at = now() - interval '1 hour', next_attempt_at = now() - interval '1 hour' + o.n * interval '1 ms'

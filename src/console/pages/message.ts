@@ -40,7 +40,7 @@ async function messagePage(c: PageContext, services: Services, id: string): Prom
 }
 
 function state(message: MessageDetails): Html {
-  const { verdict: summary, remedy } = explain(message, new Date());
+  const { summary, remedy } = explain(message, new Date());
   const advice = remedy === null ? '' : html`<p class="remedy"><strong>What to do</strong> ${prose(remedy)}</p>`;
   return html`<p class="lead">${statusBadge(message.status)} ${prose(summary)}</p>
 ${advice}`;

@@ -90,3 +90,8 @@ export function addressSet(setting: string, blocks: readonly string[]): AddressS
   }
   return { has: (address) => list.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4') };
 }
+
+/** Whether a host, as it is written in a URL or a setting, names this machine. */
+export function isLoopback(host: string): boolean {
+  return /^(localhost|127(\.\d{1,3}){3}|::1|\[::1\])$/i.test(host);
+}

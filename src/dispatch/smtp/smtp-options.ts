@@ -4,6 +4,7 @@ import { hostname } from 'node:os';
 import { domainToASCII } from 'node:url';
 import * as v from 'valibot';
 import { formatAddress, parseAddress } from '../../email-address.ts';
+import { isLoopback } from '../egress/ip-address.ts';
 import { ConfigurationError } from '../../errors.ts';
 import { requirementOf } from '../settings.ts';
 
@@ -282,8 +283,4 @@ export function domainOf(address: string): string {
 function plain(text: string): string {
   const parsed = parseAddress(text);
   return 'address' in parsed ? formatAddress(parsed.address) : text;
-}
-
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || host === '[::1]' || /^127(\.\d{1,3}){3}$/.test(host);
 }

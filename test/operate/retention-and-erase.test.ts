@@ -1,4 +1,4 @@
-/** What is deleted by itself, and what of a person is erased on request: both without getting in the way of delivery. */
+/** Messages that workers delete automatically, and a person that is erased on request, while deliveries go on. */
 import { beforeEach, describe, expect, test } from 'vitest';
 import { createHerald } from '../../src/enqueue/enqueue.ts';
 import { erase } from '../../src/operate/erase.ts';

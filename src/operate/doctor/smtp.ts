@@ -1,24 +1,25 @@
-/** What `pg-herald doctor` finds out about each sender: connection, TLS, login, limits, and the records of its domain. */
+/** Examines each sender: connection, TLS, login, limits, and the DNS records of its domain. */
 import { resolveTxt } from 'node:dns/promises';
-import type { Config } from './config.ts';
-import { readSmtpFiles } from '../dispatch/smtp/smtp-files.ts';
-import type { SmtpSettings } from '../dispatch/smtp/smtp-options.ts';
-import { type DomainRecord, domainRecords, isAligned, probeSmtp, type RelayAnswer } from '../dispatch/smtp/probe.ts';
-import { parseSenders } from '../dispatch/smtp/senders.ts';
-import { ConfigurationError } from '../errors.ts';
-import type { Reason } from '../vocabulary.ts';
-import { type Finding, ok, problem, warning } from '../operate/doctor.ts';
+import { isLoopback } from '../../dispatch/egress/ip-address.ts';
+import { readSmtpFiles } from '../../dispatch/smtp/smtp-files.ts';
+import type { SmtpOptions, SmtpSettings } from '../../dispatch/smtp/smtp-options.ts';
+import { type DomainRecord, domainRecords, isAligned, probeSmtp, type RelayAnswer } from '../../dispatch/smtp/probe.ts';
+import { parseSenders, type SmtpSendersOptions } from '../../dispatch/smtp/senders.ts';
+import { ConfigurationError } from '../../errors.ts';
+import type { Reason } from '../../vocabulary.ts';
+import { type Finding, ok, problem, warning } from './finding.ts';
 
 /** 10 MB of attachments, encoded, and the text around them. */
 const largestMailBytes = 14_000_000;
 
-export async function examineSmtp(options: Config['smtp']): Promise<Finding[]> {
+/** Examines the senders of a worker; null if none is configured. Sends no email. */
+export async function examineSmtp(options: SmtpOptions | SmtpSendersOptions | null): Promise<Finding[]> {
   if (options === null)
     return [
       warning(
         'smtp',
         'neither HERALD_SMTP_HOST nor HERALD_SMTP_SENDERS_FILE is set here',
-        'set one where mails shall be sent from',
+        'set one of them in the environment of the worker',
       ),
     ];
   const senders = parseSenders(options);
@@ -51,29 +52,29 @@ function examineRelay(settings: SmtpSettings, answer: RelayAnswer): Finding[] {
   const { extensions, maxBytes } = answer.capabilities;
   const encrypted = { starttls: 'STARTTLS, ', implicit: 'TLS, ', opportunistic: '', none: '' }[settings.tls];
   return [
-    ok('smtp', `${place} takes our ${encrypted}connection${settings.auth ? ' and login' : ''}`),
+    ok('smtp', `${place} accepts our ${encrypted}connection${settings.auth ? ' and login' : ''}`),
     maxBytes !== null && maxBytes < Math.min(largestMailBytes, settings.maxMessageBytes)
       ? warning(
           'size',
-          `${place} takes mails of ${megabytes(maxBytes)} at most; larger ones fail before they are sent`,
-          'keep attachments below that, send links instead, or raise the limit of the relay',
+          `${place} accepts emails of ${megabytes(maxBytes)} at most; larger ones fail before they are sent`,
+          'keep attachments smaller, send links instead, or raise the limit of the relay',
         )
       : ok(
           'size',
-          maxBytes === null ? `${place} names no limit` : `${place} takes mails of up to ${megabytes(maxBytes)}`,
+          maxBytes === null ? `${place} has no limit` : `${place} accepts emails of up to ${megabytes(maxBytes)}`,
         ),
     ok(
       'smtputf8',
       extensions.includes('SMTPUTF8')
-        ? `${place} takes internationalised addresses`
-        : `${place} takes no internationalised local parts (5.6.7): mails to them fail, all others are not concerned`,
+        ? `${place} accepts internationalised addresses`
+        : `${place} does not accept internationalised local parts (5.6.7): only emails to such addresses fail`,
     ),
-    ...(settings.tls === 'none' && !/^(localhost|127\..*|::1)$/.test(settings.host)
+    ...(settings.tls === 'none' && !isLoopback(settings.host)
       ? [
           warning(
             'tls',
-            `${place} gets mails in clear text`,
-            'set HERALD_SMTP_TLS to starttls as soon as the relay offers it',
+            `${place} receives emails in clear text`,
+            'set HERALD_SMTP_TLS to starttls when the relay offers it',
           ),
         ]
       : []),
@@ -82,23 +83,24 @@ function examineRelay(settings: SmtpSettings, answer: RelayAnswer): Finding[] {
 
 function remedyOf(reason: Reason, place: string): string {
   const remedies: Partial<Record<Reason, string>> = {
-    unreachable: 'check host and port, that the relay runs, and that the firewall lets us through',
+    unreachable: 'check host and port, that the relay is running, and that the firewall allows the connection',
     connect_timeout:
-      'check host and port, and that the firewall lets us through; many hosters block port 25, use 587 or 465',
-    dns: 'check the name of the host and the name servers of this machine',
-    tls: `look at "openssl s_client -starttls smtp -connect ${place}", then at the settings tls, servername and caFile`,
+      'check host and port, and that the firewall allows the connection; many hosting providers block port ' +
+      '25, so use 587 or 465',
+    dns: 'check the host name and the name servers of this machine',
+    tls: `run "openssl s_client -starttls smtp -connect ${place}", then check the settings tls, servername and caFile`,
     authentication:
-      'check user and password, or the client and its grant at the token endpoint; some providers want a password of the application',
-    proxy: 'check the URL of the proxy, its login, and that it lets us connect to this port',
-    throttled: 'the relay is busy or limits us: try again later, and lower maxConnections',
+      'check user and password, or the client and its grant at the token endpoint; some providers need an app password',
+    proxy: 'check the URL of the proxy, its login, and that it allows this port',
+    throttled: 'the relay is busy or limits our rate: try again later, and lower maxConnections',
   };
-  return remedies[reason] ?? 'check the HERALD_SMTP_ settings, the relay and what lies between';
+  return remedies[reason] ?? 'check the HERALD_SMTP_ settings, the relay and the network in between';
 }
 
 function examineRecord({ record, name, state }: DomainRecord): Finding {
   const publish = {
     SPF: 'publish a TXT record "v=spf1 ..." that names the relay',
-    DMARC: 'publish a TXT record "v=DMARC1; p=none; rua=mailto:..." to begin with',
+    DMARC: 'publish a TXT record, first "v=DMARC1; p=none; rua=mailto:..."',
     DKIM: 'publish the public key there as "v=DKIM1; k=rsa; p=..."',
   } as const;
   switch (state) {
@@ -107,15 +109,15 @@ function examineRecord({ record, name, state }: DomainRecord): Finding {
     case 'missing':
       return warning(record, `no record at ${name}`, publish[record]);
     case 'several':
-      return problem(record, `more than one record at ${name}, which counts as none`, 'leave one of them');
+      return problem(record, `more than one record at ${name}, which counts as none`, 'delete all but one');
     case 'different':
       return problem(
         record,
         `the key at ${name} is not the one that signs`,
-        `${publish[record]} of keyFile, or use the key that belongs to it`,
+        `${publish[record]} of keyFile, or use the private key that matches it`,
       );
     case 'unknown':
-      return warning(record, `${name} could not be asked for`, 'try again where name servers are reachable');
+      return warning(record, `${name} could not be looked up`, 'try again when the name servers are reachable');
     default:
       return state satisfies never;
   }
@@ -126,7 +128,8 @@ function examineAlignment(settings: SmtpSettings): Finding[] {
   return [
     warning(
       'DMARC',
-      'neither the bounce address nor our signature is of the domain of From, so DMARC fails unless the relay signs for it',
+      'neither the bounce address nor our signature has the domain of From, so DMARC fails unless the relay ' +
+        'signs for it',
       'use an envelopeFrom of that domain, or sign with dkim for it',
     ),
   ];

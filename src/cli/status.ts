@@ -1,0 +1,73 @@
+import type { Command } from 'commander';
+import type { PauseState } from '../operate/pause.ts';
+import type { SenderState } from '../operate/senders.ts';
+import { type MethodStatus, type ReadOnly, readStatus } from '../operate/status.ts';
+import { type CommonOptions, tableCommand, withPool } from './command.ts';
+import { color, plural, print, printJson, printTable, printWrapped, terminalWidth, timeText } from './output.ts';
+
+/** `pg-herald status` */
+export function statusCommand(): Command {
+  return tableCommand(
+    'status',
+    'Whether messages are delivered: backlog, age, failures and pauses by method',
+    'status',
+  ).action((options: CommonOptions) =>
+    withPool(options, async (pool) => {
+      const status = await readStatus(pool);
+      if (options.json) return printJson(status);
+      printTable(
+        ['method', 'pending', 'sending', 'held', 'oldest due', 'sent 1h', 'failed 1h'],
+        status.methods.map(methodRow),
+        'no methods: run "pg-herald migrate"',
+      );
+      print(`\n${plural(status.workers, 'worker')} connected`);
+      if (status.readOnly !== null) printWrapped(color('red', readOnlyTexts[status.readOnly]));
+      for (const pause of status.pauses) printWrapped(color('yellow', pauseText(pause)));
+      for (const sender of status.senders) printWrapped(color('yellow', senderText(sender)));
+    }),
+  );
+}
+
+function methodRow(status: MethodStatus): string[] {
+  return [
+    status.method,
+    String(status.pending),
+    String(status.sending),
+    String(status.held),
+    status.oldestDueSeconds < 1 ? '-' : ageText(status.oldestDueSeconds),
+    String(status.sentLastHour),
+    String(status.failedLastHour),
+  ];
+}
+
+const readOnlyTexts: Readonly<Record<ReadOnly, string>> = {
+  standby:
+    'the database is a read-only standby: nothing is enqueued or delivered here until it is promoted or the ' +
+    'connection points at the primary',
+  setting:
+    'the database is read-only (default_transaction_read_only): nothing is enqueued or delivered until this ' +
+    'setting is off',
+};
+
+function pauseText({ method, since, by, kind, reason, detail, probeAt }: PauseState): string {
+  const name = method === '*' ? 'everything' : method;
+  const cause = [kind === 'fault' ? 'the method has a fault' : '', reason, detail].filter(Boolean).join(', ');
+  const probe = probeAt === null ? '' : `; next probe ${timeText(probeAt)}`;
+  return `${name} is paused since ${timeText(since)} UTC by ${by ?? '?'}: ${cause}${probe}`;
+}
+
+function senderText({ method, name, pausedSince, reason, detail, probeAt, maxConnections }: SenderState): string {
+  const paused = pausedSince === null ? [] : [`paused since ${timeText(pausedSince)} UTC: ${reason}, ${detail}`];
+  const probe = pausedSince !== null && probeAt !== null ? [`next probe ${timeText(probeAt)}`] : [];
+  const fewer = maxConnections === null ? [] : [`its server accepts ${maxConnections} connections from each worker`];
+  return `${method} sender ${name}: ${[...paused, ...probe, ...fewer].join('; ')}`;
+}
+
+/** In a terminal in the largest useful unit; elsewhere in seconds. */
+function ageText(seconds: number): string {
+  if (terminalWidth() === undefined || seconds < 120) return `${Math.round(seconds)} s`;
+  const minutes = Math.round(seconds / 60);
+  if (minutes < 120) return `${minutes} min`;
+  const hours = Math.round(minutes / 60);
+  return hours < 48 ? `${hours} h` : `${Math.round(hours / 24)} d`;
+}
