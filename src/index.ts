@@ -20,6 +20,7 @@
  *   email-address.ts  the rule for email addresses
  *   errors.ts         the errors that are thrown
  *   lru.ts            a bounded cache
+ *   printable.ts      text of strangers, made safe to print
  *   node-version.ts   refuses versions of Node that are too old
  */
 import './node-version.ts';

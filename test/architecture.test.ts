@@ -12,6 +12,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'email-address': [],
   'node-version': ['errors'],
   lru: [],
+  printable: [],
   batcher: [],
   secrets: ['errors'],
   telemetry: [],
@@ -47,6 +48,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   console: [
     'vocabulary',
     'errors',
+    'printable',
     'secrets',
     'database',
     'queue',
@@ -59,6 +61,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   development: [
     'vocabulary',
     'errors',
+    'printable',
     'secrets',
     'database',
     'templates',
@@ -70,6 +73,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   cli: [
     'vocabulary',
     'errors',
+    'printable',
     'node-version',
     'email-address',
     'secrets',
