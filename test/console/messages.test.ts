@@ -136,7 +136,7 @@ describe('a message', () => {
     for (const text of [
       '<h1>Hello Ada</h1>',
       'Failed after 1 attempt: there is no such mailbox',
-      `When the cause is mended: <code>pg-herald retry ${id}</code>`,
+      `When the cause is fixed: <code>pg-herald retry ${id}</code>`,
       'no such user &lt;here&gt;',
       'ada@example.com',
       'workspace-42',
