@@ -31,10 +31,16 @@ CREATE TABLE "herald"."audit" (
 	"id" uuid PRIMARY KEY DEFAULT gen_random_uuid() NOT NULL,
 	"at" timestamp with time zone DEFAULT now() NOT NULL,
 	"actor" text NOT NULL,
+	"database_user" text DEFAULT session_user NOT NULL,
 	"action" text NOT NULL,
 	"subject" text,
 	"why" text,
 	"detail" jsonb
+);
+--> statement-breakpoint
+CREATE TABLE "herald"."ended_session" (
+	"id" text PRIMARY KEY NOT NULL,
+	"expires_at" timestamp with time zone NOT NULL
 );
 --> statement-breakpoint
 CREATE TABLE "herald"."endpoint" (

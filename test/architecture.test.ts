@@ -12,7 +12,6 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'email-address': [],
   'node-version': ['errors'],
   lru: [],
-  printable: [],
   batcher: [],
   secrets: ['errors'],
   telemetry: [],
@@ -48,7 +47,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   console: [
     'vocabulary',
     'errors',
-    'printable',
+    'lru',
     'secrets',
     'database',
     'queue',
@@ -61,7 +60,6 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   development: [
     'vocabulary',
     'errors',
-    'printable',
     'secrets',
     'database',
     'templates',
@@ -73,7 +71,6 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   cli: [
     'vocabulary',
     'errors',
-    'printable',
     'node-version',
     'email-address',
     'secrets',

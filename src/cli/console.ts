@@ -14,6 +14,7 @@ interface ConsoleCommandOptions extends CommonOptions {
   readonly tokenFile?: string;
   readonly readOnly?: boolean;
   readonly basePath?: string;
+  readonly trustProxy?: boolean;
 }
 
 /** `pg-herald console` */
@@ -28,6 +29,7 @@ export function consoleCommand(): Command {
     .option('--token <token>', 'token to sign in with; it is visible in the process list, so prefer --token-file')
     .option('--token-file <file>', 'file with the token; default HERALD_CONSOLE_TOKEN or HERALD_CONSOLE_TOKEN_FILE')
     .option('--read-only', 'refuse every action')
+    .option('--trust-proxy', 'trust X-Forwarded-For, -Host and -Prefix: a proxy in front sets them')
     .option('--base-path <path>', 'path where a proxy mounts it, for example /herald')
     .action(serve);
 }
@@ -46,6 +48,7 @@ async function serve(options: ConsoleCommandOptions): Promise<void> {
     secretKeys: config.secretKeys,
     egress: config.egress,
     readOnly: options.readOnly === true,
+    trustProxy: options.trustProxy === true,
     logger: createLogger(config.logLevel),
     ...(token !== null && { token }),
     ...(config.from !== null && { from: config.from }),

@@ -3,60 +3,81 @@
  * started.
  */
 import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
-import { readSession, writeSession } from './cookies.ts';
+import { HTTPException } from 'hono/http-exception';
+import type { Pool } from 'pg';
+import { readSession, removeSession, writeSession } from './cookies.ts';
+import { endSession, isEnded, parseSession, type Session } from './ended-sessions.ts';
+import { createGuessLimiter } from './guess-limiter.ts';
 import type { Principal, Settings } from './options.ts';
+import { clientAddress } from './proxy.ts';
 import type { Operator, PageContext } from './services.ts';
 
 /** Finds out who sends a request. */
 export interface Authenticator {
-  /** Returns null if the request is not authenticated. */
+  /**
+   * Returns null if the request is not authenticated.
+   *
+   * @throws {HTTPException} 429 if a bearer token is wrong, or not compared, after too many failures.
+   */
   operatorOf(c: PageContext): Promise<Operator | null>;
   /** Starts a session if the token is right, and says why it does not otherwise. */
   signIn(c: PageContext, given: { readonly token: string; readonly name: string }): Promise<'ok' | 'busy' | 'wrong'>;
+  /** Ends the session, on every replica and for every copy of its cookie. */
+  signOut(c: PageContext): Promise<void>;
 }
 
 const sessionSeconds = 12 * 3600;
 const maxNameLength = 100;
 
-/** Failed sign-ins from anywhere within a minute after which the form refuses further attempts. */
-const maxFailuresPerMinute = 20;
-
-/** Creates the authenticator that the settings ask for. */
-export function createAuthenticator(settings: Settings): Authenticator {
-  const { token, authorize, readOnly } = settings;
+/** Creates the authenticator that the settings ask for. `pool` stores which sessions were signed out. */
+export function createAuthenticator(settings: Settings, pool: Pool): Authenticator {
+  const { token, authorize, readOnly, trustProxy } = settings;
   // Derived from the token: a stolen cookie does not give the token away, a new token ends all sessions, and every
   // replica accepts the sessions of the others.
   const key = createHmac('sha256', token ?? randomBytes(32))
     .update('pg-herald console session')
     .digest('base64url');
-  const failures: number[] = [];
+  const guesses = createGuessLimiter();
 
-  async function sessionOperator(c: PageContext): Promise<Operator | null> {
-    const [expiresAtMs = '', name = ''] = (await readSession(c, key))?.split('.') ?? [];
-    if (token === null || !(Number(expiresAtMs) > Date.now())) return null;
-    return { name: Buffer.from(name, 'base64url').toString('utf8'), readOnly, by: 'session' };
+  function check(c: PageContext, given: string): 'ok' | 'busy' | 'wrong' {
+    const address = clientAddress(c, trustProxy);
+    if (guesses.isBlocked(address)) return 'busy';
+    if (isToken(given, token)) return 'ok';
+    guesses.recordFailure(address);
+    return guesses.isBusy() ? 'busy' : 'wrong';
+  }
+
+  async function session(c: PageContext): Promise<Session | null> {
+    const found = token === null ? null : parseSession(await readSession(c, key));
+    return found === null || (await isEnded(pool, found.id)) ? null : found;
   }
 
   return {
     async operatorOf(c) {
       if (authorize !== null) return hostOperator(await authorize(c.req.raw), readOnly);
       const bearer = /^Bearer (.+)$/i.exec(c.req.header('authorization') ?? '')?.[1];
-      if (bearer === undefined) return sessionOperator(c);
-      return isToken(bearer, token) ? { name: 'bearer token', readOnly, by: 'bearer' } : null;
+      if (bearer === undefined) {
+        const found = await session(c);
+        return found && { name: found.name, readOnly, by: 'session' };
+      }
+      const result = check(c, bearer);
+      if (result === 'busy') throw new HTTPException(429, { message: 'Too many failed attempts; wait a minute.' });
+      return result === 'ok' ? { name: 'bearer token', readOnly, by: 'bearer' } : null;
     },
 
     async signIn(c, given) {
-      const now = Date.now();
-      while (failures[0] !== undefined && failures[0] < now - 60_000) failures.shift();
-      if (failures.length >= maxFailuresPerMinute) return 'busy';
-      if (!isToken(given.token.trim(), token)) {
-        failures.push(now);
-        return 'wrong';
-      }
+      const result = check(c, given.token.trim());
+      if (result !== 'ok') return result;
       const name = Buffer.from(cleanName(given.name)).toString('base64url');
-      const session = `${now + sessionSeconds * 1000}.${name}.${randomBytes(16).toString('base64url')}`;
-      await writeSession(c, settings, { session, key, maxAgeSeconds: sessionSeconds });
+      const text = `${Date.now() + sessionSeconds * 1000}.${name}.${randomBytes(16).toString('base64url')}`;
+      await writeSession(c, settings, { session: text, key, maxAgeSeconds: sessionSeconds });
       return 'ok';
+    },
+
+    async signOut(c) {
+      const found = await session(c);
+      removeSession(c, settings);
+      if (found !== null) await endSession(pool, found);
     },
   };
 }

@@ -3,24 +3,32 @@ import { Hono } from 'hono';
 import { HTTPException } from 'hono/http-exception';
 import { Pool } from 'pg';
 import { readStatus } from '../operate/status.ts';
+import { LruCache } from '../lru.ts';
 import { readThroughput } from '../operate/throughput.ts';
 import { codeOf } from '../errors.ts';
 import { createRenderer } from '../templates/render.ts';
 import { isAssetName, readAssets } from './assets.ts';
-import { createAuthenticator } from './authenticator.ts';
+import { type Authenticator, createAuthenticator } from './authenticator.ts';
 import { createCached } from './cached.ts';
 import { createLive } from './live.ts';
 import { type ConsoleOptions, parseConsoleOptions } from './options.ts';
 import { failurePage, foreignForm, refusal } from './pages/failure.ts';
 import { addPages } from './pages/pages.ts';
+import { removedPrefix } from './proxy.ts';
 import { noStore, pageHeaders } from './security.ts';
 import type { ConsoleEnv, Services } from './services.ts';
 import { requireSignIn } from './sign-in.ts';
 
+/** What a server may tell about a request. */
+export interface Connection {
+  /** The client's network address. Failed sign-ins are counted by it. */
+  readonly address?: string;
+}
+
 /** The operator's web console. */
 export interface Console {
   /** Handles one request. Does not depend on `this`, so it may be passed on as a function. */
-  readonly fetch: (request: Request) => Promise<Response>;
+  readonly fetch: (request: Request, connection?: Connection) => Promise<Response>;
   /** Ends live streams and, if the console opened it, the pool. */
   readonly close: () => Promise<void>;
 }
@@ -42,7 +50,7 @@ export function createConsole(options: ConsoleOptions): Console {
     createCached(read, { freshMs, waitMs: countsWaitMs, onError });
   const status = cached(() => readStatus(pool), 900);
   const live = createLive({ pool, status, captured: settings.captured, onError });
-  const app = createApp({
+  const services: Services = {
     pool,
     settings,
     live,
@@ -51,9 +59,13 @@ export function createConsole(options: ConsoleOptions): Console {
     lastHour: cached(() => readThroughput(pool, { periods: 60, periodSeconds: 60 }), 2000),
     lastDay: cached(() => readThroughput(pool, { periods: 48, periodSeconds: 1800 }), 30_000),
     render: createRenderer(),
-  });
+  };
+  const appFor = createApps(services, createAuthenticator(settings, pool));
   return {
-    fetch: async (request) => app.fetch(withPlainBody(request)),
+    fetch: async (request, connection) =>
+      appFor(removedPrefix(request, settings.trustProxy)).fetch(withPlainBody(request), {
+        address: connection?.address,
+      }),
     close: async () => {
       live.close();
       if (options.pool === undefined) await pool.end();
@@ -61,12 +73,27 @@ export function createConsole(options: ConsoleOptions): Console {
   };
 }
 
-function createApp(services: Services): Hono<ConsoleEnv> {
+/** Prefixes that are remembered: a proxy has few. */
+const maxPrefixes = 20;
+
+/** Where a proxy removes a prefix from the address, all links must have it. */
+function createApps(services: Services, authenticator: Authenticator): (prefix: string) => Hono<ConsoleEnv> {
+  const { settings } = services;
+  const apps = new LruCache<Hono<ConsoleEnv>>(maxPrefixes);
+  return (prefix) =>
+    apps.get(prefix, () => {
+      const basePath = prefix + settings.basePath;
+      return createApp({ ...services, settings: { ...settings, basePath } }, authenticator, settings.basePath);
+    });
+}
+
+function createApp(services: Services, authenticator: Authenticator, mountPath: string): Hono<ConsoleEnv> {
   const { settings, assets } = services;
-  const app = new Hono<ConsoleEnv>({ strict: false }).basePath(settings.basePath);
+  const app = new Hono<ConsoleEnv>({ strict: false }).basePath(mountPath);
   app.use(pageHeaders, noStore);
   app.onError((error, c) => {
-    if (error instanceof HTTPException && error.status === 403) return refusal(c, services, foreignForm);
+    if (error instanceof HTTPException)
+      return error.status === 403 ? refusal(c, services, foreignForm) : c.text(error.message, error.status);
     settings.logger.error({ code: codeOf(error), name: error.name }, 'a page of the console failed');
     return failurePage(c, services, error);
   });
@@ -78,7 +105,7 @@ function createApp(services: Services): Hono<ConsoleEnv> {
       'Cache-Control': 'public, max-age=31536000, immutable',
     });
   });
-  requireSignIn(app, services, createAuthenticator(settings));
+  requireSignIn(app, services, authenticator);
   addPages(app, services);
   app.notFound((c) => failurePage(c, services, null));
   return app;

@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { getCookie, getSignedCookie, setCookie, setSignedCookie } from 'hono/cookie';
 import type { Settings } from './options.ts';
+import { isHttps } from './proxy.ts';
 import type { PageContext, Services } from './services.ts';
 
 const sessionCookie = 'herald_session';
@@ -10,12 +11,6 @@ const noteCookie = 'herald_note';
 
 const attributes = (c: PageContext, settings: Settings) =>
   ({ httpOnly: true, sameSite: 'Strict', secure: isHttps(c), path: settings.basePath || '/' }) as const;
-
-/** Whether the browser used https, as far as this server or the proxy in front of it can tell. */
-function isHttps(c: PageContext): boolean {
-  const forwarded = c.req.header('x-forwarded-proto')?.split(',')[0]?.trim();
-  return (forwarded ?? new URL(c.req.url).protocol.replace(':', '')) === 'https';
-}
 
 /** The session as it was written; undefined if there is none or its signature is wrong. */
 export async function readSession(c: PageContext, key: string): Promise<string | undefined> {

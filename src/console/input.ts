@@ -6,12 +6,16 @@ import type { PageContext } from './services.ts';
 
 const maxLength = 500;
 
+const unprintable = /[\p{Cc}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
+
 /**
- * Trims the text, removes NUL (which Postgres refuses) and cuts it to `max` characters. Undefined if nothing is left.
+ * Trims the text and cuts it to `max` characters. Control characters and marks that change the reading direction become
+ * spaces: Postgres refuses NUL, and what an operator types here appears in other operators' terminals. Undefined if
+ * nothing is left.
  */
 export function cleaned(value: unknown, max = maxLength): string | undefined {
   if (typeof value !== 'string') return undefined;
-  const text = value.replaceAll('\u0000', '').trim().slice(0, max);
+  const text = value.replace(unprintable, ' ').trim().slice(0, max);
   return text === '' ? undefined : text;
 }
 

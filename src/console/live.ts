@@ -18,6 +18,7 @@ export type Topic = 'overview' | 'messages' | 'message' | 'captured';
 interface Client {
   /** Not polled for yet: what changed since its page was rendered is not known. */
   isNew: boolean;
+  readonly operator: string;
   readonly messageIds: ReadonlySet<string>;
   readonly send: (text: string) => void;
   readonly end: () => void;
@@ -37,11 +38,12 @@ export interface LiveOptions {
 
 const maxWatchedMessages = 200;
 const maxStreams = 500;
+const maxStreamsPerOperator = 20;
 
 /** The streams of all open pages. */
 export interface Live {
-  /** Opens the stream of one page. Null if there are too many, or after `close`. */
-  open(messageIds: readonly string[]): Response | null;
+  /** Opens the stream of one page. Null if there are too many, 20 of one operator or 500 in all, or after `close`. */
+  open(operator: string, messageIds: readonly string[]): Response | null;
   /** Ends all streams. */
   close(): void;
 }
@@ -84,9 +86,10 @@ export function createLive(options: LiveOptions): Live {
   }
 
   return {
-    open(messageIds) {
-      if (closed || clients.size >= maxStreams) return null;
-      const opened = openStream(messageIds, (client) => clients.delete(client));
+    open(operator, messageIds) {
+      const own = [...clients].filter((client) => client.operator === operator).length;
+      if (closed || clients.size >= maxStreams || own >= maxStreamsPerOperator) return null;
+      const opened = openStream({ operator, messageIds }, (client) => clients.delete(client));
       clients.add(opened.client);
       schedule();
       return opened.response;
@@ -100,11 +103,15 @@ export function createLive(options: LiveOptions): Live {
   };
 }
 
-function openStream(messageIds: readonly string[], onCancel: (client: Client) => void) {
+function openStream(
+  { operator, messageIds }: { readonly operator: string; readonly messageIds: readonly string[] },
+  onCancel: (client: Client) => void,
+) {
   const encoder = new TextEncoder();
   let control: ReadableStreamDefaultController<Uint8Array>;
   const client: Client = {
     isNew: true,
+    operator,
     messageIds: new Set(messageIds.slice(0, maxWatchedMessages)),
     send: (text) => control.enqueue(encoder.encode(text)),
     end: () => control.close(),

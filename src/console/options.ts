@@ -10,11 +10,8 @@ export type Principal = string | { readonly name: string; readonly readOnly?: bo
 
 /** One email or webhook call that a development catcher captured, so that it did not leave the machine. */
 export interface CapturedMessage {
-  /** Id within the catcher. */
   readonly id: string;
-  /** When it arrived. */
   readonly at: Date;
-  /** What it is. */
   readonly kind: 'mail' | 'webhook';
   /** The message that it belongs to. Null if pg-herald did not send it. */
   readonly messageId: string | null;
@@ -45,10 +42,15 @@ export interface ConsoleOptions {
    * except those for the style sheet, the script and the icon. Give this or `token`.
    */
   readonly authorize?: (request: Request) => Principal | null | Promise<Principal | null>;
-  /** At least 16 characters. The sign-in form asks for it; programs send it as `Authorization: Bearer`. */
+  /** At least 32 characters. The sign-in form asks for it; programs send it as `Authorization: Bearer`. */
   readonly token?: string;
   /** Refuses every action. Default: false. */
   readonly readOnly?: boolean;
+  /**
+   * Whether a proxy in front of the console sets X-Forwarded-For, -Host and -Prefix itself. Default: false, they are
+   * ignored: anyone could send them.
+   */
+  readonly trustProxy?: boolean;
   /** Where the console is mounted, for example `/admin/herald`. Default: the root. */
   readonly basePath?: string;
   /** Renders messages and previews. Use the worker's. Default: `My application` at `http://localhost`. */
@@ -75,6 +77,7 @@ export interface Settings {
   readonly authorize: NonNullable<ConsoleOptions['authorize']> | null;
   readonly token: string | null;
   readonly readOnly: boolean;
+  readonly trustProxy: boolean;
   /** Empty, or with a leading and without a trailing slash. */
   readonly basePath: string;
   readonly brand: Brand;
@@ -85,7 +88,7 @@ export interface Settings {
   readonly logger: Logger;
 }
 
-const minTokenLength = 16;
+const minTokenLength = 32;
 
 /** @throws {ConfigurationError} if an option is invalid or two contradict each other. */
 export function parseConsoleOptions(options: ConsoleOptions): Settings {
@@ -111,6 +114,7 @@ export function parseConsoleOptions(options: ConsoleOptions): Settings {
     authorize: authorize ?? null,
     token: token?.trim() ?? null,
     readOnly: options.readOnly ?? false,
+    trustProxy: options.trustProxy ?? false,
     basePath: basePath.replace(/\/$/, ''),
     brand,
     from: options.from ?? `noreply@${new URL(brand.baseUrl).hostname}`,

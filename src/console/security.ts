@@ -4,6 +4,8 @@ import type { MiddlewareHandler } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import { csrf } from 'hono/csrf';
 import { secureHeaders } from 'hono/secure-headers';
+import { requestedHost } from './proxy.ts';
+import type { ConsoleEnv } from './services.ts';
 
 const common = {
   referrerPolicy: 'same-origin',
@@ -64,14 +66,14 @@ export const limitSignInForm = limitBody(16 * 1024);
  * Refuses forms from other sites. Browsers name the site in Sec-Fetch-Site. Those that do not (plain http to another
  * host, old ones) must send an Origin with the requested host. A request with neither does not come from a form.
  */
-export const requireSameOrigin = csrf({
-  secFetchSite: (site, c) => site === 'same-origin' && c.req.header('origin') !== 'null',
-  origin: (origin, c) => {
-    if (c.req.header('sec-fetch-site') !== undefined || !URL.canParse(origin)) return false;
-    const host = c.req.header('x-forwarded-host') ?? c.req.header('host') ?? new URL(c.req.url).host;
-    return host === new URL(origin).host;
-  },
-});
+export const requireSameOrigin = (trustProxy: boolean): MiddlewareHandler<ConsoleEnv> =>
+  csrf({
+    secFetchSite: (site, c) => site === 'same-origin' && c.req.header('origin') !== 'null',
+    origin: (origin, c) => {
+      if (c.req.header('sec-fetch-site') !== undefined || !URL.canParse(origin)) return false;
+      return requestedHost(c, trustProxy) === new URL(origin).host;
+    },
+  });
 
 /** The token in every form of ours; another site cannot know it. */
 export function formTokenOf(secret: string): string {

@@ -30,8 +30,12 @@ export interface Operator {
   readonly by: 'host' | 'session' | 'bearer';
 }
 
-/** Types of the variables that middleware sets for the pages. */
+/** Types of what the server and the middleware tell the pages. */
 export interface ConsoleEnv {
+  Bindings: {
+    /** The client's network address, if the server that received the request knows it. */
+    readonly address?: string;
+  };
   Variables: {
     readonly operator: Operator;
     /** The hidden field of every form. */

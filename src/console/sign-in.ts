@@ -5,7 +5,7 @@
 import type { Hono, MiddlewareHandler } from 'hono';
 import { html } from 'hono/html';
 import type { Authenticator } from './authenticator.ts';
-import { formSecret, removeSession } from './cookies.ts';
+import { formSecret } from './cookies.ts';
 import { formOf } from './input.ts';
 import { foreignForm, refusal } from './pages/failure.ts';
 import { formTokenOf, limitForm, limitSignInForm, requireSameOrigin } from './security.ts';
@@ -23,22 +23,24 @@ export function requireSignIn(app: Hono<ConsoleEnv>, services: Services, authent
     return next();
   });
   app.use(limitForm);
-  app.use((c, next) => (c.get('operator').by === 'bearer' ? next() : requireSameOrigin(c, next)));
+  const sameOrigin = requireSameOrigin(services.settings.trustProxy);
+  app.use((c, next) => (c.get('operator').by === 'bearer' ? next() : sameOrigin(c, next)));
   app.use(requireRightToAct(services));
 }
 
 function addSignIn(app: Hono<ConsoleEnv>, services: Services, authenticator: Authenticator): void {
   const { settings } = services;
   app.get('/login', (c) => signInPage(c, services, { next: c.req.query('next') ?? '' }));
-  app.post('/login', limitSignInForm, requireSameOrigin, async (c) => {
+  const ownForms = [limitSignInForm, requireSameOrigin(settings.trustProxy)] as const;
+  app.post('/login', ...ownForms, async (c) => {
     const form = await formOf(c);
     const next = form('next') ?? '';
     const result = await authenticator.signIn(c, { token: form('token') ?? '', name: form('name') ?? '' });
     if (result !== 'ok') return signInPage(c, services, { next, problem: problems[result] });
     return c.redirect(isOwnPath(next, settings.basePath) ? next : `${settings.basePath}/`, 303);
   });
-  app.post('/logout', limitSignInForm, requireSameOrigin, (c) => {
-    removeSession(c, settings);
+  app.post('/logout', ...ownForms, async (c) => {
+    await authenticator.signOut(c);
     return c.redirect(`${settings.basePath}/login`, 303);
   });
 }
@@ -71,7 +73,7 @@ function signInPage(
 
 /** A path of this console, and not another site's address in disguise (`//host`, `/\host`). */
 function isOwnPath(path: string, basePath: string): boolean {
-  return path.startsWith(`${basePath}/`) && !/^\/[/\\]/.test(path) && !/[\p{Cc}]/u.test(path);
+  return path.startsWith(`${basePath}/`) && !/^\/[/\\]/.test(path) && !/\s/.test(path);
 }
 
 function turnAway(c: PageContext, { settings }: Services): Response {

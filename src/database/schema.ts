@@ -450,6 +450,8 @@ export const audit = herald.table(
     id: uuid().primaryKey().defaultRandom(),
     at: moment('at').notNull().defaultNow(),
     actor: text().notNull(),
+    /** Login role of the connection that wrote it: with a shared token, `actor` is only a claim. */
+    databaseUser: text('database_user').notNull().default(sql`session_user`),
     /** A command, for example `retry` or `pause`. */
     action: text().notNull(),
     /** What it was done to: a message id, a method, a template; null: see `detail`. */
@@ -460,3 +462,9 @@ export const audit = herald.table(
   },
   (t) => [index('audit_at').on(t.at, t.id), index('audit_subject').on(t.subject, t.at)],
 );
+
+/** Sessions of the console that were signed out before they expired. */
+export const endedSession = herald.table('ended_session', {
+  id: text().primaryKey(),
+  expiresAt: moment('expires_at').notNull(),
+});

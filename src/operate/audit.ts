@@ -18,6 +18,8 @@ export interface AuditEntry {
 export interface AuditRecord extends Required<Omit<AuditEntry, 'detail'>> {
   readonly id: string;
   readonly at: Date;
+  /** Login role of the connection that wrote it. With a shared token `actor` is only what the operator claimed. */
+  readonly databaseUser: string;
   readonly detail: AuditEntry['detail'] | null;
 }
 
@@ -41,7 +43,7 @@ export async function listAudit(
   { subject, limit = 50 }: { readonly subject?: string | undefined; readonly limit?: number } = {},
 ): Promise<AuditRecord[]> {
   const result = await client.query<AuditRecord>(
-    `SELECT id, at, actor, action, subject, why, detail FROM herald.audit
+    `SELECT id, at, actor, database_user AS "databaseUser", action, subject, why, detail FROM herald.audit
      WHERE $2::text IS NULL OR subject = $2 ORDER BY at DESC, id DESC LIMIT $1`,
     [Math.min(limit, 1000), subject ?? null],
   );

@@ -11,9 +11,7 @@
 
 /** Line and column in the source, both from 1. */
 export interface Position {
-  /** From 1. */
   readonly line: number;
-  /** From 1. */
   readonly column: number;
 }
 

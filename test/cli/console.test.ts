@@ -39,7 +39,7 @@ test('it refuses to listen where other machines can reach it, unless there is a 
     err: expect.stringMatching(/^pg-herald: host: 0\.0\.0\.0 is reachable from other machines: give a token [^\n]*\n$/),
   });
   const folder = await mkdtemp(join(tmpdir(), 'herald-console-'));
-  await writeFile(join(folder, 'token'), 'correct horse battery staple\n');
+  await writeFile(join(folder, 'token'), 'correct horse battery staple, twice\n');
   const console = start(main, { args: [...beyond, '--json', '--token-file', join(folder, 'token')], env });
   const { url } = JSON.parse(await console.line(/^\{"url":/, { timeoutMs: 20_000 })) as { url: string };
   const door = await ask(url.replace('0.0.0.0', '127.0.0.1'));

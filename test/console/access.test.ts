@@ -98,7 +98,7 @@ describe("with the host's own authentication", () => {
     const as = (user: string) => ({ 'x-user': user });
     expect(await (await client.visit('/', { headers: as('intern') })).text()).not.toContain('Pause');
     expect((await client.submit('/methods/smtp/pause', pauseForm, as('intern'))).status).toBe(403);
-    await client.visit('/', { headers: as('grace@example.com') });
+    await client.visit('/suppressions', { headers: as('grace@example.com') });
     expect((await client.submit('/methods/smtp/pause', pauseForm, as('grace@example.com'))).status).toBe(303);
     expect(await audits(database)).toMatchObject([{ actor: 'grace@example.com' }]);
   });
@@ -107,7 +107,7 @@ describe("with the host's own authentication", () => {
 describe('an action', () => {
   test('is refused from another site, and without the token of a form of ours', async () => {
     const client = createClient(database);
-    await client.see('/');
+    await client.see('/suppressions');
     const hostile: Record<string, string>[] = [
       { 'sec-fetch-site': 'cross-site', origin: 'https://evil.example' },
       { 'sec-fetch-site': 'same-site', origin: 'https://other.console.example' },
@@ -122,7 +122,7 @@ describe('an action', () => {
       expect(answer.status).toBe(403);
     }
     const stranger = createClient(database);
-    await stranger.see('/');
+    await stranger.see('/suppressions');
     const foreign = await client.submit('/methods/smtp/pause', { ...pauseForm, form: stranger.formToken() });
     expect(foreign.status).toBe(403);
     expect(await paused()).toEqual([]);
@@ -131,7 +131,7 @@ describe('an action', () => {
 
   test('from a browser that does not say where it comes from must name our host as its origin', async () => {
     const client = createClient(database);
-    await client.see('/');
+    await client.see('/suppressions');
     const send = (from: string) =>
       client.submit('/methods/smtp/pause', pauseForm, { 'sec-fetch-site': '', origin: from });
     for (const from of ['https://evil.example', 'null', 'http://console.example:81', ''])
@@ -153,7 +153,7 @@ describe('an action', () => {
 
   test('requires a reason to pause, and says once what it did', async () => {
     const client = createClient(database);
-    await client.see('/');
+    await client.see('/suppressions');
     expect((await client.submit('/methods/smtp/pause', { why: '  ' })).status).toBe(403);
     expect((await client.submit('/methods/telepathy/pause', pauseForm)).status).toBe(404);
     await client.submit('/methods/*/pause', pauseForm);
@@ -209,7 +209,7 @@ describe('the options', () => {
   test.each([
     ['neither a token nor authorize', () => createConsole(pool()), /authorize.*never open/],
     ['both', () => createConsole({ ...pool(), token, authorize: () => 'x' }), /either authorize or token/],
-    ['a short token', () => createConsole({ ...pool(), token: 'secret' }), /at least 16 characters/],
+    ['a short token', () => createConsole({ ...pool(), token: 'secret' }), /at least 32 characters/],
     ['no database', () => createConsole({ token }), /pool or connectionString/],
     [
       'a path that is none',

@@ -49,7 +49,7 @@ describe('a live page', () => {
   test('hears of its own messages, of new messages and of pauses, and of nothing else', async () => {
     const [mine, other] = [await enqueue(), await enqueue()];
     const live = start();
-    const [one, two] = [listen(live.open([mine])), listen(live.open([other]))];
+    const [one, two] = [listen(live.open('ada', [mine])), listen(live.open('ada', [other]))];
     try {
       // The first poll only learns how things are, and says so: what changed before it the page fetches itself.
       await until(() => one.text.includes('event: here\n') && two.text.includes('event: here\n'));
@@ -66,13 +66,13 @@ describe('a live page', () => {
       live.close();
     }
     await until(() => one.ended && two.ended);
-    expect(live.open([])).toBeNull();
+    expect(live.open('ada', [])).toBeNull();
   });
 
   test('hears of captured emails, and gets pings so that proxies keep the stream open', async () => {
     const captured: CapturedMessage[] = [];
     const live = start(captured, 0);
-    const page = listen(live.open([]));
+    const page = listen(live.open('ada', []));
     await until(() => page.text.includes(': ping\n'));
     captured.push({
       id: '1',
@@ -97,15 +97,27 @@ describe('a live page', () => {
       { freshMs: 0, waitMs: 1000, onError: () => undefined },
     );
     const live = createLive({ pool: database.pool, status, captured: null, onError: () => undefined, pollMs: 5 });
-    const page = listen(live.open([]));
+    const page = listen(live.open('ada', []));
     await until(() => polls > 2);
     await page.leave();
     const settled = polls;
-    const again = listen(live.open([]));
+    const again = listen(live.open('ada', []));
     await until(() => polls > settled);
     await again.leave();
     live.close();
     await until(() => again.ended);
+  });
+
+  test('has at most twenty streams per operator, so that one operator cannot keep others from theirs', async () => {
+    const live = start();
+    const open = (operator: string) => live.open(operator, []);
+    const streams = Array.from({ length: 20 }, () => open('ada'));
+    expect(streams.every((stream) => stream !== null)).toBe(true);
+    expect(open('ada')).toBeNull();
+    expect(open('grace')).not.toBeNull();
+    await streams[0]?.body?.cancel();
+    expect(open('ada')).not.toBeNull();
+    live.close();
   });
 
   test('gets a stream through the console, which ends it when it closes', async () => {

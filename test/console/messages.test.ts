@@ -4,7 +4,7 @@ import * as v from 'valibot';
 import { createHerald } from '../../src/enqueue/enqueue.ts';
 import { defineTemplate } from '../../src/templates/define.ts';
 import type { Cursor } from '../../src/operate/messages.ts';
-import { searchMessages } from '../../src/operate/search.ts';
+import { countRecent, searchMessages } from '../../src/operate/search.ts';
 import { createSecretBox, labelSecrets } from '../../src/secrets.ts';
 import { greeting, greetingFile } from '../support/application.ts';
 import { useDatabase } from '../support/use-database.ts';
@@ -22,7 +22,7 @@ const herald = createHerald();
 const brand = { appName: 'Acme', baseUrl: 'https://acme.example' };
 beforeAll(async () => {
   client = createClient(database, { brand });
-  await client.see('/');
+  await client.see('/suppressions');
 });
 afterEach(async () => {
   await database.pool.query('TRUNCATE herald.message, herald.attempt, herald.audit, herald.suppression');
@@ -303,6 +303,41 @@ describe('an action on all that match', () => {
     const page = await client.see('/messages/all/cancel?target=many');
     expect(page).toContain('<strong>more than 10,000 messages</strong>');
     expect(page).toContain('At most 100,000 of them, the oldest, are changed at once.');
+  });
+
+  test('counts among a bounded number of rows, and says whether there may be more', async () => {
+    await enqueue('many', { targets: ['many'] });
+    await database.pool.query(
+      `INSERT INTO herald.message SELECT copy.* FROM herald.message m, generate_series(1, 99) n,
+         LATERAL jsonb_populate_record(m, jsonb_build_object('id', md5(n::text), 'method', CASE WHEN n % 2 = 0 THEN 'smtp' ELSE 'other' END)) copy`,
+    );
+    expect(await countRecent(database.pool, { method: 'other' }, { mostRows: 100 })).toEqual({
+      count: 50,
+      complete: true,
+    });
+    const partial = await countRecent(database.pool, { method: 'other' }, { mostRows: 50 });
+    expect(partial.complete).toBe(false);
+    expect(partial.count).toBeLessThan(50);
+  });
+
+  test.each(['constructor', '__proto__', 'toString', 'hasOwnProperty'])(
+    'is not %s, on one message or on all, and nothing is recorded',
+    async (action) => {
+      const id = await enqueue('ada');
+      expect((await client.submit(`/messages/${id}/${action}`, { why: 'x' })).status).toBe(404);
+      expect((await client.submit(`/messages/all/${action}`, { why: 'x' })).status).toBe(404);
+      expect((await client.visit(`/messages/all/${action}`)).status).toBe(404);
+      expect(await audits(database)).toEqual([]);
+      const { rows } = await database.pool.query('SELECT status FROM herald.message WHERE id = $1', [id]);
+      expect(rows).toEqual([{ status: 'pending' }]);
+    },
+  );
+
+  test('records a reason without control characters', async () => {
+    const id = await enqueue('ada');
+    await fail(id);
+    await client.submit(`/messages/${id}/retry`, { why: 'it is \u001b]52;c;cm0=\u0007back\u202e\u0085' });
+    expect(await audits(database)).toMatchObject([{ why: 'it is  ]52;c;cm0= back' }]);
   });
 
   test('says so when nothing matches, and knows its actions', async () => {

@@ -25,7 +25,7 @@ beforeAll(async () => {
   await putTemplates(database.pool, files);
   const brand = { appName: 'Acme', baseUrl: 'https://acme.example' };
   client = createClient(database, { brand, secretKeys: keys, egress });
-  await client.see('/');
+  await client.see('/suppressions');
 });
 afterEach(() => database.pool.query('TRUNCATE herald.audit, herald.endpoint, herald.suppression, herald.preference'));
 
@@ -39,7 +39,7 @@ describe('the overview', () => {
       `UPDATE herald.method SET paused_at = now(), pause_kind = 'operator' WHERE name = 'inbox'`,
     );
     const fresh = createClient(database);
-    await fresh.see('/');
+    await fresh.see('/suppressions');
     // Counts are read beside the page, which shows them as soon as they are there.
     await until(async () => (await fresh.see('/')).includes('class="summary bad"'));
     const page = (await fresh.see('/')).replace(/<[^>]+>/g, '').replace(/\s+/g, ' ');

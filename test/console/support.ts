@@ -2,7 +2,7 @@
 import { createConsole, type ConsoleOptions } from '../../src/console/index.ts';
 import type { TestDatabase } from '../support/database.ts';
 
-export const token = 'correct horse battery staple';
+export const token = 'correct horse battery staple, twice';
 export const origin = 'http://console.example';
 
 export interface Visit {

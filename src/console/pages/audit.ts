@@ -34,11 +34,12 @@ ${
   return page(c, services, { title: 'Audit', section: 'audit', main });
 }
 
-function auditRow(base: string, { at, actor, action, subject, why, detail }: AuditRecord): Html {
+function auditRow(base: string, { at, actor, databaseUser, action, subject, why, detail }: AuditRecord): Html {
   const isMessage = subject !== null && isUuid(subject) && !action.startsWith('endpoints');
   const target = isMessage ? html`<a href="${base}/messages/${subject}"><code>${subject}</code></a>` : (subject ?? '');
   const more = Object.entries(detail ?? {}).map(([name, value]) => `${name} ${String(value)}`);
-  return html`<tr><td class="first">${time(at)}</td><td class="cut" data-label="Who">${actor}</td>
+  return html`<tr><td class="first">${time(at)}</td>
+<td class="cut" data-label="Who">${actor} <span class="reason">as ${databaseUser}</span></td>
 <td data-label="Action">${action}</td>
 <td class="cut" data-label="Subject">${target} <span class="reason">${more.join(', ')}</span></td>
 <td class="cut" data-label="Why">${why ?? ''}</td></tr>`;

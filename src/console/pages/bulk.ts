@@ -5,8 +5,8 @@ import type { Pool } from 'pg';
 import { cancel } from '../../enqueue/cancel.ts';
 import { retriedStatuses, retryMessages } from '../../operate/message-actions.ts';
 import type { MessageFilter } from '../../operate/message-filter.ts';
-import { countMessages, findMessages } from '../../operate/messages.ts';
-import { searchMessages } from '../../operate/search.ts';
+import { findMessages } from '../../operate/messages.ts';
+import { countRecent, searchMessages } from '../../operate/search.ts';
 import type { MessageStatus } from '../../vocabulary.ts';
 import { actionForm, count, empty, type Html, plural } from '../elements.ts';
 import { formOf, queryOf, readSearch, type SearchInput, searchOf } from '../input.ts';
@@ -42,7 +42,7 @@ export const bulkActions: ReadonlyMap<string, BulkAction> = new Map<string, Bulk
   ],
 ]);
 
-/** The page counts no further: more would take longer than a page may. */
+/** Larger counts are not shown exactly. */
 const maxCounted = 10_000;
 /** Messages that one action changes at most, and those of one statement. */
 const maxChanged = 100_000;
@@ -60,18 +60,17 @@ async function confirmationPage(c: PageContext, services: Services, name: string
   if (action === undefined) return c.notFound();
   const input = readSearch((field) => c.req.query(field));
   const search = narrowed(input, action);
-  const [n, sample] = await Promise.all([
-    countMessages(pool, search, maxCounted + 1),
-    searchMessages(pool, search, { limit: 10 }),
-  ]);
-  const which = n > maxCounted ? `more than ${count(maxCounted)} messages` : plural(n, 'message');
+  const [counted, sample] = await Promise.all([countRecent(pool, search), searchMessages(pool, search, { limit: 10 })]);
+  const n = counted.count;
+  const isMore = n > maxCounted || !counted.complete;
+  const which = isMore ? `more than ${count(Math.min(n, maxCounted))} messages` : plural(n, 'message');
   const statuses = input.status === undefined ? `; ${action.statuses.join(', ')}` : '';
-  const limit = n > maxCounted ? ` At most ${count(maxChanged)} of them, the oldest, are changed at once.` : '';
+  const limit = isMore ? ` At most ${count(maxChanged)} of them, the oldest, are changed at once.` : '';
   const rows = sample.lines.map((line) => messageRow(services, line));
   const main = html`<h1>${action.label} all that match</h1>
 <p class="lead">${action.label} applies to <strong>${which}</strong> (${described(input)}${statuses}).${limit}</p>
 ${
-  n === 0
+  n === 0 && counted.complete
     ? empty('No message matches that this action applies to.')
     : html`${confirmation(c, { path: `${settings.basePath}/messages`, name, label: `${action.label} ${which}`, input })}
 <h2>The newest of them</h2>${messageTable('The newest of them', rows)}`

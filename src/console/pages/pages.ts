@@ -31,6 +31,6 @@ export function addPages(app: Hono<ConsoleEnv>, services: Services): void {
   addCaptured(app, services);
   app.get('/live', (c) => {
     const watched = (c.req.query('watch') ?? '').split(',').filter(isUuid);
-    return services.live.open(watched) ?? c.text('Too many pages are open.', 503);
+    return services.live.open(c.get('operator').name, watched) ?? c.text('Too many pages are open.', 503);
   });
 }

@@ -40,10 +40,16 @@ CREATE TABLE "herald"."audit" (
 	"id" uuid PRIMARY KEY DEFAULT gen_random_uuid() NOT NULL,
 	"at" timestamp with time zone DEFAULT now() NOT NULL,
 	"actor" text NOT NULL,
+	"database_user" text DEFAULT session_user NOT NULL,
 	"action" text NOT NULL,
 	"subject" text,
 	"why" text,
 	"detail" jsonb
+);
+--> statement-breakpoint
+CREATE TABLE "herald"."ended_session" (
+	"id" text PRIMARY KEY NOT NULL,
+	"expires_at" timestamp with time zone NOT NULL
 );
 --> statement-breakpoint
 CREATE TABLE "herald"."endpoint" (
@@ -278,7 +284,7 @@ CREATE INDEX "message_targets" ON "herald"."message" USING gin ("targets") WHERE
 CREATE INDEX "message_notification" ON "herald"."message" USING btree ("notification_id");--> statement-breakpoint
 CREATE UNIQUE INDEX "message_dedupe" ON "herald"."message" USING btree ("dedupe_key","dedupe_slot","recipient_id","dedupe_scope") WHERE "herald"."message"."dedupe_key" is not null;
 --> statement-breakpoint
-INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('0000_tables', '3b71fb4a8b3288fc96ddc34120fafc00203cde6e8c4be389de3c41a42dfac8b9', '0.1.0')
+INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('0000_tables', '40e90d4ce64bbad02f10ee5347739511652ce9771c81d2e7cec9b955e94b4830', '0.1.0')
 ON CONFLICT (name) DO UPDATE SET sha256 = excluded.sha256, release = excluded.release, applied_at = now();
 --> statement-breakpoint
 -- functions
