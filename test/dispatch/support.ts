@@ -9,6 +9,7 @@ import {
 } from 'node:http';
 import { createServer as createHttpsServer, type ServerOptions } from 'node:https';
 import { createServer as createTcpServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { createServer as createTlsServer, type TlsOptions } from 'node:tls';
 import type { Delivery, DispatchContext } from '../../src/dispatch/dispatcher.ts';
 import { silentLogger } from '../../src/vocabulary.ts';
 
@@ -87,12 +88,12 @@ export async function startReceiver(
 }
 
 /** A receiver that speaks whatever `talk` makes it speak. */
-export async function startTcp(talk: (socket: Socket) => void): Promise<Omit<Receiver, 'received'>> {
-  const server = createTcpServer((socket) => {
+export async function startTcp(talk: (socket: Socket) => void, tls?: TlsOptions): Promise<Omit<Receiver, 'received'>> {
+  const speak = (socket: Socket) => {
     socket.on('error', () => undefined);
     talk(socket);
-  });
-  return listen(server, 'http');
+  };
+  return tls ? listen(createTlsServer(tls, speak), 'https') : listen(createTcpServer(speak), 'http');
 }
 
 async function listen(server: Server, scheme: string): Promise<Omit<Receiver, 'received'>> {

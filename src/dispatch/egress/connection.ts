@@ -4,13 +4,20 @@
  * reset may be retried at once because the connection was reused.
  */
 import { Client, type Dispatcher } from 'undici';
+import type { Socket } from 'node:net';
 import type { Connector } from './connector.ts';
+import { EgressError } from './faults.ts';
 import { type ReadReply, replyReader } from './reply.ts';
 
 /** Idle connections are closed after this time; most receivers close theirs after 5 s or more. */
 const idleMs = 4_000;
 /** The most bytes of response headers. */
 const maxHeaderSize = 16_384;
+/**
+ * The most bytes that one call may read from its socket. Interim responses and chunk extensions are neither headers nor
+ * body, so a receiver could send them without end.
+ */
+const maxSocketBytes = 262_144;
 
 /** A connection to one origin. */
 export interface Connection {
@@ -30,6 +37,7 @@ export interface Connection {
 /** Prepares a connection to an origin; the socket is opened by the first request. */
 export function openConnection(origin: string, connector: Connector): Connection {
   let progress = { fresh: true, connected: false };
+  let budget: SocketBudget | undefined;
   const client = new Client(origin, {
     allowH2: false,
     pipelining: 1,
@@ -39,7 +47,9 @@ export function openConnection(origin: string, connector: Connector): Connection
     connect: (target, callback) => {
       progress = { fresh: true, connected: false };
       connector(target, (...outcome) => {
-        progress = { fresh: true, connected: outcome[0] === null };
+        const [error, socket] = outcome;
+        progress = { fresh: true, connected: error === null };
+        if (socket) budget = limitSocket(socket);
         callback(...outcome);
       });
     },
@@ -47,6 +57,7 @@ export function openConnection(origin: string, connector: Connector): Connection
   return {
     request(options) {
       progress = { fresh: false, connected: client.stats.connected };
+      budget?.renew();
       return new Promise((resolve, reject) => client.dispatch(options, replyReader(resolve, reject)));
     },
     get progress() {
@@ -55,5 +66,23 @@ export function openConnection(origin: string, connector: Connector): Connection
     isOpen: () => client.stats.connected && !client.destroyed,
     onClosed: (listener) => void client.on('disconnect', listener),
     destroy: () => void client.destroy().catch(() => undefined),
+  };
+}
+
+interface SocketBudget {
+  /** Allows another `maxSocketBytes`, for the next call. */
+  renew(): void;
+}
+
+/** Destroys the socket when a call reads too much. undici reads in its own listener of the same event. */
+function limitSocket(socket: Socket): SocketBudget {
+  let limit = socket.bytesRead + maxSocketBytes;
+  socket.prependListener('readable', () => {
+    if (socket.bytesRead > limit) socket.destroy(new EgressError('unparsable_reply', 'RESPONSE_TOO_LONG'));
+  });
+  return {
+    renew() {
+      limit = socket.bytesRead + maxSocketBytes;
+    },
   };
 }

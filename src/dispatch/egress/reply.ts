@@ -1,10 +1,13 @@
 /** Reads the start of a response, bounded in bytes and in time. */
 import type { Dispatcher } from 'undici';
+import { EgressError } from './faults.ts';
 
 /** The connection is closed after this many bytes of a body. */
 const maxReadBytes = 65_536;
 /** Bytes of the body to keep, for formats that look into it and for the operator. */
 const maxKeptBytes = 2_048;
+/** Interim responses such as 103 are not the response. More than this many are an attack or a bug. */
+const maxInterim = 32;
 /** Time for the body once the headers are there. The status decides; the body is optional. */
 const maxBodyMs = 5_000;
 
@@ -42,6 +45,7 @@ export function replyReader(
   let timer: NodeJS.Timeout | undefined;
   const kept: Buffer[] = [];
   let bytesRead = 0;
+  let interim = 0;
 
   function end(complete: boolean): void {
     clearTimeout(timer);
@@ -53,9 +57,12 @@ export function replyReader(
 
   return {
     onRequestStart: () => undefined,
-    onResponseStart(_controller, status, headers) {
-      // Interim responses such as 103 are not the response.
-      if (status < 200) return;
+    onResponseStart(controller, status, headers) {
+      if (status < 200) {
+        interim += 1;
+        if (interim > maxInterim) controller.abort(new EgressError('unparsable_reply', 'TOO_MANY_INTERIM_RESPONSES'));
+        return;
+      }
       head = { status, headers };
       timer = setTimeout(end, maxBodyMs, false);
     },
