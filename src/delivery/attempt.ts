@@ -12,6 +12,12 @@ export interface OpenMessage {
   readonly counted: number;
   /** Attempts before this one whose outcome is unknown. */
   readonly unknowns: number;
+  /** Attempts in a row before this one that were not counted. */
+  readonly uncounted: number;
+  /** How long ago the first of them ended, in seconds; null: the last attempt was counted, or there was none. */
+  readonly uncountedSeconds: number | null;
+  /** It met a fault of the method or a sender, and others were sent since: a further such fault is its own. */
+  readonly faultIsOwn: boolean;
   readonly maxAttempts: number | null;
   readonly unknown: 'retry' | 'hold';
   readonly template: string;

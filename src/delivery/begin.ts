@@ -6,6 +6,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Database } from '../database/statements.ts';
 import type { LeasedJob, RequeuedJob } from '../queue/queue.ts';
+import { maxInteger, maxUnknownRetries, unknownDelaySeconds } from './limits.ts';
 import { isFresh } from './jobs/prefetch.ts';
 import type { OpenAttempt, OpenMessage } from './attempt.ts';
 import type { Batch, DeliveryServices } from './services.ts';
@@ -55,48 +56,50 @@ export interface OpenOptions {
   readonly isolated: boolean;
 }
 
-/** Lost workers after which a message is delivered in isolation, and after which it fails. */
+/** Lost workers after which a message is delivered in isolation. */
 const lossesBeforeIsolation = 2;
-const lossesBeforeFailure = 5;
 /** When a message that cannot be isolated now is looked at again, in seconds. */
 const isolateAgainSeconds = 2;
-/** Wait before the statement is repeated while the database is away. */
+/** Wait before the statement is repeated while the database is away, in milliseconds. */
 const repeatMs = 250;
+/** Attempts that could not be closed until the wait is this long are `unknown`, which is safe. */
+const maxCloseWaitMs = 120_000;
 
-// A `sending` row with another token was left by a worker that lost its lease: its attempt is recorded as `unknown`.
-// It counts against the limit only if the message was alone in flight, since any message in flight may be what ended
-// the worker. With our own token this statement already ran and its reply was lost. A message whose job comes back
-// more than a second early (its requeueing was lost) is requeued again.
+// A `sending` row with another token was left by a worker that lost its lease. Nobody knows whether the message left:
+// its attempt is recorded as `unknown`, and the message waits as after every unknown outcome. The attempt counts
+// against the limit only if the message was alone in flight, since any message in flight may be what ended the
+// worker. With our own token this statement already ran and its reply was lost. A message whose job comes back more
+// than a second early (its requeueing was lost) is requeued again.
 const text = `
 WITH locked AS MATERIALIZED (
-  SELECT m.id, m.status, m.template, m.method, m.recipient_id, m.unknown, m.priority, m.attempts, m.counted,
-    m.max_attempts, m.send_at, m.expires_at, m.next_attempt_at, m.leased_by, m.attempt_started_at, m.crashes,
-    m.status = 'sending' AND m.lease_token IS DISTINCT FROM $2 AS lost
-  FROM herald.message m WHERE m.id = ANY ($1::uuid[]) ORDER BY m.id FOR UPDATE
-), updated AS MATERIALIZED (
-  SELECT l.*, l.counted + (l.lost AND l.crashes >= ${lossesBeforeIsolation})::int AS counted_now,
-    l.crashes + l.lost::int AS crashes_now
-  FROM locked l
+  SELECT m.id, m.status, m.template, m.method, m.recipient_id, m.address, m.unknown, m.priority, m.attempts,
+    m.max_attempts, m.expires_at, m.next_attempt_at, m.leased_by, m.attempt_started_at, m.crashes, m.counted,
+    m.unknowns, o.lost, (o.lost AND m.crashes >= ${lossesBeforeIsolation})::int AS own_loss
+  FROM herald.message m
+  CROSS JOIN LATERAL (SELECT m.status = 'sending' AND m.lease_token IS DISTINCT FROM $2 AS lost) o
+  WHERE m.id = ANY ($1::uuid[]) ORDER BY m.id FOR UPDATE OF m
 ), decided AS MATERIALIZED (
-  SELECT u.id, u.status, u.priority, u.next_attempt_at, t."group", t.sender, u.counted_now AS counted,
-    u.crashes_now AS crashes, CASE
-      WHEN u.status NOT IN ('pending', 'sending') THEN 'settled'
-      WHEN u.lost AND u.unknown = 'hold' THEN 'held'
-      WHEN u.expires_at <= now() THEN 'expired'
-      WHEN u.counted_now >= coalesce(u.max_attempts, $4) THEN 'failed'
-      WHEN u.lost AND u.crashes_now >= ${lossesBeforeFailure} THEN 'failed'
-      WHEN u.status = 'pending' AND u.next_attempt_at > now() + interval '1 second' THEN 'not_due'
+  SELECT l.id, l.status, l.priority, l.next_attempt_at, l.lost, l.own_loss, t."group", t.sender, d.last_sent_at, CASE
+      WHEN l.status NOT IN ('pending', 'sending') THEN 'settled'
+      WHEN l.lost AND l.unknown = 'hold' THEN 'held'
+      WHEN l.expires_at <= now() THEN 'expired'
+      WHEN l.lost AND l.unknowns >= ${maxUnknownRetries} THEN 'failed'
+      WHEN l.counted + l.own_loss >= coalesce(l.max_attempts, $4) THEN 'failed'
+      WHEN l.lost THEN 'wait'
+      WHEN l.status = 'pending' AND l.next_attempt_at > now() + interval '1 second' THEN 'not_due'
       WHEN NOT t.enabled THEN 'template_disabled'
       WHEN NOT d.enabled THEN 'method_disabled'
-      WHEN (u.send_at IS NOT NULL OR u.attempts > 0) AND NOT t.mandatory
-        AND herald.preference_of(u.recipient_id, u.template, t."group", u.method) IS FALSE THEN 'preference'
-      WHEN u.crashes_now >= ${lossesBeforeIsolation} AND NOT $5 THEN 'isolate'
+      WHEN s.address IS NOT NULL THEN 'suppressed'
+      WHEN NOT t.mandatory AND (SELECT c.enabled
+        FROM herald.choice_of(l.recipient_id, l.template, t."group", l.method) c) IS FALSE THEN 'preference'
+      WHEN l.crashes >= ${lossesBeforeIsolation} AND NOT $5 THEN 'isolate'
       ELSE 'open' END AS disposition
-  FROM updated u JOIN herald.template t ON t.name = u.template JOIN herald.method d ON d.name = u.method
+  FROM locked l JOIN herald.template t ON t.name = l.template JOIN herald.method d ON d.name = l.method
+  LEFT JOIN herald.suppression s ON s.method = l.method AND s.address = l.address AND s.suppressed_at IS NOT NULL
 ), lost_attempts AS (
   INSERT INTO herald.attempt (message_id, number, worker, started_at, finished_at, outcome, reason, detail, counted)
-  SELECT l.id, l.attempts, l.leased_by, l.attempt_started_at, now(), 'unknown', 'worker_lost',
-    'the worker stopped before it could record what came of this attempt', l.crashes >= ${lossesBeforeIsolation}
+  SELECT l.id, l.attempts, l.leased_by, l.attempt_started_at, greatest(clock_timestamp(), l.attempt_started_at),
+    'unknown', 'worker_lost', 'the worker stopped before it could record what came of this attempt', l.own_loss = 1
   FROM locked l WHERE l.lost
   ON CONFLICT DO NOTHING
 ), stopped AS (
@@ -104,29 +107,33 @@ WITH locked AS MATERIALIZED (
   SET status = CASE WHEN j.disposition IN ('held', 'expired', 'failed') THEN j.disposition ELSE 'inhibited' END,
     reason = CASE j.disposition
       WHEN 'held' THEN 'worker_lost'
-      WHEN 'failed' THEN coalesce(CASE WHEN m.status = 'sending' THEN 'worker_lost' END, m.reason, 'attempts_spent')
+      WHEN 'failed' THEN coalesce(CASE WHEN j.lost THEN 'worker_lost' END, m.reason, 'attempts_spent')
       ELSE j.disposition END,
     next_attempt_at = CASE WHEN j.disposition = 'held' THEN 'infinity' ELSE m.next_attempt_at END,
     settled_at = CASE WHEN j.disposition <> 'held' THEN now() END,
     secrets = CASE WHEN j.disposition = 'held' THEN m.secrets END,
-    counted = j.counted, crashes = j.crashes, lease_token = NULL
+    counted = m.counted + j.own_loss, crashes = m.crashes + j.lost::int,
+    unknowns = m.unknowns + j.lost::int, lease_token = NULL
   FROM decided j
-  WHERE m.id = j.id AND j.disposition NOT IN ('settled', 'not_due', 'isolate', 'open')
+  WHERE m.id = j.id AND j.disposition NOT IN ('settled', 'wait', 'not_due', 'isolate', 'open')
   RETURNING m.id, m.status, m.reason
-), isolated AS (
+), waiting AS (
   UPDATE herald.message m
-  SET status = 'pending', reason = 'worker_lost', counted = j.counted, crashes = j.crashes, lease_token = NULL
-  FROM decided j WHERE m.id = j.id AND j.disposition = 'isolate' AND m.status = 'sending'
+  SET status = 'pending', reason = 'worker_lost', lease_token = NULL, crashes = m.crashes + 1,
+    unknowns = m.unknowns + 1, counted = m.counted + j.own_loss,
+    next_attempt_at = least(now() + interval '${unknownDelaySeconds} seconds',
+      CASE WHEN m.expires_at IS NOT NULL THEN greatest(m.expires_at, now()) END)
+  FROM decided j WHERE m.id = j.id AND j.disposition = 'wait'
+  RETURNING m.id, m.next_attempt_at
 ), opened AS (
   UPDATE herald.message m
-  SET status = 'sending', attempts = m.attempts + (m.lease_token IS DISTINCT FROM $2)::int, counted = j.counted,
-    crashes = j.crashes, lease_token = $2, leased_by = $3, attempt_started_at = clock_timestamp()
+  SET status = 'sending', lease_token = $2, leased_by = $3, attempt_started_at = clock_timestamp(),
+    attempts = least(m.attempts::bigint + (m.lease_token IS DISTINCT FROM $2)::int, ${maxInteger})
   FROM decided j
   WHERE m.id = j.id AND j.disposition = 'open'
-  RETURNING m.id, m.attempts AS attempt, m.counted, m.max_attempts AS "maxAttempts", m.unknown,
-    CASE WHEN m.attempts < 2 THEN 0 ELSE (
-      SELECT count(*) FROM herald.attempt a
-      WHERE a.message_id = m.id AND a.outcome = 'unknown' AND a.reason <> 'worker_lost') END AS unknowns,
+  RETURNING m.id, m.attempts AS attempt, m.counted, m.max_attempts AS "maxAttempts", m.unknown, m.unknowns, m.uncounted,
+    extract(epoch FROM m.attempt_started_at - m.uncounted_since)::float8 AS "uncountedSeconds",
+    coalesce(m.fault_at < j.last_sent_at, false) AS "faultIsOwn",
     m.template, m.template_version AS "templateVersion", j."group", j.sender, m.recipient, m.labels, m.secrets, m.data,
     m.actions, m.targets, m.endpoint_id AS "endpointId", m.tenant, m.group_key AS "groupKey",
     m.unsubscribe_url AS "unsubscribeUrl", m.dedupe_key AS "dedupeKey", m.created_at AS "createdAt",
@@ -137,11 +144,12 @@ WITH locked AS MATERIALIZED (
 )
 SELECT 'open' AS disposition, row_to_json(o) AS row FROM opened o
 UNION ALL
-SELECT CASE WHEN r.disposition IN ('not_due', 'isolate') THEN r.disposition ELSE 'settled' END, row_to_json(r) FROM (
+SELECT CASE WHEN r.disposition = 'isolate' THEN 'isolate' WHEN r.disposition IN ('wait', 'not_due') THEN 'not_due'
+  ELSE 'settled' END, row_to_json(r) FROM (
   SELECT j.disposition, j.id, coalesce(s.status, j.status) AS status, s.reason, j.priority, CASE
       WHEN j.disposition = 'isolate' THEN now() + interval '${isolateAgainSeconds} seconds'
-      ELSE j.next_attempt_at END AS "nextAttemptAt"
-  FROM decided j LEFT JOIN stopped s USING (id)
+      ELSE coalesce(w.next_attempt_at, j.next_attempt_at) END AS "nextAttemptAt"
+  FROM decided j LEFT JOIN stopped s USING (id) LEFT JOIN waiting w USING (id)
   WHERE j.disposition <> 'open'
 ) r`;
 
@@ -236,9 +244,34 @@ async function openWhileFresh(
     try {
       return await openAttempts(ids, { database, worker, token, maxAttempts, isolated });
     } catch (error) {
-      if (stopping.aborted || !isFresh(batch)) throw error;
+      if (stopping.aborted || !isFresh(batch)) {
+        void closeUnused(ids, token, services);
+        throw error;
+      }
       errors.report(error, 'cannot begin', { method });
       await sleep(repeatMs);
+    }
+  }
+}
+
+const closeUnusedText = `
+UPDATE herald.message m
+SET status = 'pending', lease_token = NULL, attempts = m.attempts - 1
+WHERE m.id = ANY ($1::uuid[]) AND m.status = 'sending' AND m.lease_token = $2`;
+
+/**
+ * Closes attempts that the statement opened although its reply was lost. Nothing was dispatched, so they are neither
+ * counted nor unknown. Waits for the statement if the server is still at it: both lock the same rows.
+ */
+async function closeUnused(ids: readonly string[], token: string, services: DeliveryServices): Promise<void> {
+  const { database, errors, method } = services;
+  for (let waitMs = repeatMs; waitMs < maxCloseWaitMs; waitMs *= 2) {
+    try {
+      await database.pool.query(closeUnusedText, [ids, token]);
+      return;
+    } catch (error) {
+      errors.report(error, 'cannot close attempts that were not used', { method });
+      await sleep(waitMs, undefined, { ref: false });
     }
   }
 }

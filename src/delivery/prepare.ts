@@ -5,8 +5,9 @@ import type { Delivery, DispatchResult, FailedDispatch } from '../dispatch/dispa
 import { ConfigurationError } from '../errors.ts';
 import { LruCache } from '../lru.ts';
 import { RenderError, type TemplateTexts } from '../templates/render.ts';
-import type { Attachment } from '../vocabulary.ts';
+import { type Attachment, outcomes } from '../vocabulary.ts';
 import type { Attempt, OpenMessage } from './attempt.ts';
+import { ownResult } from './decide.ts';
 import type { DeliveryServices, TemplateVersions } from './services.ts';
 
 const versionStatement = {
@@ -86,15 +87,23 @@ export async function dispatch(
 ): Promise<DispatchResult> {
   if ('failure' in rendered) return rendered.failure;
   const { delivery } = rendered;
-  const { signal, telemetry, timedOut } = attempt;
+  const { message, signal, telemetry, timedOut } = attempt;
   const { dispatcher, logger } = services;
+  const { faultIsOwn } = message;
   try {
-    return await telemetry.dispatch((traceContext) =>
-      Promise.race([dispatcher.dispatch(delivery, { signal, logger, traceContext }), timedOut]),
+    const result = await telemetry.dispatch((traceContext) =>
+      Promise.race([dispatcher.dispatch(delivery, { signal, logger, traceContext, faultIsOwn }), timedOut]),
     );
+    return ownResult(requireResult(result), message);
   } catch (error) {
-    return failureOf(error, attempt.message, services);
+    return failureOf(error, message, services);
   }
+}
+
+/** A dispatcher may be written in JavaScript. */
+function requireResult(result: DispatchResult | undefined): DispatchResult {
+  if (result !== undefined && outcomes.includes(result.outcome)) return result;
+  throw new TypeError('the dispatcher returned no result');
 }
 
 function deliveryOf(

@@ -110,7 +110,7 @@ class MethodPump implements Pump {
     await this.#prefetch.giveBack(0);
     this.#endDrain();
     await this.#drained.promise;
-    await this.#services.removals.flush();
+    await Promise.all([this.#services.removals.flush(), this.#services.settlements.flush()]);
   }
 
   abort(reason: string): void {

@@ -74,6 +74,8 @@ export interface Settlement {
 export interface Settlements {
   /** Resolves when the result is recorded. The job is removed or requeued then, or in a moment. */
   add(settlement: Settlement, job: LeasedJob): Promise<void>;
+  /** Resolves when the time of the last sent message is recorded, or could not be. */
+  flush(): Promise<void>;
   /** Gives up on batches that cannot be written, after logging what was delivered but not recorded. */
   abandon(): void;
 }

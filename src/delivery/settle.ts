@@ -8,6 +8,8 @@ import type { Database } from '../database/statements.ts';
 import type { DispatchResult } from '../dispatch/dispatcher.ts';
 import type { LeasedJob, Queue, RequeuedJob } from '../queue/queue.ts';
 import type { Logger } from '../vocabulary.ts';
+import { isCounted, isFault } from './decide.ts';
+import { maxInteger } from './limits.ts';
 import { logAttempt } from './telemetry.ts';
 import type { Attempt, Decision } from './attempt.ts';
 import type { DeliveryServices, ErrorReporter, Removals, Requeue, Settlement, Settlements } from './services.ts';
@@ -20,6 +22,8 @@ interface Moved {
   readonly status: string;
   readonly priority: number;
   readonly nextAttemptAt: Date;
+  /** When the attempt began, by the database's clock. */
+  readonly startedAt: Date;
 }
 
 interface SettlementServices {
@@ -34,6 +38,7 @@ interface SettlementServices {
 }
 
 const maxBatch = 500;
+const sentTimeMs = 2000;
 /** Longest wait between two tries: results that come late are taken for lost by the worker that takes over. */
 const maxWaitMs = 1000;
 
@@ -41,13 +46,17 @@ const maxWaitMs = 1000;
 // retry. (least() and greatest() ignore nulls: hence the CASE.)
 const settleText = `
 WITH input AS MATERIALIZED (
-  SELECT * FROM jsonb_to_recordset($1::jsonb) AS i (id uuid, number smallint, token uuid, outcome text, reason text,
+  SELECT * FROM jsonb_to_recordset($1::jsonb) AS i (id uuid, number integer, token uuid, outcome text, reason text,
     detail text, code text, enhanced text, reply text, receiver text, status text, delay double precision,
-    counted boolean, ms double precision)
+    counted boolean, free boolean, fault boolean, ms double precision)
 ), moved AS (
   UPDATE herald.message m
-  SET status = i.status, reason = i.reason, detail = i.detail, counted = m.counted + i.counted::int, crashes = 0,
-    lease_token = NULL,
+  SET status = i.status, reason = i.reason, detail = i.detail, crashes = 0, lease_token = NULL,
+    counted = m.counted + (i.counted AND m.counted < ${maxInteger})::int,
+    unknowns = m.unknowns + (i.outcome = 'unknown' AND m.unknowns < ${maxInteger})::int,
+    uncounted = CASE WHEN i.free THEN least(m.uncounted::bigint + 1, ${maxInteger}) ELSE 0 END,
+    uncounted_since = CASE WHEN i.free THEN coalesce(m.uncounted_since, now()) END,
+    fault_at = CASE WHEN i.fault THEN clock_timestamp() ELSE m.fault_at END,
     next_attempt_at = CASE i.status
       WHEN 'pending' THEN least(now() + i.delay * interval '1 second',
         CASE WHEN m.expires_at IS NOT NULL THEN greatest(m.expires_at, now()) END)
@@ -57,7 +66,7 @@ WITH input AS MATERIALIZED (
     secrets = CASE WHEN i.status IN ('pending', 'held') THEN m.secrets END
   FROM input i
   WHERE m.id = i.id AND m.status = 'sending' AND m.lease_token = i.token
-  RETURNING m.id, m.status, m.priority, m.next_attempt_at
+  RETURNING m.id, m.status, m.priority, m.next_attempt_at, m.attempt_started_at
 ), recorded AS (
   INSERT INTO herald.attempt (message_id, number, worker, started_at, finished_at, outcome, reason, detail, reply_code,
     reply_enhanced, reply_text, receiver_id, counted)
@@ -66,7 +75,11 @@ WITH input AS MATERIALIZED (
   FROM input i JOIN moved USING (id)
   ON CONFLICT DO NOTHING
 )
-SELECT id AS "messageId", status, priority, next_attempt_at AS "nextAttemptAt" FROM moved`;
+SELECT id AS "messageId", status, priority, next_attempt_at AS "nextAttemptAt", attempt_started_at AS "startedAt"
+FROM moved`;
+
+const lastSentText = `
+UPDATE herald.method SET last_sent_at = greatest(last_sent_at, $2) WHERE name = $1`;
 
 // A worker that lost its lease reports a success: the attempt was recorded as unknown, and is known now. The message
 // becomes sent unless another worker is dispatching it at this moment or it is settled otherwise.
@@ -76,7 +89,7 @@ WITH known AS (
   SET outcome = 'sent', reason = NULL, detail = 'recorded late: the worker had lost its lease', finished_at = now(),
     reply_code = i.code, reply_enhanced = i.enhanced, reply_text = i.reply, receiver_id = i.receiver
   FROM jsonb_to_recordset($1::jsonb) AS i
-    (id uuid, number smallint, code text, enhanced text, reply text, receiver text)
+    (id uuid, number integer, code text, enhanced text, reply text, receiver text)
   WHERE a.message_id = i.id AND a.number = i.number AND a.outcome = 'unknown'
   RETURNING a.message_id
 )
@@ -132,6 +145,7 @@ export function createSettlements(services: SettlementServices): Settlements {
           batch.map((entry) => entry.settlement),
           services,
         );
+        noteSent(settled);
         return await releaseJobs(batch, settled, services);
       } catch (error) {
         if (abandoned) return logUnrecorded(services.logger, batch);
@@ -141,8 +155,23 @@ export function createSettlements(services: SettlementServices): Settlements {
     }
   }
 
+  /**
+   * Whether others pass is asked when a message meets a fault for the second time: a few seconds late is soon enough.
+   */
+  const sentTimes = createBatcher<Date>({
+    gatherMs: sentTimeMs,
+    write: (times) =>
+      services.database.pool
+        .query(lastSentText, [services.method, times.reduce((latest, time) => (time > latest ? time : latest))])
+        .then(() => undefined)
+        .catch((error: unknown) => services.errors.report(error, 'cannot record when a message was last sent')),
+  });
+  const noteSent = (settled: readonly Settled[]) =>
+    void sentTimes.add(settled.flatMap((s) => (s.status === 'sent' && 'startedAt' in s ? [s.startedAt] : [])));
+
   const batcher = createBatcher<Entry>({ write, maxItems: maxBatch });
   return {
+    flush: () => sentTimes.flush(),
     add: (settlement, job) => batcher.add([{ settlement, job }]),
     abandon() {
       abandoned = true;
@@ -206,13 +235,16 @@ function rowOf(settlement: Settlement) {
     status: decision.status,
     delay: decision.delaySeconds,
     counted: decision.counted,
+    free: result.outcome !== 'sent' && !isCounted(result),
+    fault: isFault(result),
     ms: settlement.durationMs,
   };
 }
 
 /** One line that Postgres can store: jsonb rejects NUL, and a reply may hold anything. */
 function printable(text: string | undefined, limit: number): string | undefined {
-  return text === undefined
+  // A dispatcher in JavaScript may return anything.
+  return typeof text !== 'string'
     ? undefined
     : text
         .replace(/[\u0000-\u001f\u007f]+/g, ' ')

@@ -94,6 +94,12 @@ export type DispatchResult =
        * growing intervals. The attempt is not counted.
        */
       readonly pauseMethod?: true;
+      /**
+       * With `retry` and `countAttempt: false`: the sender that was used is at fault, and another may take the
+       * message. If the message meets such a fault again although others were sent meanwhile, the worker counts it as
+       * its own.
+       */
+      readonly senderFault?: true;
       /** With `failed`: the recipient's address does not exist. A second such result a day later suppresses it. */
       readonly addressFault?: true;
       /** An operator should look at it, for example at a DMARC refusal: it is logged at warn and counted. */
@@ -125,6 +131,11 @@ export interface DispatchContext {
   readonly logger: Logger;
   /** W3C trace context (`traceparent`, `tracestate`) that a receiver may continue; null without tracing. */
   readonly traceContext?: Readonly<Record<string, string>> | null;
+  /**
+   * The message has met a fault of the method or a sender before, and others were sent since. A further such fault is
+   * no evidence against the sender: the worker counts it as the message's own. Default false.
+   */
+  readonly faultIsOwn?: boolean;
 }
 
 /** What happens to a leased message that cannot go now. Operators see the detail. */

@@ -5,6 +5,8 @@ import type { DispatchResult } from '../../src/dispatch/dispatcher.ts';
 const facts: AttemptFacts = {
   counted: 0,
   unknowns: 0,
+  uncounted: 0,
+  uncountedSeconds: null,
   maxAttempts: 3,
   unknown: 'retry',
   retryDelaysSeconds: [10, 100],

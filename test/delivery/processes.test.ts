@@ -6,6 +6,7 @@ import { useDatabase } from '../support/use-database.ts';
 import { startHttpServer } from '../support/http-server.ts';
 import { type Program, programs } from '../support/processes.ts';
 import { startSmtpServer } from '../support/smtp-server.ts';
+import { skipUnknownWaits } from '../support/unknown-waits.ts';
 import { until } from '../support/wait.ts';
 
 const database = useDatabase({ templates: { greeting: greetingFile } });
@@ -21,7 +22,7 @@ async function startWorker(options: object): Promise<Program> {
   const program = start(new URL('worker-program.ts', import.meta.url), {
     env: { HERALD_TEST_WORKER: JSON.stringify({ url: database.url, ...options }) },
   });
-  await program.line(/ready/, { timeoutMs: 20_000 });
+  await program.line(/ready/, { timeoutMs: 60_000 });
   return program;
 }
 
@@ -90,7 +91,13 @@ describe('workers side by side', () => {
     await server.waitFor(200, { timeoutMs: 30_000 });
     await victim.kill('SIGKILL');
     const heir = await startWorker({ smtpPort: server.port, concurrency: 20 });
-    await until(async () => (await unsettled()) === 0, { timeoutMs: 90_000, intervalMs: 200 });
+    await until(
+      async () => {
+        await skipUnknownWaits(database.pool);
+        return (await unsettled()) === 0;
+      },
+      { timeoutMs: 90_000, intervalMs: 200 },
+    );
     await heir.kill('SIGTERM');
 
     const copies = new Map<string, string[]>();

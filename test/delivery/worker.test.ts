@@ -11,6 +11,7 @@ import {
   testWorker,
 } from '../support/application.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { skipUnknownWaits } from '../support/unknown-waits.ts';
 import { until } from '../support/wait.ts';
 
 let database: TestDatabase;
@@ -191,11 +192,14 @@ describe('a worker', () => {
     await until(async () => (await statuses())[0] === 'sent');
   });
 
-  test('takes over from a worker that died, records its attempt as unknown and sends again', async () => {
+  test('takes over from a worker that died, records its attempt as unknown and sends again after five minutes', async () => {
     await enqueue();
     await leaveBehind('dead-worker');
     const smtp = scriptedDispatcher();
     await start({ dispatchers: { smtp } });
+    await until(async () => (await messages())[0]?.reason === 'worker_lost', { timeoutMs: 15_000 });
+    expect(smtp.deliveries).toEqual([]);
+    await skipUnknownWaits(database.pool);
     await until(async () => (await statuses())[0] === 'sent', { timeoutMs: 15_000 });
     expect(await attempts()).toMatchObject([
       { number: 1, worker: 'dead-worker', outcome: 'unknown', reason: 'worker_lost' },

@@ -24,11 +24,13 @@ export async function failDeadLetters(pool: Pool, messageIds: readonly string[])
 }
 
 // A message without a job would wait forever: an operator emptied the queue, or restored the tables at different times.
+// One whose job starts much later was brought forward while a worker was requeueing the job.
 const requeueOrphansText = `
 SELECT herald.ensure_jobs(ARRAY(
   SELECT m.id FROM herald.message m
   WHERE m.method = ANY ($1) AND m.settled_at IS NULL AND m.next_attempt_at < now() - interval '2 minutes'
-    AND NOT EXISTS (SELECT FROM herald_queue.job j WHERE j.name = m.method AND j.id = m.id)
+    AND NOT EXISTS (SELECT FROM herald_queue.job j
+      WHERE j.name = m.method AND j.id = m.id AND (j.state = 'active' OR j.start_after < now() + interval '1 minute'))
   LIMIT 1000)) AS woken`;
 
 /** Gives unsettled messages that have lost their job a new one. Returns how many. */

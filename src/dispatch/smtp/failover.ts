@@ -108,7 +108,7 @@ function requeue(
   if (senders.every(({ name }) => paused.has(name)))
     return { ...fault, retryAfterSeconds: earliestProbe(senders, paused) };
   const another = candidates.some(({ name }) => !paused.has(name));
-  return requeueUncounted(fault, another ? 1 : earliestProbe(candidates, paused));
+  return { ...requeueUncounted(fault, another ? 1 : earliestProbe(candidates, paused)), senderFault: true };
 }
 
 /** Every candidate is paused. */
