@@ -8,6 +8,7 @@ export interface Issue {
 
 /** Thrown by `enqueue` before anything is written: the notification itself is wrong. */
 export class InvalidNotificationError extends Error {
+  /** Always `InvalidNotificationError`. */
   override readonly name = 'InvalidNotificationError';
   /** Everything that is wrong, not only the first. */
   readonly issues: readonly Issue[];
@@ -20,6 +21,7 @@ export class InvalidNotificationError extends Error {
 
 /** Thrown at start or by the CLI: a setting is missing or wrong. The message names it and the remedy. */
 export class ConfigurationError extends Error {
+  /** Always `ConfigurationError`. */
   override readonly name = 'ConfigurationError';
   /** The name of the setting: an option path or an environment variable. */
   readonly setting: string;

@@ -19,7 +19,9 @@
  *   secrets.ts        encryption of secret labels and endpoints
  *   email-address.ts  the rule for email addresses
  *   errors.ts         the errors that are thrown
+ *   batcher.ts        batched writing
  *   lru.ts            a bounded cache
+ *   printable.ts      text of strangers, made safe to print
  *   node-version.ts   refuses versions of Node that are too old
  */
 import './node-version.ts';
@@ -52,7 +54,8 @@ export type {
   DispatchResult,
   Reply,
 } from './dispatch/dispatcher.ts';
-export type { Mailbox, OAuth2Options } from './dispatch/smtp/smtp-options.ts';
+export type { OAuth2Options } from './dispatch/smtp/oauth2-options.ts';
+export type { Mailbox } from './dispatch/smtp/smtp-options.ts';
 export { type SmtpOptions, type SmtpSender, type SmtpSendersOptions, smtp } from './dispatch/smtp/smtp.ts';
 export type { TlsMaterial } from './dispatch/egress/connector.ts';
 export type { EgressOptions } from './dispatch/egress/egress-options.ts';

@@ -102,7 +102,9 @@ export interface Recipient {
 
 /** A button or link beneath the body: rendered label and absolute `https:`, `http:` or `mailto:` URL. */
 export interface Action {
+  /** One line of plain text. */
   readonly label: string;
+  /** Absolute `https:`, `http:` or `mailto:` URL. */
   readonly url: string;
 }
 
@@ -112,6 +114,7 @@ export interface Attachment {
   readonly name: string;
   /** For example `application/pdf`. */
   readonly contentType: string;
+  /** The bytes of the file; not empty. */
   readonly content: Uint8Array;
 }
 
@@ -125,6 +128,7 @@ export interface RenderedContent {
   readonly text: string;
   /** The body as an HTML fragment without layout, safe to embed. */
   readonly html: string;
+  /** Buttons below the body, at most 10 of the template and 10 of the notification. */
   readonly actions: readonly Action[];
 }
 
@@ -140,9 +144,13 @@ export interface Brand {
 
 /** A pino-shaped logger; pg-herald logs nothing unless one is given. Never receives secrets, addresses or bodies. */
 export interface Logger {
+  /** For details that help to find a fault. */
   debug(fields: object, message: string): void;
+  /** For what happens in normal operation. */
   info(fields: object, message: string): void;
+  /** For what an operator should look at. */
   warn(fields: object, message: string): void;
+  /** For what an operator must look at. */
   error(fields: object, message: string): void;
 }
 

@@ -12,6 +12,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'email-address': [],
   'node-version': ['errors'],
   lru: [],
+  printable: [],
   batcher: [],
   secrets: ['errors'],
   telemetry: [],
@@ -48,6 +49,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'vocabulary',
     'errors',
     'lru',
+    'printable',
     'secrets',
     'database',
     'queue',
@@ -60,6 +62,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   development: [
     'vocabulary',
     'errors',
+    'printable',
     'secrets',
     'database',
     'templates',
@@ -71,6 +74,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   cli: [
     'vocabulary',
     'errors',
+    'printable',
     'node-version',
     'email-address',
     'secrets',

@@ -11,7 +11,7 @@ import { portNumber } from './arguments.ts';
 import { type CommonOptions, command } from './command.ts';
 import { readDevelopment, readOperator } from './config.ts';
 import { explainError } from './error-text.ts';
-import { color, print, printJson, printWrapped } from './output.ts';
+import { color, print, printJson, printWrapped, withoutBreaks } from './output.ts';
 import { untilSignal } from './signals.ts';
 
 interface DevOptions extends CommonOptions {
@@ -88,7 +88,10 @@ function databaseName(databaseUrl: string): string {
 }
 
 function sayLine(who: string, text: string): void {
-  printWrapped(`${color('dim', new Date().toTimeString().slice(0, 8))}  ${color('cyan', who.padEnd(9))}  ${text}`, 21);
+  printWrapped(
+    `${color('dim', new Date().toTimeString().slice(0, 8))}  ${color('cyan', who.padEnd(9))}  ${withoutBreaks(text)}`,
+    21,
+  );
 }
 
 /** Logs warnings and errors only: captured messages show the attempts. */

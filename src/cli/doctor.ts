@@ -5,7 +5,7 @@ import { examineSmtp } from '../operate/doctor/smtp.ts';
 import { examineWebhook } from '../operate/doctor/webhook.ts';
 import { type CommonOptions, command, withPool } from './command.ts';
 import { readConfig } from './config.ts';
-import { CommandFailed, color, printJson, printWrapped } from './output.ts';
+import { CommandFailed, color, printJson, printWrapped, withoutBreaks } from './output.ts';
 
 /** `pg-herald doctor` */
 export function doctorCommand(): Command {
@@ -28,6 +28,6 @@ export function doctorCommand(): Command {
 const marks = { ok: color('green', '✓'), warning: color('yellow', '!'), problem: color('red', '✗') } as const;
 
 function printFinding({ check, level, text, remedy }: Finding): void {
-  printWrapped(`${marks[level]} ${check.padEnd(11)} ${text}`, 14);
+  printWrapped(`${marks[level]} ${check.padEnd(11)} ${withoutBreaks(text)}`, 14);
   if (remedy !== null) printWrapped(`  ${' '.repeat(11)} ${color('dim', '→')} ${remedy}`, 16);
 }

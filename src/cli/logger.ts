@@ -1,4 +1,5 @@
 /** The worker's log: one JSON object per line on standard error, in the form of pino. */
+import { printableJson } from '../printable.ts';
 import type { Logger } from '../vocabulary.ts';
 import type { LogLevel } from './settings.ts';
 
@@ -12,7 +13,7 @@ export function createLogger(
   const at = (level: keyof typeof levels) => (fields: object, message: string) => {
     if (levels[level] < levels[least]) return;
     const entry = { level: levels[level], time: Date.now(), pid: process.pid, ...fields, msg: message };
-    write(`${JSON.stringify(entry)}\n`);
+    write(`${printableJson(entry)}\n`);
   };
   return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
 }

@@ -2,6 +2,7 @@
 /** The command line. The only part that prints and exits. */
 import { CommanderError } from 'commander';
 import { explainError } from './error-text.ts';
+import { printStderr, withoutBreaks } from './output.ts';
 import { createProgram } from './program.ts';
 
 async function main(): Promise<number> {
@@ -14,7 +15,7 @@ async function main(): Promise<number> {
     // commander has printed its own message.
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
     const { line, exitCode } = explainError(error);
-    if (line !== null) console.error(`pg-herald: ${line}`);
+    if (line !== null) printStderr(`pg-herald: ${withoutBreaks(line)}`);
     return exitCode;
   }
 }

@@ -1,5 +1,10 @@
-/** How the command line prints: tables for people, JSON for programs. */
+/**
+ * How the command line prints: tables for people, JSON for programs. Everything that is printed goes through here, and
+ * what others wrote (titles, replies, reasons, names) cannot steer the terminal.
+ */
+import { randomInt } from 'node:crypto';
 import { styleText } from 'node:util';
+import { printable, printableJson, printableLines } from '../printable.ts';
 import { type TableFit, tableText, wrapped } from './table.ts';
 
 /** Invalid usage or environment: exit code 2. */
@@ -14,29 +19,49 @@ export class CommandFailed extends Error {
 
 type Color = Parameters<typeof styleText>[0];
 
+/** Marks the style codes of this process: a text with any other code cannot have been styled here. */
+const mark = randomInt(1_000_000_000);
+const ownCode = new RegExp(`\u001b\\[(\\d+);${mark}m`);
+
 /** Colours for standard output; none if it is not a terminal or NO_COLOR is set. */
 export function color(style: Color, text: string): string {
-  return styleText(style, text);
-}
-
-/** Prints one line of the result. */
-export function print(text: string): void {
-  console.log(text);
-}
-
-/** Prints progress and hints, which are never part of what a program reads. */
-export function printStderr(text: string): void {
-  console.error(text);
+  return styled(style, text, process.stdout);
 }
 
 /** Colours for `printStderr`. Standard error can be a terminal when standard output is not, and the other way round. */
 export function colorStderr(style: Color, text: string): string {
-  return styleText(style, text, { stream: process.stderr });
+  return styled(style, text, process.stderr);
+}
+
+function styled(style: Color, text: string, stream: NodeJS.WriteStream): string {
+  // The text is added afterwards, so that only codes from here are marked.
+  const [open = '', close = ''] = styleText(style, '|', { stream })
+    .replaceAll(/m(?=\||$)/g, `;${mark}m`)
+    .split('|');
+  return open + text + close;
+}
+
+/** Replaces control characters by escapes, except the styles of `color`. */
+function withoutControls(text: string): string {
+  return text
+    .split(ownCode)
+    .map((part, index) => (index % 2 === 1 ? `\u001b[${part}m` : printableLines(part)))
+    .join('');
+}
+
+/** Prints one line of the result. */
+export function print(text: string): void {
+  console.log(withoutControls(text));
+}
+
+/** Prints progress and hints, which are never part of what a program reads. */
+export function printStderr(text: string): void {
+  console.error(withoutControls(text));
 }
 
 /** Prints JSON: indented in a terminal, elsewhere on one line. */
 export function printJson(value: unknown): void {
-  console.log(JSON.stringify(value, null, process.stdout.isTTY ? 2 : undefined));
+  console.log(printableJson(value, process.stdout.isTTY ? 2 : undefined));
 }
 
 /** Prints rows under headings, or `empty` if there are none. */
@@ -51,7 +76,13 @@ export function printTable(
     return;
   }
   const styleHeading = (heading: string) => color('bold', heading);
-  print(tableText({ headings, rows, width: terminalWidth(), styleHeading, ...fit }));
+  const cells = rows.map((row) => row.map(withoutBreaks));
+  print(tableText({ headings, rows: cells, width: terminalWidth(), styleHeading, ...fit }));
+}
+
+/** Makes the line breaks and tabs of a value visible, so that it stays within its line. */
+export function withoutBreaks(text: string): string {
+  return text.replace(/[\t\n\r]/g, printable);
 }
 
 /** Prints a text with line breaks between words that fit the terminal. All lines but the first are indented. */
@@ -63,7 +94,7 @@ export function printWrapped(text: string, indent = 0): void {
 export function printFields(fields: object): void {
   for (const [name, value] of Object.entries(fields)) {
     if (value === null || (Array.isArray(value) && value.length === 0)) continue;
-    printWrapped(`${color('bold', name.padEnd(16))} ${fieldText(value)}`, 17);
+    printWrapped(`${color('bold', name.padEnd(16))} ${withoutBreaks(fieldText(value))}`, 17);
   }
 }
 

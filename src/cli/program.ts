@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { Command, type Option } from 'commander';
 import { withHelp } from './command.ts';
+import { printableLines } from '../printable.ts';
 import { UsageError } from './output.ts';
 
 /** Loads each command's module when it is needed: `pg-herald why` need not wait for the mail libraries. */
@@ -98,6 +99,14 @@ export function findCommand(root: Command, path: readonly string[]): Command | n
   return at ?? null;
 }
 
+/**
+ * Commander's message with our prefix. Its own hints are on lines that start with a parenthesis; other breaks are
+ * input.
+ */
+function commanderError(text: string): string {
+  return printableLines(text.replace(/^error: /, 'pg-herald: ').replace(/\n(?!\(|$)/g, '\\n'));
+}
+
 /** Makes the errors of an option's parser start with its name. */
 function nameInErrors(option: Option): void {
   const parse = option.parseArg;
@@ -124,7 +133,7 @@ function withErrors(at: Command): Command {
   at.options.forEach(nameInErrors);
   at.exitOverride()
     .showHelpAfterError('(use --help for usage)')
-    .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'pg-herald: ')) });
+    .configureOutput({ outputError: (text, write) => write(commanderError(text)) });
   at.commands.forEach(withErrors);
   return at;
 }

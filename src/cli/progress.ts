@@ -1,5 +1,6 @@
 /** Progress of long work on standard error: a bar in a terminal, otherwise a line every five seconds. */
-import { colorStderr, countText } from './output.ts';
+import { styleText } from 'node:util';
+import { countText } from './output.ts';
 
 /** Progress of one piece of work. */
 export interface Progress {
@@ -18,12 +19,14 @@ export function startProgress(what: string, total: number): Progress {
   return process.stderr.isTTY ? bar(what, total) : lines(what, total);
 }
 
+const style = (name: 'cyan' | 'dim', text: string) => styleText(name, text, { stream: process.stderr });
+
 function bar(what: string, total: number): Progress {
   return {
     at: (done) => {
       const share = total === 0 ? 1 : Math.min(done / total, 1);
       const full = Math.round(share * barWidth);
-      const drawn = colorStderr('cyan', '█'.repeat(full)) + colorStderr('dim', '░'.repeat(barWidth - full));
+      const drawn = style('cyan', '█'.repeat(full)) + style('dim', '░'.repeat(barWidth - full));
       process.stderr.write(`\r${drawn} ${countText(done)} of ${countText(total)} ${what}\u001b[K`);
     },
     end: () => process.stderr.write('\r\u001b[K'),

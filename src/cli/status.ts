@@ -3,7 +3,17 @@ import type { PauseState } from '../operate/pause.ts';
 import type { SenderState } from '../operate/senders.ts';
 import { type MethodStatus, type ReadOnly, readStatus } from '../operate/status.ts';
 import { type CommonOptions, tableCommand, withPool } from './command.ts';
-import { color, plural, print, printJson, printTable, printWrapped, terminalWidth, timeText } from './output.ts';
+import {
+  color,
+  plural,
+  print,
+  printJson,
+  printTable,
+  printWrapped,
+  terminalWidth,
+  timeText,
+  withoutBreaks,
+} from './output.ts';
 
 /** `pg-herald status` */
 export function statusCommand(): Command {
@@ -22,8 +32,8 @@ export function statusCommand(): Command {
       );
       print(`\n${plural(status.workers, 'worker')} connected`);
       if (status.readOnly !== null) printWrapped(color('red', readOnlyTexts[status.readOnly]));
-      for (const pause of status.pauses) printWrapped(color('yellow', pauseText(pause)));
-      for (const sender of status.senders) printWrapped(color('yellow', senderText(sender)));
+      for (const pause of status.pauses) printWrapped(color('yellow', withoutBreaks(pauseText(pause))));
+      for (const sender of status.senders) printWrapped(color('yellow', withoutBreaks(senderText(sender))));
     }),
   );
 }

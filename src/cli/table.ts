@@ -84,15 +84,34 @@ export function wrapped(text: string, { width, indent }: { width: number | undef
 }
 
 const segments = new Intl.Segmenter();
+// oxlint-disable-next-line no-control-regex
+const styleCode = /(\u001b\[[\d;]*m)/;
 
-/** Exactly this many cells: cut with an ellipsis, or padded. */
+/** Exactly this many cells: cut with an ellipsis, or padded. Keeps every style code, also those after the cut. */
 export function shortened(text: string, cells: number): string {
   const width = stringWidth(text);
   if (width <= cells) return text + ' '.repeat(cells - width);
+  let room = Math.max(cells - 1, 0);
+  let full = false;
+  const parts = text.split(styleCode).map((part) => {
+    if (styleCode.test(part)) return part;
+    if (full) return '';
+    const cut = fitting(part, room);
+    room -= stringWidth(cut);
+    full = cut.length < part.length;
+    return full ? `${cut}…` : cut;
+  });
+  return parts.join('') + ' '.repeat(room);
+}
+
+/** The start of a text that takes at most this many cells. */
+function fitting(text: string, cells: number): string {
   let cut = '';
+  let used = 0;
   for (const { segment } of segments.segment(text)) {
-    if (stringWidth(cut + segment) >= cells) break;
+    used += stringWidth(segment);
+    if (used > cells) break;
     cut += segment;
   }
-  return `${cut}…${' '.repeat(Math.max(cells - stringWidth(cut) - 1, 0))}`;
+  return cut;
 }

@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import type { MessageLine } from '../operate/messages.ts';
 import { watchMessages } from '../operate/watch-messages.ts';
 import { type CommonOptions, tableCommand, withPool } from './command.ts';
-import { print, printJson, statusText, terminalWidth, timeText } from './output.ts';
+import { print, printJson, statusText, terminalWidth, timeText, withoutBreaks } from './output.ts';
 import { untilSignal } from './signals.ts';
 import { shortened } from './table.ts';
 import { parseWhere, whereOption } from './where.ts';
@@ -46,9 +46,12 @@ function lineText(line: MessageLine, now: Date): string {
   const width = terminalWidth();
   if (width === undefined) {
     const cells = [id, timeText(createdAt), `${template} v${version}`, method, recipientId, state, String(attempts)];
-    return cells.join('  ');
+    return cells.map(withoutBreaks).join('  ');
   }
   const time = timeText(now).slice(11);
-  const text = shortened(`${state} ${recipientId} ${template} ${method}`, width - time.length - id.length - 4);
+  const text = shortened(
+    withoutBreaks(`${state} ${recipientId} ${template} ${method}`),
+    width - time.length - id.length - 4,
+  );
   return `${time}  ${text}  ${id}`;
 }

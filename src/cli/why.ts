@@ -5,7 +5,17 @@ import { explain } from '../operate/why.ts';
 import { isUuid } from '../vocabulary.ts';
 import { noSuchMessage } from './arguments.ts';
 import { type CommonOptions, command, withPool } from './command.ts';
-import { color, print, printJson, printTable, printWrapped, statusText, timeText, UsageError } from './output.ts';
+import {
+  color,
+  print,
+  printJson,
+  printTable,
+  printWrapped,
+  statusText,
+  timeText,
+  UsageError,
+  withoutBreaks,
+} from './output.ts';
 
 /** `pg-herald why` */
 export function whyCommand(): Command {
@@ -45,13 +55,16 @@ async function printExplanation(pool: Pool, id: string, options: CommonOptions):
   if (message === null) return noSuchMessage(id);
   const { summary, remedy, timeline } = explain(message, new Date());
   if (options.json) return printJson({ id, status: message.status, reason: message.reason, summary, remedy, timeline });
-  printWrapped(`${statusText(message.status)}  ${summary}`, 6);
+  printWrapped(`${statusText(message.status)}  ${withoutBreaks(summary)}`, 6);
   const about = message.targets.length > 0 ? `, about ${message.targets.join(', ')}` : '';
   const key = message.dedupeKey ? `, dedupe key ${message.dedupeKey}` : '';
-  printWrapped(`${color('dim', `      message ${id}${about}${key}`)}\n`, 6);
+  printWrapped(`${color('dim', `      message ${id}${withoutBreaks(about + key)}`)}\n`, 6);
   for (const event of timeline)
-    printWrapped(`${color('dim', event.at.toISOString().replace('T', ' ').slice(0, 23))}  ${event.what}`, 25);
-  if (remedy !== null) printWrapped(`\n${color('bold', 'What to do:')} ${remedy}`, 12);
+    printWrapped(
+      `${color('dim', event.at.toISOString().replace('T', ' ').slice(0, 23))}  ${withoutBreaks(event.what)}`,
+      25,
+    );
+  if (remedy !== null) printWrapped(`\n${color('bold', 'What to do:')} ${withoutBreaks(remedy)}`, 12);
 }
 
 function printBefore(lines: readonly MessageLine[]): void {

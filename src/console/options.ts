@@ -10,8 +10,11 @@ export type Principal = string | { readonly name: string; readonly readOnly?: bo
 
 /** One email or webhook call that a development catcher captured, so that it did not leave the machine. */
 export interface CapturedMessage {
+  /** Id within the catcher. */
   readonly id: string;
+  /** When it arrived. */
   readonly at: Date;
+  /** What it is. */
   readonly kind: 'mail' | 'webhook';
   /** The message that it belongs to. Null if pg-herald did not send it. */
   readonly messageId: string | null;

@@ -63,6 +63,7 @@ export interface ServeOptions extends ConsoleOptions {
 
 /** A running console server. */
 export interface ConsoleServer {
+  /** Where it listens. */
   readonly url: string;
   /** Ends live streams and stops listening. */
   readonly close: () => Promise<void>;

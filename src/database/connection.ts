@@ -4,21 +4,25 @@ import { InvalidNotificationError } from '../errors.ts';
 
 /** A Drizzle transaction or database (node-postgres, postgres-js, PGlite). */
 export interface DrizzleTransaction {
+  /** Runs a `sql` query. */
   execute(query: SQL): PromiseLike<unknown>;
 }
 
 /** A `pg` client, pool or PGlite instance or transaction. */
 export interface QueryTransaction {
+  /** Runs a statement with `$1`... and returns its rows. */
   query(text: string, values: unknown[]): PromiseLike<{ rows: unknown[] }>;
 }
 
 /** A postgres-js `sql` or transaction `sql`. */
 export interface UnsafeTransaction {
+  /** Runs a statement with `$1`... and returns its rows. */
   unsafe(text: string, values: never[]): PromiseLike<unknown>;
 }
 
 /** One of pg-boss's adapters, for example `fromKysely(trx)`. */
 export interface AdapterTransaction {
+  /** Runs a statement with `$1`... and returns its rows. */
   executeSql(text: string, values?: unknown[]): Promise<{ rows: unknown[] }>;
 }
 

@@ -27,9 +27,11 @@ export interface MigrateOptions {
 
 /** What `migrate` did. The lists are empty if the database was up to date. */
 export interface MigrationReport {
+  /** Names of the migrations that were applied now, in order. */
   readonly applied: readonly string[];
   /** Version of pg-boss's schema before and after; `before` is null on a new database. */
   readonly queueSchema: { readonly before: number | null; readonly after: number };
+  /** Methods whose queues were created now. */
   readonly createdMethods: readonly string[];
 }
 

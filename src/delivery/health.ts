@@ -6,8 +6,11 @@ import { within } from './clock.ts';
 
 /** One thing that a worker needs to deliver. */
 export interface HealthCheck {
+  /** What was checked, for example `database`. */
   readonly name: 'worker' | 'database' | 'migrations' | 'pumps';
+  /** False if it needs attention. */
   readonly ok: boolean;
+  /** One sentence for an operator. */
   readonly text: string;
 }
 
@@ -15,6 +18,7 @@ export interface HealthCheck {
 export interface WorkerHealth {
   /** Every check passed. A paused method does not count: another worker would not do better. */
   readonly ready: boolean;
+  /** Every check, also those that passed. */
   readonly checks: readonly HealthCheck[];
 }
 

@@ -27,12 +27,13 @@ import type { ErrorReporter, Settlements, WorkerServices } from './services.ts';
 
 /** Delivers messages. Any number of workers may run side by side. */
 export interface Worker {
+  /** The name of this worker, which rows and logs contain. */
   readonly name: string;
   /**
    * Checks settings, database and dispatchers, then delivers.
    *
    * @throws {ConfigurationError} if something that delivery needs is missing or wrong.
-   * @throws {Error} after `stop`: a stopped worker does not start again.
+   * @throws {Error} if it was stopped: a stopped worker does not start again.
    */
   start(): Promise<void>;
   /** Leases nothing more, finishes or requeues what is in flight, closes every connection. Safe to repeat. */
@@ -50,7 +51,7 @@ const defaultStopTimeoutSeconds = 30;
 /**
  * Creates a worker. Nothing is opened before `start`.
  *
- * @throws {ConfigurationError} for the first option that is out of bounds.
+ * @throws {ConfigurationError} if an option is out of bounds.
  */
 export function createWorker(options: WorkerOptions): Worker {
   checkOptions(options);

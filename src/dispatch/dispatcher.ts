@@ -22,7 +22,9 @@ export interface Delivery {
   readonly attempt: number;
   /** The method of the message, for example `smtp`. */
   readonly method: string;
+  /** The template and the version that the content was rendered from. */
   readonly template: { readonly name: string; readonly version: number; readonly group: string };
+  /** As `enqueue` stored it. */
   readonly recipient: Recipient;
   /** The labels without those that the template declares secret. */
   readonly labels: Readonly<Record<string, string>>;
@@ -37,6 +39,7 @@ export interface Delivery {
   readonly targets: readonly string[];
   /** The rendered message. It contains secret labels unless the dispatcher withholds them. */
   readonly content: RenderedContent;
+  /** The brand of the application, or of the tenant. */
   readonly brand: Brand;
   /** When it was enqueued; also the `Date` of the email and the `timestamp` of the webhook. */
   readonly createdAt: Date;
@@ -121,6 +124,7 @@ export interface DispatcherServices {
   readonly method: string;
   /** The worker's pool, for state that all replicas share (rate limits, circuits). Keep statements short. */
   readonly pool: Pool;
+  /** Logs for this method. */
   readonly logger: Logger;
 }
 
@@ -128,6 +132,7 @@ export interface DispatcherServices {
 export interface DispatchContext {
   /** Aborted if the deadline passes, the lease is lost or the worker must stop. */
   readonly signal: AbortSignal;
+  /** Logs for this method. */
   readonly logger: Logger;
   /** W3C trace context (`traceparent`, `tracestate`) that a receiver may continue; null without tracing. */
   readonly traceContext?: Readonly<Record<string, string>> | null;

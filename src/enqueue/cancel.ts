@@ -11,6 +11,7 @@ export type CancelBy =
 
 /** What became of one message. */
 export interface CancelAnswer {
+  /** Id of the message. */
   readonly messageId: string;
   /**
    * `cancelled`: it is not sent, once this transaction commits. `in_flight`: a worker is dispatching it at this moment,

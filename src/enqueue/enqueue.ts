@@ -19,12 +19,17 @@ import { createTracedEnqueue } from './telemetry.ts';
 
 /** A message that was just written, or that an earlier enqueue wrote under the same dedupe key. */
 export interface EnqueuedMessage {
+  /** Id of the message, a UUID. */
   readonly id: string;
+  /** Id of the recipient. */
   readonly recipientId: string;
+  /** For example `smtp`. */
   readonly method: string;
   /** `pending`, or `inhibited` or `expired` with a reason. Of a deduplicated message: its present status. */
   readonly status: MessageStatus;
+  /** Why it is `inhibited`; null for the others. */
   readonly reason: Reason | null;
+  /** True if it existed already under this dedupe key. */
   readonly deduplicated: boolean;
 }
 
@@ -47,14 +52,14 @@ export interface Herald {
    * Writes the messages and their jobs in one statement. If the transaction commits they will be delivered; if it rolls
    * back they never existed. Returns the messages in the order of recipients and methods, and after them those that an
    * earlier enqueue wrote under the same dedupe key.
-   * @throws {InvalidNotificationError} before it writes anything, if the notification is wrong.
+   * @throws {InvalidNotificationError} if the notification is wrong, before anything is written.
    */
   enqueue<T extends Template>(tx: Transaction, template: T, notification: Notification<T>): Promise<EnqueuedMessage[]>;
   /**
    * Does the same for every row of a query: columns `id` (text or a number) and, as far as they exist, `email`, `name`,
    * `locale`, `timeZone`; at most 100,000 rows. Set-based: no row passes through this process. A row without a valid
    * address does not stop the others: its message becomes `inhibited` with reason `invalid_address` or `no_address`.
-   * @throws {InvalidNotificationError} before it writes anything, if the notification is wrong.
+   * @throws {InvalidNotificationError} if the notification is wrong, before anything is written.
    */
   enqueueFrom<T extends Template>(tx: Transaction, template: T, notification: FromQuery<T>): Promise<EnqueuedCount[]>;
   /**

@@ -11,16 +11,23 @@ import { withClearErrors } from './sql-errors.ts';
 export interface FromQuery<T extends Template> extends NotificationOptions {
   /** A Drizzle `sql` or `select`, or text with `$1`... and its values, each bound as text. */
   readonly recipients: SQLWrapper | { readonly text: string; readonly values?: readonly string[] };
+  /** The labels of the template, the same for every recipient; 256 KiB with `data`. */
   readonly labels: LabelsOf<T>;
+  /** The data of the template, the same for every recipient. Default null. */
   readonly data?: DataOf<T>;
 }
 
 /** How many messages a set-based enqueue wrote, by method, status and reason. */
 export interface EnqueuedCount {
+  /** For example `smtp`. */
   readonly method: string;
+  /** `pending`, or `inhibited` with a reason. */
   readonly status: MessageStatus;
+  /** Why they are `inhibited`; null for the others. */
   readonly reason: Reason | null;
+  /** True for messages that existed already under this dedupe key. */
   readonly deduplicated: boolean;
+  /** Number of messages. */
   readonly count: number;
 }
 

@@ -10,7 +10,9 @@ import { checkOptions } from './option-rules.ts';
 export interface Notification<T extends Template> extends NotificationOptions {
   /** One recipient or up to 100,000: inline, or only the id where `createHerald` was given a resolver. */
   readonly to: Recipient | string | readonly (Recipient | string)[];
+  /** The labels of the template; 256 KiB with `data`. */
   readonly labels: LabelsOf<T>;
+  /** The data of the template. Default null. */
   readonly data?: DataOf<T>;
 }
 

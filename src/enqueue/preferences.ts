@@ -6,9 +6,11 @@ import { run, type Transaction } from '../database/connection.ts';
  * methods.
  */
 export interface Preference {
+  /** Id of the recipient. */
   readonly recipientId: string;
   /** What it is about; without `template` and `group`: everything. */
   readonly template?: string;
+  /** A group of templates; or `template`. */
   readonly group?: string;
   /** Default: every method. */
   readonly method?: string;
@@ -18,11 +20,17 @@ export interface Preference {
 
 /** Whether a recipient gets a template by a method at present, and which rule decides it. */
 export interface EffectivePreference {
+  /** Name of the template. */
   readonly template: string;
+  /** Group of the template. */
   readonly group: string;
+  /** For example `smtp`. */
   readonly method: string;
+  /** Whether the recipient receives it. */
   readonly enabled: boolean;
+  /** Whether the recipient cannot disable it. */
   readonly mandatory: boolean;
+  /** The rule that decided. */
   readonly decidedBy: 'template_disabled' | 'method_disabled' | 'mandatory' | 'preference' | 'default';
 }
 

@@ -5,17 +5,23 @@ import type { Queryable } from '../database/pool.ts';
 
 /** An endpoint in a list. */
 export interface EndpointSummary {
+  /** Id of the endpoint, a UUID. */
   readonly id: string;
+  /** Name for operators. */
   readonly name: string;
+  /** Tenant that it belongs to; null: none. */
   readonly tenant: string | null;
+  /** Recipient that it belongs to; null: none. */
   readonly recipientId: string | null;
   /** Template groups that it gets; empty: all. */
   readonly groups: readonly string[];
   /** Host and port of its URL. */
   readonly urlHost: string;
+  /** How messages are written. */
   readonly format: FormatName;
   /** `open`: its circuit is open, so only one probe at a time is sent. */
   readonly state: 'healthy' | 'failing' | 'open' | 'disabled';
+  /** Why it is disabled; null: it is enabled. */
   readonly disabledReason: DisabledReason | null;
   /** Time of the first call without success since the last one with success. */
   readonly failingSince: Date | null;
@@ -23,13 +29,17 @@ export interface EndpointSummary {
   readonly probeAt: Date | null;
   /** Messages that wait for it, held ones included; counted up to 10,000. */
   readonly waiting: number;
+  /** When it was added. */
   readonly createdAt: Date;
 }
 
 /** One endpoint with its limits. */
 export interface EndpointDetails extends EndpointSummary {
+  /** Default `POST`. */
   readonly httpMethod: 'POST' | 'PUT' | 'PATCH';
+  /** For the whole call. */
   readonly timeoutSeconds: number;
+  /** Which refusals are retried; see `EndpointSettings`. */
   readonly retry: 'all' | 'transient';
   /** Concurrent calls from one worker process. */
   readonly maxConcurrency: number;
@@ -37,6 +47,7 @@ export interface EndpointDetails extends EndpointSummary {
   readonly requestsPerSecond: number | null;
   /** Calls without success in a row. */
   readonly failures: number;
+  /** When it was disabled; null: it is enabled. */
   readonly disabledAt: Date | null;
   /** When its settings changed last. */
   readonly updatedAt: Date;
@@ -44,7 +55,9 @@ export interface EndpointDetails extends EndpointSummary {
 
 /** Whose endpoints; without any of these, all. */
 export interface EndpointFilter {
+  /** Only those of this tenant. */
   readonly tenant?: string;
+  /** Only those of this recipient. */
   readonly recipientId?: string;
 }
 

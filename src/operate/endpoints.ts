@@ -40,7 +40,7 @@ export interface Endpoints {
    * Stores an endpoint and returns its id. One of format `standard` without a secret gets a new one, which is returned
    * here and never shown again.
    *
-   * @throws {ConfigurationError} for the first setting that is wrong, if the URL may not be called, and without
+   * @throws {ConfigurationError} if a setting is wrong, if the URL may not be called, and without
    * `secrets`.
    */
   add(endpoint: NewEndpoint): Promise<AddedEndpoint>;
@@ -52,7 +52,8 @@ export interface Endpoints {
    * Gives an endpoint of format `standard` a new signing secret and returns it. Receivers may verify with the one
    * before for `overlapSeconds`; default 86,400 (a day), 0 ends it at once, for example after a leak.
    *
-   * @throws {ConfigurationError} for other formats, without `secrets`, and if the endpoint is changed at the same time.
+   * @throws {ConfigurationError} if the format is another one, if `secrets` is missing, and if the endpoint is
+   * changed at the same time.
    */
   rotate(id: string, options?: { readonly overlapSeconds?: number }): Promise<string | null>;
   /**
@@ -83,7 +84,7 @@ export interface Endpoints {
   /**
    * Encrypts the settings of all endpoints with the current key, so that an older key can be retired.
    *
-   * @throws {ConfigurationError} without `secrets`.
+   * @throws {ConfigurationError} if `secrets` is missing.
    */
   reseal(): Promise<ResealReport>;
 }

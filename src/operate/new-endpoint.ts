@@ -36,6 +36,7 @@ export interface NewEndpoint extends EndpointSettings {
 
 /** An endpoint that was stored. */
 export interface AddedEndpoint {
+  /** Id of the endpoint, a UUID. */
   readonly id: string;
   /**
    * The signing secret that was generated; null if one was given, and for formats that sign nothing. Not shown again.

@@ -10,9 +10,11 @@ import type { Queryable } from '../database/pool.ts';
 export interface PauseState {
   /** Name of the method; `*` is every method. */
   readonly method: string;
+  /** Whether an operator paused it, or a fault of the method did. */
   readonly kind: 'operator' | 'fault';
   /** The operator, or the worker that found the fault. */
   readonly by: string | null;
+  /** When the pause began. */
   readonly since: Date;
   /** What is wrong with the method; null for an operator's pause. */
   readonly reason: string | null;

@@ -13,6 +13,7 @@ export interface PingResult {
   readonly accepted: boolean;
   /** HTTP status; null: no response. */
   readonly status: string | null;
+  /** Time from the start of the call to the end of the response. */
   readonly milliseconds: number;
   /** The `webhook-id` of the call, to find it in the receiver's log. */
   readonly messageId: string;

@@ -12,6 +12,11 @@ export interface InsertedValue {
 /** One piece of the output: the template's own text (a string), or a value. */
 export type Chunk = string | InsertedValue;
 
+/** The error of a text that is longer than `maximumOutput`. */
+export function tooLong(): RenderError {
+  return new RenderError(`the text grows beyond ${maximumOutput / 1024} KB`);
+}
+
 /** Everything a template can see. */
 export interface Environment {
   /** Own, enumerable JSON values under the names of `rootNames`. */
@@ -98,7 +103,7 @@ class Evaluation {
   #append(chunk: Chunk, length: number): void {
     // An empty value still leaves a placeholder in the Markdown.
     this.#length += Math.max(length, 1);
-    if (this.#length > maximumOutput) throw new RenderError(`the text grows beyond ${maximumOutput / 1024} KB`);
+    if (this.#length > maximumOutput) throw tooLong();
     this.chunks.push(chunk);
   }
 

@@ -2,6 +2,7 @@
 import Handlebars from 'handlebars';
 import { formatterRules } from './formatters.ts';
 import { suggestion } from './nearest.ts';
+import { limitProblem } from './source-limits.ts';
 import {
   type Call,
   type Expression,
@@ -19,6 +20,8 @@ import {
 export function parseSyntax(source: string): Syntax {
   // Handlebars.parse also accepts a syntax tree; data must not be able to supply one.
   if (typeof source !== 'string') throw new TypeError('a template source must be a string');
+  const limit = limitProblem(source);
+  if (limit !== null) return { parts: [], problems: [limit] };
   try {
     // The parser's tree is loosely typed; `Reader` looks at the `type` of every node.
     const program = Handlebars.parse(source) as unknown as HbProgram;

@@ -1,5 +1,7 @@
 /** Turns Markdown tokens into plain text, for the text/plain part of an email, a terminal or a webhook. */
 import type { Token } from 'markdown-it';
+import stringWidth from 'string-width';
+import { maximumOutput, tooLong } from './evaluate.ts';
 import { type TextOrPlaceholder, splitAtPlaceholders } from './placeholders.ts';
 
 /** A table. It is laid out for each message, because the values decide the width of its columns. */
@@ -42,12 +44,20 @@ export function plainText(tokens: readonly Token[]): TextPart[] {
   }, []);
 }
 
-/** Pads the columns, with two spaces between them and a rule below the header. `fill` returns the text of a cell. */
+/** Widest column that is padded, in characters. A longer cell stands as it is, so that it cannot widen all rows. */
+const maximumColumnWidth = 60;
+
+/**
+ * Pads the columns, with two spaces between them and a rule below the header. `fill` returns the text of a cell.
+ *
+ * @throws {RenderError} if the padded table is larger than the limit of a text.
+ */
 export function layOutTable(table: TextTable, fill: (cell: readonly TextInline[]) => string): string {
-  const cells = table.rows.map((row) => row.map(fill));
+  const cells = table.rows.map((row) => table.alignRight.map((_, column) => fill(row[column] ?? [])));
   const widths = table.alignRight.map((_, column) =>
-    Math.max(3, ...cells.map((row) => displayWidth(row[column] ?? ''))),
+    cells.reduce((widest, row) => Math.max(widest, cappedWidth(row[column] ?? '')), 3),
   );
+  requireSize(cells, widths, table.prefix.length);
   const lines = cells.map((row) =>
     widths.map((width, column) => padded(row[column] ?? '', width, table.alignRight[column] === true)).join('  '),
   );
@@ -55,21 +65,26 @@ export function layOutTable(table: TextTable, fill: (cell: readonly TextInline[]
   return lines.map((line) => (table.prefix + line).trimEnd()).join('\n');
 }
 
+/** Before anything is padded: a long row of a large table would otherwise take all memory first. */
+function requireSize(cells: readonly (readonly string[])[], widths: readonly number[], prefix: number): void {
+  let size = 0;
+  for (const row of cells) {
+    size += prefix + 1;
+    for (const [column, width] of widths.entries()) size += Math.max(width, row[column]?.length ?? 0) + 2;
+    if (size > 2 * maximumOutput) throw tooLong();
+  }
+}
+
 function padded(text: string, width: number, alignRight: boolean): string {
-  const space = ' '.repeat(Math.max(0, width - displayWidth(text)));
+  const space = ' '.repeat(Math.max(0, width - cappedWidth(text)));
   return alignRight ? space + text : text + space;
 }
 
-/** Width in a monospaced font: East Asian wide characters and emoji take two columns, combining marks none. */
-function displayWidth(text: string): number {
-  if (/^[ -~]*$/.test(text)) return text.length;
-  const wide = text.match(
-    /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\u{1f300}-\u{1faff}]/gu,
-  );
-  return (
-    text.replace(/[\p{Mn}\p{Me}\u200b-\u200f]/gu, '').replace(/[\ud800-\udbff][\udc00-\udfff]/g, '_').length +
-    (wide?.length ?? 0)
-  );
+/** Width in a monospaced font, at most `maximumColumnWidth`. */
+function cappedWidth(text: string): number {
+  if (/^[ -~]*$/.test(text)) return Math.min(text.length, maximumColumnWidth);
+  // Even with combining marks, a text that is this long is wide enough.
+  return Math.min(stringWidth(text.slice(0, 8 * maximumColumnWidth)), maximumColumnWidth);
 }
 
 /** Returns an attribute of a token as text, empty if it has none. */
@@ -104,8 +119,11 @@ function blocksOf(tokens: readonly Token[]): Block[] {
 
 function closing(tokens: readonly Token[], open: number): number {
   const level = tokens[open]?.level;
-  const end = tokens.findIndex((token, index) => index > open && token.nesting === -1 && token.level === level);
-  return end < 0 ? tokens.length - 1 : end;
+  for (let index = open + 1; index < tokens.length; index += 1) {
+    const token = tokens[index];
+    if (token?.nesting === -1 && token.level === level) return index;
+  }
+  return tokens.length - 1;
 }
 
 function block(token: Token, inside: readonly Token[]): Block {

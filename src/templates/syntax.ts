@@ -11,7 +11,9 @@
 
 /** Line and column in the source, both from 1. */
 export interface Position {
+  /** From 1. */
   readonly line: number;
+  /** From 1. */
   readonly column: number;
 }
 

@@ -172,3 +172,45 @@ test('why answers for a recipient: the newest message, and those before it', asy
     err: expect.stringContaining('no message went to such a recipient'),
   });
 });
+
+test('text of strangers cannot steer a terminal: it is printed as escapes, everywhere', {
+  timeout: 120_000,
+}, async () => {
+  const hostile = '\u001b]52;c;ZXZpbA==\u0007\u001b[2J\u001b[31mred\u009b2J\u202egpj\r\npg-herald: forged\u0008';
+  await database.pool.query(
+    `SELECT herald.enqueue('greeting', jsonb_build_object('id', 'hostile', 'email', 'h@example.com'), labels => '{"who": "x"}')`,
+  );
+  const { rows } = await database.pool.query<{ id: string }>(
+    `UPDATE herald.message SET status = 'failed', reason = 'refused', detail = $1, created_by = $1, targets = ARRAY[$1]
+     WHERE recipient_id = 'hostile' RETURNING id`,
+    [hostile],
+  );
+  const id = rows[0]?.id ?? '';
+  await database.pool.query(`UPDATE herald.message SET recipient_id = $1 WHERE id = $2`, [hostile, id]);
+  await runCli(['pause', 'smtp', '--why', hostile], env);
+  await runCli(['suppressions', 'add', 'smtp', 'x@example.com', '--reason', hostile], env);
+  const commands = [
+    ['status'],
+    ['doctor'],
+    ['audit'],
+    ['suppressions', 'list'],
+    ['why', id],
+    ['messages', 'list', '--where', `status=failed`],
+    ['messages', 'show', id],
+    ['messages', 'list', '--where', `status=${hostile}`],
+    ['why', hostile],
+    [`--${hostile}`],
+  ];
+  // What a terminal may get: line feeds, and the styles of the program.
+  // oxlint-disable-next-line no-control-regex
+  const steering =
+    /[\u0000-\u0009\u000b-\u001a\u001c-\u001f\u007f-\u009f\u202e]|\u001b(?!\[(1|2|22|3[1236]|39)m)|\u001b\[31mred/;
+  for (const words of commands) {
+    const { shown } = await runInTerminal(words, { env });
+    expect(shown, words.join(' ')).not.toMatch(steering);
+    expect(shown.split('\n').filter((line) => line.startsWith('pg-herald: forged'))).toEqual([]);
+    const piped = await runCli(words, env);
+    expect(piped.out + piped.err, words.join(' ')).not.toMatch(/[\u001b\u0007\u009b\u202e]/);
+  }
+  await runCli(['resume'], env);
+});

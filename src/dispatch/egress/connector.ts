@@ -16,8 +16,11 @@ export type Connector = buildConnector.connector;
 
 /** A CA to trust instead of the well-known ones, and a client certificate with its key; all PEM. */
 export interface TlsMaterial {
+  /** PEM of the authorities to trust instead of the well-known ones. */
   readonly ca?: string;
+  /** PEM of the client certificate. */
   readonly cert?: string;
+  /** PEM of the key of `cert`. */
   readonly key?: string;
 }
 

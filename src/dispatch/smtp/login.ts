@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import type { CustomAuthenticationContext } from 'nodemailer/lib/smtp-connection';
 import { request } from 'undici';
-import type { OAuth2Options } from './smtp-options.ts';
+import type { OAuth2Options } from './oauth2-options.ts';
 
 /** nodemailer's own XOAUTH2 renews a token only where the server answers 334 first, which not all do. */
 export const accessTokenLogin = 'ACCESS-TOKEN';

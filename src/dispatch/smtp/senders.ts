@@ -15,6 +15,7 @@ export interface SmtpSender extends SmtpOptions {
   readonly tenants?: readonly string[];
 }
 
+/** Options of several SMTP senders, which fail over. */
 export interface SmtpSendersOptions {
   /** In order of preference, 1 to 50. A sender at fault is paused, and the next one takes over. */
   readonly senders: readonly SmtpSender[];

@@ -7,28 +7,22 @@ import { formatAddress, parseAddress } from '../../email-address.ts';
 import { isLoopback } from '../egress/ip-address.ts';
 import { ConfigurationError } from '../../errors.ts';
 import { requirementOf } from '../settings.ts';
+import type { OAuth2Options } from './oauth2-options.ts';
 
+/** A name and an address. */
 export interface Mailbox {
+  /** Display name, one line. */
   readonly name?: string;
+  /** One RFC 5321 address. */
   readonly address: string;
 }
 
-/** Where access tokens come from: a refresh token's grant if there is one, client credentials (RFC 6749, 4.4) otherwise. */
-export interface OAuth2Options {
-  /** Token endpoint: https, or http to loopback. */
-  readonly tokenUrl: string;
-  readonly clientId: string;
-  readonly clientSecret?: string;
-  readonly clientSecretFile?: string;
-  readonly refreshToken?: string;
-  readonly refreshTokenFile?: string;
-  /** For example `https://outlook.office365.com/.default`. */
-  readonly scope?: string;
-}
-
+/** The values of `tls`. */
 export const tlsModes = ['starttls', 'implicit', 'opportunistic', 'none'] as const;
 
+/** Options of one SMTP sender. */
 export interface SmtpOptions {
+  /** Host name or IP address of the relay. */
   readonly host: string;
   /** Default 587; 465 implies `implicit`. */
   readonly port?: number;
@@ -37,7 +31,8 @@ export interface SmtpOptions {
    * (default on port 465). `opportunistic`: TLS where the server offers it, plain text elsewhere; never together with `auth`. `none`:
    * refused unless the host is loopback or `allowPlaintext` is set.
    */
-  readonly tls?: (typeof tlsModes)[number];
+  readonly tls?: 'starttls' | 'implicit' | 'opportunistic' | 'none';
+  /** Allow `tls: 'none'` for a host that is not loopback, on a network that you trust. Default false. */
   readonly allowPlaintext?: boolean;
   /** Login; never sent without TLS except to loopback. */
   readonly auth?: {
@@ -53,6 +48,7 @@ export interface SmtpOptions {
   readonly caFile?: string;
   /** PEM files of a client certificate and its key. */
   readonly certFile?: string;
+  /** Path of a PEM file with the key of `certFile`. */
   readonly keyFile?: string;
   /** Default `TLSv1.2`. */
   readonly minTlsVersion?: 'TLSv1.2' | 'TLSv1.3';
@@ -72,6 +68,7 @@ export interface SmtpOptions {
   readonly from: Mailbox;
   /** Where bounces go; default the author's address. */
   readonly envelopeFrom?: string;
+  /** Address that replies go to. Default: `from`. */
   readonly replyTo?: Mailbox;
   /** Name for EHLO; default this host's name. */
   readonly ehloName?: string;
@@ -219,7 +216,7 @@ const schema = v.strictObject({
   replyTimeoutSeconds: seconds(600, 600),
 });
 
-/** Throws ConfigurationError, named `smtp.<path>`, without the value. */
+/** @throws {ConfigurationError} if an option is wrong, named `smtp.<path>`, without its value. */
 export function parseSmtpOptions(options: SmtpOptions, place = 'smtp'): SmtpSettings {
   const parsed = v.safeParse(schema, options);
   if (!parsed.success) {

@@ -9,9 +9,13 @@ import { openSettings } from './stored-endpoint.ts';
 export interface EndpointEvent {
   /** `failing`: the fourth attempt of a message failed. `recovered`: a call succeeded after that. */
   readonly kind: 'failing' | 'recovered' | 'disabled';
+  /** Id of the endpoint. */
   readonly endpointId: string;
+  /** Name of the endpoint. */
   readonly name: string;
+  /** Tenant that it belongs to; null: none. */
   readonly tenant: string | null;
+  /** Recipient that it belongs to; null: none. */
   readonly recipientId: string | null;
   /** With `disabled`: why. */
   readonly reason: DisabledReason | null;
