@@ -1,10 +1,11 @@
 /** A bounded pool of idle connections, by receiver and TLS material. */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Connection } from './connection.ts';
 
 /** Connections that are waiting for their next call. */
 export interface ConnectionPool {
   /** Returns an idle connection to the receiver, or the one that `open` makes. */
-  take(key: string, open: () => Connection): Connection;
+  take(key: string, open: () => Connection): Promise<Connection>;
   /** Returns a connection to the pool after a call that read its whole response. */
   give(key: string, connection: Connection): void;
   /** Closes all idle connections. The pool can be used again. */
@@ -25,9 +26,12 @@ export function createConnectionPool(maxIdle: number): ConnectionPool {
   }
 
   return {
-    take(key, open) {
+    async take(key, open) {
       for (const connection of idle.get(key) ?? []) {
         remove(key, connection);
+        // Lets undici read what has arrived since the last response, which closes the connection: it is no response to the
+        // next call.
+        if (connection.isOpen()) await readSockets();
         if (connection.isOpen()) return connection;
         connection.destroy();
       }
@@ -49,4 +53,10 @@ export function createConnectionPool(maxIdle: number): ConnectionPool {
       count = 0;
     },
   };
+}
+
+/** The event loop reads sockets before it runs what was set with `setImmediate`: between the first and the second. */
+async function readSockets(): Promise<void> {
+  await nextTurn();
+  await nextTurn();
 }

@@ -50,11 +50,15 @@ const maxForbiddenAttempts = 3;
 /** The rules for any HTTP receiver. The formats of chat services have their own rules, which come first. */
 export function classifyResponse(response: ResponseFacts, context: ClassifyContext): Classification {
   const { status, headers } = response;
-  const advice = headers['webhook-delivery']?.trim().toLowerCase();
-  if (status === 410 || advice === 'disable') return classifyGone(status);
+  const advice =
+    headers['webhook-delivery']
+      ?.trim()
+      .toLowerCase()
+      .split(/\s*,\s*/) ?? [];
+  if (status === 410 || advice.includes('disable')) return classifyGone(status);
   if (status >= 200 && status < 300)
     return { result: { outcome: 'sent', reply: { code: `${status}` } }, endpoint: 'healthy' };
-  if (advice === 'abort-message') {
+  if (advice.includes('abort-message')) {
     return {
       result: failure('failed', 'refused', `HTTP ${status}: the receiver asked to stop`, status),
       endpoint: 'healthy',

@@ -220,3 +220,23 @@ describe('bounds', () => {
     expect(replyOf(await egress().call(post(receiver.url))).bytesRead).toBe(bomb.length);
   });
 });
+
+test('a second response of one endpoint is never that of another endpoint on the same host', async () => {
+  const receiver = keep(
+    await startTcp((socket) => {
+      socket.on('data', (data) => {
+        const path = /^POST (\S+)/.exec(data.toString())?.[1];
+        if (path === undefined) return;
+        const response = (status: number) => `HTTP/1.1 ${status} Hi\r\ncontent-length: 0\r\n\r\n`;
+        socket.write(response(path === '/twice' ? 200 : 404));
+        if (path === '/twice') setImmediate(() => socket.write(response(200)));
+      });
+    }),
+  );
+  const calls = egress();
+  const origin = receiver.url.replace('/hook', '');
+  for (let turn = 0; turn < 20; turn += 1) {
+    expect(replyOf(await calls.call(post(`${origin}/twice`))).status).toBe(200);
+    expect(replyOf(await calls.call(post(`${origin}/once`))).status).toBe(404);
+  }
+});
