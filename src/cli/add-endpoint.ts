@@ -18,6 +18,7 @@ interface AddOptions extends CommonOptions {
   readonly recipient?: string;
   readonly group?: readonly string[];
   readonly header?: Readonly<Record<string, string>>;
+  readonly headerFile?: Readonly<Record<string, string>>;
   readonly secretFile?: string;
   readonly signingKeyFile?: string;
   readonly caFile?: string;
@@ -32,11 +33,14 @@ interface AddOptions extends CommonOptions {
 
 /** `pg-herald endpoints add` */
 export function addEndpointCommand(): Command {
-  return command(
-    'add',
-    'Store an endpoint; its URL, secret and headers are encrypted',
-    'endpoints add https://hooks.example.com/in --tenant acme',
-  )
+  return command('add', 'Store an endpoint; its URL, secret and headers are encrypted', {
+    example: 'endpoints add https://hooks.example.com/in --tenant acme',
+    notes: [
+      'Other users of this machine see the arguments in the process list: pass a secret URL with -, and a secret ' +
+        'header with --header-file.',
+    ],
+    seeAlso: ['endpoints test', 'endpoints rotate'],
+  })
     .argument('[url]', 'absolute https: URL; a chat service calls it the webhook URL. "-" reads it from standard input')
     .option('--name <text>', 'shown to people; default the host')
     .addOption(
@@ -52,6 +56,7 @@ export function addEndpointCommand(): Command {
     )
     .option('--group <name>', 'only templates of this group; repeatable', collect)
     .option('--header <name=value>', 'sent with each call; repeatable', keyValue)
+    .option('--header-file <name=path>', 'the same with the value from a file, for credentials; repeatable', keyValue)
     .option('--secret-file <path>', 'signing secret or credential of the format; default a new one, printed once')
     .option('--signing-key-file <path>', 'Ed25519 key (whsk_...) for an additional v1a signature')
     .option('--ca-file <path>', 'PEM of the CA to trust instead of the public ones')
@@ -90,7 +95,21 @@ function newEndpoint(given: string | undefined, options: AddOptions): NewEndpoin
   const url = given === '-' ? readText('-', 'the URL') : given;
   if (url !== undefined && !URL.canParse(url))
     throw new UsageError('invalid URL: expected an absolute URL, for example https://hooks.example.com/in');
-  const { format, tenant, recipient, group, header, timeout, retry, concurrency, rate, contact } = options;
+  const {
+    format,
+    tenant,
+    recipient,
+    group,
+    header,
+    headerFile = {},
+    timeout,
+    retry,
+    concurrency,
+    rate,
+    contact,
+  } = options;
+  const fromFiles = Object.entries(headerFile).map(([name, path]) => [name, readText(path, '--header-file')]);
+  const headers: Record<string, string> = { ...header, ...Object.fromEntries(fromFiles) };
   return {
     name: options.name ?? (url === undefined ? format : new URL(url).host),
     format,
@@ -99,7 +118,7 @@ function newEndpoint(given: string | undefined, options: AddOptions): NewEndpoin
     ...(tenant !== undefined && { tenant }),
     ...(recipient !== undefined && { recipientId: recipient }),
     ...(group !== undefined && { groups: group }),
-    ...(header !== undefined && { headers: header }),
+    ...(Object.keys(headers).length > 0 && { headers }),
     ...(timeout !== undefined && { timeoutSeconds: timeout }),
     ...(retry !== undefined && { retry }),
     ...(concurrency !== undefined && { maxConcurrency: concurrency }),

@@ -36,7 +36,8 @@ export function cancelCommand(): Command {
       withPool(options, async (pool) => {
         const answers = await cancelSelected(pool, ids, options);
         const count = answers.filter(({ answer }) => answer === 'cancelled').length;
-        await recordSelection(pool, 'cancel', { ids, options, count });
+        const where = [...(options.where ?? []), ...otherConditions(options)];
+        await recordSelection(pool, 'cancel', { ids, options: { ...options, where }, count });
         if (options.json) return printJson(answers);
         printTable(
           ['message', 'answer'],
@@ -45,6 +46,11 @@ export function cancelCommand(): Command {
         );
       }),
     );
+}
+
+/** As conditions for the audit log, which leaves their values out. */
+function otherConditions({ dedupeKey, target }: CancelOptions): string[] {
+  return [...(dedupeKey === undefined ? [] : ['dedupe-key=']), ...(target === undefined ? [] : ['target='])];
 }
 
 async function cancelSelected(

@@ -1,5 +1,6 @@
 /** The environment as validated settings: the only reader of `process.env`. */
 import { readFileSync } from 'node:fs';
+import { userInfo } from 'node:os';
 import type { EgressOptions } from '../dispatch/egress/egress-options.ts';
 import { parseSenders, type SmtpSendersOptions } from '../dispatch/smtp/senders.ts';
 import type { SmtpOptions } from '../dispatch/smtp/smtp-options.ts';
@@ -54,9 +55,19 @@ export function readDevelopment(given?: string, environment: Environment = proce
   };
 }
 
-/** The login name of the operator, for the audit log. */
+/** The name of the operator, for the audit log: HERALD_OPERATOR, or the login name. */
 export function readOperator(environment: Environment = process.env): string {
-  return environment.SUDO_USER ?? environment.USER ?? environment.LOGNAME ?? 'cli';
+  const { HERALD_OPERATOR, SUDO_USER, USER, LOGNAME } = environment;
+  return HERALD_OPERATOR || SUDO_USER || USER || LOGNAME || loginName() || 'cli';
+}
+
+/** Null for a process whose user id has no name, as in many containers. */
+function loginName(): string | null {
+  try {
+    return userInfo().username;
+  } catch {
+    return null;
+  }
 }
 
 /** Reads everything a worker needs. @throws {ConfigurationError} for the first setting that is not valid. */

@@ -31,6 +31,7 @@ export function endpointsCommand(): Command {
     showCommand(),
     testCommand(),
     rotateCommand(),
+    resealCommand(),
     disableCommand(),
     enableCommand(),
     removeCommand(),
@@ -157,6 +158,28 @@ function rotateCommand(): Command {
         print(secret);
       }),
     );
+}
+
+function resealCommand(): Command {
+  return command('reseal', 'Encrypt all endpoints again with the current key, so that older keys can be removed', {
+    example: 'endpoints reseal',
+    notes: [
+      'HERALD_SECRET_KEY has the new key in front of the old ones. After this command the old ones are needed only ' +
+        'for secret labels of pending messages.',
+    ],
+    seeAlso: ['endpoints rotate', 'doctor'],
+  }).action((options: CommonOptions) =>
+    withPool(options, async (pool) => {
+      const report = await withSecrets(pool).reseal();
+      await recordCommand(pool, { action: 'endpoints reseal', subject: null, detail: { ...report } });
+      if (options.json) printJson(report);
+      else print(`${plural(report.resealed, 'endpoint')} encrypted again, ${report.current} had the current key`);
+      if (report.unreadable.length === 0) return;
+      throw new CommandFailed(
+        `cannot decrypt ${report.unreadable.join(', ')}: add the key that encrypted them to HERALD_SECRET_KEY`,
+      );
+    }),
+  );
 }
 
 function disableCommand(): Command {

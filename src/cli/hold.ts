@@ -19,7 +19,6 @@ import {
 
 interface HoldOptions extends SelectionOptions {
   readonly since?: string;
-  readonly why: string;
 }
 
 /** `pg-herald hold` */
@@ -32,7 +31,6 @@ export function holdCommand(): Command {
   });
   return withSelection(made)
     .option('--since <time>', 'after a restore to this moment: what may have been sent already')
-    .option('--why <text>', 'with --since: an explanation for "pg-herald why"', 'the database was restored')
     .action((ids: string[], options: HoldOptions) =>
       withPool(options, async (pool) => {
         const { since } = options;
@@ -60,7 +58,7 @@ async function holdSelected(pool: Pool, ids: readonly string[], options: HoldOpt
 async function holdSince(
   pool: Pool,
   ids: readonly string[],
-  { since: text, why, where, yes }: HoldOptions & { readonly since: string },
+  { since: text, why = 'the database was restored', where, yes }: HoldOptions & { readonly since: string },
 ): Promise<number> {
   if (ids.length > 0 || where) throw new UsageError('give --since without ids and --where');
   const since = instant(text);

@@ -9,11 +9,13 @@ import type { CommonOptions } from './command.ts';
 import { countText, plural, printStderr, UsageError } from './output.ts';
 import { startProgress } from './progress.ts';
 import { confirm } from './prompt.ts';
-import { conditionsHelp, parseWhere, whereOption } from './where.ts';
+import { conditionsHelp, parseWhere, recordableConditions, whereOption } from './where.ts';
 
 /** Options of every command that selects messages. */
 export interface SelectionOptions extends CommonOptions {
   readonly where?: readonly string[];
+  /** For the audit log. */
+  readonly why?: string;
   readonly yes?: boolean;
 }
 
@@ -48,6 +50,7 @@ export function withSelection(made: Command): Command {
   return made
     .argument('[ids...]', 'ids of messages')
     .addOption(whereOption(`instead of ids: ${conditionsHelp}`))
+    .option('--why <text>', 'an explanation for the audit log')
     .option('--yes', 'do not ask for confirmation');
 }
 
@@ -134,20 +137,18 @@ export function onlyHeld(options: SelectionOptions): SelectionOptions {
   return { ...options, ...(options.where && { where: [...options.where, 'status=held'] }) };
 }
 
-/** Records one audit entry: for one message its id, for many their count and which conditions were given. */
+/** Records one audit entry: for one message its id, for many their count and the conditions. */
 export async function recordSelection(
   pool: Pool,
   action: string,
   { ids, options, count }: Pick<SelectionRequest, 'ids' | 'options'> & { readonly count: number },
 ): Promise<void> {
-  // A value may name a person, so only the keys are recorded.
-  const where = (options.where ?? [])
-    .flatMap((text) => text.trim().split(/\s+/))
-    .map((word) => word.split('=')[0] ?? '');
+  const where = recordableConditions(options.where ?? []);
   const [only] = ids;
   await recordCommand(pool, {
     action,
     subject: ids.length === 1 && only !== undefined ? only : null,
+    why: options.why ?? null,
     detail: { count, ...(where.length > 0 && { where }) },
   });
 }

@@ -201,6 +201,15 @@ export const consoleSettings = {
   },
 } as const satisfies Record<string, Setting>;
 
+/** Who uses the command line. */
+export const operatorSettings = {
+  HERALD_OPERATOR: {
+    type: 'text',
+    default: 'the login name',
+    description: 'Name of the operator in the audit log.',
+  },
+} as const satisfies Record<string, Setting>;
+
 /** All variables by name. */
 export const settings = {
   ...databaseSettings,
@@ -209,6 +218,7 @@ export const settings = {
   ...smtpSettings,
   ...webhookSettings,
   ...consoleSettings,
+  ...operatorSettings,
 } as const satisfies Record<string, Setting>;
 
 /** The name of a variable. */
@@ -222,4 +232,5 @@ export const settingGroups: readonly (readonly [heading: string, settings: Reado
   ['Email (`smtp`)', smtpSettings],
   ['Webhooks (`webhook`)', webhookSettings],
   ['Console', consoleSettings],
+  ['Command line', operatorSettings],
 ];

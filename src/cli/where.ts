@@ -33,10 +33,25 @@ export function whereOption(description = conditionsHelp): SuggestingOption {
   return new SuggestingOption('--where <condition...>', description, [...statuses, ...others]);
 }
 
+/** Keys whose values never name a person. */
+const impersonalKeys = ['status', 'method', 'template', 'reason', ...timeKeys];
+
+/** The conditions as the audit log keeps them: without the values that may name a person. */
+export function recordableConditions(words: readonly string[]): string[] {
+  return wordsOf(words).map((word) => {
+    const [key = ''] = word.split('=');
+    return impersonalKeys.includes(key) ? word : key;
+  });
+}
+
+function wordsOf(texts: readonly string[]): string[] {
+  return texts.flatMap((text) => text.trim().split(/\s+/));
+}
+
 /** Parses conditions; durations count back from `now`. */
 export function parseWhere(words: readonly string[], now: Date): MessageFilter {
   const filter: Partial<Record<Exclude<keyof MessageFilter, 'anyStatus'>, string | Date>> = {};
-  for (const word of words.flatMap((text) => text.trim().split(/\s+/))) {
+  for (const word of wordsOf(words)) {
     const at = word.indexOf('=');
     const [key, value] = [word.slice(0, Math.max(at, 0)), word.slice(at + 1)];
     const field = filterKeys.get(key);

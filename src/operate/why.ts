@@ -146,23 +146,25 @@ function inhibitedRemedy({ reason, recipientId, template, method, id }: MessageD
   }
 }
 
-const meanings: Partial<Record<Reason, string>> = {
-  worker_lost: 'its worker stopped before it could record the outcome',
-  no_address: 'the recipient has no address for this method',
-  preference: 'the recipient does not want it',
-  default_off: 'the template is off unless a recipient asks for it',
-  suppressed: 'the address is suppressed',
-  template_disabled: 'the template is disabled',
-  method_disabled: 'the method is disabled',
-  no_such_recipient: 'there is no such mailbox',
-  no_reply: 'the receiver did not reply',
-  connection_lost: 'the connection was lost',
-  render_failed: 'it could not be rendered',
-  attempts_spent: 'all attempts were used',
-  restored: 'the database was restored to an earlier moment, and it may have been sent after that',
-};
+const meanings: ReadonlyMap<string, string> = new Map(
+  Object.entries({
+    worker_lost: 'its worker stopped before it could record the outcome',
+    no_address: 'the recipient has no address for this method',
+    preference: 'the recipient does not want it',
+    default_off: 'the template is off unless a recipient asks for it',
+    suppressed: 'the address is suppressed',
+    template_disabled: 'the template is disabled',
+    method_disabled: 'the method is disabled',
+    no_such_recipient: 'there is no such mailbox',
+    no_reply: 'the receiver did not reply',
+    connection_lost: 'the connection was lost',
+    render_failed: 'it could not be rendered',
+    attempts_spent: 'all attempts were used',
+    restored: 'the database was restored to an earlier moment, and it may have been sent after that',
+  } satisfies Partial<Record<Reason, string>>),
+);
 
 /** A reason in words. */
 export function meaningOf(reason: Reason): string {
-  return meanings[reason] ?? reason.replaceAll('_', ' ');
+  return meanings.get(reason) ?? reason.replaceAll('_', ' ');
 }
