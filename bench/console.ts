@@ -16,14 +16,17 @@ try {
   await syncTemplates(pool, (await readTemplates(shippedTemplatesFolder)).sources);
   await pool.query(
     `INSERT INTO herald.message (id, notification_id, template, template_version, method, ordinal, status, reason, recipient_id, recipient, address,
-       labels, targets, next_attempt_at, attempts, created_by, created_at, settled_at)
+       targets, next_attempt_at, attempts, created_by, created_at, settled_at)
      SELECT gen_random_uuid(), gen_random_uuid(), 'custom-notice', 1, 'smtp', 1, s, CASE WHEN s = 'failed' THEN 'refused' END, 'user-' || g % 50000,
        jsonb_build_object('id', 'user-' || g % 50000, 'email', 'user-' || g % 50000 || '@example.com'), 'user-' || g % 50000 || '@example.com',
-       '{"title":"Hello","body":"World"}', ARRAY['workspace-' || g % 9000], at, 1, 'bench', at, CASE WHEN s <> 'pending' THEN at END
+       ARRAY['workspace-' || g % 9000], at, 1, 'bench', at, CASE WHEN s <> 'pending' THEN at END
      FROM generate_series(1, $1::int) g,
        LATERAL (SELECT CASE WHEN g % 97 = 0 THEN 'failed' WHEN g % 2001 = 0 THEN 'pending' ELSE 'sent' END AS s,
          now() - g * interval '2592000 seconds' / $1 AS at) x`,
     [messages],
+  );
+  await pool.query(
+    `INSERT INTO herald.notification (id, labels) SELECT notification_id, '{"title":"Hello","body":"World"}' FROM herald.message`,
   );
   await pool.query('ANALYZE');
   const id = (await pool.query<{ id: string }>(`SELECT id FROM herald.message WHERE status = 'failed' LIMIT 1`)).rows[0]

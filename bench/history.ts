@@ -14,17 +14,20 @@ export async function writeHistory(pool: Pool, count: number): Promise<void> {
   for (const { name } of indexes.rows) await pool.query(`DROP INDEX herald.${name}`);
   await pool.query(
     `INSERT INTO herald.message (id, notification_id, template, template_version, method, ordinal, status, reason, recipient_id, address, recipient,
-       labels, targets, dedupe_key, dedupe_slot, priority, next_attempt_at, attempts, counted, unknown, created_by, created_at, settled_at, dedupe_scope)
+       targets, dedupe_key, dedupe_slot, priority, next_attempt_at, attempts, counted, unknown, created_by, created_at, settled_at, dedupe_scope)
      SELECT id, id, $2, 1, CASE i % 10 WHEN 0 THEN 'webhook' WHEN 1 THEN 'smtp' ELSE 'noop' END, 1,
        CASE WHEN i % 100 < 97 THEN 'sent' WHEN i % 100 < 99 THEN 'failed' ELSE 'inhibited' END,
        CASE WHEN i % 100 < 97 THEN NULL WHEN i % 100 < 99 THEN 'mailbox_full' ELSE 'preference' END,
        'u' || i % 100000, 'user' || i % 100000 || '@example.com',
        jsonb_build_object('id', 'u' || i % 100000, 'email', 'user' || i % 100000 || '@example.com', 'name', 'Customer Number ' || i % 100000),
-       $3::jsonb, ARRAY['workspace-' || i / 4], CASE WHEN i % 5 = 0 THEN 'old:' || i END, 0, 0, at, 1, 1, 'retry', 'bench', at, at + interval '2 seconds',
+       ARRAY['workspace-' || i / 4], CASE WHEN i % 5 = 0 THEN 'old:' || i END, 0, 0, at, 1, 1, 'retry', 'bench', at, at + interval '2 seconds',
        CASE WHEN i % 5 = 0 THEN 'noop' END
      FROM (SELECT i, ('01900000-0000-7000-8000-' || lpad(to_hex(i), 12, '0'))::uuid AS id, now() - interval '1 day' - (1 - i::float8 / $1) * interval '90 days' AS at FROM generate_series(1, $1::int) i) s`,
-    [count, templateName, JSON.stringify(labels)],
+    [count, templateName],
   );
+  await pool.query('INSERT INTO herald.notification (id, labels) SELECT id, $1 FROM herald.message', [
+    JSON.stringify(labels),
+  ]);
   await pool.query(
     `INSERT INTO herald.attempt (message_id, number, worker, started_at, finished_at, outcome, reason, counted)
      SELECT id, 1, 'host:1:abcdef', created_at + interval '1 second', settled_at, CASE status WHEN 'sent' THEN 'sent' ELSE 'failed' END, reason, true

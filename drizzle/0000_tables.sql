@@ -98,10 +98,7 @@ CREATE TABLE "herald"."message" (
 	"recipient_id" text NOT NULL,
 	"recipient" jsonb NOT NULL,
 	"address" text,
-	"labels" jsonb NOT NULL,
 	"secrets" jsonb,
-	"data" jsonb,
-	"actions" jsonb,
 	"targets" text[] NOT NULL,
 	"endpoint_id" uuid,
 	"tenant" text,
@@ -127,7 +124,6 @@ CREATE TABLE "herald"."message" (
 	"leased_by" text,
 	"attempt_started_at" timestamp with time zone,
 	"created_by" text NOT NULL,
-	"trace_context" jsonb,
 	"attachments" smallint DEFAULT 0 NOT NULL,
 	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
 	"settled_at" timestamp with time zone,
@@ -150,6 +146,15 @@ CREATE TABLE "herald"."method" (
 	"last_sent_at" timestamp with time zone,
 	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
 	CONSTRAINT "method_pause_kind" CHECK ("herald"."method"."pause_kind" in ('operator', 'fault'))
+);
+--> statement-breakpoint
+CREATE TABLE "herald"."notification" (
+	"id" uuid PRIMARY KEY NOT NULL,
+	"labels" jsonb NOT NULL,
+	"data" jsonb,
+	"actions" jsonb,
+	"trace_context" jsonb,
+	"seal_id" uuid
 );
 --> statement-breakpoint
 CREATE TABLE "herald"."preference" (
@@ -273,4 +278,5 @@ CREATE INDEX "message_uncounted" ON "herald"."message" USING btree ("method") WH
 CREATE INDEX "message_endpoint" ON "herald"."message" USING btree ("endpoint_id","created_at") WHERE "herald"."message"."endpoint_id" is not null;--> statement-breakpoint
 CREATE INDEX "message_targets" ON "herald"."message" USING gin ("targets") WHERE "herald"."message"."targets" <> '{}';--> statement-breakpoint
 CREATE INDEX "message_notification" ON "herald"."message" USING btree ("notification_id");--> statement-breakpoint
-CREATE UNIQUE INDEX "message_dedupe" ON "herald"."message" USING btree ("dedupe_key","dedupe_slot","recipient_id","dedupe_scope") WHERE "herald"."message"."dedupe_key" is not null;
+CREATE UNIQUE INDEX "message_dedupe" ON "herald"."message" USING btree ("dedupe_key","dedupe_slot","recipient_id","dedupe_scope") WHERE "herald"."message"."dedupe_key" is not null;--> statement-breakpoint
+CREATE UNIQUE INDEX "notification_seal" ON "herald"."notification" USING btree ("seal_id") WHERE "herald"."notification"."seal_id" is not null;

@@ -81,26 +81,46 @@ function parseKey(text: string): { id: string; key: Buffer } {
   return { id: createHash('sha256').update('pg-herald key id').update(key).digest('hex').slice(0, 8), key };
 }
 
-/** Encrypts or decrypts the secret labels of a message of `template`. See `labelSecrets`. */
-export type TransformLabels = (secrets: Readonly<Record<string, string>>, template: string) => Record<string, string>;
+/**
+ * Encrypts the secret labels of one notification of `template`. The result can only be decrypted with the same
+ * `sealId`, a random UUID that is stored with the notification and that no other notification can take. See
+ * `labelSecrets`.
+ */
+export type EncryptLabels = (
+  secrets: Readonly<Record<string, string>>,
+  template: string,
+  sealId: string,
+) => Record<string, string>;
+
+/**
+ * Decrypts the secret labels of a message of `template`. `sealId` is null if they are stored in clear, because who
+ * enqueued them had no key: then they are returned unchanged. See `labelSecrets`.
+ */
+export type DecryptLabels = (
+  secrets: Readonly<Record<string, string>>,
+  template: string,
+  sealId: string | null,
+) => Record<string, string>;
 
 /**
  * Returns the two hooks for labels that a template declares secret: `encryptLabels` for `createHerald`, `decryptLabels`
  * for `createWorker` and for `writtenMessages` in tests.
  *
- * `decryptLabels` throws what `SecretBox.decrypt` throws. A label that was stored as plain text is returned unchanged.
+ * `decryptLabels` throws what `SecretBox.decrypt` throws.
  */
 export function labelSecrets(box: SecretBox): {
-  readonly encryptLabels: TransformLabels;
-  readonly decryptLabels: TransformLabels;
+  readonly encryptLabels: EncryptLabels;
+  readonly decryptLabels: DecryptLabels;
 } {
   const each = (secrets: Readonly<Record<string, string>>, turn: (value: string, name: string) => string) =>
     Object.fromEntries(Object.entries(secrets).map(([name, value]) => [name, turn(value, name)]));
+  const contextOf = (template: string, name: string, sealId: string) => `label:${template}:${name}:${sealId}`;
   return {
-    encryptLabels: (secrets, template) =>
-      each(secrets, (value, name) => box.encrypt(value, `label:${template}:${name}`)),
-    // Callers of the SQL function have no key, so their secrets are stored as plain text.
-    decryptLabels: (secrets, template) =>
-      each(secrets, (value, name) => (isSealed(value) ? box.decrypt(value, `label:${template}:${name}`) : value)),
+    encryptLabels: (secrets, template, sealId) =>
+      each(secrets, (value, name) => box.encrypt(value, contextOf(template, name, sealId))),
+    decryptLabels: (secrets, template, sealId) =>
+      sealId === null
+        ? { ...secrets }
+        : each(secrets, (value, name) => box.decrypt(value, contextOf(template, name, sealId))),
   };
 }

@@ -20,7 +20,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   database: ['errors', 'queue'],
   templates: ['vocabulary', 'errors', 'lru'],
   dispatch: ['vocabulary', 'errors', 'email-address', 'lru', 'batcher', 'secrets', 'database', 'templates'],
-  enqueue: ['vocabulary', 'errors', 'email-address', 'telemetry', 'database', 'templates'],
+  enqueue: ['vocabulary', 'errors', 'email-address', 'secrets', 'telemetry', 'database', 'templates'],
   operate: [
     'vocabulary',
     'errors',
@@ -35,6 +35,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   delivery: [
     'vocabulary',
     'errors',
+    'secrets',
     'lru',
     'batcher',
     'telemetry',
@@ -44,7 +45,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'dispatch',
     'operate',
   ],
-  testing: ['vocabulary', 'errors', 'database', 'templates', 'dispatch'],
+  testing: ['vocabulary', 'errors', 'secrets', 'database', 'templates', 'dispatch'],
   console: [
     'vocabulary',
     'errors',

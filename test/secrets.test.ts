@@ -66,7 +66,7 @@ describe('secret labels', () => {
       JSON.stringify(
         (
           await database.pool.query(
-            'SELECT m.*, a.* FROM herald.message m LEFT JOIN herald.attempt a ON a.message_id = m.id',
+            'SELECT m.*, n.*, a.* FROM herald.message m JOIN herald.notification n ON n.id = m.notification_id LEFT JOIN herald.attempt a ON a.message_id = m.id',
           )
         ).rows,
       );

@@ -18,12 +18,13 @@ export const enqueueGroup: Group = {
   },
 };
 
-/** Every column that enqueue writes, with the values that it would write. */
-const columns = `id, notification_id, template, template_version, method, ordinal, status, recipient_id, address, recipient, labels, targets,
+/** The rows and columns that enqueue writes, with the values that it would write. */
+const columns = `id, notification_id, template, template_version, method, ordinal, status, recipient_id, address, recipient, targets,
   dedupe_key, dedupe_slot, priority, next_attempt_at, unknown, created_by, created_at, dedupe_scope`;
 
-const insertOne = `INSERT INTO herald.message (${columns})
-  VALUES ($1, $2, $3, 1, 'smtp', 1, 'pending', $4, $5, $6, $7, '{}', $8, 0, 0, now(), 'retry', 'bench', now(), 'smtp')`;
+const insertOne = `WITH content AS (INSERT INTO herald.notification (id, labels) VALUES ($2, $7))
+  INSERT INTO herald.message (${columns})
+  VALUES ($1, $2, $3, 1, 'smtp', 1, 'pending', $4, $5, $6, '{}', $8, 0, 0, now(), 'retry', 'bench', now(), 'smtp')`;
 
 /** Milliseconds between the statement's start and its result, in a transaction that has done something already. */
 async function one(setting: Setting): Promise<Metric> {
@@ -85,8 +86,9 @@ async function inTransaction(pool: Pool, statement: (client: PoolClient) => Prom
   }
 }
 
-const insertMany = `INSERT INTO herald.message (${columns})
-  SELECT herald.uuid_v7(), $3::uuid, $4, 1, 'smtp', 1, 'pending', r ->> 'id', r ->> 'email', r, $5::jsonb, '{}',
+const insertMany = `WITH content AS (INSERT INTO herald.notification (id, labels) VALUES ($3::uuid, $5::jsonb))
+  INSERT INTO herald.message (${columns})
+  SELECT herald.uuid_v7(), $3::uuid, $4, 1, 'smtp', 1, 'pending', r ->> 'id', r ->> 'email', r, '{}',
     $6, 0, 0, now(), 'retry', 'bench', now(), 'smtp'
   FROM jsonb_array_elements(${recipientsSql}) r`;
 

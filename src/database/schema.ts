@@ -142,6 +142,29 @@ export const worker = herald.table('worker', {
 });
 
 /**
+ * The content that all messages of one enqueue call share, stored once. It is deleted with the last message, and with
+ * the last one that is not erased: read it with `LEFT JOIN ... ON n.id = m.notification_id AND m.recipient_id <>
+ * 'erased'`.
+ */
+export const notification = herald.table(
+  'notification',
+  {
+    id: uuid().primaryKey(),
+    labels: jsonb().notNull(),
+    data: jsonb(),
+    /** Further actions, after those of the template. */
+    actions: jsonb(),
+    traceContext: jsonb('trace_context'),
+    /**
+     * What the secret labels of the messages were encrypted for: a random id of the caller, which no other notification
+     * can take. Null: they are in clear, or there are none.
+     */
+    sealId: uuid('seal_id'),
+  },
+  (t) => [uniqueIndex('notification_seal').on(t.sealId).where(sql`${t.sealId} is not null`)],
+);
+
+/**
  * One notification for one recipient by one method: the truth about its status. There is no foreign key to
  * template_version on purpose: versions are never deleted, and the check would cost a lock per row at enqueue.
  */
@@ -167,12 +190,10 @@ export const message = herald.table(
      * none.
      */
     address: text(),
-    labels: jsonb().notNull(),
-    /** Declared secret labels, each encrypted when a key is set; null once settled. */
+    /**
+     * Labels that the template declares secret, encrypted where the notification has a `seal_id`; null once settled.
+     */
     secrets: jsonb(),
-    data: jsonb(),
-    /** Further actions of this message, after those of the template. */
-    actions: jsonb(),
     targets: text().array().notNull(),
     endpointId: uuid('endpoint_id'),
     tenant: text(),
@@ -218,7 +239,6 @@ export const message = herald.table(
     leasedBy: text('leased_by'),
     attemptStartedAt: moment('attempt_started_at'),
     createdBy: text('created_by').notNull(),
-    traceContext: jsonb('trace_context'),
     /** How many files travel along; they are rows of `attachment` under the notification's id. */
     attachments: smallint().notNull().default(0),
     createdAt: moment('created_at').notNull().defaultNow(),

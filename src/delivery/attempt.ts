@@ -27,6 +27,8 @@ export interface OpenMessage {
   readonly recipient: Recipient;
   readonly labels: Record<string, string>;
   readonly secrets: Record<string, string> | null;
+  /** What the secrets were encrypted for; null: they are in clear. */
+  readonly sealId: string | null;
   readonly data: JsonValue;
   readonly actions: readonly Action[] | null;
   readonly targets: string[];

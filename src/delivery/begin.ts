@@ -65,6 +65,12 @@ const repeatMs = 250;
 /** Attempts that could not be closed until the wait is this long are `unknown`, which is safe. */
 const maxCloseWaitMs = 120_000;
 
+// Only a declared secret may replace a label: an operator sees which names are secret, and nothing else is hidden.
+const declaredSecrets = `CASE WHEN o."allSecrets" IS NOT NULL THEN (
+    SELECT jsonb_object_agg(s.key, s.value) FROM jsonb_each(o."allSecrets") s
+    JOIN herald.template_version v ON v.template = o.template AND v.version = o."templateVersion"
+    WHERE s.key = ANY (v.secrets)) END`;
+
 // A `sending` row with another token was left by a worker that lost its lease. Nobody knows whether the message left:
 // its attempt is recorded as `unknown`, and the message waits as after every unknown outcome. The attempt counts
 // against the limit only if the message was alone in flight, since any message in flight may be what ended the
@@ -134,15 +140,19 @@ WITH locked AS MATERIALIZED (
   RETURNING m.id, m.attempts AS attempt, m.counted, m.max_attempts AS "maxAttempts", m.unknown, m.unknowns, m.uncounted,
     extract(epoch FROM m.attempt_started_at - m.uncounted_since)::float8 AS "uncountedSeconds",
     coalesce(m.fault_at < j.last_sent_at, false) AS "faultIsOwn",
-    m.template, m.template_version AS "templateVersion", j."group", j.sender, m.recipient, m.labels, m.secrets, m.data,
-    m.actions, m.targets, m.endpoint_id AS "endpointId", m.tenant, m.group_key AS "groupKey",
+    m.template, m.template_version AS "templateVersion", j."group", j.sender, m.recipient,
+    m.secrets AS "allSecrets", m.targets, m.endpoint_id AS "endpointId", m.tenant, m.group_key AS "groupKey",
     m.unsubscribe_url AS "unsubscribeUrl", m.dedupe_key AS "dedupeKey", m.created_at AS "createdAt",
-    m.expires_at AS "expiresAt", m.trace_context AS "traceContext", m.notification_id AS "notificationId",
+    m.expires_at AS "expiresAt", m.notification_id AS "notificationId",
     m.attachments,
     1000 * greatest(extract(epoch FROM m.attempt_started_at - m.next_attempt_at), 0)::float8 AS "queuedMs",
     1000 * extract(epoch FROM m.expires_at - m.attempt_started_at)::float8 AS "expiresInMs"
 )
-SELECT 'open' AS disposition, row_to_json(o) AS row FROM opened o
+SELECT 'open' AS disposition, row_to_json(c) AS row FROM (
+  SELECT o.*, ${declaredSecrets} AS secrets, coalesce(n.labels, '{}') AS labels,
+    n.data, n.actions, n.trace_context AS "traceContext", n.seal_id AS "sealId"
+  FROM opened o LEFT JOIN herald.notification n ON n.id = o."notificationId"
+) c
 UNION ALL
 SELECT CASE WHEN r.disposition = 'isolate' THEN 'isolate' WHEN r.disposition IN ('wait', 'not_due') THEN 'not_due'
   ELSE 'settled' END, row_to_json(r) FROM (

@@ -3,6 +3,7 @@ import type { Dispatcher } from '../dispatch/dispatcher.ts';
 import { ConfigurationError } from '../errors.ts';
 import type { Brand, Logger } from '../vocabulary.ts';
 import type { TelemetryOptions } from '../telemetry/options.ts';
+import type { DecryptLabels } from '../secrets.ts';
 
 /** What a worker needs, and its settings. */
 export interface WorkerOptions {
@@ -33,7 +34,7 @@ export interface WorkerOptions {
   /** Where spans and metrics go. Default: OpenTelemetry's global providers at the time of `start`. */
   readonly telemetry?: TelemetryOptions;
   /** Decrypts secret labels. Needed if `enqueue` encrypts them. */
-  readonly decryptLabels?: (secrets: Readonly<Record<string, string>>, template: string) => Record<string, string>;
+  readonly decryptLabels?: DecryptLabels;
 }
 
 /** @throws {ConfigurationError} for the first option that is out of bounds. */

@@ -137,7 +137,8 @@ function deliveryOf(
 
 function secretLabelsOf(message: OpenMessage, services: DeliveryServices): Record<string, string> {
   if (message.secrets === null) return {};
-  if (!services.dispatcher.withholdSecrets) return services.decryptLabels(message.secrets, message.template);
+  if (!services.dispatcher.withholdSecrets)
+    return services.decryptLabels(message.secrets, message.template, message.sealId);
   return Object.fromEntries(Object.keys(message.secrets).map((name) => [name, redactedLabel]));
 }
 

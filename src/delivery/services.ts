@@ -9,6 +9,7 @@ import type { LeasedJob, Queue, RequeuedJob } from '../queue/queue.ts';
 import type { Renderer, TemplateTexts } from '../templates/render.ts';
 import type { Brand, Logger } from '../vocabulary.ts';
 import type { Attempt, AttemptTelemetry, Decision, OpenAttempt, OpenMessage } from './attempt.ts';
+import type { DecryptLabels } from '../secrets.ts';
 
 /** Reports errors of the database. */
 export interface ErrorReporter {
@@ -135,7 +136,7 @@ export interface WorkerServices {
   readonly brand: Brand;
   readonly isolation: Isolation;
   /** Decrypts the secret labels of a message of this template. */
-  readonly decryptLabels: (secrets: Readonly<Record<string, string>>, template: string) => Record<string, string>;
+  readonly decryptLabels: DecryptLabels;
 }
 
 /** One per delivery method. */

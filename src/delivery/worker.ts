@@ -162,7 +162,7 @@ async function openServices(
     renderer: createRenderer(),
     versions: createTemplateVersions(database),
     isolation: createIsolation(onIsolationEnd),
-    decryptLabels: options.decryptLabels ?? ((secrets) => secrets),
+    decryptLabels: options.decryptLabels ?? plainLabels,
   };
 }
 
@@ -245,4 +245,10 @@ async function requireMethods(pool: Pool, methods: readonly string[]): Promise<v
       'dispatchers',
       `no queue for ${unknown.join(', ')}; run "pg-herald migrate --method ${unknown[0]}"`,
     );
+}
+
+/** What a worker without `decryptLabels` does: it must not send encrypted labels. */
+function plainLabels(secrets: Readonly<Record<string, string>>, _: string, sealId: string | null) {
+  if (sealId === null) return { ...secrets };
+  throw new ConfigurationError('decryptLabels', 'is missing, but the secret labels of a message are encrypted');
 }

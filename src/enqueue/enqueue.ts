@@ -1,5 +1,7 @@
 /** The typed wrapper of the SQL function `herald.enqueue`: one round trip in the caller's transaction. */
+import { randomUUID } from 'node:crypto';
 import { run, type Transaction } from '../database/connection.ts';
+import type { EncryptLabels } from '../secrets.ts';
 import type { TelemetryOptions } from '../telemetry/options.ts';
 import type { Template } from '../templates/define.ts';
 import type { MessageStatus, Reason } from '../vocabulary.ts';
@@ -41,7 +43,7 @@ export interface HeraldOptions {
    */
   readonly recipients?: RecipientResolver;
   /** Encrypts the labels that a template declares secret (see `secretBox`). Default: they are stored in clear. */
-  readonly encryptLabels?: (secrets: Readonly<Record<string, string>>, template: string) => Record<string, string>;
+  readonly encryptLabels?: EncryptLabels;
   /** Where the span of each enqueue goes. Default: OpenTelemetry's global provider, as soon as it is registered. */
   readonly telemetry?: Pick<TelemetryOptions, 'tracerProvider'>;
 }
@@ -120,13 +122,15 @@ export function createHerald(options: HeraldOptions = {}): Herald {
 function withSecrets(
   stored: StoredNotification,
   template: Template,
-  encrypt: HeraldOptions['encryptLabels'] = (secrets) => ({ ...secrets }),
+  encrypt: EncryptLabels | undefined,
 ): StoredNotification {
   if (template.secrets.length === 0) return stored;
   const all = Object.entries(stored['labels'] as Record<string, string>);
   const secrets = Object.fromEntries(all.filter(([name]) => template.secrets.includes(name)));
   const labels = Object.fromEntries(all.filter(([name]) => !template.secrets.includes(name)));
-  return { ...stored, labels, secrets: encrypt(secrets, template.name) };
+  if (encrypt === undefined) return { ...stored, labels, secrets };
+  const sealId = randomUUID();
+  return { ...stored, labels, secrets: encrypt(secrets, template.name, sealId), sealId };
 }
 
 interface EnqueueRow {

@@ -22,7 +22,7 @@ export interface MessageSource {
 /** Returns null if there is no such message. */
 export async function readMessageSource(client: Queryable, messageId: string): Promise<MessageSource | null> {
   const result = await client.query<Omit<MessageSource, 'texts'> & TemplateTexts & { more: Action[] | null }>(
-    `SELECT m.template AS name, m.template_version AS version, v.title, v.body, v.actions, m.actions AS more, t.sender,
+    `SELECT m.template AS name, m.template_version AS version, v.title, v.body, v.actions, n.actions AS more, t.sender,
        m.unsubscribe_url AS "unsubscribeUrl", m.endpoint_id AS "endpointId", e.format, m.address,
        CASE WHEN m.attachments = 0 THEN '[]'::jsonb ELSE coalesce((
          SELECT jsonb_agg(jsonb_build_object('name', a.name, 'contentType', a.content_type, 'bytes', length(a.content))
@@ -31,6 +31,7 @@ export async function readMessageSource(client: Queryable, messageId: string): P
      FROM herald.message m
      JOIN herald.template t ON t.name = m.template
      JOIN herald.template_version v ON v.template = m.template AND v.version = m.template_version
+     LEFT JOIN herald.notification n ON n.id = m.notification_id AND m.recipient_id <> 'erased'
      LEFT JOIN herald.endpoint e ON e.id = m.endpoint_id
      WHERE m.id = $1`,
     [messageId],

@@ -141,8 +141,9 @@ export async function countMessages(client: Queryable, filter: MessageFilter, mo
 }
 
 const detailsQuery = `
-SELECT ${lineColumns}, m.notification_id AS "notificationId", t."group", m.recipient, m.labels,
-  v.secrets AS "secretLabels", m.data, m.targets, m.dedupe_key AS "dedupeKey", m.tenant, m.group_key AS "groupKey",
+SELECT ${lineColumns}, m.notification_id AS "notificationId", t."group", m.recipient,
+  coalesce(n.labels, '{}') AS labels, v.secrets AS "secretLabels",
+  n.data, m.targets, m.dedupe_key AS "dedupeKey", m.tenant, m.group_key AS "groupKey",
   m.created_by AS "createdBy", m.send_at AS "sendAt", m.expires_at AS "expiresAt", m.detail, m.counted,
   m.max_attempts AS "maxAttempts", m.unknown, m.leased_by AS "leasedBy", m.attempt_started_at AS "attemptStartedAt",
   (SELECT jsonb_build_object('state', j.state, 'startAfter', j.start_after) FROM herald_queue.job j
@@ -154,6 +155,7 @@ SELECT ${lineColumns}, m.notification_id AS "notificationId", t."group", m.recip
 FROM herald.message m
 JOIN herald.template t ON t.name = m.template
 JOIN herald.template_version v ON v.template = m.template AND v.version = m.template_version
+LEFT JOIN herald.notification n ON n.id = m.notification_id AND m.recipient_id <> 'erased'
 WHERE m.id = $1`;
 
 /** One message with its attempts, its job and the pause of its method. Returns null if no message has this id. */

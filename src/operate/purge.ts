@@ -23,30 +23,20 @@ export async function purge(client: Queryable, options: PurgeOptions): Promise<n
   }
   const batchSize = options.batchSize ?? 5000;
   for (let deleted = 0; ; ) {
-    const result = await client.query<{ n: string; files: string[] | null }>(
+    const result = await client.query<{ n: string; ids: string[] | null }>(
       `WITH old AS (
          SELECT id FROM herald.message WHERE settled_at < $1 AND created_at < $1 ORDER BY created_at LIMIT $2
        ), attempts AS (DELETE FROM herald.attempt a USING old WHERE a.message_id = old.id),
        deleted AS (
-         DELETE FROM herald.message m USING old WHERE m.id = old.id RETURNING m.notification_id, m.attachments
+         DELETE FROM herald.message m USING old WHERE m.id = old.id RETURNING m.notification_id
        )
-       SELECT count(*) AS n, array_agg(DISTINCT notification_id) FILTER (WHERE attachments > 0) AS files FROM deleted`,
+       SELECT count(*) AS n, array_agg(DISTINCT notification_id) AS ids FROM deleted`,
       [options.before, batchSize],
     );
-    await deleteUnusedFiles(client, result.rows[0]?.files ?? []);
+    await client.query('SELECT herald.delete_unused_content($1::uuid[])', [result.rows[0]?.ids ?? []]);
     const count = Number(result.rows[0]?.n ?? 0);
     deleted += count;
     options.onProgress?.(deleted);
     if (count < batchSize) return deleted;
   }
-}
-
-/** Deletes files whose last message is gone. */
-async function deleteUnusedFiles(client: Queryable, notificationIds: readonly string[]): Promise<void> {
-  if (notificationIds.length === 0) return;
-  await client.query(
-    `DELETE FROM herald.attachment a WHERE a.notification_id = ANY ($1::uuid[])
-       AND NOT EXISTS (SELECT FROM herald.message m WHERE m.notification_id = a.notification_id)`,
-    [notificationIds],
-  );
 }

@@ -2,6 +2,7 @@
 import { run, type Transaction } from '../database/connection.ts';
 import type { Action, Brand, JsonValue, MessageStatus, Reason, Recipient, RenderedContent } from '../vocabulary.ts';
 import { createRenderer } from '../templates/render.ts';
+import type { DecryptLabels } from '../secrets.ts';
 
 /** A message of the transaction. */
 export interface WrittenMessage {
@@ -64,7 +65,7 @@ export interface MessageFilter {
   /** The brand to render with. Default: an application named `Test App`. */
   readonly brand?: Brand;
   /** Decrypts secret labels. Needed if `createHerald` has `encryptLabels`; both come from `labelSecrets`. */
-  readonly decryptLabels?: (secrets: Readonly<Record<string, string>>, template: string) => Record<string, string>;
+  readonly decryptLabels?: DecryptLabels;
 }
 
 /** The brand that tests render with unless they choose one. */
@@ -77,6 +78,7 @@ interface Row extends Omit<WrittenMessage, 'content' | 'createdAt' | 'dueAt' | '
   readonly templateActions: Action[];
   readonly actions: Action[] | null;
   readonly secrets: Record<string, string> | null;
+  readonly sealId: string | null;
   readonly secretNames: string[];
   readonly createdMs: string;
   readonly dueMs: string;
@@ -84,8 +86,9 @@ interface Row extends Omit<WrittenMessage, 'content' | 'createdAt' | 'dueAt' | '
 }
 
 const statement = `
-SELECT m.id, m.template, m.template_version AS version, t."group", m.method, m.status, m.reason, m.recipient, m.labels,
-  m.secrets, m.data, m.targets, m.actions, m.dedupe_key AS "dedupeKey", m.priority, t.sender, m.tenant,
+SELECT m.id, m.template, m.template_version AS version, t."group", m.method, m.status, m.reason, m.recipient,
+  coalesce(n.labels, '{}') AS labels, m.secrets, n.data, m.targets, n.actions, n.seal_id AS "sealId",
+  m.dedupe_key AS "dedupeKey", m.priority, t.sender, m.tenant,
   m.group_key AS "groupKey",
   m.unsubscribe_url AS "unsubscribeUrl", (extract(epoch FROM m.created_at) * 1000)::text AS "createdMs",
   (extract(epoch FROM m.next_attempt_at) * 1000)::text AS "dueMs",
@@ -94,6 +97,7 @@ SELECT m.id, m.template, m.template_version AS version, t."group", m.method, m.s
 FROM herald.message m
 JOIN herald.template t ON t.name = m.template
 JOIN herald.template_version v ON v.template = m.template AND v.version = m.template_version
+LEFT JOIN herald.notification n ON n.id = m.notification_id AND m.recipient_id <> 'erased'
 WHERE ($1::text IS NULL OR m.template = $1::text) AND ($2::text IS NULL OR m.recipient_id = $2::text)
   AND ($3::text IS NULL OR m.method = $3::text) AND ($4::text IS NULL OR m.status = $4::text)
   AND ($5::text IS NULL OR m.targets @> ARRAY[$5::text])
@@ -112,7 +116,19 @@ export async function writtenMessages(tx: Transaction, filter: MessageFilter = {
 }
 
 function toWrittenMessage(row: Row, filter: MessageFilter, render: ReturnType<typeof createRenderer>): WrittenMessage {
-  const { title, body, templateActions, actions, secrets, secretNames, createdMs, dueMs, expiresMs, ...message } = row;
+  const {
+    title,
+    body,
+    templateActions,
+    actions,
+    secrets,
+    sealId,
+    secretNames,
+    createdMs,
+    dueMs,
+    expiresMs,
+    ...message
+  } = row;
   const createdAt = new Date(Number(createdMs));
   const written = {
     ...message,
@@ -122,7 +138,7 @@ function toWrittenMessage(row: Row, filter: MessageFilter, render: ReturnType<ty
   };
   const wiped = secretNames.length > 0 && secrets === null;
   if (wiped || ['inhibited', 'expired', 'cancelled'].includes(row.status)) return { ...written, content: null };
-  const decrypted = secrets === null ? {} : (filter.decryptLabels?.(secrets, row.template) ?? secrets);
+  const decrypted = secrets === null ? {} : (filter.decryptLabels?.(secrets, row.template, sealId) ?? secrets);
   const content = render({
     template: { name: row.template, version: row.version, title, body, actions: templateActions },
     recipient: row.recipient,

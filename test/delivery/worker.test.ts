@@ -299,7 +299,7 @@ describe('a worker', () => {
 
   test('fails a message that cannot be rendered at once and names the place', async () => {
     await enqueue();
-    await database.pool.query(`UPDATE herald.message SET labels = '{}'`);
+    await database.pool.query(`UPDATE herald.notification SET labels = '{}'`);
     const smtp = scriptedDispatcher();
     await start({ dispatchers: { smtp } });
     await until(async () => (await statuses())[0] === 'failed');

@@ -222,7 +222,8 @@ describe.each(drivers)('$name', (driver) => {
       },
     ]);
     const rows = await session.query(
-      'SELECT m.id, m.labels, m.data, m.targets, j.name AS queue FROM herald.message m JOIN herald_queue.job j ON j.id = m.id',
+      `SELECT m.id, n.labels, n.data, m.targets, j.name AS queue FROM herald.message m
+       JOIN herald.notification n ON n.id = m.notification_id JOIN herald_queue.job j ON j.id = m.id`,
     );
     expect(rows).toEqual([
       {

@@ -16,7 +16,12 @@ beforeAll(async () => {
 beforeEach(() => database.pool.query('TRUNCATE herald.message, herald.attempt; DELETE FROM herald_queue.job'));
 
 const trigger = readFileSync(new URL('../../examples/trigger.sql', import.meta.url), 'utf8');
-const rows = async () => (await database.pool.query('SELECT * FROM herald.message ORDER BY id')).rows;
+const rows = async () =>
+  (
+    await database.pool.query(
+      'SELECT m.*, n.data FROM herald.message m JOIN herald.notification n ON n.id = m.notification_id ORDER BY m.id',
+    )
+  ).rows;
 
 function hasPsql(): boolean {
   try {

@@ -43,6 +43,9 @@ export async function issuesOf(attempt: Promise<unknown>): Promise<string[]> {
 
 export type Enqueueing = Awaited<ReturnType<typeof openEnqueueing>>;
 
+const allColumns = `SELECT m.*, n.labels, n.data, n.actions, n.trace_context FROM herald.message m
+  JOIN herald.notification n ON n.id = m.notification_id ORDER BY m.id`;
+
 /** A database of its own with the templates above, and a herald. */
 export async function openEnqueueing() {
   const database = await createTestDatabase();
@@ -61,10 +64,10 @@ export async function openEnqueueing() {
     ) => herald.enqueue(pool, template, { to: ada, labels: { who: 'Ada' }, ...options } as never),
     count: async (what = 'herald.message'): Promise<number> =>
       (await pool.query(`SELECT count(*)::int AS n FROM ${what}`)).rows[0].n,
-    rows: async () => (await pool.query('SELECT * FROM herald.message ORDER BY id')).rows,
+    rows: async () => (await pool.query(allColumns)).rows,
     /** Removes what a test wrote and undoes its switches. */
     reset: () =>
-      pool.query(`TRUNCATE herald.message, herald.attempt, herald.preference, herald.suppression; DELETE FROM herald_queue.job;
+      pool.query(`TRUNCATE herald.message, herald.notification, herald.attempt, herald.preference, herald.suppression; DELETE FROM herald_queue.job;
         UPDATE herald.template SET enabled = true, methods_override = NULL; UPDATE herald.method SET enabled = true; DELETE FROM herald.setting`),
     /** Runs work on a client in a transaction that it ends itself, or that is rolled back. */
     async withClient<T>(work: (client: import('pg').PoolClient) => Promise<T>): Promise<T> {

@@ -20,7 +20,7 @@ const herald = createHerald();
 
 beforeEach(async () => {
   await database.pool.query(
-    'TRUNCATE herald.message, herald.attempt, herald.attachment, herald.audit, herald.setting, herald.preference, herald.suppression, herald.endpoint',
+    'TRUNCATE herald.message, herald.notification, herald.attempt, herald.attachment, herald.audit, herald.setting, herald.preference, herald.suppression, herald.endpoint',
   );
   await database.pool.query('DELETE FROM herald_queue.job');
 });
@@ -125,7 +125,16 @@ describe('retention', () => {
 
 describe('erasing a person', () => {
   async function everything(): Promise<string> {
-    const tables = ['message', 'attempt', 'attachment', 'preference', 'suppression', 'audit', 'endpoint'];
+    const tables = [
+      'message',
+      'notification',
+      'attempt',
+      'attachment',
+      'preference',
+      'suppression',
+      'audit',
+      'endpoint',
+    ];
     const rows = await Promise.all(tables.map((table) => database.pool.query(`SELECT * FROM herald.${table}`)));
     return JSON.stringify(rows.map((result) => result.rows));
   }

@@ -28,7 +28,7 @@ afterEach(async () => {
   await worker?.stop();
   worker = null;
   trace.disable();
-  await database.pool.query('TRUNCATE herald.message, herald.attempt');
+  await database.pool.query('TRUNCATE herald.message, herald.notification, herald.attempt');
 });
 afterAll(async () => {
   context.disable();
@@ -54,7 +54,9 @@ const named = (kept: KeptSpans, name: string) => kept.spans().filter((span) => s
 const settled = (status: string) =>
   until(async () => (await database.pool.query('SELECT FROM herald.message WHERE status = $1', [status])).rowCount);
 const storedContext = async () =>
-  (await database.pool.query<{ c: unknown }>('SELECT trace_context AS c FROM herald.message')).rows.map(({ c }) => c);
+  (await database.pool.query<{ c: unknown }>('SELECT trace_context AS c FROM herald.notification')).rows.map(
+    ({ c }) => c,
+  );
 
 describe('a trace', () => {
   test('goes from the request of an application to the reply of the mail server', async () => {

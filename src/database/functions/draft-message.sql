@@ -1,18 +1,14 @@
 -- Returns what all messages of a notification have in common, and what a new message starts with.
-CREATE OR REPLACE FUNCTION herald.draft_message(options jsonb, template herald.template, attachments integer) RETURNS herald.message
+CREATE OR REPLACE FUNCTION herald.draft_message(options jsonb, template herald.template, secrets jsonb, attachments integer) RETURNS herald.message
 LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
   draft herald.message;
-  labels CONSTANT record := herald.split_labels(options, template);
 BEGIN
   draft.notification_id := herald.uuid_v7();
   draft.template := template.name;
   draft.template_version := template.current_version;
-  draft.labels := labels.labels;
-  draft.secrets := nullif(labels.secrets, '{}');
-  draft.data := options -> 'data';
-  draft.actions := options -> 'actions';
+  draft.secrets := nullif(secrets, '{}');
   draft.targets := CASE WHEN options ? 'targets' THEN ARRAY(SELECT jsonb_array_elements_text(options -> 'targets')) ELSE '{}' END;
   draft.tenant := options ->> 'tenant';
   draft.group_key := options ->> 'groupKey';
@@ -31,7 +27,6 @@ BEGIN
   draft.unknown := template.unknown;
   draft.attachments := attachments;
   draft.created_by := coalesce(options ->> 'createdBy', session_user);
-  draft.trace_context := options -> 'traceContext';
   draft.created_at := now();
   draft.attempts := 0;
   draft.counted := 0;

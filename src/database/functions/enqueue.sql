@@ -12,11 +12,15 @@ DECLARE
   options CONSTANT jsonb := herald.check_options(notification);
   attachments CONSTANT jsonb := coalesce(nullif(notification -> 'attachments', 'null'), '[]');
   template CONSTANT herald.template := herald.resolve_template(options ->> 'template');
-  draft CONSTANT herald.message := herald.draft_message(options, template, jsonb_array_length(attachments));
+  labels CONSTANT record := herald.split_labels(options, template);
+  draft CONSTANT herald.message := herald.draft_message(options, template, labels.secrets, jsonb_array_length(attachments));
   delivery CONSTANT record := herald.resolve_methods(options, template);
   recipients CONSTANT jsonb := herald.check_recipients(notification -> 'to', delivery.fields, options ->> 'invalidAddress');
   written bigint;
 BEGIN
+  IF jsonb_array_length(recipients) > 1 THEN
+    PERFORM herald.check_volume(jsonb_array_length(recipients), delivery.methods, delivery.has_endpoints, draft);
+  END IF;
   IF jsonb_array_length(recipients) = 1 AND cardinality(delivery.methods) = 1 AND NOT delivery.has_endpoints THEN
     RETURN QUERY SELECT w.*, false
       FROM herald.write_message(herald.judge_recipient(draft, template, recipients -> 0, delivery.methods[1])) w;
@@ -25,9 +29,7 @@ BEGIN
   END IF;
   GET DIAGNOSTICS written = ROW_COUNT;
   IF written > 0 THEN
-    IF attachments <> '[]' THEN
-      PERFORM herald.write_attachments(draft.notification_id, attachments);
-    END IF;
+    PERFORM herald.write_content(draft.notification_id, labels.labels, options, attachments);
     IF draft.next_attempt_at <= now() THEN
       PERFORM pg_notify('herald', m.name) FROM herald.method m WHERE m.name = ANY (delivery.methods) AND m.notify;
     END IF;

@@ -13,6 +13,7 @@ DECLARE
   mailbox CONSTANT text := lower($2);
   ids uuid[];
   mailboxes text[];
+  notification_ids uuid[];
   stopped bigint;
 BEGIN
   IF num_nonnulls(person, mailbox) <> 1 OR coalesce(person, mailbox) IN ('', 'erased') THEN
@@ -27,20 +28,17 @@ BEGIN
   WITH before AS (SELECT m.id, m.method, m.address FROM herald.message m WHERE m.id = ANY (ids) AND m.status <> 'sending'),
   after AS (
     UPDATE herald.message m
-    SET recipient_id = 'erased', recipient = '{"id": "erased"}', address = NULL, labels = '{}', secrets = NULL, data = NULL, actions = NULL,
-      targets = array_remove(m.targets, m.recipient_id), group_key = NULL, unsubscribe_url = NULL, dedupe_key = NULL, dedupe_scope = NULL,
-      trace_context = NULL, detail = NULL
+    SET recipient_id = 'erased', recipient = '{"id": "erased"}', address = NULL, secrets = NULL, targets = array_remove(m.targets, m.recipient_id), group_key = NULL, unsubscribe_url = NULL, dedupe_key = NULL, dedupe_scope = NULL,
+      detail = NULL
     FROM before b WHERE m.id = b.id
-    RETURNING m.id, m.notification_id, m.attachments
+    RETURNING m.id, m.notification_id
   ), replies AS (
     UPDATE herald.attempt a SET detail = NULL, reply_text = NULL, receiver_id = NULL FROM after f WHERE a.message_id = f.id
-  ), files AS (
-    -- Whoever else got the notification keeps its files.
-    DELETE FROM herald.attachment a USING (SELECT DISTINCT f.notification_id FROM after f WHERE f.attachments > 0) n
-    WHERE a.notification_id = n.notification_id
-      AND NOT EXISTS (SELECT FROM herald.message m WHERE m.notification_id = n.notification_id AND m.recipient_id <> 'erased' AND m.id <> ALL (ids))
   )
-  SELECT count(*), array_agg(DISTINCT b.address) INTO erased, mailboxes FROM before b;
+  SELECT count(*), array_agg(DISTINCT b.address), array_agg(DISTINCT f.notification_id) INTO erased, mailboxes, notification_ids
+  FROM before b JOIN after f USING (id);
+  -- The other recipients of a notification keep its content.
+  PERFORM herald.delete_unused_content(notification_ids);
   DELETE FROM herald.suppression s WHERE s.address = mailbox OR s.address = ANY (mailboxes);
   DELETE FROM herald.preference p WHERE p.recipient_id = person;
   -- With the last batch: what waits for an endpoint is cancelled before it goes.

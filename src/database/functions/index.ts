@@ -18,6 +18,7 @@ export const functionFiles = [
   'draft-message',
   'judge-recipients',
   'write-messages',
+  'content',
   'enqueue',
   'enqueue-named',
   'cancel',

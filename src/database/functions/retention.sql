@@ -8,7 +8,7 @@ AS $$
 DECLARE
   policy CONSTANT jsonb := (SELECT s.value FROM herald.setting s WHERE s.key = 'retention');
   ids uuid[];
-  files uuid[];
+  notification_ids uuid[];
 BEGIN
   IF policy IS NULL OR policy = '{}' OR NOT pg_try_advisory_xact_lock(4720190818) THEN
     RETURN 0;
@@ -26,10 +26,9 @@ BEGIN
     ) o
     LIMIT $1);
   DELETE FROM herald.attempt a WHERE a.message_id = ANY (ids);
-  WITH gone AS (DELETE FROM herald.message m WHERE m.id = ANY (ids) RETURNING m.notification_id, m.attachments)
-  SELECT array_agg(DISTINCT g.notification_id) INTO files FROM gone g WHERE g.attachments > 0;
-  DELETE FROM herald.attachment a
-  WHERE a.notification_id = ANY (files) AND NOT EXISTS (SELECT FROM herald.message m WHERE m.notification_id = a.notification_id);
+  WITH deleted AS (DELETE FROM herald.message m WHERE m.id = ANY (ids) RETURNING m.notification_id)
+  SELECT array_agg(DISTINCT d.notification_id) INTO notification_ids FROM deleted d;
+  PERFORM herald.delete_unused_content(notification_ids);
   RETURN cardinality(ids);
 END
 $$;

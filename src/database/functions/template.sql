@@ -23,6 +23,7 @@ DECLARE
   required text[];
   secret_names text[];
   missing text;
+  undeclared text;
 BEGIN
   SELECT v.labels, v.secrets INTO required, secret_names
   FROM herald.template_version v WHERE v.template = $2.name AND v.version = $2.current_version;
@@ -31,6 +32,14 @@ BEGIN
   IF cardinality(secret_names) > 0 THEN
     secrets := secrets || coalesce((SELECT jsonb_object_agg(l.key, l.value) FROM jsonb_each(labels) l WHERE l.key = ANY (secret_names)), '{}');
     labels := labels - secret_names;
+  END IF;
+  -- What the worker lays over a label must be declared, or a message would say what its record does not show. A secret of newer code, which
+  -- this version neither declares nor needs, stays apart and is not rendered.
+  undeclared := (SELECT s FROM jsonb_object_keys(secrets - secret_names) AS s WHERE s = ANY (required) OR labels ? s LIMIT 1);
+  IF undeclared IS NOT NULL THEN
+    PERFORM herald.reject('HE002', 'secrets.' || undeclared,
+      format('template "%s" version %s does not declare "%s" secret', template.name, template.current_version, left(undeclared, 200)),
+      'Declare it under "secrets" in the header of the template and sync, or pass it as a label.');
   END IF;
   IF NOT (labels || secrets) ?& required THEN
     missing := (SELECT r FROM unnest(required) AS r WHERE NOT (labels || secrets) ? r LIMIT 1);

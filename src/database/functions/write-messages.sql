@@ -10,15 +10,15 @@ BEGIN
   RETURN QUERY
   WITH written AS (
     INSERT INTO herald.message AS m (id, notification_id, template, template_version, method, ordinal, status, reason, recipient_id, address,
-      recipient, labels, secrets, data, actions, targets, tenant, group_key, unsubscribe_url, dedupe_key, dedupe_slot, dedupe_scope, priority,
-      send_at, endpoint_id, attachments, expires_at, next_attempt_at, max_attempts, unknown, created_by, trace_context, created_at, settled_at)
+      recipient, secrets, targets, tenant, group_key, unsubscribe_url, dedupe_key, dedupe_slot, dedupe_scope, priority,
+      send_at, endpoint_id, attachments, expires_at, next_attempt_at, max_attempts, unknown, created_by, created_at, settled_at)
     SELECT herald.message_id(draft.notification_id, j.position, j.ordinal, j.endpoint_number), draft.notification_id, draft.template,
       draft.template_version, j.method, j.ordinal,
       CASE WHEN j.reason IS NULL THEN 'pending' WHEN j.reason = 'expired' THEN 'expired' ELSE 'inhibited' END, j.reason, j.recipient_id, j.address,
-      herald.stored_recipient(j.recipient), draft.labels, CASE WHEN j.reason IS NULL THEN draft.secrets END, draft.data, draft.actions,
+      herald.stored_recipient(j.recipient), CASE WHEN j.reason IS NULL THEN draft.secrets END,
       draft.targets, draft.tenant, draft.group_key, draft.unsubscribe_url, draft.dedupe_key, draft.dedupe_slot,
       CASE WHEN draft.dedupe_key IS NOT NULL THEN j.dedupe_scope END, draft.priority, draft.send_at, j.endpoint_id, draft.attachments,
-      draft.expires_at, draft.next_attempt_at, draft.max_attempts, draft.unknown, draft.created_by, draft.trace_context, now(),
+      draft.expires_at, draft.next_attempt_at, draft.max_attempts, draft.unknown, draft.created_by, now(),
       CASE WHEN j.reason IS NOT NULL THEN now() END
     FROM herald.judge_recipients(recipients, methods, has_endpoints, template, draft.tenant, draft.expires_at <= now()) j
     ON CONFLICT DO NOTHING
@@ -62,14 +62,4 @@ AS $$
   WHERE m.dedupe_key = ($1).dedupe_key AND m.dedupe_slot = ($1).dedupe_slot AND m.notification_id <> ($1).notification_id
     AND split_part(m.dedupe_scope, ':', 1) = ANY (CASE $4 WHEN 'first' THEN '{*}' ELSE $3 END)
   ORDER BY r.position, array_position($3, m.method), m.id
-$$;
-
-CREATE OR REPLACE FUNCTION herald.write_attachments(notification_id uuid, attachments jsonb) RETURNS void
-LANGUAGE plpgsql VOLATILE
-AS $$
-BEGIN
-  INSERT INTO herald.attachment (notification_id, position, name, content_type, content)
-  SELECT $1, a.position, a.value ->> 'name', lower(a.value ->> 'contentType'), decode(a.value ->> 'content', 'base64')
-  FROM jsonb_array_elements($2) WITH ORDINALITY AS a (value, position);
-END
 $$;

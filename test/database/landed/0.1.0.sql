@@ -107,10 +107,7 @@ CREATE TABLE "herald"."message" (
 	"recipient_id" text NOT NULL,
 	"recipient" jsonb NOT NULL,
 	"address" text,
-	"labels" jsonb NOT NULL,
 	"secrets" jsonb,
-	"data" jsonb,
-	"actions" jsonb,
 	"targets" text[] NOT NULL,
 	"endpoint_id" uuid,
 	"tenant" text,
@@ -136,7 +133,6 @@ CREATE TABLE "herald"."message" (
 	"leased_by" text,
 	"attempt_started_at" timestamp with time zone,
 	"created_by" text NOT NULL,
-	"trace_context" jsonb,
 	"attachments" smallint DEFAULT 0 NOT NULL,
 	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
 	"settled_at" timestamp with time zone,
@@ -159,6 +155,15 @@ CREATE TABLE "herald"."method" (
 	"last_sent_at" timestamp with time zone,
 	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
 	CONSTRAINT "method_pause_kind" CHECK ("herald"."method"."pause_kind" in ('operator', 'fault'))
+);
+--> statement-breakpoint
+CREATE TABLE "herald"."notification" (
+	"id" uuid PRIMARY KEY NOT NULL,
+	"labels" jsonb NOT NULL,
+	"data" jsonb,
+	"actions" jsonb,
+	"trace_context" jsonb,
+	"seal_id" uuid
 );
 --> statement-breakpoint
 CREATE TABLE "herald"."preference" (
@@ -282,9 +287,10 @@ CREATE INDEX "message_uncounted" ON "herald"."message" USING btree ("method") WH
 CREATE INDEX "message_endpoint" ON "herald"."message" USING btree ("endpoint_id","created_at") WHERE "herald"."message"."endpoint_id" is not null;--> statement-breakpoint
 CREATE INDEX "message_targets" ON "herald"."message" USING gin ("targets") WHERE "herald"."message"."targets" <> '{}';--> statement-breakpoint
 CREATE INDEX "message_notification" ON "herald"."message" USING btree ("notification_id");--> statement-breakpoint
-CREATE UNIQUE INDEX "message_dedupe" ON "herald"."message" USING btree ("dedupe_key","dedupe_slot","recipient_id","dedupe_scope") WHERE "herald"."message"."dedupe_key" is not null;
+CREATE UNIQUE INDEX "message_dedupe" ON "herald"."message" USING btree ("dedupe_key","dedupe_slot","recipient_id","dedupe_scope") WHERE "herald"."message"."dedupe_key" is not null;--> statement-breakpoint
+CREATE UNIQUE INDEX "notification_seal" ON "herald"."notification" USING btree ("seal_id") WHERE "herald"."notification"."seal_id" is not null;
 --> statement-breakpoint
-INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('0000_tables', '40e90d4ce64bbad02f10ee5347739511652ce9771c81d2e7cec9b955e94b4830', '0.1.0')
+INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('0000_tables', 'a2f64b5a3f2bae87d4dab8cf0dbf20a7dd6e7270dae515c66ffa0ffb78167ccd', '0.1.0')
 ON CONFLICT (name) DO UPDATE SET sha256 = excluded.sha256, release = excluded.release, applied_at = now();
 --> statement-breakpoint
 -- functions
@@ -433,6 +439,7 @@ AS $$
     WHEN 'to' THEN 'must be a recipient or an array of 100000 at most'
     WHEN 'labels' THEN 'must be an object of strings; pass other values as data'
     WHEN 'secrets' THEN 'must be an object of strings'
+    WHEN 'sealId' THEN 'must be a UUID, beside encrypted secrets'
     WHEN 'invalidAddress' THEN 'must be "reject" or "inhibit"'
     WHEN 'actions' THEN 'must be an array of 10 at most, each {"label": "...", "url": "https://..."}'
     WHEN 'targets' THEN 'must be an array of 100 strings at most, each one line of 200 characters at most'
@@ -463,6 +470,7 @@ AS $$
     WHEN coalesce(jsonb_typeof(o -> 'to') NOT IN ('object', 'array'), true) THEN 'to'
     WHEN o ? 'labels' AND NOT herald.are_strings(o -> 'labels') THEN 'labels'
     WHEN o ? 'secrets' AND NOT herald.are_strings(o -> 'secrets') THEN 'secrets'
+    WHEN o ? 'sealId' AND NOT (o ? 'secrets' AND coalesce((o ->> 'sealId') ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$', false)) THEN 'sealId'
     WHEN o ? 'actions' AND NOT herald.are_actions(o -> 'actions') THEN 'actions'
     WHEN o ? 'targets' AND NOT herald.are_lines(o -> 'targets', 0, 100, 200) THEN 'targets'
     WHEN o ? 'methods' AND NOT herald.are_lines(o -> 'methods', 1, 10, 50) THEN 'methods'
@@ -491,7 +499,7 @@ AS $$
 DECLARE
   known CONSTANT text[] := ARRAY['template', 'to', 'labels', 'secrets', 'data', 'actions', 'targets', 'methods', 'dedupeKey',
     'dedupeWindowSeconds', 'sendAt', 'delaySeconds', 'expiresAt', 'ttlSeconds', 'priority', 'tenant', 'groupKey',
-    'unsubscribeUrl', 'createdBy', 'traceContext', 'invalidAddress', 'attachments'];
+    'unsubscribeUrl', 'createdBy', 'traceContext', 'invalidAddress', 'attachments', 'sealId'];
   wrong text;
 BEGIN
   IF jsonb_typeof(notification) IS DISTINCT FROM 'object' THEN
@@ -602,6 +610,38 @@ BEGIN
     OR must_be_valid AND coalesce(r.value ->> 'email', '') <> '' AND NOT herald.is_address(r.value ->> 'email')
   LIMIT 1;
   RETURN checked;
+END
+$$;
+--> statement-breakpoint
+-- Refuses a notification that would write too much, before it writes anything: more than 200,000 messages, or more than 256 MiB of
+-- what each message stores of the notification. Endpoints that belong to nobody in particular multiply the messages.
+CREATE OR REPLACE FUNCTION herald.check_volume(recipients bigint, methods text[], has_endpoints boolean, draft herald.message) RETURNS void
+LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+  max_messages CONSTANT bigint := 200000;
+  max_bytes CONSTANT bigint := 268435456;
+  messages bigint := recipients * cardinality(methods);
+  bytes bigint;
+BEGIN
+  IF has_endpoints THEN
+    messages := recipients * (SELECT sum(greatest(1, (
+      SELECT count(*) FROM (
+        SELECT FROM herald.endpoint e
+        WHERE e.method = m AND e.recipient_id IS NULL AND (e.tenant IS NULL OR e.tenant = draft.tenant) LIMIT 1000) e)))
+      FROM unnest(methods) AS m);
+  END IF;
+  IF messages > max_messages THEN
+    PERFORM herald.reject('HE003', 'to', format('%s recipients make up to %s messages, the limit of one call is %s', recipients, messages, max_messages),
+      'Enqueue in several calls.');
+  END IF;
+  bytes := messages * (octet_length(array_to_string(draft.targets, '')) + coalesce(octet_length(draft.secrets::text), 0)
+    + coalesce(octet_length(draft.unsubscribe_url), 0) + coalesce(octet_length(draft.group_key), 0) + coalesce(octet_length(draft.dedupe_key), 0));
+  IF bytes > max_bytes THEN
+    PERFORM herald.reject('HE005', 'to',
+      format('targets, secret labels, keys and URLs of %s messages are %s bytes, the limit is %s', messages, bytes, max_bytes),
+      'Enqueue in several calls, or pass what all recipients share as labels or data.');
+  END IF;
 END
 $$;
 --> statement-breakpoint
@@ -723,6 +763,7 @@ DECLARE
   required text[];
   secret_names text[];
   missing text;
+  undeclared text;
 BEGIN
   SELECT v.labels, v.secrets INTO required, secret_names
   FROM herald.template_version v WHERE v.template = $2.name AND v.version = $2.current_version;
@@ -731,6 +772,14 @@ BEGIN
   IF cardinality(secret_names) > 0 THEN
     secrets := secrets || coalesce((SELECT jsonb_object_agg(l.key, l.value) FROM jsonb_each(labels) l WHERE l.key = ANY (secret_names)), '{}');
     labels := labels - secret_names;
+  END IF;
+  -- What the worker lays over a label must be declared, or a message would say what its record does not show. A secret of newer code, which
+  -- this version neither declares nor needs, stays apart and is not rendered.
+  undeclared := (SELECT s FROM jsonb_object_keys(secrets - secret_names) AS s WHERE s = ANY (required) OR labels ? s LIMIT 1);
+  IF undeclared IS NOT NULL THEN
+    PERFORM herald.reject('HE002', 'secrets.' || undeclared,
+      format('template "%s" version %s does not declare "%s" secret', template.name, template.current_version, left(undeclared, 200)),
+      'Declare it under "secrets" in the header of the template and sync, or pass it as a label.');
   END IF;
   IF NOT (labels || secrets) ?& required THEN
     missing := (SELECT r FROM unnest(required) AS r WHERE NOT (labels || secrets) ? r LIMIT 1);
@@ -826,20 +875,16 @@ END
 $$;
 --> statement-breakpoint
 -- Returns what all messages of a notification have in common, and what a new message starts with.
-CREATE OR REPLACE FUNCTION herald.draft_message(options jsonb, template herald.template, attachments integer) RETURNS herald.message
+CREATE OR REPLACE FUNCTION herald.draft_message(options jsonb, template herald.template, secrets jsonb, attachments integer) RETURNS herald.message
 LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
   draft herald.message;
-  labels CONSTANT record := herald.split_labels(options, template);
 BEGIN
   draft.notification_id := herald.uuid_v7();
   draft.template := template.name;
   draft.template_version := template.current_version;
-  draft.labels := labels.labels;
-  draft.secrets := nullif(labels.secrets, '{}');
-  draft.data := options -> 'data';
-  draft.actions := options -> 'actions';
+  draft.secrets := nullif(secrets, '{}');
   draft.targets := CASE WHEN options ? 'targets' THEN ARRAY(SELECT jsonb_array_elements_text(options -> 'targets')) ELSE '{}' END;
   draft.tenant := options ->> 'tenant';
   draft.group_key := options ->> 'groupKey';
@@ -858,7 +903,6 @@ BEGIN
   draft.unknown := template.unknown;
   draft.attachments := attachments;
   draft.created_by := coalesce(options ->> 'createdBy', session_user);
-  draft.trace_context := options -> 'traceContext';
   draft.created_at := now();
   draft.attempts := 0;
   draft.counted := 0;
@@ -965,15 +1009,15 @@ BEGIN
   RETURN QUERY
   WITH written AS (
     INSERT INTO herald.message AS m (id, notification_id, template, template_version, method, ordinal, status, reason, recipient_id, address,
-      recipient, labels, secrets, data, actions, targets, tenant, group_key, unsubscribe_url, dedupe_key, dedupe_slot, dedupe_scope, priority,
-      send_at, endpoint_id, attachments, expires_at, next_attempt_at, max_attempts, unknown, created_by, trace_context, created_at, settled_at)
+      recipient, secrets, targets, tenant, group_key, unsubscribe_url, dedupe_key, dedupe_slot, dedupe_scope, priority,
+      send_at, endpoint_id, attachments, expires_at, next_attempt_at, max_attempts, unknown, created_by, created_at, settled_at)
     SELECT herald.message_id(draft.notification_id, j.position, j.ordinal, j.endpoint_number), draft.notification_id, draft.template,
       draft.template_version, j.method, j.ordinal,
       CASE WHEN j.reason IS NULL THEN 'pending' WHEN j.reason = 'expired' THEN 'expired' ELSE 'inhibited' END, j.reason, j.recipient_id, j.address,
-      herald.stored_recipient(j.recipient), draft.labels, CASE WHEN j.reason IS NULL THEN draft.secrets END, draft.data, draft.actions,
+      herald.stored_recipient(j.recipient), CASE WHEN j.reason IS NULL THEN draft.secrets END,
       draft.targets, draft.tenant, draft.group_key, draft.unsubscribe_url, draft.dedupe_key, draft.dedupe_slot,
       CASE WHEN draft.dedupe_key IS NOT NULL THEN j.dedupe_scope END, draft.priority, draft.send_at, j.endpoint_id, draft.attachments,
-      draft.expires_at, draft.next_attempt_at, draft.max_attempts, draft.unknown, draft.created_by, draft.trace_context, now(),
+      draft.expires_at, draft.next_attempt_at, draft.max_attempts, draft.unknown, draft.created_by, now(),
       CASE WHEN j.reason IS NOT NULL THEN now() END
     FROM herald.judge_recipients(recipients, methods, has_endpoints, template, draft.tenant, draft.expires_at <= now()) j
     ON CONFLICT DO NOTHING
@@ -1019,13 +1063,37 @@ AS $$
   ORDER BY r.position, array_position($3, m.method), m.id
 $$;
 --> statement-breakpoint
-CREATE OR REPLACE FUNCTION herald.write_attachments(notification_id uuid, attachments jsonb) RETURNS void
+-- Writes the content that the messages of a notification share. A seal_id that another notification has is refused: whoever copies
+-- encrypted labels out of a dump cannot have them decrypted for a recipient of their own.
+CREATE OR REPLACE FUNCTION herald.write_content(notification_id uuid, labels jsonb, options jsonb, attachments jsonb) RETURNS void
 LANGUAGE plpgsql VOLATILE
 AS $$
 BEGIN
-  INSERT INTO herald.attachment (notification_id, position, name, content_type, content)
-  SELECT $1, a.position, a.value ->> 'name', lower(a.value ->> 'contentType'), decode(a.value ->> 'content', 'base64')
-  FROM jsonb_array_elements($2) WITH ORDINALITY AS a (value, position);
+  INSERT INTO herald.notification (id, labels, data, actions, trace_context, seal_id)
+  VALUES ($1, $2, options -> 'data', options -> 'actions', options -> 'traceContext', (options ->> 'sealId')::uuid)
+  ON CONFLICT DO NOTHING;
+  IF NOT FOUND THEN
+    PERFORM herald.reject('HE002', 'secrets', 'the secret labels belong to another notification', 'Encrypt them anew for each notification.');
+  END IF;
+  IF attachments <> '[]' THEN
+    INSERT INTO herald.attachment (notification_id, position, name, content_type, content)
+    SELECT $1, a.position, a.value ->> 'name', lower(a.value ->> 'contentType'), decode(a.value ->> 'content', 'base64')
+    FROM jsonb_array_elements(attachments) WITH ORDINALITY AS a (value, position);
+  END IF;
+END
+$$;
+--> statement-breakpoint
+-- Deletes the content of those notifications that have no message any more, or only erased ones.
+CREATE OR REPLACE FUNCTION herald.delete_unused_content(notification_ids uuid[]) RETURNS void
+LANGUAGE plpgsql VOLATILE
+AS $$
+DECLARE
+  unused CONSTANT uuid[] := ARRAY(
+    SELECT i.id FROM unnest(notification_ids) AS i (id)
+    WHERE NOT EXISTS (SELECT FROM herald.message m WHERE m.notification_id = i.id AND m.recipient_id <> 'erased'));
+BEGIN
+  DELETE FROM herald.attachment a WHERE a.notification_id = ANY (unused);
+  DELETE FROM herald.notification n WHERE n.id = ANY (unused);
 END
 $$;
 --> statement-breakpoint
@@ -1043,11 +1111,15 @@ DECLARE
   options CONSTANT jsonb := herald.check_options(notification);
   attachments CONSTANT jsonb := coalesce(nullif(notification -> 'attachments', 'null'), '[]');
   template CONSTANT herald.template := herald.resolve_template(options ->> 'template');
-  draft CONSTANT herald.message := herald.draft_message(options, template, jsonb_array_length(attachments));
+  labels CONSTANT record := herald.split_labels(options, template);
+  draft CONSTANT herald.message := herald.draft_message(options, template, labels.secrets, jsonb_array_length(attachments));
   delivery CONSTANT record := herald.resolve_methods(options, template);
   recipients CONSTANT jsonb := herald.check_recipients(notification -> 'to', delivery.fields, options ->> 'invalidAddress');
   written bigint;
 BEGIN
+  IF jsonb_array_length(recipients) > 1 THEN
+    PERFORM herald.check_volume(jsonb_array_length(recipients), delivery.methods, delivery.has_endpoints, draft);
+  END IF;
   IF jsonb_array_length(recipients) = 1 AND cardinality(delivery.methods) = 1 AND NOT delivery.has_endpoints THEN
     RETURN QUERY SELECT w.*, false
       FROM herald.write_message(herald.judge_recipient(draft, template, recipients -> 0, delivery.methods[1])) w;
@@ -1056,9 +1128,7 @@ BEGIN
   END IF;
   GET DIAGNOSTICS written = ROW_COUNT;
   IF written > 0 THEN
-    IF attachments <> '[]' THEN
-      PERFORM herald.write_attachments(draft.notification_id, attachments);
-    END IF;
+    PERFORM herald.write_content(draft.notification_id, labels.labels, options, attachments);
     IF draft.next_attempt_at <= now() THEN
       PERFORM pg_notify('herald', m.name) FROM herald.method m WHERE m.name = ANY (delivery.methods) AND m.notify;
     END IF;
@@ -1223,7 +1293,7 @@ AS $$
 DECLARE
   policy CONSTANT jsonb := (SELECT s.value FROM herald.setting s WHERE s.key = 'retention');
   ids uuid[];
-  files uuid[];
+  notification_ids uuid[];
 BEGIN
   IF policy IS NULL OR policy = '{}' OR NOT pg_try_advisory_xact_lock(4720190818) THEN
     RETURN 0;
@@ -1241,10 +1311,9 @@ BEGIN
     ) o
     LIMIT $1);
   DELETE FROM herald.attempt a WHERE a.message_id = ANY (ids);
-  WITH gone AS (DELETE FROM herald.message m WHERE m.id = ANY (ids) RETURNING m.notification_id, m.attachments)
-  SELECT array_agg(DISTINCT g.notification_id) INTO files FROM gone g WHERE g.attachments > 0;
-  DELETE FROM herald.attachment a
-  WHERE a.notification_id = ANY (files) AND NOT EXISTS (SELECT FROM herald.message m WHERE m.notification_id = a.notification_id);
+  WITH deleted AS (DELETE FROM herald.message m WHERE m.id = ANY (ids) RETURNING m.notification_id)
+  SELECT array_agg(DISTINCT d.notification_id) INTO notification_ids FROM deleted d;
+  PERFORM herald.delete_unused_content(notification_ids);
   RETURN cardinality(ids);
 END
 $$;
@@ -1264,6 +1333,7 @@ DECLARE
   mailbox CONSTANT text := lower($2);
   ids uuid[];
   mailboxes text[];
+  notification_ids uuid[];
   stopped bigint;
 BEGIN
   IF num_nonnulls(person, mailbox) <> 1 OR coalesce(person, mailbox) IN ('', 'erased') THEN
@@ -1278,20 +1348,17 @@ BEGIN
   WITH before AS (SELECT m.id, m.method, m.address FROM herald.message m WHERE m.id = ANY (ids) AND m.status <> 'sending'),
   after AS (
     UPDATE herald.message m
-    SET recipient_id = 'erased', recipient = '{"id": "erased"}', address = NULL, labels = '{}', secrets = NULL, data = NULL, actions = NULL,
-      targets = array_remove(m.targets, m.recipient_id), group_key = NULL, unsubscribe_url = NULL, dedupe_key = NULL, dedupe_scope = NULL,
-      trace_context = NULL, detail = NULL
+    SET recipient_id = 'erased', recipient = '{"id": "erased"}', address = NULL, secrets = NULL, targets = array_remove(m.targets, m.recipient_id), group_key = NULL, unsubscribe_url = NULL, dedupe_key = NULL, dedupe_scope = NULL,
+      detail = NULL
     FROM before b WHERE m.id = b.id
-    RETURNING m.id, m.notification_id, m.attachments
+    RETURNING m.id, m.notification_id
   ), replies AS (
     UPDATE herald.attempt a SET detail = NULL, reply_text = NULL, receiver_id = NULL FROM after f WHERE a.message_id = f.id
-  ), files AS (
-    -- Whoever else got the notification keeps its files.
-    DELETE FROM herald.attachment a USING (SELECT DISTINCT f.notification_id FROM after f WHERE f.attachments > 0) n
-    WHERE a.notification_id = n.notification_id
-      AND NOT EXISTS (SELECT FROM herald.message m WHERE m.notification_id = n.notification_id AND m.recipient_id <> 'erased' AND m.id <> ALL (ids))
   )
-  SELECT count(*), array_agg(DISTINCT b.address) INTO erased, mailboxes FROM before b;
+  SELECT count(*), array_agg(DISTINCT b.address), array_agg(DISTINCT f.notification_id) INTO erased, mailboxes, notification_ids
+  FROM before b JOIN after f USING (id);
+  -- The other recipients of a notification keep its content.
+  PERFORM herald.delete_unused_content(notification_ids);
   DELETE FROM herald.suppression s WHERE s.address = mailbox OR s.address = ANY (mailboxes);
   DELETE FROM herald.preference p WHERE p.recipient_id = person;
   -- With the last batch: what waits for an endpoint is cancelled before it goes.
@@ -1304,7 +1371,7 @@ $$;
 -- Postgres lets everybody execute a new function. Only the owner and the roles of roles.sql may call these.
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA herald FROM PUBLIC;
 --> statement-breakpoint
-INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('functions', 'eec1636cde9de09a316747ba839255190716c5387c197217ca2d8001e6a4fcff', '0.1.0')
+INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('functions', '111781fcb068599092dbf092ad114bb8fe5003e4db7d998e9bf5d09b28688df7', '0.1.0')
 ON CONFLICT (name) DO UPDATE SET sha256 = excluded.sha256, release = excluded.release, applied_at = now();
 
     BEGIN;
