@@ -114,7 +114,7 @@ function secretIssues(template: TemplateSource, texts: readonly Text[]): Templat
 }
 
 const unsupported: readonly (readonly [pattern: RegExp, message: string])[] = [
-  [/!\[[^\]\n]*\]\(/g, 'images are not sent, only their descriptions; use a link'],
+  [/!\[[^\]\n]{0,1000}\]\(/g, 'images are not sent, only their descriptions; use a link'],
   [/<\/?[a-zA-Z][a-zA-Z0-9-]*(?:\s[^<>\n]*)?>/g, 'HTML is sent as literal text; use Markdown'],
 ];
 

@@ -1,33 +1,61 @@
 /** Escapes values for the contexts in which they are inserted. Pure string functions. */
 
 /**
- * Returns one line of text without control characters. Line breaks, tabs and runs of spaces become one space;
- * bidirectional overrides and isolates, which could reorder the text around them, are removed; lone surrogates become
- * U+FFFD.
+ * Returns one line of text without control characters. Line breaks, tabs and runs of spaces become one space; other
+ * kinds of space stay. Bidirectional embeddings and overrides, which could reorder the text around them, are removed,
+ * and isolates are closed. Lone surrogates become U+FFFD.
  */
 export function oneLine(value: string): string {
   if (!unusual.test(value)) return value;
-  return value
-    .toWellFormed()
-    .replace(invisible, '')
-    .replace(/[\s\u0085]+/g, ' ');
+  return closedIsolates(value.toWellFormed().replace(invisible, '')).replace(/[\t-\r \u0085\u2028\u2029]+/g, ' ');
+}
+
+/**
+ * Returns a text for a code block: like `oneLine`, but with its line breaks, tabs and spaces, and without blank lines
+ * around it.
+ */
+export function codeText(value: string): string {
+  return closedIsolates(value.toWellFormed().replace(invisible, ''))
+    .replace(/\r\n|[\r\u0085\u2028\u2029]/g, '\n')
+    .replace(/[\v\f]/g, ' ')
+    .replace(/^(?:[ \t]*\n)+/, '')
+    .trimEnd();
 }
 
 // The common case, printable ASCII without double spaces, takes one test.
 const unusual = /[^ -~]| {2}/;
-// Control characters except white space, the BOM, and bidirectional controls except the marks U+200E and U+200F.
-const invisible = /(?![\s\u0085])\p{Cc}|[\ufeff\u202a-\u202e\u2066-\u2069]/gu;
+// Control characters except white space, the BOM, and bidirectional embeddings and overrides.
+const invisible = /(?![\s\u0085])\p{Cc}|[\ufeff\u202a-\u202e]/gu;
 
-/** Cuts a text to `limit` characters (code points). A text that was cut ends in an ellipsis. */
+/** An isolate keeps a name in its own direction. One that is not closed would change the text after the value. */
+function closedIsolates(text: string): string {
+  if (!/[\u2066-\u2069]/.test(text)) return text;
+  let open = 0;
+  const closed = text.replace(/[\u2066-\u2069]/g, (control) => {
+    if (control !== '\u2069') open += 1;
+    else if (open === 0) return '';
+    else open -= 1;
+    return control;
+  });
+  return closed + '\u2069'.repeat(open);
+}
+
+const graphemes = new Intl.Segmenter('en', { granularity: 'grapheme' });
+
+/**
+ * Cuts a text to `limit` characters (code points), never inside of an emoji or a letter with its accents. A text that
+ * was cut ends in an ellipsis.
+ */
 export function cut(text: string, limit: number): string {
-  if (text.length <= limit) return text;
-  const characters = Array.from(text);
-  return characters.length <= limit
-    ? text
-    : `${characters
-        .slice(0, limit - 1)
-        .join('')
-        .trimEnd()}…`;
+  if (text.length <= limit || Array.from(text).length <= limit) return text;
+  let length = 0;
+  let end = 0;
+  for (const { segment, index } of graphemes.segment(text)) {
+    length += Array.from(segment).length;
+    if (length > limit - 1) break;
+    end = index + segment.length;
+  }
+  return `${text.slice(0, end).trimEnd()}…`;
 }
 
 const htmlEntities: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' };
@@ -53,4 +81,12 @@ export function escapeMarkdownAttribute(line: string): string {
 /** For Markdown code spans and blocks, which have no escapes: characters that could end them are replaced. */
 export function escapeMarkdownCode(line: string): string {
   return line.replace(/~{3,}|`/g, "'");
+}
+
+/**
+ * For code spans in a table, whose cells end at a `|`. GitHub reads `\\|` as an escaped backslash and the end of the
+ * cell, other parsers read it as an escaped `|`; an odd number of backslashes is safe in all of them.
+ */
+export function escapeMarkdownTableCode(line: string): string {
+  return escapeMarkdownCode(line).replace(/(\\*)\|/g, '$1$1\\|');
 }

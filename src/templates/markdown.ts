@@ -2,7 +2,7 @@
 import MarkdownIt, { type Token } from 'markdown-it';
 import { escapeHtml } from './escape.ts';
 import { RenderError } from './evaluate.ts';
-import { splitAtPlaceholders, type TextOrPlaceholder } from './placeholders.ts';
+import { placeholder, splitAtPlaceholders, type TextOrPlaceholder } from './placeholders.ts';
 import { attribute, plainText, type TextPart } from './plaintext.ts';
 import { composeUrl } from './url.ts';
 
@@ -15,7 +15,7 @@ export interface UrlTemplate {
 export type HtmlPart = TextOrPlaceholder | UrlTemplate;
 
 /** Where in the Markdown source a value landed, which decides how it is escaped there. */
-export type PlaceholderContext = 'text' | 'code' | 'tableCode' | 'url' | 'attribute';
+export type PlaceholderContext = 'text' | 'code' | 'tableCode' | 'codeBlock' | 'url' | 'attribute';
 
 /** Parsed Markdown, which can be filled with values any number of times. */
 export interface CompiledMarkdown {
@@ -24,6 +24,8 @@ export interface CompiledMarkdown {
   readonly markdown: readonly TextOrPlaceholder[];
   /** By the value's number; a value that is not listed is in text. */
   readonly contexts: ReadonlyMap<number, PlaceholderContext>;
+  /** By the number of a value in a code block. */
+  readonly codeLines: ReadonlyMap<number, CodeLine>;
 }
 
 /**
@@ -50,16 +52,63 @@ export function createMarkdownCompiler(): MarkdownCompiler {
     return renderer.renderToken(tokens, index, options);
   };
 
-  return (markdown) => {
+  return (written) => {
+    requireBrackets(written);
+    // The indentation of the first line means something.
+    const markdown = written.replace(/^(?:[ \t]*\n)+/, '').trimEnd();
     const tokens = md.parse(markdown, {});
     const contexts = contextsOf(tokens);
     const text = plainText(tokens);
     // Last, because rendering replaces the links' URLs in the tokens.
     const urls: TextOrPlaceholder[][] = [];
     const html = htmlParts(md.renderer.render(tokens, md.options, { [collectedUrls]: urls }), urls);
-    return { html, text, markdown: splitAtPlaceholders(markdown.trim()), contexts };
+    const parts = splitAtPlaceholders(markdown);
+    return { html, text, markdown: parts, contexts, codeLines: codeLinesOf(parts, contexts) };
   };
 }
+
+/** The parser looks for the end of every bracket, so its time grows with the square of those that have none. */
+const maximumBrackets = 10_000;
+
+function requireBrackets(markdown: string): void {
+  let brackets = 0;
+  for (let at = markdown.indexOf('['); at >= 0; at = markdown.indexOf('[', at + 1)) brackets += 1;
+  if (brackets > maximumBrackets) throw new RenderError(`the text has more than ${maximumBrackets} brackets "["`);
+}
+
+/** What a value in a code block needs so that none of its lines leaves the block. */
+export interface CodeLine {
+  /** The quote marks and the indentation of the line where it stands, for its further lines. */
+  readonly prefix: string;
+  /** It stands on the line of a list marker, where dashes alone would be a rule. */
+  readonly afterMarker: boolean;
+}
+
+function codeLinesOf(
+  parts: readonly TextOrPlaceholder[],
+  contexts: ReadonlyMap<number, PlaceholderContext>,
+): Map<number, CodeLine> {
+  const codeLines = new Map<number, CodeLine>();
+  let line = '';
+  for (const part of parts) {
+    if (typeof part === 'string') {
+      const start = part.lastIndexOf('\n') + 1;
+      line = start > 0 ? part.slice(start) : line + part;
+    } else {
+      if (contexts.get(part) === 'codeBlock') codeLines.set(part, codeLineAfter(line));
+      line += placeholder(part);
+    }
+  }
+  return codeLines;
+}
+
+function codeLineAfter(line: string): CodeLine {
+  const container = containerPrefix.exec(line)?.[0] ?? '';
+  return { prefix: container.replace(/[^>\s]/g, ' '), afterMarker: /[^>\s]/.test(container) };
+}
+
+// Quote marks, list markers and spaces at the start of a line.
+const containerPrefix = /^(?:[ \t]*(?:>|[-+*](?=[ \t])|\d{1,9}[.)](?=[ \t])))*[ \t]*/;
 
 /** Key of markdown-it's environment under which the renderer leaves the URLs of the links. */
 const collectedUrls = Symbol('urls');
@@ -95,7 +144,7 @@ function contextsOf(tokens: readonly Token[]): Map<number, PlaceholderContext> {
     if (token.type === 'table_open') inTable = true;
     if (token.type === 'table_close') inTable = false;
     if (token.type === 'code_inline' || token.type === 'code_block' || token.type === 'fence') {
-      note(token.content, inTable ? 'tableCode' : 'code');
+      note(token.content, token.type !== 'code_inline' ? 'codeBlock' : inTable ? 'tableCode' : 'code');
       note(token.info, 'code');
     }
     if (token.type === 'link_open') note(attribute(token, 'href'), 'url');

@@ -71,7 +71,7 @@ function paragraphs(text: string, add: (value: InsertedValue) => string): string
   return lines
     .map((line, index) => {
       if (line === '') return '\n';
-      return add({ text: line, as: 'text' }) + (lines[index + 1] ? '\\\n' : '\n');
+      return add({ text: line, as: 'paragraphs' }) + (lines[index + 1] ? '\\\n' : '\n');
     })
     .join('')
     .replace(/\n+$/, '')

@@ -17,8 +17,16 @@ export interface TextUrl {
   readonly url: readonly TextOrPlaceholder[];
 }
 
+/** A value in a code block, which keeps its line breaks. */
+export interface TextCode {
+  /** The number of the value. */
+  readonly code: number;
+  /** Put before every line but the first. */
+  readonly prefix: string;
+}
+
 /** A part of a line: text, the number of a value, or a URL. */
-export type TextInline = TextOrPlaceholder | TextUrl;
+export type TextInline = TextOrPlaceholder | TextUrl | TextCode;
 /** A part of the compiled plain text. */
 export type TextPart = TextInline | TextTable;
 
@@ -34,7 +42,8 @@ export function plainText(tokens: readonly Token[]): TextPart[] {
     const start = index === 0 ? '' : '\n';
     if ('rows' in content) return [start, { prefix, ...content }];
     // A blank line within a quote keeps its `>`, but no line ends in a space.
-    return [start + (content.length === 0 ? prefix.trimEnd() : prefix), ...content];
+    if (content.length === 0) return [start + prefix.trimEnd()];
+    return [start + prefix, ...content.map((part) => withPrefix(part, prefix))];
   });
   return parts.reduce<TextPart[]>((joined, part) => {
     const last = joined.at(-1);
@@ -42,6 +51,11 @@ export function plainText(tokens: readonly Token[]): TextPart[] {
     else if (part !== '') joined.push(part);
     return joined;
   }, []);
+}
+
+/** Further lines of a value stand below its first one, also within a quote or list. */
+function withPrefix(part: TextInline, prefix: string): TextInline {
+  return typeof part === 'object' && 'code' in part ? { ...part, prefix } : part;
 }
 
 /** Widest column that is padded, in characters. A longer cell stands as it is, so that it cannot widen all rows. */
@@ -135,7 +149,7 @@ function block(token: Token, inside: readonly Token[]): Block {
       return token.content
         .trimEnd()
         .split('\n')
-        .map((line) => ({ prefix: '    ', content: splitAtPlaceholders(line) }));
+        .map((line) => ({ prefix: '    ', content: splitAtPlaceholders(line).map(inCode) }));
     case 'hr':
       return [{ prefix: '', content: ['-'.repeat(40)] }];
     case 'blockquote_open':
@@ -148,6 +162,10 @@ function block(token: Token, inside: readonly Token[]): Block {
     default:
       return stacked(blocksOf(inside), false);
   }
+}
+
+function inCode(part: TextOrPlaceholder): TextInline {
+  return typeof part === 'number' ? { code: part, prefix: '' } : part;
 }
 
 function list(token: Token, inside: readonly Token[]): Line[] {
@@ -197,11 +215,16 @@ function inlineLines(tokens: readonly Token[]): Line[] {
       links.push({ href: attribute(token, 'href'), from: line.length, auto: token.markup === 'autolink' });
     } else if (token.type === 'link_close') {
       const link = links.pop();
-      if (link) line.push(...linkTarget(link, line));
-    } else if (token.type === 'image') line.push(...inlineLines(token.children ?? []).flatMap(inlineOf));
-    else line.push(...splitAtPlaceholders(token.content));
+      if (link) append(line, linkTarget(link, line));
+    } else if (token.type === 'image') append(line, inlineLines(token.children ?? []).flatMap(inlineOf));
+    else append(line, splitAtPlaceholders(token.content));
   }
   return lines.map((content) => ({ prefix: '', content }));
+}
+
+/** Not `push(...parts)`, which fails for more parts than fit on the stack. */
+function append(line: TextInline[], parts: readonly TextInline[]): void {
+  for (const part of parts) line.push(part);
 }
 
 function linkTarget(

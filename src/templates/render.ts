@@ -5,20 +5,15 @@
  */
 import { LruCache } from '../lru.ts';
 import type { Action, Brand, JsonValue, Recipient, RenderedContent } from '../vocabulary.ts';
-import { cut, escapeHtml, escapeMarkdown, escapeMarkdownAttribute, escapeMarkdownCode, oneLine } from './escape.ts';
-import { type Chunk, type Environment, evaluate, type InsertedValue, maximumOutput, RenderError } from './evaluate.ts';
+import { cut, oneLine } from './escape.ts';
+import { fillMarkdown } from './fill-markdown.ts';
+import { type Chunk, type Environment, evaluate, RenderError } from './evaluate.ts';
 import { createFormatters } from './formatters.ts';
 import { type CompiledMarkdown, createMarkdownCompiler, type MarkdownCompiler } from './markdown.ts';
 import { parseSyntax } from './parse.ts';
-import {
-  containsPlaceholder,
-  insertPlaceholders,
-  type MarkdownWithPlaceholders,
-  type TextOrPlaceholder,
-} from './placeholders.ts';
-import { layOutTable, type TextInline, type TextPart, type TextTable } from './plaintext.ts';
+import { containsPlaceholder, insertPlaceholders, type MarkdownWithPlaceholders } from './placeholders.ts';
 import { type Part, recipientFields } from './syntax.ts';
-import { composeUrl, encodeUrlPart } from './url.ts';
+import { composeUrl } from './url.ts';
 
 /** The stored texts of one template version. */
 export interface TemplateTexts {
@@ -188,70 +183,5 @@ function renderBody(
 ): Pick<RenderedContent, 'markdown' | 'text' | 'html'> {
   const cacheable = markdown.length <= maximumCachedLength;
   const compiled = cacheable ? variants.get(markdown, () => compileMarkdown(markdown)) : compileMarkdown(markdown);
-  const content = fillMarkdown(compiled, values);
-  if (Math.max(content.markdown.length, content.text.length, content.html.length) > maximumOutput) {
-    throw new RenderError(`the text grows beyond ${maximumOutput / 1024} KB`);
-  }
-  return content;
-}
-
-/** Replaces the placeholders in all three forms of a body. */
-function fillMarkdown(
-  compiled: CompiledMarkdown,
-  values: readonly InsertedValue[],
-): Pick<RenderedContent, 'markdown' | 'text' | 'html'> {
-  const lines = values.map((value) => oneLine(value.text));
-  const url = (parts: readonly TextOrPlaceholder[]) =>
-    composeUrl(parts.map((part) => (typeof part === 'string' ? part : (values[part] ?? ''))));
-  const inline = (part: TextInline) => {
-    if (typeof part === 'string') return part;
-    return typeof part === 'number' ? (lines[part] ?? '') : url(part.url);
-  };
-  const markdown = (part: TextOrPlaceholder, index: number) =>
-    typeof part === 'string'
-      ? part
-      : escapedForMarkdown(part, compiled.markdown[index + 1], { values, lines, contexts: compiled.contexts });
-  return {
-    markdown: compiled.markdown.map(markdown).join(''),
-    text: compiled.text
-      .map((part) => (isTable(part) ? layOutTable(part, (cell) => cell.map(inline).join('')) : inline(part)))
-      .join(''),
-    html: compiled.html.map((part) => (typeof part === 'string' ? part : escapeHtml(inline(part)))).join(''),
-  };
-}
-
-function isTable(part: TextPart): part is TextTable {
-  return typeof part === 'object' && 'rows' in part;
-}
-
-interface MarkdownValues {
-  readonly values: readonly InsertedValue[];
-  /** The values as single lines. */
-  readonly lines: readonly string[];
-  readonly contexts: CompiledMarkdown['contexts'];
-}
-
-/** The value with this number, escaped for the place in the Markdown where it stands before `next`. */
-function escapedForMarkdown(
-  number: number,
-  next: TextOrPlaceholder | undefined,
-  { values, lines, contexts }: MarkdownValues,
-): string {
-  const line = lines[number] ?? '';
-  switch (contexts.get(number) ?? 'text') {
-    case 'text':
-      return escapeMarkdown(line);
-    case 'code':
-      return escapeMarkdownCode(line);
-    case 'tableCode':
-      return escapeMarkdownCode(line).replaceAll('|', '\\|');
-    case 'attribute':
-      return escapeMarkdownAttribute(line);
-    case 'url': {
-      const value = values[number];
-      if (value?.as !== 'url') return encodeUrlPart(line);
-      const whole = composeUrl([value]).replace(/[()]/g, (c) => (c === '(' ? '%28' : '%29'));
-      return typeof next === 'string' && next.startsWith('/') && whole.endsWith('/') ? whole.slice(0, -1) : whole;
-    }
-  }
+  return fillMarkdown(compiled, values);
 }

@@ -131,15 +131,14 @@ export function parseTemplate(
     return { source: null, issues: [wrong(start, `the file is larger than ${maximumFile / 1024} KB`)] };
   }
   const text = content.replace(/^\ufeff/, '').replace(/\r\n?/g, '\n');
-  const parts = /^---[ \t]*\n([\s\S]*?)^---[ \t]*(?:\n|$)/m.exec(text);
-  if (!parts || parts.index !== 0) {
+  const parts = splitFile(text);
+  if (parts === null) {
     const message = 'the header is missing; begin the file with "---", then for example "title: ...", then "---"';
     return { source: null, issues: [...issues, wrong(start, message)] };
   }
-  const yaml = readFrontMatter(parts[1] ?? '');
-  const after = text.slice(parts[0].length);
-  const bodyPlace = { line: lineBreaks(parts[0]) + lineBreaks(/^\s*\n/.exec(after)?.[0] ?? '') + 1, column: 1 };
-  const body = after.replace(/^\s*\n/, '').trimEnd();
+  const { body } = parts;
+  const bodyPlace = { line: parts.bodyLine, column: 1 };
+  const yaml = readFrontMatter(parts.yaml);
   issues.push(...yaml.problems.map(({ position, message }) => wrong(position, message)));
   if (body.trim() === '') issues.push(wrong(bodyPlace, 'the body is empty; write the message below the header'));
   if (!yaml.header || issues.length > 0) {
@@ -152,8 +151,16 @@ export function parseTemplate(
   return { source: sourceOf({ name, body, origin, header: yaml.header }), issues };
 }
 
-function lineBreaks(text: string): number {
-  return text.split('\n').length - 1;
+/** The header between its two `---` lines, and the body without the blank lines around it; null without a header. */
+function splitFile(text: string): { yaml: string; body: string; bodyLine: number } | null {
+  const lines = text.split('\n');
+  const isRule = (line: string | undefined) => line !== undefined && /^---[ \t]*$/.test(line);
+  const end = lines.findIndex((line, index) => index > 0 && isRule(line));
+  if (!isRule(lines[0]) || end < 0) return null;
+  const yaml = lines.slice(1, end).map((line) => `${line}\n`);
+  const first = lines.findIndex((line, index) => index > end && line.trim() !== '');
+  const start = first < 0 ? end + 1 : first;
+  return { yaml: yaml.join(''), body: lines.slice(start).join('\n').trimEnd(), bodyLine: start + 1 };
 }
 
 function sourceOf({
