@@ -59,7 +59,8 @@ async function develop(options: DevOptions): Promise<void> {
     port: options.port,
     operator: readOperator(),
     logger: loggerOf(say),
-    onCapture: (captured) => (options.json ? printJson(captured) : sayCaptured(captured)),
+    onCapture: ({ raw, ...captured }) =>
+      options.json ? printJson({ ...captured, source: String(raw) }) : sayCaptured(captured),
     onTemplates: (report) => (options.json ? undefined : sayTemplates(report, options.templates)),
     onTemplateError: (error) => say('templates', color('red', explainError(error).line ?? 'cannot be read')),
   });
@@ -103,7 +104,7 @@ function loggerOf(say: (who: string, text: string) => void): Logger {
   return { debug: () => undefined, info: () => undefined, warn, error: warn };
 }
 
-function sayCaptured({ kind, to, title, messageId }: CapturedMessage): void {
+function sayCaptured({ kind, to, title, messageId }: Omit<CapturedMessage, 'raw'>): void {
   sayLine(
     kind,
     `${color('green', 'captured')} ${title} -> ${to}${messageId === null ? '' : color('dim', `  ${messageId}`)}`,

@@ -23,7 +23,7 @@ export interface CapturedMessage {
   /** Subject of the email, or title of the payload. */
   readonly title: string;
   /** As it came over the wire: the email with its headers, or the request line, headers and body. */
-  readonly source: string;
+  readonly raw: Uint8Array;
 }
 
 /** Captured emails and webhook calls, as the console reads them. */

@@ -1,9 +1,7 @@
 /** A mail server on this machine that accepts and stores every email. */
-import { once } from 'node:events';
-import type { AddressInfo } from 'node:net';
-import { buffer } from 'node:stream/consumers';
 import { SMTPServer } from 'smtp-server';
 import { type CaptureStore, messageIdIn } from './capture-store.ts';
+import { listenOrElse } from './listen.ts';
 
 /** A server that stores what it is sent. */
 export interface Catcher {
@@ -11,10 +9,11 @@ export interface Catcher {
   readonly close: () => Promise<void>;
 }
 
-const mostBytes = 50_000_000;
+/** Size of an email, in bytes. */
+const maxBytes = 50_000_000;
 
-/** Starts on a free port of 127.0.0.1. */
-export async function startMailCatcher(captured: CaptureStore): Promise<Catcher> {
+/** Starts on 127.0.0.1: on `port`, or on any free one if it is taken or 0. */
+export async function startMailCatcher(captured: CaptureStore, port = 0): Promise<Catcher> {
   const server = new SMTPServer({
     authOptional: true,
     hideSTARTTLS: true,
@@ -22,38 +21,33 @@ export async function startMailCatcher(captured: CaptureStore): Promise<Catcher>
     disabledCommands: ['AUTH', 'STARTTLS'],
     disableReverseLookup: true,
     closeTimeout: 500,
-    size: mostBytes,
+    size: maxBytes,
     onData: (stream, { envelope }, answer) => {
-      const store = async () => {
-        const source = (await buffer(stream)).toString('utf8');
-        if (stream.sizeExceeded) throw Object.assign(new Error('5.3.4 message too big'), { responseCode: 552 });
-        await captured.add(
-          mailOf(
-            source,
-            envelope.rcptTo.map(({ address }) => address),
-          ),
-        );
-      };
-      store().then(() => answer(), answer);
+      store(captured, { stream, to: envelope.rcptTo.map(({ address }) => address) }).then(() => answer(), answer);
     },
   });
   // A client may hang up in the middle.
   server.on('error', () => undefined);
-  server.listen(0, '127.0.0.1');
-  await once(server.server, 'listening');
-  const { port } = server.server.address() as AddressInfo;
-  return { port, close: () => new Promise((closed) => server.close(closed)) };
+  const listening = await listenOrElse(server.server, port);
+  return { port: listening, close: () => new Promise((closed) => server.close(closed)) };
 }
 
-function mailOf(source: string, to: readonly string[]): Parameters<CaptureStore['add']>[0] {
-  const header = source.split(/\r?\n\r?\n/, 1)[0] ?? '';
-  return {
+interface IncomingEmail {
+  readonly stream: AsyncIterable<Buffer>;
+  readonly to: readonly string[];
+}
+
+async function store(captured: CaptureStore, { stream, to }: IncomingEmail): Promise<void> {
+  const raw = await captured.read(stream, maxBytes);
+  if (raw === null) throw Object.assign(new Error('5.3.4 message too big'), { responseCode: 552 });
+  const header = raw.toString('utf8').split(/\r?\n\r?\n/, 1)[0] ?? '';
+  await captured.add({
     kind: 'mail',
     messageId: messageIdIn(fieldOf(header, 'message-id')),
     to: to.join(', '),
     title: decodeWords(fieldOf(header, 'subject') ?? '(no subject)'),
-    source,
-  };
+    raw,
+  });
 }
 
 /** Unfolds the value of a header field. */

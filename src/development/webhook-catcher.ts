@@ -1,40 +1,43 @@
 /** A web server on this machine that accepts and stores every call. */
-import { once } from 'node:events';
 import { createServer, type IncomingMessage } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { buffer } from 'node:stream/consumers';
-import { type CaptureStore, messageIdIn } from './capture-store.ts';
+import { type CaptureStore, messageIdIn, type NewCapture } from './capture-store.ts';
+import { listenOrElse } from './listen.ts';
 import type { Catcher } from './mail-catcher.ts';
 
 /** Carries the format and message id of a chat post, whose body does not identify its message. Not stored. */
 export const captureHeader = 'x-pg-herald-capture';
 
+/** Size of a call's body, in bytes. */
+const maxBytes = 10_000_000;
+
+interface Answer {
+  readonly status: number;
+  readonly body: string;
+}
+
 /** What each service answers to an accepted post. Anything else gets 204. */
-const answers: Readonly<Record<string, readonly [status: number, body: string]>> = {
-  slack: [200, 'ok'],
-  teams: [202, ''],
-  discord: [200, '{}'],
-  pagerduty: [202, '{}'],
-  ntfy: [200, '{}'],
-};
+const answers = new Map<string, Answer>([
+  ['slack', { status: 200, body: 'ok' }],
+  ['teams', { status: 202, body: '' }],
+  ['discord', { status: 200, body: '{}' }],
+  ['pagerduty', { status: 202, body: '{}' }],
+  ['ntfy', { status: 200, body: '{}' }],
+]);
 
 /** Starts on a free port of 127.0.0.1. */
 export async function startWebhookCatcher(captured: CaptureStore): Promise<Catcher & { readonly url: string }> {
-  const server = createServer((request, response) => {
-    store(request, captured).then(
-      () => {
-        const [status, body] = answers[formatOf(request)] ?? [204, ''];
-        response.writeHead(status).end(body);
-      },
+  const server = createServer();
+  const port = await listenOrElse(server, 0);
+  const host = `127.0.0.1:${port}`;
+  server.on('request', (request, response) => {
+    answer(request, { captured, host }).then(
+      ({ status, body }) => response.writeHead(status, { 'Content-Type': 'text/plain; charset=utf-8' }).end(body),
       () => response.destroy(),
     );
   });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
   return {
     port,
-    url: `http://127.0.0.1:${port}/`,
+    url: `http://${host}/`,
     close: async () => {
       const closed = new Promise((resolve) => server.close(resolve));
       server.closeAllConnections();
@@ -43,21 +46,51 @@ export async function startWebhookCatcher(captured: CaptureStore): Promise<Catch
   };
 }
 
+async function answer(
+  request: IncomingMessage,
+  { captured, host }: { readonly captured: CaptureStore; readonly host: string },
+): Promise<Answer> {
+  const refusal = refusalOf(request, host);
+  if (refusal !== null) {
+    request.resume();
+    return refusal;
+  }
+  const raw = await captured.read(request, maxBytes);
+  if (raw === null) return { status: 413, body: `more than ${maxBytes} bytes` };
+  await captured.add(captureOf(request, raw));
+  return answers.get(formatOf(request)) ?? { status: 204, body: '' };
+}
+
+/**
+ * A page in a browser on this machine can call every port of it. Its calls name their origin; and if it lets its own
+ * name point at this machine, the host that they ask for is not ours.
+ */
+function refusalOf({ headers }: IncomingMessage, host: string): Answer | null {
+  if (headers.host !== host) return { status: 421, body: `this is ${host}` };
+  const site = headers['sec-fetch-site'] ?? 'none';
+  const isForeign = headers.origin !== undefined && headers.origin !== `http://${host}`;
+  if (isForeign || !['none', 'same-origin'].includes(String(site)))
+    return { status: 403, body: 'calls from web pages are refused' };
+  return null;
+}
+
 const formatOf = ({ headers }: IncomingMessage) => String(headers[captureHeader] ?? '').split(' ')[0] ?? '';
 
-async function store(request: IncomingMessage, captured: CaptureStore): Promise<void> {
-  const body = (await buffer(request)).toString('utf8');
-  const { method = '', url = '', httpVersion, headers, rawHeaders } = request;
+function captureOf(
+  { method = '', url = '', httpVersion, headers, rawHeaders }: IncomingMessage,
+  body: Buffer,
+): NewCapture {
   const lines = rawHeaders.flatMap((name, index) =>
     index % 2 === 0 && name.toLowerCase() !== captureHeader ? [`${name}: ${rawHeaders[index + 1]}`] : [],
   );
-  await captured.add({
+  const head = [`${method} ${url} HTTP/${httpVersion}`, ...lines, '', ''].join('\n');
+  return {
     kind: 'webhook',
     messageId: messageIdIn(String(headers['webhook-id'] ?? headers[captureHeader] ?? '')),
-    to: `http://${headers.host ?? '127.0.0.1'}${url}`,
-    title: titleOf(body),
-    source: [`${method} ${url} HTTP/${httpVersion}`, ...lines, '', body].join('\n'),
-  });
+    to: `http://${headers.host}${url}`,
+    title: titleOf(body.toString('utf8')),
+    raw: Buffer.concat([Buffer.from(head), body]),
+  };
 }
 
 /** Where payloads have their title: our own, Discord, Teams, PagerDuty, ntfy, Slack. */

@@ -81,7 +81,7 @@ describe('a live page', () => {
       messageId: null,
       to: 'a@example.com',
       title: 'Hi',
-      source: '',
+      raw: Buffer.from(''),
     });
     await until(() => page.text.includes('event: captured\n'));
     live.close();

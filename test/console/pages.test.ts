@@ -251,7 +251,7 @@ describe('captured emails', () => {
       messageId: id,
       to: 'ada@example.com',
       title: 'Hello <Ada>',
-      source: 'Subject: Hello\n\n<script>1</script>',
+      raw: Buffer.from('Subject: Hello\n\n<script>1</script>'),
     } as const;
     const withCaptured = createClient(database, {
       captured: { list: () => [one], forMessage: async (messageId) => (messageId === id ? [one] : []) },

@@ -163,7 +163,7 @@ describe('with a database of the developer', { timeout: 120_000 }, () => {
     expect(await runCli(['dev'], { DATABASE_URL: 'postgres://app:topsecret@db.example/app' })).toEqual({
       code: 2,
       out: '',
-      err: expect.stringMatching(/^pg-herald: DATABASE_URL: is on db\.example: .* add --remote\n$/),
+      err: expect.stringMatching(/^pg-herald: DATABASE_URL: is on db\.example: .* Pass --remote if you want that\n$/),
     });
   });
 });

@@ -36,7 +36,8 @@ function capturedRow(base: string, { at, kind, to, title, messageId }: CapturedM
 /** What was captured of one message, each as it came over the wire. */
 export function capturedSources(all: readonly CapturedMessage[]): Html {
   return html`${all.map(
-    ({ kind, to, at, source }) =>
-      html`<h3>${kind === 'mail' ? 'Email' : 'Webhook call'} to ${to}, ${time(at)}</h3>${sourceText(source)}`,
+    ({ kind, to, at, raw }) =>
+      html`<h3>${kind === 'mail' ? 'Email' : 'Webhook call'} to ${to}, ${time(at)}</h3>
+${sourceText(Buffer.from(raw).toString('utf8'))}`,
   )}`;
 }

@@ -3,7 +3,7 @@ import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { chown, mkdir, mkdtemp } from 'node:fs/promises';
+import { lchown, lstat, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -33,6 +33,11 @@ interface LocalOptions {
   readonly binaries: Binaries;
   readonly account: Account | undefined;
   readonly settings: Readonly<Record<string, string>>;
+  /**
+   * Password of the superuser `postgres` of a new cluster, in which every connection needs one. Default: connections
+   * are trusted, so anyone on the machine is superuser. Only for tests.
+   */
+  readonly superuserPassword?: string | undefined;
   /** Kept when the server stops. Its cluster, if there is one, is used again. Default: a temporary folder. */
   readonly folder?: string | undefined;
   /** Used if it is free. Default: a random free port. */
@@ -76,16 +81,35 @@ type Launch = LocalOptions & { readonly folder: string; readonly watch: (pid: nu
 async function prepareFolder({ folder, account }: LocalOptions): Promise<string> {
   const prepared = folder === undefined ? await mkdtemp(join(tmpdir(), 'pg-herald-')) : resolve(folder);
   await mkdir(prepared, { recursive: true, mode: 0o700 });
-  if (account) await chown(prepared, account.uid, account.gid);
+  // Whoever can put a link here would otherwise be given what it points to.
+  if (!(await lstat(prepared)).isDirectory()) throw new Error(`${prepared} is not a folder: remove it ${remedy}`);
+  if (account) await lchown(prepared, account.uid, account.gid);
   return prepared;
 }
 
-async function initialize({ binaries, account, folder, watch }: Launch): Promise<void> {
-  const settled = run(
-    join(binaries.folder, 'initdb'),
-    ['-D', join(folder, 'data'), '-U', 'postgres', '--auth=trust', '--no-sync', '--locale=C', '--encoding=UTF8'],
-    { ...account, cwd: folder, env: cleanEnvironment, timeout: 120_000 },
-  );
+async function initialize(launch: Launch): Promise<void> {
+  const { folder, account, superuserPassword } = launch;
+  if (superuserPassword === undefined) return initdb(launch, ['--auth=trust']);
+  const passwordFile = join(folder, 'superuser-password');
+  // A run that was killed may have left it.
+  await rm(passwordFile, { force: true });
+  await writeFile(passwordFile, superuserPassword, { mode: 0o600, flag: 'wx' });
+  try {
+    if (account) await lchown(passwordFile, account.uid, account.gid);
+    await initdb(launch, ['--auth=scram-sha-256', `--pwfile=${passwordFile}`]);
+  } finally {
+    await rm(passwordFile);
+  }
+}
+
+async function initdb({ binaries, account, folder, watch }: Launch, authentication: readonly string[]): Promise<void> {
+  const common = ['-D', join(folder, 'data'), '-U', 'postgres', '--no-sync', '--locale=C', '--encoding=UTF8'];
+  const settled = run(join(binaries.folder, 'initdb'), [...common, ...authentication], {
+    ...account,
+    cwd: folder,
+    env: cleanEnvironment,
+    timeout: 120_000,
+  });
   watch(settled.child.pid);
   try {
     await settled;
