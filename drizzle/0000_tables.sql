@@ -71,8 +71,6 @@ CREATE TABLE "herald"."endpoint" (
 	"window_at" timestamp with time zone,
 	"window_calls" integer DEFAULT 0 NOT NULL,
 	"window_faults" integer DEFAULT 0 NOT NULL,
-	"tokens" double precision DEFAULT 1 NOT NULL,
-	"tokens_at" timestamp with time zone DEFAULT now() NOT NULL,
 	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
 	"updated_at" timestamp with time zone DEFAULT now() NOT NULL,
 	CONSTRAINT "endpoint_format" CHECK ("herald"."endpoint"."format" in ('standard', 'slack', 'teams', 'discord', 'pagerduty', 'ntfy')),
@@ -178,10 +176,19 @@ CREATE TABLE "herald"."rate_bucket" (
 CREATE TABLE "herald"."refusal" (
 	"method" text NOT NULL,
 	"sender" text NOT NULL,
-	"reply" text NOT NULL,
+	"kind" text NOT NULL,
 	"message_id" uuid NOT NULL,
-	"at" timestamp with time zone DEFAULT now() NOT NULL,
-	CONSTRAINT "refusal_method_sender_reply_message_id_pk" PRIMARY KEY("method","sender","reply","message_id")
+	"attempt" integer DEFAULT 0 NOT NULL,
+	"recipient" text,
+	"reply" jsonb,
+	"first_at" timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+	"at" timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+	"put_back_at" timestamp with time zone,
+	"put_backs" integer DEFAULT 0 NOT NULL,
+	"waiting" boolean DEFAULT false NOT NULL,
+	"secrets" jsonb,
+	CONSTRAINT "refusal_method_sender_kind_message_id_pk" PRIMARY KEY("method","sender","kind","message_id"),
+	CONSTRAINT "refusal_kind" CHECK ("herald"."refusal"."kind" in ('refused', 'unknown'))
 );
 --> statement-breakpoint
 CREATE TABLE "herald"."sender" (
@@ -193,6 +200,7 @@ CREATE TABLE "herald"."sender" (
 	"probe_at" timestamp with time zone,
 	"probe_failures" integer DEFAULT 0 NOT NULL,
 	"max_connections" smallint,
+	"succeeded_at" timestamp with time zone,
 	"updated_at" timestamp with time zone DEFAULT now() NOT NULL,
 	CONSTRAINT "sender_method_name_pk" PRIMARY KEY("method","name")
 );

@@ -34,7 +34,8 @@ GRANT INSERT, UPDATE ON herald.sender TO herald_worker;
 GRANT INSERT, UPDATE, DELETE ON herald.worker TO herald_worker;
 GRANT INSERT, UPDATE, DELETE ON herald.refusal TO herald_worker;
 GRANT DELETE ON herald.rate_bucket TO herald_worker;
-GRANT EXECUTE ON FUNCTION herald.put_back_refused(text, text, text), herald.apply_retention(integer) TO herald_worker;
+GRANT EXECUTE ON FUNCTION herald.put_back_refused(text, text, double precision), herald.release_refused(text, text),
+  herald.record_accepted(text, text, double precision), herald.delete_old_refusals(text), herald.apply_retention(integer) TO herald_worker;
 GRANT EXECUTE ON FUNCTION herald.ensure_jobs(uuid[]), herald.enqueue(jsonb), herald.preference_of(text, text, text, text),
   herald.choice_of(text, text, text, text) TO herald_worker;
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA herald_queue TO herald_worker;
@@ -49,7 +50,7 @@ BEGIN
   FOR t IN
     SELECT table_name, string_agg(quote_ident(column_name), ', ') AS columns
     FROM information_schema.columns
-    WHERE table_schema = 'herald' AND (table_name, column_name) NOT IN (('message', 'secrets'), ('endpoint', 'sealed'), ('attachment', 'content'))
+    WHERE table_schema = 'herald' AND (table_name, column_name) NOT IN (('message', 'secrets'), ('refusal', 'secrets'), ('endpoint', 'sealed'), ('attachment', 'content'))
     GROUP BY table_name
   LOOP
     EXECUTE format('GRANT SELECT (%s) ON herald.%I TO herald_reader', t.columns, t.table_name);

@@ -344,8 +344,8 @@ export const setting = herald.table('setting', {
 });
 
 /**
- * The state of one sender (a relay with its own address) of a method, for all replicas. A sender at fault is paused and
- * probed while the others continue. The first fault writes the row.
+ * The state of one of a method's senders (a relay with its own address), for all replicas: a sender at fault is paused
+ * and probed while the others continue. A row appears with the first result.
  */
 export const sender = herald.table(
   'sender',
@@ -359,23 +359,44 @@ export const sender = herald.table(
     probeFailures: integer('probe_failures').notNull().default(0),
     /** Connections that the server allows, found by its refusals; null: as configured. */
     maxConnections: smallint('max_connections'),
+    /** When its server last accepted a message, to the second. */
+    succeededAt: moment('succeeded_at'),
     updatedAt: moment('updated_at').notNull().defaultNow(),
   },
   (t) => [primaryKey({ columns: [t.method, t.name] })],
 );
 
-/** Refusals that may concern the sender rather than the message: one reply to several messages pauses the sender. */
+/**
+ * What senders refused: the evidence that decides whether a message or its sender is at fault. `kind` is `refused`, or
+ * `unknown` for an attempt that the sender may have accepted.
+ */
 export const refusal = herald.table(
   'refusal',
   {
     method: text().notNull(),
     sender: text().notNull(),
-    /** Phase, reply code and enhanced code; never the text. */
-    reply: text().notNull(),
+    kind: text().notNull(),
     messageId: uuid('message_id').notNull(),
-    at: moment('at').notNull().defaultNow(),
+    /** Number of the attempt that was refused last. */
+    attempt: integer().notNull().default(0),
+    /** Hash of the recipient's address. */
+    recipient: text(),
+    /** Command, codes and words of the reply, without anything that the message said. */
+    reply: jsonb(),
+    firstAt: moment('first_at').notNull().default(sql`clock_timestamp()`),
+    at: moment('at').notNull().default(sql`clock_timestamp()`),
+    /** When this refusal turned out to be the sender's fault. */
+    putBackAt: moment('put_back_at'),
+    putBacks: integer('put_backs').notNull().default(0),
+    /** The message waits until the sender works again. */
+    waiting: boolean().notNull().default(false),
+    /** The message's secret labels, as stored there, while it may still be put back. */
+    secrets: jsonb(),
   },
-  (t) => [primaryKey({ columns: [t.method, t.sender, t.reply, t.messageId] })],
+  (t) => [
+    primaryKey({ columns: [t.method, t.sender, t.kind, t.messageId] }),
+    check('refusal_kind', sql`${t.kind} in ('refused', 'unknown')`),
+  ],
 );
 
 /** Token buckets that all replicas share. */
@@ -429,8 +450,6 @@ export const endpoint = herald.table(
     windowAt: moment('window_at'),
     windowCalls: integer('window_calls').notNull().default(0),
     windowFaults: integer('window_faults').notNull().default(0),
-    tokens: doublePrecision().notNull().default(1),
-    tokensAt: moment('tokens_at').notNull().defaultNow(),
     createdAt: moment('created_at').notNull().defaultNow(),
     /** When the settings changed, not the circuit breaker. */
     updatedAt: moment('updated_at').notNull().defaultNow(),

@@ -48,7 +48,7 @@ export async function react(
 
 async function pauseMethod(fault: FailedDispatch, services: DeliveryServices): Promise<void> {
   const { method, worker, database, logger } = services;
-  const { reason, detail, retryAfterSeconds: atLeastSeconds = 0 } = fault;
+  const { reason, detail, retryAfterSeconds = 0, probeAfterSeconds: atLeastSeconds = retryAfterSeconds } = fault;
   services.pause.begin();
   const paused = await pauseForFault(database.pool, { method }, { worker, reason, detail, atLeastSeconds });
   if (paused?.fresh)

@@ -103,6 +103,8 @@ export type DispatchResult =
        * its own.
        */
       readonly senderFault?: true;
+      /** With `pauseMethod`: the first probe comes no sooner than this. Default: `retryAfterSeconds`. */
+      readonly probeAfterSeconds?: number;
       /** With `failed`: the recipient's address does not exist. A second such result a day later suppresses it. */
       readonly addressFault?: true;
       /** An operator should look at it, for example at a DMARC refusal: it is logged at warn and counted. */
@@ -114,7 +116,7 @@ export type FailedDispatch = Exclude<DispatchResult, { readonly outcome: 'sent' 
 
 /** The same failure for one message alone: it is requeued and not counted, and the method keeps running. */
 export function requeueUncounted<Failure extends FailedDispatch>(result: Failure, retryAfterSeconds: number) {
-  const { pauseMethod: _, ...failure } = result;
+  const { pauseMethod: _, probeAfterSeconds: __, ...failure } = result;
   return { ...failure, countAttempt: false, retryAfterSeconds } as const;
 }
 

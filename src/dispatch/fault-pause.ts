@@ -1,6 +1,7 @@
 /**
- * Pauses after a fault: of a whole delivery method, or of one of its senders. The state is a row that all replicas share. One
- * replica at a time probes what is paused, with a single message, after waits that double from 5 s to 10 min.
+ * Pauses after a fault: of a whole delivery method, or of one of its senders. The state is a row that all replicas
+ * share. One replica at a time probes what is paused, with a single message, after waits that double from 5 s to 10
+ * min.
  */
 import type { Pool } from 'pg';
 import type { Reason } from '../vocabulary.ts';
@@ -52,13 +53,18 @@ function rowOf({ method, sender }: PauseTarget) {
 export async function pauseForFault(pool: Pool, target: PauseTarget, fault: PauseFault): Promise<StoredPause | null> {
   const { table, where, key, byFault } = rowOf(target);
   const [reason, detail, atLeast, worker] = [1, 2, 3, 4].map((n) => `$${key.length + n}`);
+  const columns =
+    target.sender === undefined
+      ? `pause_kind = 'fault', paused_by = coalesce(t.paused_by, ${worker})`
+      : 'updated_at = now()';
   if (target.sender !== undefined)
     await pool.query('INSERT INTO herald.sender (method, name) VALUES ($1, $2) ON CONFLICT DO NOTHING', key);
   const { rows } = await pool.query<StoredPause>(
     `WITH before AS MATERIALIZED (SELECT paused_at AS was_paused_at FROM ${table} WHERE ${where} FOR UPDATE)
      UPDATE ${table} t SET paused_at = coalesce(t.paused_at, now()), pause_reason = ${reason}, pause_detail = ${detail},
-       ${target.sender === undefined ? `pause_kind = 'fault', paused_by = coalesce(t.paused_by, ${worker}),` : 'updated_at = now(),'}
-       probe_at = greatest(t.probe_at, now() + greatest(${backoff('t.probe_failures')}, ${atLeast}::float8 * interval '1 second'))
+       ${columns},
+       probe_at = greatest(t.probe_at, now() +
+         greatest(${backoff('t.probe_failures')}, ${atLeast}::float8 * interval '1 second'))
      FROM before WHERE ${where} AND (t.paused_at IS NULL OR ${byFault})
      RETURNING before.was_paused_at IS NULL AS fresh, extract(epoch FROM t.probe_at - now())::float8 AS "probeSeconds"`,
     [
@@ -86,9 +92,10 @@ export async function claimProbe(pool: Pool, target: PauseTarget): Promise<boole
 /** Ends a pause that a fault caused, after a probe that worked. @returns whether there was one. */
 export async function resumeAfterProbe(pool: Pool, target: PauseTarget): Promise<boolean> {
   const { table, where, key, byFault } = rowOf(target);
+  const columns = unpaused(target.sender === undefined ? 'method' : 'sender');
   const { rowCount } = await pool.query(
     `WITH resumed AS (
-       UPDATE ${table} SET ${unpaused(target.sender === undefined ? 'method' : 'sender')} WHERE ${where} AND ${byFault} RETURNING 1
+       UPDATE ${table} SET ${columns} WHERE ${where} AND ${byFault} RETURNING 1
      ) SELECT pg_notify('herald', $1) FROM resumed`,
     key,
   );

@@ -1,10 +1,11 @@
 /**
- * Rate limits that hold over all replicas: token buckets in herald.rate_bucket. A bucket holds the tokens of one second, and at
- * least one. Tokens are taken before a message is begun, so a message that has to wait occupies no slot.
+ * Rate limits that hold over all replicas: token buckets in herald.rate_bucket. A bucket holds the tokens of one
+ * second, and at least one. Tokens are taken before a message is begun, so a message that has to wait occupies no slot.
  */
 import type { Pool } from 'pg';
 import { transaction } from '../database/pool.ts';
 
+/** A token bucket: it fills at this rate, and holds the tokens of one second. */
 export interface Bucket {
   readonly key: string;
   readonly perSecond: number;
@@ -16,6 +17,7 @@ export interface TokenRequest {
   readonly buckets: readonly Bucket[];
 }
 
+/** The buckets of one method, or of one kind. */
 export interface RateLimits {
   /**
    * Takes tokens for the messages in order, for at most `slots` of them.
@@ -38,7 +40,8 @@ const longestSeconds = 300;
 const deleteAfterSeconds = 3600;
 
 const createStatement = `INSERT INTO herald.rate_bucket (key, tokens)
-SELECT b.key, greatest(b."perSecond", 1) FROM jsonb_to_recordset($1::jsonb) AS b (key text, "perSecond" float8) ORDER BY b.key
+SELECT b.key, greatest(b."perSecond", 1)
+FROM jsonb_to_recordset($1::jsonb) AS b (key text, "perSecond" float8) ORDER BY b.key
 ON CONFLICT DO NOTHING`;
 
 const lockStatement = `SELECT key, tokens, extract(epoch FROM clock_timestamp() - updated_at)::float8 AS age
@@ -47,7 +50,9 @@ FROM herald.rate_bucket WHERE key = ANY ($1) ORDER BY key FOR UPDATE`;
 const writeStatement = `UPDATE herald.rate_bucket r SET tokens = b.tokens, updated_at = clock_timestamp()
 FROM jsonb_to_recordset($1::jsonb) AS b (key text, tokens float8) WHERE r.key = b.key`;
 
-const deleteStatement = `DELETE FROM herald.rate_bucket WHERE starts_with(key, $1) AND updated_at < now() - interval '${deleteAfterSeconds} seconds'`;
+const deleteStatement = `
+DELETE FROM herald.rate_bucket
+WHERE starts_with(key, $1) AND updated_at < now() - interval '${deleteAfterSeconds} seconds'`;
 
 /** Tokens by bucket; whoever takes one subtracts it. */
 type Tokens = Map<string, number>;
@@ -65,7 +70,10 @@ export function createRateLimits(pool: Pool, prefix: string): RateLimits {
     await pool.query(deleteStatement, [prefix]);
   }
 
-  /** Refills the buckets, lets `take` subtract what it takes, and stores the rest; in one transaction that locks the buckets. */
+  /**
+   * Refills the buckets, lets `take` subtract what it takes, and stores the rest; in one transaction that locks the
+   * buckets.
+   */
   async function withTokens<T>(buckets: ReadonlyMap<string, Bucket>, take: (tokens: Tokens) => T): Promise<T> {
     await deleteUnused(performance.now());
     return transaction(pool, async (client) => {

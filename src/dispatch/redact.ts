@@ -65,8 +65,8 @@ function createSearch({ text }: TracedText, markRange: (from: number, to: number
     const index = new Map<string, number[]>();
     for (let at = 0; at + length <= text.length; at += 1) {
       const gram = text.slice(at, at + length);
-      const places = index.get(gram);
-      if (places) places.push(at);
+      const positions = index.get(gram);
+      if (positions) positions.push(at);
       else index.set(gram, [at]);
     }
     indexes.set(length, index);

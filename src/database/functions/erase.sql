@@ -32,6 +32,8 @@ BEGIN
       detail = NULL
     FROM before b WHERE m.id = b.id
     RETURNING m.id, m.notification_id
+  ), refusals AS (
+    DELETE FROM herald.refusal r USING after f WHERE r.message_id = f.id
   ), replies AS (
     UPDATE herald.attempt a SET detail = NULL, reply_text = NULL, receiver_id = NULL FROM after f WHERE a.message_id = f.id
   )

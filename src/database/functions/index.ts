@@ -23,7 +23,7 @@ export const functionFiles = [
   'enqueue-named',
   'cancel',
   'retry',
-  'put-back-refused',
+  'refusals',
   'retention',
   'erase',
   'privileges',

@@ -84,8 +84,8 @@ export function createEgress(settings: EgressSettings, resolve: Resolve = resolv
       if (request.signal?.aborted) return stopped;
       const { origin } = destination.url;
       const { key, connector } = connectorFor(request);
-      // By URL, not by origin: if a receiver sends more than one response, the next call might get it, and it must not be
-      // a call to somebody else's endpoint on the same host.
+      // By URL, not by origin: if a receiver sends more than one response, the next call might get it, and it must not
+      // be a call to somebody else's endpoint on the same host.
       const poolKey = `${request.url} ${key}`;
       const connection = await pool.take(poolKey, () => openConnection(origin, connector));
       const result = await exchange(connection, destination.url, request);

@@ -5,7 +5,7 @@ import { EgressError } from './faults.ts';
 /** The connection is closed after this many bytes of a body. */
 const maxReadBytes = 65_536;
 /** Bytes of the body to keep, for formats that look into it and for the operator. */
-const maxKeptBytes = 2_048;
+const maxRetainedBytes = 2_048;
 /** Interim responses such as 103 are not the response. More than this many are an attack or a bug. */
 const maxInterim = 32;
 /** Time for the body once the headers are there. The status decides; the body is optional. */
@@ -43,15 +43,15 @@ export function replyReader(
 ): Dispatcher.DispatchHandler {
   let head: { readonly status: number; readonly headers: ResponseHeaders } | null = null;
   let timer: NodeJS.Timeout | undefined;
-  const kept: Buffer[] = [];
+  const retained: Buffer[] = [];
   let bytesRead = 0;
   let interim = 0;
 
   function end(complete: boolean): void {
     clearTimeout(timer);
     if (head === null) return;
-    const body = kept.length === 0 ? '' : Buffer.concat(kept).toString('utf8');
-    const truncated = !complete || bytesRead > maxKeptBytes;
+    const body = retained.length === 0 ? '' : Buffer.concat(retained).toString('utf8');
+    const truncated = !complete || bytesRead > maxRetainedBytes;
     resolve({ status: head.status, headers: flatHeaders(head.headers), body, bytesRead, truncated, complete });
   }
 
@@ -67,7 +67,7 @@ export function replyReader(
       timer = setTimeout(end, maxBodyMs, false);
     },
     onResponseData(_controller, chunk) {
-      if (bytesRead < maxKeptBytes) kept.push(Buffer.from(chunk.subarray(0, maxKeptBytes - bytesRead)));
+      if (bytesRead < maxRetainedBytes) retained.push(Buffer.from(chunk.subarray(0, maxRetainedBytes - bytesRead)));
       bytesRead += chunk.length;
       if (bytesRead >= maxReadBytes) end(false);
     },

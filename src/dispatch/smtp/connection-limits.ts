@@ -3,6 +3,7 @@ import { codeOf } from '../../errors.ts';
 import type { DispatcherServices } from '../dispatcher.ts';
 import type { Sender } from './sender.ts';
 
+/** The stored limits of one method. */
 export interface ConnectionLimits {
   /** Gives the senders the limits that earlier processes found. */
   start(services: DispatcherServices, senders: readonly Pick<Sender, 'name' | 'connections'>[]): Promise<void>;
@@ -16,8 +17,11 @@ const writeStatement = `
 INSERT INTO herald.sender (method, name, max_connections) VALUES ($1, $2, $3)
 ON CONFLICT (method, name) DO UPDATE SET max_connections = $3, updated_at = now()`;
 
-const readStatement = `SELECT name, max_connections AS connections FROM herald.sender WHERE method = $1 AND max_connections IS NOT NULL`;
+const readStatement = `
+SELECT name, max_connections AS connections FROM herald.sender
+WHERE method = $1 AND max_connections IS NOT NULL`;
 
+/** Nothing is read or written before `start`. */
 export function createConnectionLimits(): ConnectionLimits {
   let services: DispatcherServices | null = null;
   let writing: Promise<unknown> = Promise.resolve();

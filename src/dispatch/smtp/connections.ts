@@ -1,22 +1,24 @@
 /**
- * How many connections to a relay one process uses: as many as configured, fewer after the relay reported too many, and one more
- * again after ten minutes without such a report. Messages wait for a connection here rather than in nodemailer's pool, so that a
- * wrong password found by one connection is not tried by the others.
+ * How many connections to a relay one process uses: as many as configured, fewer after the relay reported too many, and
+ * one more again after ten minutes without such a report. Messages wait for a connection here rather than in
+ * nodemailer's pool, so that a wrong password found by one connection is not tried by the others.
  */
-import type { DispatchResult } from '../dispatcher.ts';
+import type { FailedDispatch } from '../dispatcher.ts';
 
-export type Failure = Exclude<DispatchResult, { outcome: 'sent' }>;
-
+/** The connections of one sender. */
 export interface Connections {
-  /** Resolves with null when a connection may be used; then call `leave`. Resolves with a failure if the wait was stopped. */
-  enter(signal: AbortSignal): Promise<Failure | null>;
+  /**
+   * Resolves with null when a connection may be used; then call `leave`. Resolves with a failure if the wait was
+   * stopped.
+   */
+  enter(signal: AbortSignal): Promise<FailedDispatch | null>;
   leave(): void;
   /** Reports a too-many-connections reply. Lowers `allowed` by one and returns true if other connections are open. */
   crowded(now: number): boolean;
   /** Reports an accepted message. @returns true if one more connection is allowed from now on. */
   worked(now: number): boolean;
   /** Ends every wait with this failure. */
-  stop(why: Failure): void;
+  stop(why: FailedDispatch): void;
   /** Sets a limit that an earlier process found. */
   limit(stored: number, now: number): void;
   readonly allowed: number;
@@ -25,7 +27,8 @@ export interface Connections {
 /** How long without a refusal until one more connection is allowed. */
 const growMs = 600_000;
 
-export const stoppedWaiting: Failure = {
+/** The result of a message whose wait for a connection was cut off. */
+export const stoppedWaiting: FailedDispatch = {
   outcome: 'retry',
   reason: 'shutdown',
   detail: 'stopped while waiting for a connection',
@@ -37,7 +40,7 @@ export function createConnections(most: number): Connections {
   let allowed = most;
   let busy = 0;
   let changedAt = 0;
-  const waiting = new Set<(stopped: Failure | null) => void>();
+  const waiting = new Set<(stopped: FailedDispatch | null) => void>();
 
   function admit(): void {
     for (const go of waiting) {
@@ -55,18 +58,7 @@ export function createConnections(most: number): Connections {
         busy += 1;
         return Promise.resolve(null);
       }
-      return new Promise((resolve) => {
-        const go = (stopped: Failure | null) => {
-          signal.removeEventListener('abort', onAbort);
-          resolve(stopped);
-        };
-        const onAbort = () => {
-          waiting.delete(go);
-          resolve(stoppedWaiting);
-        };
-        signal.addEventListener('abort', onAbort, { once: true });
-        waiting.add(go);
-      });
+      return waitIn(waiting, signal);
     },
     leave() {
       busy -= 1;
@@ -99,4 +91,22 @@ export function createConnections(most: number): Connections {
       return allowed;
     },
   };
+}
+
+function waitIn(
+  waiting: Set<(stopped: FailedDispatch | null) => void>,
+  signal: AbortSignal,
+): Promise<FailedDispatch | null> {
+  return new Promise((resolve) => {
+    const go = (stopped: FailedDispatch | null) => {
+      signal.removeEventListener('abort', onAbort);
+      resolve(stopped);
+    };
+    const onAbort = () => {
+      waiting.delete(go);
+      resolve(stoppedWaiting);
+    };
+    signal.addEventListener('abort', onAbort, { once: true });
+    waiting.add(go);
+  });
 }

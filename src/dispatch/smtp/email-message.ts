@@ -1,4 +1,4 @@
-/** A delivery as a mail: the same bytes on every attempt. */
+/** A delivery as an email: the same bytes on every attempt. */
 import { createHash } from 'node:crypto';
 import { buffer } from 'node:stream/consumers';
 import type { SendMailOptions } from 'nodemailer';
@@ -10,19 +10,20 @@ import { ConfigurationError } from '../../errors.ts';
 import { renderEmail } from '../../templates/email.ts';
 import type { Delivery } from '../dispatcher.ts';
 import { serializeMime } from './serialize-mime.ts';
-import type { SmtpSettings } from './smtp-options.ts';
+import type { SmtpSettings } from './smtp-settings.ts';
 
+/** What an email is made of. */
 export interface MailInput {
   readonly delivery: Delivery;
   readonly to: Address;
   readonly settings: SmtpSettings;
-  /** The domain of Message-ID and thread; the same whichever sender takes the message over. */
+  /** The domain of Message-ID and thread, the same whichever sender sends the message. */
   readonly idDomain: string;
 }
 
 /**
- * What the signature covers, as far as a mail has it: RFC 6376, 5.4.1, with List-Unsubscribe-Post (RFC 8058, 4) and Feedback-ID, which
- * count for nothing when they are not signed.
+ * What the signature covers, as far as a mail has it: RFC 6376, 5.4.1, with List-Unsubscribe-Post (RFC 8058, 4) and
+ * Feedback-ID, which count for nothing when they are not signed.
  */
 const signedFields = [
   'From',
@@ -44,10 +45,14 @@ const signedFields = [
   'Feedback-ID',
 ].join(':');
 
-/** The whole mail, signed where a key is given. @throws {ConfigurationError} when the signature is missing: it never goes without. */
-export async function writeMail(input: MailInput, dkimKey: string | undefined): Promise<Buffer> {
+/**
+ * The complete email, signed if a key is given.
+ *
+ * @throws {ConfigurationError} if it could not be signed: it is never sent without the signature.
+ */
+export async function writeEmail(input: MailInput, dkimKey: string | undefined): Promise<Buffer> {
   const parts = new MailComposer(mailOf(input)).compile();
-  // Files are large: as a stream they are encoded piece by piece.
+  // Attachments are large: as a stream they are encoded piece by piece.
   const mail = input.delivery.attachments?.length ? await parts.build() : serializeMime(parts);
   const { dkim } = input.settings;
   if (dkim === undefined) return mail;
@@ -58,9 +63,9 @@ export async function writeMail(input: MailInput, dkimKey: string | undefined): 
     headerFieldNames: signedFields,
   });
   const signed = await buffer(signer.sign(mail));
-  // nodemailer passes a mail on as it is when its key does not work.
+  // nodemailer returns an email unsigned if the key does not work.
   if (!signed.subarray(0, 15).equals(Buffer.from('DKIM-Signature:')))
-    throw new ConfigurationError(`${input.settings.place}.dkim.keyFile`, 'did not sign the mail');
+    throw new ConfigurationError(`${input.settings.place}.dkim.keyFile`, 'did not sign the email');
   return signed;
 }
 
@@ -82,7 +87,7 @@ function mailOf({ delivery, to, settings, idDomain }: MailInput): SendMailOption
     messageId: messageIdOf(delivery, idDomain),
     date: createdAt,
     baseBoundary: createHash('sha256').update(delivery.messageId).digest('hex').slice(0, 24),
-    // A root that nobody ever sent: every mail of a thread refers to it, whichever of them arrives.
+    // Every email of a thread refers to a root that was never sent, so that it does not matter which of them arrive.
     ...(thread !== null && { inReplyTo: thread, references: thread }),
     ...(delivery.attachments !== undefined &&
       delivery.attachments.length > 0 && {
@@ -110,6 +115,7 @@ function mailOf({ delivery, to, settings, idDomain }: MailInput): SendMailOption
   };
 }
 
+/** The Message-ID, the same on every attempt. */
 export function messageIdOf({ messageId }: Pick<Delivery, 'messageId'>, idDomain: string): string {
   return `<${messageId}@${idDomain}>`;
 }

@@ -1,25 +1,34 @@
 /**
- * Which sender takes a message. A sender at fault is paused and the next one takes over; when every sender is paused, so is the
- * method.
+ * Which sender takes a message. A sender at fault is paused and the next one takes over; when every sender is paused,
+ * so is the method.
  */
-import type { Address } from '../../email-address.ts';
+import { type Address, formatAddress } from '../../email-address.ts';
 import type { Logger } from '../../vocabulary.ts';
-import { type Delivery, type DispatchContext, type DispatchResult, requeueUncounted } from '../dispatcher.ts';
-import type { Failure } from './connections.ts';
-import { domainOf } from './smtp-options.ts';
-import type { UncertainDelivery, Refusals } from './refusals.ts';
+import {
+  type Delivery,
+  type DispatchContext,
+  type DispatchResult,
+  type FailedDispatch,
+  requeueUncounted,
+} from '../dispatcher.ts';
+import type { Evidence } from '../evidence/evidence.ts';
+import { domainOf } from './smtp-settings.ts';
+import type { UncertainDeliveries, UncertainDelivery } from './uncertain-deliveries.ts';
 import type { SenderPause, SenderPauses } from './sender-pauses.ts';
-import type { Sender } from './sender.ts';
+import type { Sender, SenderResult } from './sender.ts';
 import { candidatesOf, type SenderSettings } from './senders.ts';
 
+/** A sender and the tenants that it is for. */
 export type ConfiguredSender = Sender & Pick<SenderSettings, 'tenants'>;
 
+/** What sending with failover needs. */
 export interface FailoverServices {
   readonly method: string;
   readonly logger: Logger;
   readonly senders: readonly ConfiguredSender[];
   readonly senderPauses: SenderPauses;
-  readonly refusals: Refusals;
+  readonly evidence: Evidence;
+  readonly uncertainDeliveries: UncertainDeliveries;
 }
 
 interface FailoverContext {
@@ -37,13 +46,13 @@ export async function sendWithFailover(
   context: DispatchContext,
   services: FailoverServices,
 ): Promise<DispatchResult> {
-  const { senders, senderPauses, refusals } = services;
+  const { senders, senderPauses, uncertainDeliveries } = services;
   const candidates = candidatesOf(senders, delivery);
   if (candidates.length === 0) return noSender(delivery.sender);
   const several = senders.length > 1;
   const [paused, uncertain] = await Promise.all([
     several ? senderPauses.current() : new Map<string, SenderPause>(),
-    several && delivery.attempt > 1 ? refusals.uncertainDeliveryOf(delivery.messageId) : null,
+    several && delivery.attempt > 1 ? uncertainDeliveries.of(delivery.messageId) : null,
   ]);
   const request = { delivery, to, context, candidates, uncertain };
   for (const sender of orderCandidates(candidates, uncertain)) {
@@ -54,7 +63,10 @@ export async function sendWithFailover(
   return waiting(candidates, paused, senders);
 }
 
-/** After an attempt that may have delivered the message, the same sender comes first, so that a second copy has the same bytes. */
+/**
+ * After an attempt that may have delivered the message, the same sender comes first, so that a second copy has the same
+ * bytes.
+ */
 function orderCandidates(
   candidates: readonly ConfiguredSender[],
   uncertain: UncertainDelivery | null,
@@ -70,25 +82,14 @@ async function sendVia(
   services: FailoverServices,
 ): Promise<DispatchResult> {
   const { delivery, to, context, candidates } = request;
-  const { method, logger, senders, senderPauses, refusals } = services;
+  const { senders, senderPauses, uncertainDeliveries } = services;
   // Every sender uses the first candidate's domain in the Message-ID, so that a receiver recognises a second copy.
   const idDomain = domainOf((candidates[0] ?? sender).settings.from.address);
   const sent = await sender.send(delivery, to, { context, idDomain });
-  const result = await refusals.judge(sender.name, delivery.messageId, sent);
-  if (result.outcome !== 'sent' && result.alert)
-    logger.warn(
-      {
-        method,
-        sender: sender.name,
-        messageId: delivery.messageId,
-        reason: result.reason,
-        replyCode: result.reply?.code,
-        enhanced: result.reply?.enhanced,
-      },
-      'refused by policy: look at the address of the sender and its SPF, DKIM and DMARC records',
-    );
+  const result = await weigh(sender, sent, request, services);
+  logAlert(result, sender, delivery, services);
   if (senders.length === 1) return result;
-  if (result.outcome === 'unknown') await refusals.recordUncertain(sender.name, delivery.messageId);
+  if (result.outcome === 'unknown') await uncertainDeliveries.record(sender.name, delivery.messageId);
   const named = annotate(result, sender.name, request.uncertain);
   if (named.outcome === 'sent' || !named.pauseMethod) {
     if (probe) await senderPauses.resume(sender.name);
@@ -98,13 +99,57 @@ async function sendVia(
   return requeue(named, candidates, await senderPauses.current(), senders);
 }
 
+/** Decides by evidence whether a refusal is the message's or the sender's fault. */
+async function weigh(
+  { name, connections }: ConfiguredSender,
+  { result, refusal }: SenderResult,
+  { delivery, to }: FailoverContext,
+  { evidence }: FailoverServices,
+): Promise<DispatchResult> {
+  if (result.outcome === 'sent') evidence.accepted(name);
+  // The size is the message's, whatever the phase.
+  if (result.outcome === 'sent' || refusal === null || result.reason === 'too_large') return result;
+  const { messageId, attempt } = delivery;
+  const { phase, closing, transient, reply } = refusal;
+  const beforeRecipient = phase === 'mail';
+  const observed = {
+    messageId,
+    attempt,
+    recipient: formatAddress(to),
+    phase,
+    beforeRecipient,
+    closing,
+    transient,
+    reply,
+  };
+  const judged = await evidence.refused(name, observed, result);
+  // Messages that wait for a connection were not tried: they are due as soon as the sender works again.
+  if (judged.outcome === 'retry' && judged.pauseMethod) connections.stop({ ...judged, retryAfterSeconds: 1 });
+  return judged;
+}
+
+/** Codes only: a reply may repeat what a stranger wrote. */
+function logAlert(
+  result: DispatchResult,
+  sender: ConfiguredSender,
+  { messageId }: Delivery,
+  { method, logger }: FailoverServices,
+): void {
+  if (result.outcome === 'sent' || !result.alert) return;
+  const { reason, reply } = result;
+  logger.warn(
+    { method, sender: sender.name, messageId, reason, replyCode: reply?.code, enhanced: reply?.enhanced },
+    'refused by policy: check the address of the sender and its SPF, DKIM and DMARC records',
+  );
+}
+
 /** The sender is at fault. The message was certainly not accepted, so another sender may try at once. */
 function requeue(
-  fault: Failure,
+  fault: FailedDispatch,
   candidates: readonly ConfiguredSender[],
   paused: ReadonlyMap<string, SenderPause>,
   senders: readonly ConfiguredSender[],
-): Failure {
+): FailedDispatch {
   if (senders.every(({ name }) => paused.has(name)))
     return { ...fault, retryAfterSeconds: earliestProbe(senders, paused) };
   const another = candidates.some(({ name }) => !paused.has(name));
@@ -116,7 +161,7 @@ function waiting(
   candidates: readonly ConfiguredSender[],
   paused: ReadonlyMap<string, SenderPause>,
   senders: readonly ConfiguredSender[],
-): Failure {
+): FailedDispatch {
   const names = candidates.map(({ name }) => name).join(', ');
   const { reason, detail } = paused.get(candidates[0]?.name ?? '') ?? {
     reason: 'unreachable' as const,
@@ -138,7 +183,7 @@ function earliestProbe(senders: readonly ConfiguredSender[], paused: ReadonlyMap
   return Math.max(1, Math.min(...senders.map(({ name }) => paused.get(name)?.probeSeconds ?? 1)));
 }
 
-function noSender(name: string | null): Failure {
+function noSender(name: string | null): FailedDispatch {
   return {
     outcome: 'retry',
     reason: 'misconfigured',

@@ -1,21 +1,134 @@
-/** Login by access token (XOAUTH2): fetched when needed, shared by all connections of a sender, kept in memory only. */
+/** Logins of a sender's connections: by password, or by an access token (XOAUTH2) that all of them share. */
+import { createHmac } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { CustomAuthenticationContext } from 'nodemailer/lib/smtp-connection';
 import { request } from 'undici';
 import type { OAuth2Options } from './oauth2-options.ts';
 
-/** nodemailer's own XOAUTH2 renews a token only where the server answers 334 first, which not all do. */
-export const accessTokenLogin = 'ACCESS-TOKEN';
+/**
+ * The name of our login among those of nodemailer. Its own logins send AUTH even where the server does not offer it,
+ * and its XOAUTH2 renews a token only where the server replies 334 first, which not all do.
+ */
+export const customLogin = 'PG-HERALD';
 
+/** Logs a connection in. Rejects if the server does not accept it. */
+export type Login = (context: CustomAuthenticationContext) => Promise<void>;
+
+/** Lets one login of a sender try alone until one has succeeded, so that a wrong password is tried once. */
+export interface LoginGate {
+  /** Whether a login is in progress. */
+  readonly busy: boolean;
+  login(login: Login): Login;
+  /** A connection was lost, perhaps in its login, which nodemailer then never ends: the next login may try. */
+  abandon(): void;
+}
+
+/** Logins that wait for the first one fail with it. */
+export function createLoginGate(): LoginGate {
+  let proven = false;
+  let current: PromiseWithResolvers<'abandoned' | 'ended'> | null = null;
+
+  async function tryAlone(login: Login, context: CustomAuthenticationContext): Promise<void> {
+    const mine = Promise.withResolvers<'abandoned' | 'ended'>();
+    // Those that wait get the error; where none waits, only the caller does.
+    mine.promise.catch(() => undefined);
+    current = mine;
+    try {
+      await login(context);
+      proven = true;
+      mine.resolve('ended');
+    } catch (error) {
+      mine.reject(error);
+      throw error;
+    } finally {
+      if (current === mine) current = null;
+    }
+  }
+
+  return {
+    get busy() {
+      return current !== null;
+    },
+    login: (login) => async (context) => {
+      while (!proven && current !== null) await current.promise;
+      if (!proven) return tryAlone(login, context);
+      try {
+        await login(context);
+      } catch (error) {
+        proven = false;
+        throw error;
+      }
+    },
+    abandon() {
+      current?.resolve('abandoned');
+      current = null;
+    },
+  };
+}
+
+/** Logins by password that we can run, in order of preference. */
+const passwordMethods = ['PLAIN', 'LOGIN', 'CRAM-MD5'] as const;
+
+interface PasswordLogin {
+  readonly user: string;
+  readonly password: string;
+  /** Default: what the server offers. */
+  readonly method?: string | undefined;
+}
+
+/** Logs in by password (RFC 4954). Sends no AUTH where the server does not offer a method that fits. */
+export function passwordLogin({ user, password, method }: PasswordLogin): Login {
+  return async (context) => {
+    const chosen = passwordMethods.find(
+      (each) => context.authMethods.includes(each) && (method === undefined || each === method),
+    );
+    if (chosen === undefined)
+      throw new LoginError(
+        `the server does not offer ${method === undefined ? 'a login by password' : `AUTH ${method}`}`,
+      );
+    let reply = await context.sendCommand(firstCommand(chosen, user, password));
+    if (chosen === 'LOGIN' && isChallenge(reply)) reply = await context.sendCommand(base64(user));
+    if (chosen === 'LOGIN' && isChallenge(reply)) reply = await context.sendCommand(base64(password));
+    if (chosen === 'CRAM-MD5' && isChallenge(reply))
+      reply = await context.sendCommand(base64(`${user} ${proofOf(reply.response, password)}`));
+    if (!reply.response.startsWith('2')) throw new LoginError('the server does not accept the password');
+  };
+}
+
+function firstCommand(method: (typeof passwordMethods)[number], user: string, password: string): string {
+  return method === 'PLAIN' ? `AUTH PLAIN ${base64(`\0${user}\0${password}`)}` : `AUTH ${method}`;
+}
+
+/** RFC 2195: the challenge is in base64 behind the code. */
+function proofOf(response: string, password: string): string {
+  return createHmac('md5', password)
+    .update(Buffer.from(response.slice(4), 'base64'))
+    .digest('hex');
+}
+
+function isChallenge({ response }: { readonly response: string }): boolean {
+  return response.startsWith('334');
+}
+
+function base64(text: string): string {
+  return Buffer.from(text).toString('base64');
+}
+
+/** The access tokens of a sender. */
 export interface TokenSource {
-  /** Logs a connection in; with a new token, once, where the server refuses the one in force. Rejects where that does not help. */
-  readonly login: (context: CustomAuthenticationContext) => Promise<void>;
-  /** What went wrong the last time, until a token is there again. */
+  /** Logs in, once more with a new token if the server rejects the current one. */
+  readonly login: Login;
+  /** What went wrong the last time; null once a token was obtained. */
   readonly fault: string | null;
 }
 
-/** Its message never holds a token, a secret or what the endpoint wrote, but for the error code of RFC 6749, 5.2. */
-class TokenError extends Error {}
+/** Its message never holds a password or what a server wrote. */
+class LoginError extends Error {}
+
+/**
+ * Its message never holds a token, a secret or what the endpoint wrote, except the error code of RFC 6749, section 5.2.
+ */
+class TokenError extends LoginError {}
 
 interface Token {
   readonly value: string;
@@ -25,17 +138,18 @@ interface Token {
 
 const timeoutMs = 15_000;
 const largestAnswer = 65_536;
-/** A token is not used in its last minute, or in the last tenth of a short life. */
+/** A token is not used in the last minute of its life, or in the last tenth if its life is short. */
 const marginSeconds = 60;
-/** Where the endpoint names no life time. */
+/** The lifetime where the endpoint does not say one. */
 const usualSeconds = 3600;
-/** After a failure nobody asks again for so long: the endpoint, too, locks out those who hammer. */
+/** No request for so long after a failure: token endpoints lock accounts, too. */
 const pauseMs = 5000;
 
+/** Tokens are fetched when needed and kept in memory only. */
 export function createTokenSource(options: OAuth2Options): TokenSource {
   let token: Token | null = null;
   let fetching: Promise<Token> | null = null;
-  /** Some endpoints replace the refresh token at each grant. Forgotten when the file holds another one. */
+  /** Some endpoints replace the refresh token with each grant. Forgotten when the file holds another one. */
   let renewed: { readonly given: string; readonly now: string } | null = null;
   let failed: { readonly error: TokenError; readonly at: number } | null = null;
 
@@ -56,7 +170,7 @@ export function createTokenSource(options: OAuth2Options): TokenSource {
     }
   }
 
-  /** The token in force; a new one shortly before it ends, and when `refused` is the one that a server did not take. */
+  /** The current token; a new one shortly before it ends, and when the server did not accept `refused`. */
   async function get(refused?: string): Promise<string> {
     if (token !== null && token.value !== refused && token.endsAt > performance.now()) return token.value;
     if (fetching === null && failed !== null && performance.now() - failed.at < pauseMs) throw failed.error;
@@ -68,6 +182,7 @@ export function createTokenSource(options: OAuth2Options): TokenSource {
 
   return {
     async login(context) {
+      if (!context.authMethods.includes('XOAUTH2')) throw new LoginError('the server does not offer AUTH XOAUTH2');
       const first = await get();
       if (await offer(first, context)) return;
       if (!(await offer(await get(first), context))) throw new TokenError('the server does not take the access token');
@@ -78,14 +193,15 @@ export function createTokenSource(options: OAuth2Options): TokenSource {
   };
 }
 
-/** False where a new token may help. */
+/** @returns false if a new token may help. */
 async function offer(token: string, context: CustomAuthenticationContext): Promise<boolean> {
   const words = Buffer.from(`user=${context.auth.user}\u0001auth=Bearer ${token}\u0001\u0001`).toString('base64');
   let reply = await context.sendCommand(`AUTH XOAUTH2 ${words}`);
-  // The reason, as JSON in base64; the verdict follows an empty line.
-  if (reply.status === 334) reply = await context.sendCommand('');
-  if (reply.status < 300) return true;
-  if (reply.status < 500) throw new TokenError('the server does not take the access token now');
+  // 334 brings the reason as JSON in base64; the final reply follows an empty line.
+  if (isChallenge(reply)) reply = await context.sendCommand('');
+  // Of a reply of several lines nodemailer's `status` is 0.
+  if (reply.response.startsWith('2')) return true;
+  if (!reply.response.startsWith('5')) throw new TokenError('the server does not accept the access token now');
   return false;
 }
 
@@ -114,7 +230,7 @@ async function grant(options: OAuth2Options, refreshToken: string | undefined): 
   const answer = await readJson(body);
   if (statusCode !== 200) throw new TokenError(refusal(statusCode, answer.error));
   const { access_token: token, expires_in: life, refresh_token: next } = answer;
-  // What is no token of RFC 6750 could break the login's line.
+  // Anything but a token of RFC 6750 could break the line of the login.
   if (typeof token !== 'string' || !/^[\x21-\x7e]+$/.test(token))
     throw new TokenError('the token endpoint answered without an access token');
   const seconds = Number(life);
@@ -125,7 +241,7 @@ async function grant(options: OAuth2Options, refreshToken: string | undefined): 
   };
 }
 
-/** For example `HTTP 400 invalid_grant`: the code is one of a closed list, so an endpoint cannot write into our logs. */
+/** For example `HTTP 400 invalid_grant`. The code is restricted, so that an endpoint cannot write into our logs. */
 function refusal(status: number, code: unknown): string {
   const known = typeof code === 'string' && /^[a-z_]{1,40}$/.test(code) ? ` ${code}` : '';
   return `the token endpoint answered HTTP ${status}${known}`;

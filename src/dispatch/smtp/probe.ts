@@ -1,22 +1,25 @@
-/** Whether a relay would take our mails, found out without sending one; and what its domain says about us. */
+/** Checks of a sender that send no email: whether its relay accepts our login, and its domain's DNS records. */
 import { createPublicKey } from 'node:crypto';
-import { classifySmtpFailure } from './classify-reply.ts';
-import type { Failure } from './connections.ts';
+import { classifySmtpFailure } from './classify-failure.ts';
+import type { FailedDispatch } from '../dispatcher.ts';
 import { createTokenSource } from './login.ts';
-import { domainOf, type SmtpOptions, type SmtpSettings } from './smtp-options.ts';
+import type { SmtpOptions } from './smtp-options.ts';
+import { domainOf, type SmtpSettings } from './smtp-settings.ts';
 import { type Capabilities, createRelay, failureOf } from './transport.ts';
 
-/** What came of connecting, TLS and login; what the server offers, where these worked. */
-export type RelayAnswer = { readonly fault: Failure } | { readonly fault: null; readonly capabilities: Capabilities };
+/** The fault of connection, TLS or login, or what the server offers. */
+export type RelayAnswer =
+  | { readonly fault: FailedDispatch }
+  | { readonly fault: null; readonly capabilities: Capabilities };
 
-/** Connects, negotiates TLS and logs in. @throws {ConfigurationError} for files that cannot be used. */
+/** Connects, negotiates TLS and logs in. @throws {ConfigurationError} if a file of the settings cannot be used. */
 export async function probeSmtp(settings: SmtpSettings): Promise<RelayAnswer> {
   const tokens = settings.auth?.oauth2 === undefined ? null : createTokenSource(settings.auth.oauth2);
   const relay = createRelay(settings, tokens);
   const { transport } = relay.connect();
   try {
     await transport.verify();
-    return { fault: null, capabilities: await relay.look() };
+    return { fault: null, capabilities: await relay.capabilities() };
   } catch (error) {
     const fault = classifySmtpFailure(failureOf(error, 'unopened', undefined));
     return { fault: tokens?.fault ? { ...fault, detail: `OAuth2 token: ${tokens.fault}` } : fault };
@@ -25,15 +28,16 @@ export async function probeSmtp(settings: SmtpSettings): Promise<RelayAnswer> {
   }
 }
 
-/** `node:dns/promises` fits. */
+/** For example `resolveTxt` of `node:dns/promises`. */
 export type ResolveTxt = (name: string) => Promise<string[][]>;
 
+/** A TXT record that receivers look at. */
 export interface DomainRecord {
   readonly record: 'SPF' | 'DMARC' | 'DKIM';
   readonly name: string;
   /**
-   * `unknown`: the name servers could not be asked. `several`: more than one, which counts as none (RFC 7208, 4.5). `different`: it does
-   * not belong to the key that signs.
+   * `unknown`: the name servers could not be asked. `several`: more than one, which counts as none (RFC 7208, 4.5).
+   * `different`: it does not belong to the key that signs.
    */
   readonly state: 'found' | 'missing' | 'several' | 'different' | 'unknown';
 }
@@ -75,7 +79,10 @@ export function domainRecords(
   ]);
 }
 
-/** Whether SPF (the bounces' domain) or DKIM speak for the domain of From, as DMARC demands of one of them; also of a subdomain. */
+/**
+ * Whether SPF (the bounces' domain) or DKIM speak for the domain of From, as DMARC demands of one of them; also of a
+ * subdomain.
+ */
 export function isAligned(options: Pick<SmtpOptions, 'from' | 'envelopeFrom' | 'dkim'>): boolean {
   const domain = domainOf(options.from.address);
   const speakers = [domainOf(options.envelopeFrom ?? options.from.address), options.dkim?.domain.toLowerCase()];

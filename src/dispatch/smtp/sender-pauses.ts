@@ -1,10 +1,12 @@
-/** The senders that are paused because they are at fault, for all replicas: rows of herald.sender, cached for a second. */
+/**
+ * The senders that are paused because they are at fault, for all replicas: rows of herald.sender, cached for a second.
+ */
 import { codeOf } from '../../errors.ts';
 import type { Reason } from '../../vocabulary.ts';
-import type { DispatcherServices } from '../dispatcher.ts';
+import type { DispatcherServices, FailedDispatch } from '../dispatcher.ts';
 import { claimProbe, firstProbeSeconds, pauseForFault, resumeAfterProbe } from '../fault-pause.ts';
-import type { Failure } from './connections.ts';
 
+/** Why a sender is paused, and until when. */
 export interface SenderPause {
   readonly reason: Reason;
   readonly detail: string;
@@ -12,12 +14,15 @@ export interface SenderPause {
   readonly probeSeconds: number;
 }
 
+/** The paused senders of one method. */
 export interface SenderPauses {
-  /** The paused senders by name, at most a second old. Returns the last known state while the database is unavailable. */
+  /**
+   * The paused senders by name, at most a second old. Returns the last known state while the database is unavailable.
+   */
   current(): Promise<ReadonlyMap<string, SenderPause>>;
   /** Pauses a sender. In this process it counts as paused at once, even if the database cannot be reached. */
-  pause(sender: string, fault: Failure): Promise<void>;
-  /** @returns whether this process may send the probe that is due. */
+  pause(sender: string, fault: FailedDispatch): Promise<void>;
+  /** @returns whether this process may send the probe that is due. Nothing else is sent until that is answered. */
   claimProbe(sender: string): Promise<boolean>;
   /** Ends a pause after a probe that worked. */
   resume(sender: string): Promise<void>;
@@ -25,9 +30,12 @@ export interface SenderPauses {
 
 const cacheMs = 1000;
 
-const readStatement = `SELECT name, pause_reason AS reason, pause_detail AS detail, extract(epoch FROM probe_at - now())::float8 AS "probeSeconds"
+const readStatement = `
+SELECT name, pause_reason AS reason, pause_detail AS detail,
+  extract(epoch FROM probe_at - now())::float8 AS "probeSeconds"
 FROM herald.sender WHERE method = $1 AND paused_at IS NOT NULL`;
 
+/** Reads and writes the pauses of the method of these services. */
 export function createSenderPauses({ pool, method, logger }: DispatcherServices): SenderPauses {
   const known = new Map<string, SenderPause>();
   let readAt = Number.NEGATIVE_INFINITY;
@@ -43,22 +51,25 @@ export function createSenderPauses({ pool, method, logger }: DispatcherServices)
     }
   }
 
-  const read = () =>
-    attempt('read which senders are paused', undefined, async () => {
+  async function read(): Promise<void> {
+    await attempt('read which senders are paused', undefined, async () => {
       const { rows } = await pool.query<SenderPause & { name: string }>(readStatement, [method]);
       known.clear();
       for (const { name, ...state } of rows) known.set(name, state);
-    }).finally(() => {
-      readAt = performance.now();
-      reading = null;
     });
+    readAt = performance.now();
+    reading = null;
+  }
 
   return {
     async current() {
       if (performance.now() - readAt > cacheMs) await (reading ??= read());
       return known;
     },
-    async pause(sender, { reason, detail, retryAfterSeconds: atLeastSeconds = 0 }) {
+    async pause(
+      sender,
+      { reason, detail, retryAfterSeconds = 0, probeAfterSeconds: atLeastSeconds = retryAfterSeconds },
+    ) {
       known.set(sender, { reason, detail, probeSeconds: Math.max(firstProbeSeconds, atLeastSeconds) });
       await attempt('record the pause of a sender', undefined, async () => {
         const stored = await pauseForFault(pool, { method, sender }, { reason, detail, atLeastSeconds });
@@ -72,7 +83,6 @@ export function createSenderPauses({ pool, method, logger }: DispatcherServices)
     },
     async claimProbe(sender) {
       const ours = await attempt('claim a probe', false, () => claimProbe(pool, { method, sender }));
-      // Whoever claimed it, no other message is sent before that probe is answered.
       const state = known.get(sender);
       if (state !== undefined) known.set(sender, { ...state, probeSeconds: firstProbeSeconds });
       return ours;

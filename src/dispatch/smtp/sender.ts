@@ -1,86 +1,62 @@
 /** One sender: a relay, the address and the credentials that we use it with, and its connections. */
 import { type Address, formatAddress } from '../../email-address.ts';
 import { ConfigurationError } from '../../errors.ts';
-import { type Delivery, type DispatchContext, type DispatchResult, requeueUncounted } from '../dispatcher.ts';
-import { classifySmtpFailure } from './classify-reply.ts';
-import { type Connections, createConnections, type Failure } from './connections.ts';
-import { type Transmission, transmit } from './transmit.ts';
-import { createTokenSource } from './login.ts';
-import { messageIdOf, writeMail } from './email-message.ts';
-import type { SmtpSettings } from './smtp-options.ts';
+import {
+  type Delivery,
+  type DispatchContext,
+  type DispatchResult,
+  type FailedDispatch,
+  requeueUncounted,
+} from '../dispatcher.ts';
+import { classifySmtpFailure, type SmtpRefusal } from './classify-failure.ts';
+import { type Connections, createConnections } from './connections.ts';
+import { messageIdOf, writeEmail } from './email-message.ts';
+import { knownTextsOf, secretsOf } from './known-texts.ts';
+import { createTokenSource, type TokenSource } from './login.ts';
+import type { SmtpSettings } from './smtp-settings.ts';
+import { type Transmission, type TransmitOptions, transmit } from './transmit.ts';
 import { createRelay, failureOf, type Relay, type WrittenMail } from './transport.ts';
 
+/** What came of a message, and what the relay said to it if it was refused. */
+export interface SenderResult {
+  readonly result: DispatchResult;
+  readonly refusal: SmtpRefusal | null;
+}
+
+/** A sender that is ready to be used. */
 export interface Sender {
   readonly name: string;
   readonly settings: SmtpSettings;
   readonly connections: Connections;
-  /** @throws {ConfigurationError} for files that cannot be used. */
+  /** @throws {ConfigurationError} if a file of the settings cannot be used. */
   start(): void;
   /** Never throws for an expected failure. */
-  send(delivery: Delivery, to: Address, how: SendContext): Promise<DispatchResult>;
+  send(delivery: Delivery, to: Address, how: SendContext): Promise<SenderResult>;
   close(): void;
 }
 
+/** How one message is sent. */
 export interface SendContext {
   readonly context: DispatchContext;
   /** The domain of the Message-ID, the same whichever sender takes the message. */
   readonly idDomain: string;
 }
 
-/** @param onConnections told of the new number when the server's refusals, or their absence, change it. */
+/** What the steps of a sender share. */
+interface SenderParts {
+  readonly settings: SmtpSettings;
+  readonly relay: Relay;
+  readonly connections: Connections;
+  readonly tokens: TokenSource | null;
+  readonly onConnections: (allowed: number) => void;
+}
+
+/** @param onConnections called with the new limit when the relay's replies, or their absence, change it. */
 export function createSender(name: string, settings: SmtpSettings, onConnections: (allowed: number) => void): Sender {
   const tokens = settings.auth?.oauth2 === undefined ? null : createTokenSource(settings.auth.oauth2);
   const relay = createRelay(settings, tokens);
   const connections = createConnections(settings.maxConnections);
-
-  async function send(delivery: Delivery, to: Address, { context, idDomain }: SendContext): Promise<DispatchResult> {
-    const refusal = to.internationalised ? await refusalOf(relay) : null;
-    if (refusal !== null) return refusal;
-    const { dkimKey } = relay.connect().files;
-    const mail: WrittenMail = {
-      from: settings.envelopeFrom,
-      to: formatAddress(to),
-      messageId: messageIdOf(delivery, idDomain),
-      bytes: await writeMail({ delivery, to, settings, idDomain }, dkimKey),
-    };
-    if (mail.bytes.length > settings.maxMessageBytes)
-      return failed(
-        'too_large',
-        `message too large: ${mail.bytes.length} > ${settings.maxMessageBytes} bytes (maxMessageBytes)`,
-      );
-    const stopped = await connections.enter(context.signal);
-    if (stopped !== null) return stopped;
-    try {
-      const ended = await transmit(relay.connect().transport, mail, { settings, context });
-      const again = isLoginFault(ended.result) && relay.refresh();
-      return conclude(again ? await transmit(relay.connect().transport, mail, { settings, context }) : ended);
-    } finally {
-      connections.leave();
-    }
-  }
-
-  function conclude({ result, stream, ehlo }: Transmission): DispatchResult {
-    const now = performance.now();
-    if (result.outcome === 'sent') {
-      relay.learn(ehlo);
-      if (connections.worked(now)) onConnections(connections.allowed);
-      return result;
-    }
-    const named =
-      tokens?.fault && isLoginFault(result) ? { ...result, detail: `OAuth2 token: ${tokens.fault}` } : result;
-    const ended = isCrowded(named, stream) ? fewer(named, now) : named;
-    if (ended.pauseMethod) connections.stop(ended);
-    return ended;
-  }
-
-  /** A refusal of the connection is no verdict on the message. Where others of ours work, it is no fault of the method either. */
-  function fewer(result: Failure, now: number): Failure {
-    const others = connections.crowded(now);
-    if (others) onConnections(connections.allowed);
-    else if (result.pauseMethod) return result;
-    return { ...requeueUncounted(result, others ? 2 : 30), reason: 'throttled' };
-  }
-
+  const parts: SenderParts = { settings, relay, connections, tokens, onConnections };
   return {
     name,
     settings,
@@ -88,29 +64,107 @@ export function createSender(name: string, settings: SmtpSettings, onConnections
     start: () => void relay.connect(),
     async send(delivery, to, how) {
       try {
-        return await send(delivery, to, how);
+        return await send(delivery, to, how, parts);
       } catch (error) {
         if (!(error instanceof ConfigurationError)) throw error;
-        return { outcome: 'retry', reason: 'misconfigured', detail: error.message, pauseMethod: true };
+        const { message: detail } = error;
+        return { result: { outcome: 'retry', reason: 'misconfigured', detail, pauseMethod: true }, refusal: null };
       }
     },
     close: () => relay.close(),
   };
 }
 
-/** RFC 6531: such an address must not go to a server that does not say that it takes it. */
-async function refusalOf(relay: Relay): Promise<Failure | null> {
+async function send(
+  delivery: Delivery,
+  to: Address,
+  { context, idDomain }: SendContext,
+  parts: SenderParts,
+): Promise<SenderResult> {
+  const { settings, relay, connections } = parts;
+  const refused = to.internationalised ? await utf8Refusal(relay) : null;
+  if (refused !== null) return { result: refused, refusal: null };
+  const { files } = relay.connect();
+  const bytes = await writeEmail({ delivery, to, settings, idDomain }, files.dkimKey);
+  if (bytes.length > settings.maxMessageBytes)
+    return {
+      result: failed(
+        'too_large',
+        `message too large: ${bytes.length} > ${settings.maxMessageBytes} bytes (maxMessageBytes)`,
+      ),
+      refusal: null,
+    };
+  const mail: WrittenMail = {
+    from: settings.envelopeFrom,
+    to: formatAddress(to),
+    messageId: messageIdOf(delivery, idDomain),
+    bytes,
+    size: bytes.length,
+  };
+  const stopped = await connections.enter(context.signal);
+  if (stopped !== null) return { result: stopped, refusal: null };
   try {
-    const { extensions } = await relay.look();
+    return await transmitWithLogin(mail, parts, {
+      settings,
+      context,
+      known: knownTextsOf(delivery, to, secretsOf(settings, files)),
+    });
+  } finally {
+    connections.leave();
+  }
+}
+
+/** Once more if the login was rejected and the files with its credentials have changed since. */
+async function transmitWithLogin(
+  mail: WrittenMail,
+  parts: SenderParts,
+  options: TransmitOptions,
+): Promise<SenderResult> {
+  const first = await transmit(parts.relay, mail, options);
+  const again = isLoginFault(first.result) && parts.relay.refresh();
+  return conclude(again ? await transmit(parts.relay, mail, options) : first, parts);
+}
+
+function conclude({ result, refusal, stream, ehlo }: Transmission, parts: SenderParts): SenderResult {
+  const { relay, connections, tokens, onConnections } = parts;
+  const now = performance.now();
+  if (result.outcome === 'sent') {
+    relay.remember(ehlo);
+    if (connections.worked(now)) onConnections(connections.allowed);
+    return { result, refusal };
+  }
+  const named = tokens?.fault && isLoginFault(result) ? { ...result, detail: `OAuth2 token: ${tokens.fault}` } : result;
+  const crowded = isCrowded(named, refusal, stream);
+  const ended = crowded ? withFewerConnections(named, parts, now) : named;
+  if (ended.outcome === 'retry' && ended.pauseMethod) connections.stop(ended);
+  return { result: ended, refusal: crowded ? null : refusal };
+}
+
+/** The relay refuses the connection. Where others of ours work, the method is not at fault either. */
+function withFewerConnections(
+  result: FailedDispatch,
+  { connections, onConnections }: SenderParts,
+  now: number,
+): FailedDispatch {
+  const others = connections.crowded(now);
+  if (others) onConnections(connections.allowed);
+  else if (result.pauseMethod) return result;
+  return { ...requeueUncounted(result, others ? 2 : 30), outcome: 'retry', reason: 'throttled' };
+}
+
+/** RFC 6531: such an address must not be sent to a server that does not announce SMTPUTF8. */
+async function utf8Refusal(relay: Relay): Promise<FailedDispatch | null> {
+  try {
+    const { extensions } = await relay.capabilities();
     if (extensions.includes('SMTPUTF8')) return null;
-    return failed('invalid_address', 'the relay cannot take an internationalised address (5.6.7)');
+    return failed('invalid_address', 'the relay does not accept internationalised addresses (5.6.7)');
   } catch (error) {
     if (error instanceof ConfigurationError) throw error;
     return classifySmtpFailure(failureOf(error, 'unopened', undefined));
   }
 }
 
-function failed(reason: Failure['reason'], detail: string): Failure {
+function failed(reason: FailedDispatch['reason'], detail: string): FailedDispatch {
   return { outcome: 'failed', reason, detail };
 }
 
@@ -118,11 +172,15 @@ function isLoginFault(result: DispatchResult): boolean {
   return result.outcome === 'retry' && result.pauseMethod === true && result.reason === 'authentication';
 }
 
-const crowdWords = /too many|connection (count|limit)|concurren|connections? (exceed|limit)/i;
+const crowdWords = /too many|connection (?:count|limit)|concurrent connection|connections? (?:exceed|limit)/i;
 
-/** "Too many connections", in a reply that is no verdict on a message: before the first command for it, or in so many words. */
-function isCrowded({ reply }: Failure, stream: Transmission['stream']): boolean {
-  if (!/^4(21|32|5[0-4])$/.test(reply?.code ?? '')) return false;
+/**
+ * "Too many connections", said before RCPT: to the connection itself, or to MAIL. Later a reply may repeat what a
+ * stranger wrote, and a limit may be that of a mailbox.
+ */
+function isCrowded({ reply }: FailedDispatch, refusal: SmtpRefusal | null, stream: Transmission['stream']): boolean {
+  const beforeRecipient = refusal === null ? stream === 'unopened' : refusal.phase === 'mail';
+  if (!beforeRecipient || !/^4(21|32|5[0-4])$/.test(reply?.code ?? '')) return false;
   if (reply?.code === '432') return true;
   return crowdWords.test(reply?.text ?? '') || (reply?.code === '421' && stream === 'unopened');
 }

@@ -2,25 +2,27 @@
 import * as v from 'valibot';
 import { ConfigurationError } from '../../errors.ts';
 import { requirementOf } from '../settings.ts';
-import { parseSmtpOptions, type SmtpOptions, type SmtpSettings } from './smtp-options.ts';
+import type { SmtpOptions } from './smtp-options.ts';
+import { parseSmtpOptions, type SmtpSettings } from './smtp-settings.ts';
 
 /** A relay and the address that emails sent through it come from. */
 export interface SmtpSender extends SmtpOptions {
   /** The name that templates use in `sender`: lower-case letters, digits, `.`, `_` and `-`; at most 63 characters. */
   readonly name: string;
   /**
-   * Takes the messages of these tenants only, and no other sender takes them. Default: the messages of every tenant that has no sender
-   * of its own.
+   * Takes the messages of these tenants only, and no other sender takes them. Default: the messages of every tenant
+   * that has no sender of its own.
    */
   readonly tenants?: readonly string[];
 }
 
-/** Options of several SMTP senders, which fail over. */
+/** Several senders that replace each other. */
 export interface SmtpSendersOptions {
   /** In order of preference, 1 to 50. A sender at fault is paused, and the next one takes over. */
   readonly senders: readonly SmtpSender[];
 }
 
+/** A sender's settings, checked. */
 export interface SenderSettings {
   readonly name: string;
   readonly tenants: readonly string[] | null;
@@ -67,8 +69,9 @@ export interface SenderRequest {
 }
 
 /**
- * The senders that may take a message, in order. A sender asked for by name is the only candidate, because its address matters. The
- * senders of a tenant replace each other and no other sender does, so that no tenant's email comes from another tenant's address.
+ * The senders that may take a message, in order. A sender asked for by name is the only candidate, because its address
+ * matters. The senders of a tenant replace each other and no other sender does, so that no tenant's email comes from
+ * another tenant's address.
  */
 export function candidatesOf<T extends Pick<SenderSettings, 'name' | 'tenants'>>(
   senders: readonly T[],

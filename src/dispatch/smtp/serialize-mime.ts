@@ -1,12 +1,12 @@
 /**
- * nodemailer's tree of parts as the bytes of a mail. Its own writer passes every part through a chain of streams, which costs more
- * than all the rest of a mail; texts are in memory already.
+ * nodemailer's tree of parts as the bytes of an email. nodemailer passes every part through a chain of streams, which
+ * costs more than the rest of the work; our texts are in memory already.
  */
 import { encode as encodeBase64, wrap as wrapBase64 } from 'nodemailer/lib/base64';
 import type MimeNode from 'nodemailer/lib/mime-node';
 import { encode as encodeQuoted, wrap as wrapQuoted } from 'nodemailer/lib/qp';
 
-/** A mail whose parts are texts, all of them strings. Lines end in CRLF, also where a text had a carriage return alone. */
+/** @param root of an email whose parts are strings. Lines end in CRLF, also where a text had a bare carriage return. */
 export function serializeMime(root: MimeNode): Buffer {
   const mail = partOf(root);
   return Buffer.from(mail.endsWith('\n') ? mail : `${mail}\r\n`);
@@ -22,7 +22,7 @@ function partOf(node: MimeNode): string {
 
 function contentOf(node: MimeNode): string {
   const { content = '' } = node;
-  if (typeof content !== 'string') throw new TypeError('a part of the mail is no text');
+  if (typeof content !== 'string') throw new TypeError('a part of the email is not text');
   const text = content.replace(/\r\n|\r|\n/g, '\r\n');
   switch (node.getTransferEncoding()) {
     case 'base64':

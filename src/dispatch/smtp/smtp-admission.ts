@@ -1,6 +1,6 @@
 /**
- * Which leased messages may be sent now: not those whose senders are paused, and no more than the rate limits allow. The others get
- * a later time. No attempt is counted.
+ * Which leased messages may be sent now: not those whose senders are paused, and no more than the rate limits allow.
+ * The others get a later time. No attempt is counted.
  */
 import { domainToASCII } from 'node:url';
 import type { Pool } from 'pg';
@@ -10,6 +10,7 @@ import type { Bucket, RateLimits, TokenRequest } from '../rate-limits.ts';
 import type { SenderPause, SenderPauses } from './sender-pauses.ts';
 import { candidatesOf, type SenderRequest } from './senders.ts';
 
+/** What admission needs. */
 export interface AdmissionServices {
   readonly pool: Pool;
   readonly method: string;
@@ -26,7 +27,9 @@ interface AdmissionRequest extends SenderRequest {
   readonly domain: string;
 }
 
-const requestStatement = `SELECT m.id, now() AS now, t.sender, m.tenant, coalesce(lower(substring(m.recipient ->> 'email' FROM '[^@]*$')), '') AS domain
+const requestStatement = `
+SELECT m.id, now() AS now, t.sender, m.tenant,
+  coalesce(lower(substring(m.recipient ->> 'email' FROM '[^@]*$')), '') AS domain
 FROM herald.message m JOIN herald.template t ON t.name = m.template WHERE m.id = ANY ($1::uuid[])`;
 
 /** Whether the settings require admission: with one unlimited sender every message may be sent. */
@@ -71,8 +74,8 @@ interface Chosen {
 }
 
 /**
- * A sender whose probe is due gets one message. Where every sender is paused all messages pass: the first of them pauses the method,
- * if another replica has not done so.
+ * A sender whose probe is due gets one message. Where every sender is paused all messages pass: the first of them
+ * pauses the method, if another replica has not done so.
  */
 function choose(
   messages: readonly AdmissionRequest[],

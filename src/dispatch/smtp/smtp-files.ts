@@ -1,11 +1,11 @@
-/** The files that settings name: read when a connection pool is made, and again when one of them has changed. */
+/** The files named in the settings: read when a pool of connections is made, and again when one of them has changed. */
 import { createPrivateKey } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import { createSecureContext } from 'node:tls';
 import { ConfigurationError } from '../../errors.ts';
-import type { SmtpSettings } from './smtp-options.ts';
+import type { SmtpSettings } from './smtp-settings.ts';
 
-/** What the files hold. */
+/** The content of the files. */
 export interface SmtpFiles {
   readonly password?: string;
   readonly ca?: string;
@@ -14,7 +14,7 @@ export interface SmtpFiles {
   readonly dkimKey?: string;
 }
 
-/** @throws {ConfigurationError} for a file that cannot be read or holds something else; never with its content. */
+/** @throws {ConfigurationError} if a file cannot be read or has the wrong content; the error never quotes it. */
 export function readSmtpFiles({ place, auth, caFile, certFile, keyFile, dkim }: SmtpSettings): SmtpFiles {
   const files = {
     ...(auth?.passwordFile !== undefined && {
@@ -34,7 +34,7 @@ export function readSmtpFiles({ place, auth, caFile, certFile, keyFile, dkim }: 
   } catch {
     throw new ConfigurationError(
       `${place}.certFile`,
-      'holds no valid PEM, or a certificate and a key that are no pair',
+      'is not valid PEM, or the certificate and the key do not belong together',
     );
   }
   return { ...files, ...(dkim !== undefined && { dkimKey: dkimKeyOf(`${place}.dkim.keyFile`, dkim.keyFile) }) };
@@ -51,7 +51,7 @@ export function stampOf({ auth, caFile, certFile, keyFile, dkim }: SmtpSettings)
     .join();
 }
 
-/** nodemailer sends a mail unsigned when it cannot sign it, so the key is proved before there is a mail. */
+/** nodemailer sends an email unsigned if it cannot sign it, so the key is checked before there is one. */
 function dkimKeyOf(setting: string, path: string): string {
   const pem = read(setting, path);
   try {
@@ -62,7 +62,7 @@ function dkimKeyOf(setting: string, path: string): string {
   } catch {
     throw new ConfigurationError(
       setting,
-      `${path} holds no RSA private key of 1024 bits or more in PEM, without a passphrase`,
+      `${path} is not an RSA private key of at least 1024 bits in PEM without a passphrase`,
     );
   }
 }

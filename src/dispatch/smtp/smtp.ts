@@ -1,15 +1,16 @@
 /** The `smtp` method: sends emails through one or several relays, over pooled connections. */
-import { parseAddress } from '../../email-address.ts';
-import type { Dispatcher, DispatcherServices } from '../dispatcher.ts';
-import { type AdmissionServices, admit, needsAdmission } from './smtp-admission.ts';
-import { type FailoverServices, sendWithFailover } from './failover.ts';
-import { createConnectionLimits } from './connection-limits.ts';
-import type { SmtpOptions } from './smtp-options.ts';
+import { type Address, parseAddress } from '../../email-address.ts';
+import type { Delivery, Dispatcher, DispatcherServices, FailedDispatch } from '../dispatcher.ts';
+import { createEvidence } from '../evidence/evidence.ts';
 import { createRateLimits } from '../rate-limits.ts';
-import { createRefusals } from './refusals.ts';
-import { createSenderPauses } from './sender-pauses.ts';
+import { createConnectionLimits } from './connection-limits.ts';
+import { type ConfiguredSender, type FailoverServices, sendWithFailover } from './failover.ts';
 import { createSender } from './sender.ts';
+import { createSenderPauses } from './sender-pauses.ts';
 import { parseSenders, type SmtpSendersOptions } from './senders.ts';
+import { type AdmissionServices, admit, needsAdmission } from './smtp-admission.ts';
+import type { SmtpOptions } from './smtp-options.ts';
+import { createUncertainDeliveries } from './uncertain-deliveries.ts';
 
 export type { SmtpOptions } from './smtp-options.ts';
 export type { SmtpSender, SmtpSendersOptions } from './senders.ts';
@@ -18,8 +19,8 @@ export type { SmtpSender, SmtpSendersOptions } from './senders.ts';
 const retryDelaysSeconds = [30, 120, 360, 900, 1800, 3600, 7200, 14_400, ...Array.from({ length: 10 }, () => 21_600)];
 
 /**
- * Sends email through one relay, or through several senders: when one is at fault the next takes over. `sent` means that the relay
- * accepted the message.
+ * Sends email through one relay, or through several senders: when one is at fault the next takes over. `sent` means
+ * that the relay accepted the message.
  *
  * @throws {ConfigurationError} if an option is invalid; `start` throws it if a file cannot be read.
  */
@@ -31,59 +32,71 @@ export function smtp(options: SmtpOptions | SmtpSendersOptions): Dispatcher {
     );
     return { ...sender, tenants };
   });
-  const all = senders.map(({ settings }) => settings);
   // Twice the connections: the next message is rendered while the one before it is being sent.
-  const concurrency = all.reduce((sum, { maxConnections }) => sum + maxConnections * 2, 0);
+  const concurrency = senders.reduce((sum, { settings }) => sum + settings.maxConnections * 2, 0);
   let inFlight = 0;
-  let services: (FailoverServices & AdmissionServices) | null = null;
-
-  const servicesOf = (given: DispatcherServices): FailoverServices & AdmissionServices => ({
-    ...given,
-    senders,
-    freeSlots: () => concurrency - inFlight,
-    rateLimits: createRateLimits(given.pool, `${given.method}/`),
-    senderPauses: createSenderPauses(given),
-    refusals: createRefusals(
-      given,
-      senders.map(({ name }) => name),
-    ),
-  });
+  let services: SmtpServices | null = null;
 
   return {
     concurrency,
-    timeoutSeconds: Math.min(
-      Math.max(...all.map(({ sendTimeoutSeconds, replyTimeoutSeconds }) => sendTimeoutSeconds + replyTimeoutSeconds)) +
-        20,
-      900,
-    ),
+    timeoutSeconds: longestAttempt(senders),
     retryDelaysSeconds,
     takesAttachments: true,
     async start(given) {
-      services = servicesOf(given);
+      services = servicesOf(given, senders, () => concurrency - inFlight);
       for (const sender of senders) sender.start();
-      await Promise.all([services.refusals.start(), limits.start(given, senders)]);
+      await Promise.all([services.evidence.start(), limits.start(given, senders)]);
     },
     ...(needsAdmission(senders) && {
       admit: async (messageIds: readonly string[]) => (services === null ? new Map() : admit(messageIds, services)),
     }),
     async dispatch(delivery, context) {
       if (services === null) throw new Error('the dispatcher was not started');
-      const { email } = delivery.recipient;
-      if (email === undefined)
-        return { outcome: 'failed', reason: 'no_address', detail: 'the recipient has no email address' };
-      const parsed = parseAddress(email);
-      if ('problem' in parsed)
-        return { outcome: 'failed', reason: 'invalid_address', detail: `the address ${parsed.problem}` };
+      const to = recipientOf(delivery);
+      if ('failure' in to) return to.failure;
       inFlight += 1;
       try {
-        return await sendWithFailover(delivery, parsed.address, context, services);
+        return await sendWithFailover(delivery, to.address, context, services);
       } finally {
         inFlight -= 1;
       }
     },
     async close() {
       for (const sender of senders) sender.close();
-      await Promise.all([services?.refusals.close(), limits.close()]);
+      await Promise.all([services?.evidence.close(), limits.close()]);
     },
   };
+}
+
+type SmtpServices = FailoverServices & AdmissionServices;
+
+function servicesOf(
+  given: DispatcherServices,
+  senders: readonly ConfiguredSender[],
+  freeSlots: () => number,
+): SmtpServices {
+  const names = senders.map(({ name }) => name);
+  return {
+    ...given,
+    senders,
+    freeSlots,
+    rateLimits: createRateLimits(given.pool, `${given.method}/`),
+    senderPauses: createSenderPauses(given),
+    evidence: createEvidence(given, senders.length > 1),
+    uncertainDeliveries: createUncertainDeliveries(given, names),
+  };
+}
+
+/** In seconds, with time for an orderly end. */
+function longestAttempt(senders: readonly ConfiguredSender[]): number {
+  const times = senders.map(({ settings }) => settings.sendTimeoutSeconds + settings.replyTimeoutSeconds);
+  return Math.min(Math.max(...times) + 20, 900);
+}
+
+function recipientOf({ recipient }: Delivery): { readonly address: Address } | { readonly failure: FailedDispatch } {
+  if (recipient.email === undefined)
+    return { failure: { outcome: 'failed', reason: 'no_address', detail: 'the recipient has no email address' } };
+  const parsed = parseAddress(recipient.email);
+  if ('address' in parsed) return parsed;
+  return { failure: { outcome: 'failed', reason: 'invalid_address', detail: `the address ${parsed.problem}` } };
 }

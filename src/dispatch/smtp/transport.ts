@@ -3,65 +3,73 @@ import nodemailer, { type SMTPSentMessageInfo } from 'nodemailer';
 import type MailMessage from 'nodemailer/lib/mailer/mail-message';
 import type MimeNode from 'nodemailer/lib/mime-node';
 import * as socks from 'socks';
-import type { SmtpFailure } from './classify-reply.ts';
+import type { SmtpFailure } from './classify-failure.ts';
 import { readSmtpFiles, type SmtpFiles, stampOf } from './smtp-files.ts';
-import { accessTokenLogin, type TokenSource } from './login.ts';
-import type { SmtpSettings } from './smtp-options.ts';
+import { createLoginGate, customLogin, type LoginGate, passwordLogin, type TokenSource } from './login.ts';
+import type { SmtpSettings } from './smtp-settings.ts';
 import { type Progress, trackedStream } from './message-stream.ts';
 
+/** nodemailer's pool of connections. */
 export type Transport = ReturnType<typeof createTransport>;
 
-/** What a server says about itself after EHLO. */
+/** What a server announces after EHLO. */
 export interface Capabilities {
   /** Names of extensions, for example `SMTPUTF8`. */
   readonly extensions: readonly string[];
-  /** Largest message in bytes; null: it names none. */
+  /** Largest message in bytes; null: it announces no limit. */
   readonly maxBytes: number | null;
 }
 
+/** The pool in use, and the files that it was made with. */
 export interface Connected {
   readonly transport: Transport;
   readonly files: SmtpFiles;
 }
 
+/** The connections to one relay. */
 export interface Relay {
-  /** @throws {ConfigurationError} */
+  /** @throws {ConfigurationError} if a file of the settings cannot be used. */
   connect(): Connected;
-  /** After a refused login: looks at the files at once. True: they have changed since the login was made with them. */
+  /** After a rejected login: checks the files at once. @returns whether they have changed since the login. */
   refresh(): boolean;
-  /** What the server offers, from its last words or from a connection of its own. Rejects with nodemailer's error. */
-  look(): Promise<Capabilities>;
-  /** Tells what a server offered when it took a message. */
-  learn(ehlo: readonly string[]): void;
+  /** Replaces the connections, if this pool is still in use. Messages in flight end on the old ones. */
+  renew(transport: Transport): void;
+  /** A connection was lost before it was ready. @returns whether a connection was logging in. */
+  lostConnection(): boolean;
+  /** What the server offers: as last announced, or asked over a new connection. Rejects with nodemailer's error. */
+  capabilities(): Promise<Capabilities>;
+  /** Keeps what the server announced when it accepted a message. */
+  remember(ehlo: readonly string[]): void;
   close(): void;
 }
 
-/** How often the files are looked at. */
-const lookMs = 1000;
-/** How long what a server offers is believed. */
-const believeMs = 600_000;
+/** How often the files are checked for changes. */
+const checkMs = 1000;
+/** How long the announced capabilities are used. */
+const capabilitiesMs = 600_000;
 
-/** The pool of connections; a new one when a file has changed. What is under way ends on the old one. */
+/** A pool of connections, replaced when a file has changed. Messages in flight end on the old one. */
 export function createRelay(settings: SmtpSettings, tokens: TokenSource | null): Relay {
   let current: (Connected & { readonly stamp: string }) | null = null;
-  let lookedAt = 0;
+  let checkedAt = 0;
+  const gate = createLoginGate();
   let known: { readonly capabilities: Capabilities; readonly at: number } | null = null;
-  const believe = (capabilities: Capabilities) => {
+  const keep = (capabilities: Capabilities) => {
     known = { capabilities, at: performance.now() };
     return capabilities;
   };
 
   function connect(): Connected {
     const now = performance.now();
-    if (current !== null && now - lookedAt < lookMs) return current;
-    lookedAt = now;
+    if (current !== null && now - checkedAt < checkMs) return current;
+    checkedAt = now;
     const stamp = stampOf(settings);
     if (current?.stamp === stamp) return current;
     const before = current;
     current = null;
     before?.transport.close();
     const files = readSmtpFiles(settings);
-    current = { transport: createTransport(settings, files, tokens), files, stamp };
+    current = { transport: createTransport(settings, files, { tokens, gate }), files, stamp };
     return current;
   }
 
@@ -69,27 +77,40 @@ export function createRelay(settings: SmtpSettings, tokens: TokenSource | null):
     connect,
     refresh() {
       const changed = current !== null && current.stamp !== stampOf(settings);
-      if (changed) lookedAt = Number.NEGATIVE_INFINITY;
+      if (changed) checkedAt = Number.NEGATIVE_INFINITY;
       return changed;
     },
-    async look() {
-      if (known !== null && performance.now() - known.at < believeMs) return known.capabilities;
-      return believe(await ask(settings, connect().files));
+    renew(transport) {
+      if (current?.transport !== transport) return;
+      transport.close();
+      current = { ...current, transport: createTransport(settings, current.files, { tokens, gate }) };
     },
-    learn(ehlo) {
+    lostConnection() {
+      const { busy } = gate;
+      gate.abandon();
+      return busy;
+    },
+    async capabilities() {
+      if (known !== null && performance.now() - known.at < capabilitiesMs) return known.capabilities;
+      return keep(await askCapabilities(settings, connect().files));
+    },
+    remember(ehlo) {
       const sizes = ehlo.map((line) => /^SIZE +([0-9]+)$/i.exec(line)?.[1]).filter((size) => size !== undefined);
-      believe({
+      keep({
         extensions: ehlo.map((line) => line.split(' ')[0]?.toUpperCase() ?? ''),
         maxBytes: sizes[0] === undefined ? null : Number(sizes[0]) || null,
       });
     },
-    // Called after the last dispatch: what is still busy waits for a server that stopped reading.
+    // Called after the last dispatch: a connection that is still busy waits for a server that stopped reading.
     close: () => current?.transport.close({ force: true }),
   };
 }
 
-/** Connects, reads what the server offers and hangs up. nodemailer shows that to those who log in their own way: this one says nothing. */
-async function ask(settings: SmtpSettings, files: SmtpFiles): Promise<Capabilities> {
+/**
+ * Connects, reads what the server offers and disconnects. nodemailer shows it to custom logins; this one sends no
+ * command.
+ */
+async function askCapabilities(settings: SmtpSettings, files: SmtpFiles): Promise<Capabilities> {
   let seen: Capabilities = { extensions: [], maxBytes: null };
   const transport = nodemailer.createTransport({
     ...connectionOptions(settings, files),
@@ -112,43 +133,51 @@ async function ask(settings: SmtpSettings, files: SmtpFiles): Promise<Capabiliti
   }
 }
 
-function createTransport(settings: SmtpSettings, files: SmtpFiles, tokens: TokenSource | null) {
+interface Login {
+  readonly tokens: TokenSource | null;
+  readonly gate: LoginGate;
+}
+
+function createTransport(settings: SmtpSettings, files: SmtpFiles, login: Login) {
   const transport = nodemailer.createTransport({
     ...connectionOptions(settings, files),
-    ...loginOptions(settings, files, tokens),
+    ...loginOptions(settings, files, login),
     pool: true,
     maxConnections: settings.maxConnections,
     maxMessages: 100,
-    // See overKeptConnection.
+    // See overReusedConnection.
     maxRequeues: 0,
     idleTimeout: 60_000,
   });
-  // nodemailer brings the HTTP proxy itself, SOCKS by this package.
+  // nodemailer has its own client for HTTP proxies; SOCKS needs this package.
   transport.set('proxy_socks_module', socks);
   // `sendMail` would pass this on.
   if (transport.getSocket) transport.transporter.getSocket = transport.getSocket;
   return transport;
 }
 
+/** A complete email and its envelope. */
 export interface WrittenMail {
   /** Plain addresses, domains as A-labels. */
   readonly from: string;
   readonly to: string;
   readonly messageId: string;
   readonly bytes: Buffer;
+  /** Announced to the server with MAIL; null: not announced. */
+  readonly size: number | null;
 }
 
 /**
- * Hands a mail to the pool as it is. nodemailer's `sendMail` would first make a mail of it once more, only to send the same bytes.
- * Rejects with nodemailer's error.
+ * Sends the bytes as they are. nodemailer's `sendMail` would parse and write the message again, only to send the same
+ * bytes. Rejects with nodemailer's error.
  */
 export function sendWritten(
   { transporter }: Transport,
-  { from, to, messageId, bytes }: WrittenMail,
+  { from, to, messageId, bytes, size }: WrittenMail,
   { signal, progress }: { readonly signal: AbortSignal; readonly progress: Progress },
 ): Promise<SMTPSentMessageInfo> {
   const message: Pick<MimeNode, 'getEnvelope' | 'messageId' | 'getHeader' | 'createReadStream'> = {
-    getEnvelope: () => ({ from, to: [to], size: bytes.length }),
+    getEnvelope: () => ({ from, to: [to], ...(size !== null && { size }) }),
     messageId: () => messageId,
     getHeader: () => messageId,
     createReadStream: () => trackedStream(bytes, progress),
@@ -161,26 +190,23 @@ export function sendWritten(
   });
 }
 
-function loginOptions({ auth }: SmtpSettings, files: SmtpFiles, tokens: TokenSource | null) {
+function loginOptions({ auth }: SmtpSettings, files: SmtpFiles, { tokens, gate }: Login) {
   if (auth === undefined) return {};
-  if (tokens !== null)
-    return {
-      auth: { user: auth.user, method: accessTokenLogin },
-      customAuth: { [accessTokenLogin]: tokens.login },
-      forceAuth: true,
-    };
   const { user, method } = auth;
+  const password = { user, password: auth.password ?? files.password ?? '', method };
   return {
-    auth: { user, pass: auth.password ?? files.password ?? '', ...(method && { method }) },
-    ...(method && { authMethod: method }),
+    auth: { user, method: customLogin },
+    customAuth: { [customLogin]: gate.login(tokens?.login ?? passwordLogin(password)) },
+    // Without it nodemailer would send without a login where the server offers none; the handler fails instead.
     forceAuth: true,
   };
 }
 
 function connectionOptions(settings: SmtpSettings, { ca, cert, key }: SmtpFiles) {
   const { tls, servername } = settings;
-  // Half of the time for all, so that nodemailer's verdict, which names the phase, comes before ours. The first bounds the
-  // others: it runs from the look-up of the name to the end of the TLS handshake, the greeting in between.
+  // Half of the time each, so that nodemailer's error, which names the phase, comes before our deadline.
+  // connectionTimeout bounds the others: it runs from the name look-up to the end of the TLS handshake, with the
+  // greeting in between.
   return {
     host: settings.host,
     port: settings.port,
@@ -191,6 +217,8 @@ function connectionOptions(settings: SmtpSettings, { ca, cert, key }: SmtpFiles)
     ignoreTLS: tls === 'none',
     tls: {
       minVersion: settings.minTlsVersion,
+      // Opportunistic TLS protects against listeners only, so an unknown certificate is better than none (RFC 7435).
+      ...(tls === 'opportunistic' && { rejectUnauthorized: false }),
       ...(servername !== null && { servername }),
       ...(ca !== undefined && { ca }),
       ...(cert !== undefined && { cert }),
@@ -206,7 +234,7 @@ function connectionOptions(settings: SmtpSettings, { ca, cert, key }: SmtpFiles)
   };
 }
 
-/** The fields of nodemailer's error that classification may see; its message may quote addresses. */
+/** The fields of nodemailer's error that are classified; its message may quote addresses. */
 export function failureOf(error: unknown, stream: SmtpFailure['stream'], aborted: SmtpFailure['aborted']): SmtpFailure {
   const fields = (typeof error === 'object' && error !== null ? error : {}) as Readonly<Record<string, unknown>>;
   const text = (name: string) => (typeof fields[name] === 'string' ? { [name]: fields[name] } : {});

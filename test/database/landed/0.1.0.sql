@@ -80,8 +80,6 @@ CREATE TABLE "herald"."endpoint" (
 	"window_at" timestamp with time zone,
 	"window_calls" integer DEFAULT 0 NOT NULL,
 	"window_faults" integer DEFAULT 0 NOT NULL,
-	"tokens" double precision DEFAULT 1 NOT NULL,
-	"tokens_at" timestamp with time zone DEFAULT now() NOT NULL,
 	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
 	"updated_at" timestamp with time zone DEFAULT now() NOT NULL,
 	CONSTRAINT "endpoint_format" CHECK ("herald"."endpoint"."format" in ('standard', 'slack', 'teams', 'discord', 'pagerduty', 'ntfy')),
@@ -187,10 +185,19 @@ CREATE TABLE "herald"."rate_bucket" (
 CREATE TABLE "herald"."refusal" (
 	"method" text NOT NULL,
 	"sender" text NOT NULL,
-	"reply" text NOT NULL,
+	"kind" text NOT NULL,
 	"message_id" uuid NOT NULL,
-	"at" timestamp with time zone DEFAULT now() NOT NULL,
-	CONSTRAINT "refusal_method_sender_reply_message_id_pk" PRIMARY KEY("method","sender","reply","message_id")
+	"attempt" integer DEFAULT 0 NOT NULL,
+	"recipient" text,
+	"reply" jsonb,
+	"first_at" timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+	"at" timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+	"put_back_at" timestamp with time zone,
+	"put_backs" integer DEFAULT 0 NOT NULL,
+	"waiting" boolean DEFAULT false NOT NULL,
+	"secrets" jsonb,
+	CONSTRAINT "refusal_method_sender_kind_message_id_pk" PRIMARY KEY("method","sender","kind","message_id"),
+	CONSTRAINT "refusal_kind" CHECK ("herald"."refusal"."kind" in ('refused', 'unknown'))
 );
 --> statement-breakpoint
 CREATE TABLE "herald"."sender" (
@@ -202,6 +209,7 @@ CREATE TABLE "herald"."sender" (
 	"probe_at" timestamp with time zone,
 	"probe_failures" integer DEFAULT 0 NOT NULL,
 	"max_connections" smallint,
+	"succeeded_at" timestamp with time zone,
 	"updated_at" timestamp with time zone DEFAULT now() NOT NULL,
 	CONSTRAINT "sender_method_name_pk" PRIMARY KEY("method","name")
 );
@@ -290,7 +298,7 @@ CREATE INDEX "message_notification" ON "herald"."message" USING btree ("notifica
 CREATE UNIQUE INDEX "message_dedupe" ON "herald"."message" USING btree ("dedupe_key","dedupe_slot","recipient_id","dedupe_scope") WHERE "herald"."message"."dedupe_key" is not null;--> statement-breakpoint
 CREATE UNIQUE INDEX "notification_seal" ON "herald"."notification" USING btree ("seal_id") WHERE "herald"."notification"."seal_id" is not null;
 --> statement-breakpoint
-INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('0000_tables', 'a2f64b5a3f2bae87d4dab8cf0dbf20a7dd6e7270dae515c66ffa0ffb78167ccd', '0.1.0')
+INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('0000_tables', '5efc8874b230758236a0931bb907aeaf37e9c99beafcdeb3f55bbed35e2aab88', '0.1.0')
 ON CONFLICT (name) DO UPDATE SET sha256 = excluded.sha256, release = excluded.release, applied_at = now();
 --> statement-breakpoint
 -- functions
@@ -1254,9 +1262,13 @@ AS $$
   SELECT * FROM herald.reopen($1, '{sent,failed,held,expired,inhibited}')
 $$;
 --> statement-breakpoint
--- Puts back what failed by a refusal that turned out to be about the sender: pending again, its last attempt not counted. A message
--- whose secret labels were wiped cannot be rendered again and stays failed.
-CREATE OR REPLACE FUNCTION herald.put_back_refused(refusing_method text, refused_sender text, refused_reply text) RETURNS bigint
+DROP FUNCTION IF EXISTS herald.put_back_refused(text, text, text);
+--> statement-breakpoint
+-- The sender was at fault: puts back the messages that it refused, whose rows are marked by put_back_at. They are pending again, the
+-- refused attempt does not count, and what it said about their addresses is forgotten. A message whose secret labels are gone cannot be
+-- rendered again and stays failed. Safe to repeat: results that are recorded late are put back by the next call.
+-- drops: herald.put_back_refused(text, text, text)
+CREATE OR REPLACE FUNCTION herald.put_back_refused(refusing_method text, refusing_sender text, wait_seconds double precision) RETURNS bigint
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -1265,22 +1277,81 @@ DECLARE
 BEGIN
   WITH back AS (
     UPDATE herald.message m
-    SET status = 'pending', detail = 'put back: the refusal was about the sender', counted = greatest(m.counted - 1, 0), next_attempt_at = now(),
-      settled_at = NULL
-    FROM herald.refusal r, herald.template_version v
-    WHERE r.method = refusing_method AND r.sender = refused_sender AND r.reply = refused_reply AND m.id = r.message_id
-      AND m.status = 'failed' AND m.reason IN ('sender_refused', 'content_refused') AND r.reply LIKE m.reason || ' %'
-      AND v.template = m.template AND v.version = m.template_version AND (cardinality(v.secrets) = 0 OR m.secrets IS NOT NULL)
-    RETURNING m.id, m.attempts
+    SET status = 'pending', detail = 'put back: the sender was at fault', counted = greatest(m.counted - a.counted::int, 0), settled_at = NULL,
+      next_attempt_at = now() + wait_seconds * interval '1 second', secrets = coalesce(m.secrets, r.secrets)
+    FROM herald.refusal r
+    JOIN herald.attempt a ON a.message_id = r.message_id AND a.number = r.attempt, herald.template_version v
+    WHERE r.method = refusing_method AND r.sender = refusing_sender AND r.kind = 'refused' AND r.put_back_at IS NOT NULL
+      AND m.id = r.message_id AND m.attempts = r.attempt AND (m.status = 'failed' OR m.status = 'pending' AND a.counted)
+      AND v.template = m.template AND v.version = m.template_version
+      AND (cardinality(v.secrets) = 0 OR coalesce(m.secrets, r.secrets) IS NOT NULL)
+    RETURNING m.id, m.attempts, m.address, r.at
   ), uncounted AS (
     UPDATE herald.attempt a SET counted = false FROM back b WHERE a.message_id = b.id AND a.number = b.attempts
+  ), forgiven AS (
+    UPDATE herald.suppression s SET hits = s.hits - 1, suppressed_at = CASE WHEN s.suppressed_at < b.at THEN s.suppressed_at END
+    FROM back b WHERE s.method = refusing_method AND s.address = b.address AND s.hits > 0 AND s.last_at >= b.at
   )
   SELECT array_agg(id) INTO ids FROM back;
+  -- What is pending has its secret labels again.
+  UPDATE herald.refusal r SET secrets = NULL FROM herald.message m
+  WHERE r.method = refusing_method AND r.sender = refusing_sender AND r.kind = 'refused' AND r.put_back_at IS NOT NULL
+    AND r.secrets IS NOT NULL AND m.id = r.message_id AND m.status NOT IN ('failed', 'sending');
   -- Those put back before, too: the worker that had settled such a message may have removed its new job with the old one.
   PERFORM herald.ensure_jobs(ARRAY(SELECT r.message_id FROM herald.refusal r JOIN herald.message m ON m.id = r.message_id
-    WHERE r.method = refusing_method AND r.sender = refused_sender AND r.reply = refused_reply AND m.status = 'pending'));
+    WHERE r.method = refusing_method AND r.sender = refusing_sender AND r.kind = 'refused' AND r.put_back_at IS NOT NULL AND m.status = 'pending'));
   RETURN coalesce(cardinality(ids), 0);
 END
+$$;
+--> statement-breakpoint
+-- The messages that wait for a sender are due now. Without a sender: those of every sender of the method.
+CREATE OR REPLACE FUNCTION herald.release_refused(refusing_method text, refusing_sender text DEFAULT NULL) RETURNS bigint
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  ids uuid[];
+BEGIN
+  WITH released AS (
+    UPDATE herald.refusal r SET waiting = false
+    WHERE r.waiting AND r.kind = 'refused' AND (r.method = refusing_method OR refusing_method = '*') AND r.sender = coalesce(refusing_sender, r.sender)
+    RETURNING r.message_id
+  ), due AS (
+    UPDATE herald.message m SET next_attempt_at = now() FROM released r
+    WHERE m.id = r.message_id AND m.status = 'pending' AND m.next_attempt_at > now()
+    RETURNING m.id
+  )
+  SELECT array_agg(id) INTO ids FROM due;
+  IF ids IS NOT NULL THEN
+    PERFORM herald.ensure_jobs(ids);
+  END IF;
+  RETURN coalesce(cardinality(ids), 0);
+END
+$$;
+--> statement-breakpoint
+-- A sender accepted a message so many seconds ago. What it refused before is those messages' own fault, and what waited for it is due.
+CREATE OR REPLACE FUNCTION herald.record_accepted(accepting_method text, accepting_sender text, seconds_ago double precision) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  accepted_at CONSTANT timestamptz := clock_timestamp() - seconds_ago * interval '1 second';
+BEGIN
+  INSERT INTO herald.sender AS s (method, name, succeeded_at) VALUES (accepting_method, accepting_sender, accepted_at)
+  ON CONFLICT (method, name) DO UPDATE SET succeeded_at = greatest(s.succeeded_at, excluded.succeeded_at);
+  UPDATE herald.refusal r SET secrets = NULL
+  WHERE r.method = accepting_method AND r.sender = accepting_sender AND r.kind = 'refused' AND r.at <= accepted_at
+    AND r.put_back_at IS NULL AND r.secrets IS NOT NULL;
+  PERFORM herald.release_refused(accepting_method, accepting_sender);
+END
+$$;
+--> statement-breakpoint
+-- Refusals are kept for four days, longer than a message is retried.
+CREATE OR REPLACE FUNCTION herald.delete_old_refusals(refusing_method text) RETURNS void
+LANGUAGE sql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+  DELETE FROM herald.refusal r WHERE r.method = refusing_method AND r.at < now() - interval '4 days'
 $$;
 --> statement-breakpoint
 -- Deletes one batch of what is settled and older than its template's group is kept: the setting "retention" holds days by group, "*" for
@@ -1352,6 +1423,8 @@ BEGIN
       detail = NULL
     FROM before b WHERE m.id = b.id
     RETURNING m.id, m.notification_id
+  ), refusals AS (
+    DELETE FROM herald.refusal r USING after f WHERE r.message_id = f.id
   ), replies AS (
     UPDATE herald.attempt a SET detail = NULL, reply_text = NULL, receiver_id = NULL FROM after f WHERE a.message_id = f.id
   )
@@ -1371,7 +1444,7 @@ $$;
 -- Postgres lets everybody execute a new function. Only the owner and the roles of roles.sql may call these.
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA herald FROM PUBLIC;
 --> statement-breakpoint
-INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('functions', '111781fcb068599092dbf092ad114bb8fe5003e4db7d998e9bf5d09b28688df7', '0.1.0')
+INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('functions', '048c6c6bf2184b763d591e0bb29c88b0526af1d84821eab395cdede9a40f86c2', '0.1.0')
 ON CONFLICT (name) DO UPDATE SET sha256 = excluded.sha256, release = excluded.release, applied_at = now();
 
     BEGIN;

@@ -1,9 +1,9 @@
 /** How many connections a server gets: what waits, what makes them fewer and more. */
 import { afterEach, describe, expect, test } from 'vitest';
-import type { DispatchResult } from '../../../src/dispatch/dispatcher.ts';
-import { createConnections, type Failure } from '../../../src/dispatch/smtp/connections.ts';
+import type { DispatchResult, FailedDispatch } from '../../../src/dispatch/dispatcher.ts';
+import { createConnections } from '../../../src/dispatch/smtp/connections.ts';
 import { createConnectionLimits } from '../../../src/dispatch/smtp/connection-limits.ts';
-import { parseSmtpOptions } from '../../../src/dispatch/smtp/smtp-options.ts';
+import { parseSmtpOptions } from '../../../src/dispatch/smtp/smtp-settings.ts';
 import { createSender } from '../../../src/dispatch/smtp/sender.ts';
 import { silentLogger } from '../../../src/vocabulary.ts';
 import { createTestDatabase } from '../../support/database.ts';
@@ -57,7 +57,7 @@ describe('connections', () => {
   test('what waits is told when it cannot go, and lets go when it is aborted', async () => {
     const connections = createConnections(1);
     await connections.enter(never);
-    const why: Failure = { outcome: 'retry', reason: 'authentication', detail: 'no', pauseMethod: true };
+    const why: FailedDispatch = { outcome: 'retry', reason: 'authentication', detail: 'no', pauseMethod: true };
     const stop = new AbortController();
     const aborted = connections.enter(stop.signal);
     stop.abort();
@@ -94,7 +94,8 @@ describe('a server that takes two connections only', () => {
       const sender = createSender('default', settings, (now) => allowed.push(now));
       closing.push(() => sender.close());
       const to = { local: 'ada', domain: 'example.com', internationalised: false };
-      const send = () => sender.send(delivery(), to, { context: context(), idDomain: 'acme.example' });
+      const send = async () =>
+        (await sender.send(delivery(), to, { context: context(), idDomain: 'acme.example' })).result;
       const first = [send(), send()];
       await until(() => relay.lines().filter((line) => line.startsWith('MAIL')).length === 2);
       const others = [send(), send(), send()];
@@ -126,7 +127,8 @@ test('a refusal of the only connection costs the message no attempt', async () =
     () => sender.close(),
   );
   const to = { local: 'ada', domain: 'example.com', internationalised: false };
-  expect(await sender.send(delivery(), to, { context: context(), idDomain: 'acme.example' })).toMatchObject({
+  const { result } = await sender.send(delivery(), to, { context: context(), idDomain: 'acme.example' });
+  expect(result).toMatchObject({
     outcome: 'retry',
     reason: 'throttled',
     countAttempt: false,
@@ -134,7 +136,7 @@ test('a refusal of the only connection costs the message no attempt', async () =
   });
 });
 
-test('what was connectionLimits of a server is where the next process begins, until it is as configured again', async () => {
+test('a process begins with the connection limit that an earlier one found, until it is as configured again', async () => {
   const database = await createTestDatabase();
   closing.push(() => database.close());
   const services = { pool: database.pool, method: 'smtp', logger: silentLogger };

@@ -2,8 +2,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { parseAddress } from '../../../src/email-address.ts';
-import { writeMail } from '../../../src/dispatch/smtp/email-message.ts';
-import { parseSmtpOptions } from '../../../src/dispatch/smtp/smtp-options.ts';
+import { writeEmail } from '../../../src/dispatch/smtp/email-message.ts';
+import { parseSmtpOptions } from '../../../src/dispatch/smtp/smtp-settings.ts';
 import { createRenderer } from '../../../src/templates/render.ts';
 import { delivery } from '../support.ts';
 import { known, namesOf, nasty } from './nasty.ts';
@@ -32,7 +32,7 @@ async function headersOf(who: string, what: string, name: string): Promise<strin
   });
   const parsed = parseAddress(recipient.email);
   if ('problem' in parsed) throw new Error(parsed.problem);
-  const message = await writeMail(
+  const message = await writeEmail(
     {
       delivery: delivery({
         method: 'smtp',

@@ -124,7 +124,7 @@ describe('XOAUTH2', () => {
     const tokens = await endpoint(token);
     const refused = { reply: '535 5.7.3 Authentication unsuccessful' };
     const relay = await startSmtpScript(() => [
-      ...conversation().slice(0, 2),
+      ...conversation({ ehlo: { reply: '250-mx.test\r\n250 AUTH XOAUTH2' } }).slice(0, 2),
       { expect: /^AUTH XOAUTH2 /, reply: '334 eyJzdGF0dXMiOiI0MDEifQ==' },
       { expect: /^$/, ...refused },
       { expect: /^AUTH XOAUTH2 /, ...refused },

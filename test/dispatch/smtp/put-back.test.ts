@@ -8,8 +8,7 @@ const database = useDatabase({ templates: { greeting: greetingFile } });
 test('gives a message a job again when the worker that had settled it removed the new job with the old one', async () => {
   const { pool } = database;
   const putBack = async () =>
-    (await pool.query<{ n: string }>(`SELECT herald.put_back_refused('smtp', 'default', 'sender_refused 550') AS n`))
-      .rows[0]?.n;
+    (await pool.query<{ n: string }>(`SELECT herald.put_back_refused('smtp', 'default', 0) AS n`)).rows[0]?.n;
   const { rows } = await pool.query<{ id: string }>(
     `SELECT message_id AS id FROM herald.enqueue('greeting', '{"id": "1", "email": "a@example.com"}', '{"who": "x"}')`,
   );
@@ -19,7 +18,11 @@ test('gives a message a job again when the worker that had settled it removed th
     values,
   );
   await pool.query(
-    `INSERT INTO herald.refusal (method, sender, reply, message_id) VALUES ('smtp', 'default', 'sender_refused 550', $1)`,
+    `INSERT INTO herald.refusal (method, sender, kind, message_id, attempt, put_back_at) VALUES ('smtp', 'default', 'refused', $1, 1, now())`,
+    values,
+  );
+  await pool.query(
+    `INSERT INTO herald.attempt (message_id, number, worker, started_at, finished_at, outcome, counted) VALUES ($1, 1, 'w', now(), now(), 'failed', true)`,
     values,
   );
   // The old job is still there, so that there is no new one; then the worker removes it.

@@ -37,10 +37,14 @@ describe('candidates', () => {
     [
       'two of one name',
       { senders: [sender('a', 25), sender('a', 25)] },
-      /^smtp\.senders\.1\.name: is the name of an earlier/,
+      /^smtp\.senders\.1\.name: is also the name of an earlier/,
     ],
     ['a strange name', { senders: [sender('A b', 25)] }, /^smtp\.senders\.0\.name: must be a name of/],
-    ['tenants only', { senders: [sender('a', 25, { tenants: ['t'] })] }, /^smtp\.senders: needs one without tenants/],
+    [
+      'tenants only',
+      { senders: [sender('a', 25, { tenants: ['t'] })] },
+      /^smtp\.senders: needs a sender without tenants/,
+    ],
     ['a wrong option', { senders: [sender('a', 0)] }, /^smtp\.senders\.0\.port: /],
   ])('are refused: %s', (_, options, message) => {
     expect(() => smtp(options as never)).toThrow(message);

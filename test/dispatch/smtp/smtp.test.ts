@@ -137,7 +137,7 @@ describe('a local part beyond ASCII', () => {
     expect(await dispatcher.dispatch(delivery(jörg), context())).toEqual({
       outcome: 'failed',
       reason: 'invalid_address',
-      detail: 'the relay cannot take an internationalised address (5.6.7)',
+      detail: 'the relay does not accept internationalised addresses (5.6.7)',
     });
     expect(relay.lines().join()).not.toMatch(/MAIL|RCPT|rg@/);
   });

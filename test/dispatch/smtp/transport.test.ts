@@ -211,8 +211,8 @@ describe('TLS', () => {
 
   test.each([
     [{ certFile: '/nope' }, /certFile.*together/],
-    [{ proxy: 'ftp://proxy' }, /smtp\.proxy: is no URL of a proxy/],
-    [{ dkim: { domain: 'a b', selector: 's', keyFile: '/k' } }, /smtp\.dkim\.domain: is no domain/],
+    [{ proxy: 'ftp://proxy' }, /smtp\.proxy: is not the URL of a proxy/],
+    [{ dkim: { domain: 'a b', selector: 's', keyFile: '/k' } }, /smtp\.dkim\.domain: is not a domain/],
   ])('and what goes with it is checked before anything is sent: %o', (options, message) => {
     expect(() => smtp({ host: 'localhost', from, ...options })).toThrow(ConfigurationError);
     expect(() => smtp({ host: 'localhost', from, ...options })).toThrow(message);

@@ -26,8 +26,8 @@ export interface StoredEndpoint extends Circuit {
 
 /** The columns of `Circuit`. */
 export const circuitColumns = `failures, faults, failing_since AS "failingSince", warned_at AS "warnedAt",
-  opened_at AS "openedAt", probe_at AS "probeAt", probing, probes, window_at AS "windowAt", window_calls AS "windowCalls",
-  window_faults AS "windowFaults"`;
+  opened_at AS "openedAt", probe_at AS "probeAt", probing, probes,
+  window_at AS "windowAt", window_calls AS "windowCalls", window_faults AS "windowFaults"`;
 
 /** The columns of `StoredEndpoint`. */
 export const endpointColumns = `id, name, tenant, recipient_id AS "recipientId", sealed, format,

@@ -1,11 +1,6 @@
 /** One table over what nodemailer reports and what it must mean. */
 import { describe, expect, test } from 'vitest';
-import {
-  classifySmtpFailure,
-  parseReply,
-  redact,
-  type SmtpFailure,
-} from '../../../src/dispatch/smtp/classify-reply.ts';
+import { classifySmtpFailure, parseReply, type SmtpFailure } from '../../../src/dispatch/smtp/classify-failure.ts';
 
 type Row = [what: string, failure: Partial<SmtpFailure>, expected: string];
 
@@ -52,10 +47,27 @@ const rows: Row[] = [
   ['RCPT 450', at('RCPT TO', '450 4.2.0 greylisted'), 'retry deferred'],
   ['RCPT 452 full', at('RCPT TO', '452 4.2.2 mailbox full'), 'retry mailbox_full'],
   ['RCPT 550 5.1.1', at('RCPT TO', '550 5.1.1 no such user'), 'failed no_such_recipient address'],
-  ['RCPT 550 without a code', at('RCPT TO', '550 no such user'), 'failed no_such_recipient'],
+  ['RCPT 550 without a code', at('RCPT TO', '550 no such user'), 'failed refused'],
   ['RCPT 550 5.7.1', at('RCPT TO', '550 5.7.1 policy'), 'failed refused'],
   ['RCPT 552 5.2.2', at('RCPT TO', '552 5.2.2 mailbox full'), 'failed mailbox_full'],
   ['RCPT 552 as "too many"', at('RCPT TO', '552 too many recipients'), 'retry deferred'],
+  ['RCPT 452 5.3.1 storage', at('RCPT TO', '452 4.3.1 insufficient system storage'), 'retry deferred'],
+  ['RCPT 421', at('RCPT TO', '421 4.3.2 closing'), 'retry throttled'],
+  ['DATA 503', at('DATA', '503 5.5.1 no valid recipients'), 'retry protocol'],
+  [
+    'end 550 5.1.1',
+    { ...at('DATA', '550 5.1.1 unknown', 'EMESSAGE'), stream: 'all' },
+    'failed no_such_recipient address',
+  ],
+  ['MAIL 530 STARTTLS', at('MAIL FROM', '530 5.7.0 Must issue a STARTTLS command first'), 'retry tls free'],
+  ['another TLS version', { code: 'ESOCKET', originalCode: 'ERR_SSL_WRONG_VERSION_NUMBER' }, 'retry tls free'],
+  ['a key that is too weak', { code: 'ESOCKET', originalCode: 'UNSPECIFIED' }, 'retry tls free'],
+  ['closed during the login', { code: 'ECONNECTION', command: 'CONN', loggingIn: true }, 'retry authentication free'],
+  [
+    'different codes after the end',
+    { code: 'EMESSAGE', command: 'DATA', response: '550-no\n250 ok', responseCode: 550, stream: 'all' },
+    'unknown unparsable_reply',
+  ],
   ['RCPT 552 5.5.3', at('RCPT TO', '552 5.5.3 too many recipients'), 'retry deferred'],
   ['DATA 451', at('DATA', '451 4.3.0 later'), 'retry deferred'],
   ['DATA 554', at('DATA', '554 5.6.0 no'), 'failed content_refused'],
@@ -68,7 +80,7 @@ const rows: Row[] = [
   ],
   ['end 552 5.2.2', { ...at('DATA', '552 5.2.2 full', 'EMESSAGE'), stream: 'all' }, 'failed mailbox_full'],
   ['end 552 5.3.4', { ...at('DATA', '552 5.3.4 too big', 'EMESSAGE'), stream: 'all' }, 'failed too_large'],
-  ['end 421', { ...at('DATA', '421 4.3.0 closing', 'EMESSAGE'), stream: 'all' }, 'retry throttled free'],
+  ['end 421', { ...at('DATA', '421 4.3.0 closing', 'EMESSAGE'), stream: 'all' }, 'retry throttled'],
   ['lost in the middle', { code: 'ECONNECTION', command: 'CONN', stream: 'partly' }, 'retry connection_lost'],
   ['lost after the end', { code: 'ECONNECTION', command: 'CONN', stream: 'all' }, 'unknown connection_lost'],
   [
@@ -97,11 +109,11 @@ const rows: Row[] = [
   ['MAIL 503', at('MAIL FROM', '503 bad sequence'), 'retry protocol free'],
   ['MAIL 550 5.5.1', at('MAIL FROM', '550 5.5.1 what'), 'retry protocol free'],
   ['MAIL 554 5.7.0', at('MAIL FROM', '554 5.7.0 log in first'), 'retry authentication free'],
-  ['RCPT 530', at('RCPT TO', '530 5.7.57 client was not authenticated'), 'retry authentication free'],
+  ['RCPT 530', at('RCPT TO', '530 5.7.57 client was not authenticated'), 'retry authentication'],
   [
     'end 554 SendAsDenied',
     { ...at('DATA', '554 5.2.252 SendAsDenied; not yours', 'EMESSAGE'), stream: 'all' },
-    'retry authentication free',
+    'retry authentication',
   ],
   ['421 to AUTH', at('AUTH PLAIN', '421 4.7.0 too many logins', 'EAUTH'), 'retry throttled free'],
   ['a handshake that stalls', { code: 'ETIMEDOUT', command: 'CONN', timeoutType: 'UPGRADE_TIMEOUT' }, 'retry tls free'],
@@ -158,8 +170,8 @@ describe('an SMTP failure', () => {
   });
 
   test('addresses and control characters never reach a reason', () => {
-    expect(redact('550 5.1.1 <ada@example.com>: unknown\r\n550 user "bob@example.org" too')).toBe(
-      '550 5.1.1 <address>: unknown 550 user "<address>" too',
+    expect(parseReply('550 5.1.1 <ada@example.com>: unknown\r\n550 user "bob@example.org" too').text).toBe(
+      '550 5.1.1 <address> unknown user <address> too',
     );
     const result = classifySmtpFailure({ stream: 'unopened', ...at('RCPT TO', '550 5.1.1 <ada@example.com> unknown') });
     expect(JSON.stringify(result)).not.toContain('ada@');
