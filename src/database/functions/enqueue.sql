@@ -9,34 +9,29 @@ SET search_path = pg_catalog, pg_temp
 SET plan_cache_mode = force_generic_plan
 AS $$
 DECLARE
+  notification_id CONSTANT uuid := herald.uuid_v7();
   options CONSTANT jsonb := herald.check_options(notification);
   attachments CONSTANT jsonb := coalesce(nullif(notification -> 'attachments', 'null'), '[]');
   template CONSTANT herald.template := herald.resolve_template(options ->> 'template');
   labels CONSTANT record := herald.split_labels(options, template);
-  draft CONSTANT herald.message := herald.draft_message(options, template, labels.secrets, jsonb_array_length(attachments));
   delivery CONSTANT record := herald.resolve_methods(options, template);
   recipients CONSTANT jsonb := herald.check_recipients(notification -> 'to', delivery.fields, options ->> 'invalidAddress');
   written bigint;
 BEGIN
   IF jsonb_array_length(recipients) > 1 THEN
-    PERFORM herald.check_volume(jsonb_array_length(recipients), delivery.methods, delivery.has_endpoints, draft);
+    PERFORM herald.check_volume(jsonb_array_length(recipients), delivery.methods, delivery.has_endpoints, options, labels.secrets);
   END IF;
-  IF jsonb_array_length(recipients) = 1 AND cardinality(delivery.methods) = 1 AND NOT delivery.has_endpoints THEN
-    RETURN QUERY SELECT w.*, false
-      FROM herald.write_message(herald.judge_recipient(draft, template, recipients -> 0, delivery.methods[1])) w;
-  ELSE
-    RETURN QUERY SELECT w.*, false FROM herald.write_messages(draft, template, recipients, delivery.methods, delivery.has_endpoints) w;
-  END IF;
+  RETURN QUERY SELECT w.*, false
+    FROM herald.write_messages(notification_id, options, template, labels.secrets, jsonb_array_length(attachments), recipients,
+      delivery.methods, delivery.has_endpoints) w;
   GET DIAGNOSTICS written = ROW_COUNT;
   IF written > 0 THEN
-    PERFORM herald.write_content(draft.notification_id, labels.labels, options, attachments);
-    IF draft.next_attempt_at <= now() THEN
-      PERFORM pg_notify('herald', m.name) FROM herald.method m WHERE m.name = ANY (delivery.methods) AND m.notify;
-    END IF;
+    PERFORM herald.write_content(notification_id, labels.labels, options, attachments);
   END IF;
-  IF draft.dedupe_key IS NOT NULL AND (delivery.has_endpoints
+  IF options ? 'dedupeKey' AND (delivery.has_endpoints
       OR written < jsonb_array_length(recipients) * (CASE template.fallback WHEN 'first' THEN 1 ELSE cardinality(delivery.methods) END)) THEN
-    RETURN QUERY SELECT e.*, true FROM herald.earlier_messages(draft, recipients, delivery.methods, template.fallback) e;
+    RETURN QUERY SELECT e.*, true
+      FROM herald.earlier_messages(notification_id, options, recipients, delivery.methods, template.fallback) e;
   END IF;
 END
 $$;

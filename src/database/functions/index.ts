@@ -15,7 +15,7 @@ export const functionFiles = [
   'endpoints',
   'template',
   'jobs',
-  'draft-message',
+  'schedule',
   'judge-recipients',
   'write-messages',
   'content',

@@ -47,29 +47,18 @@ AS $$
   ORDER BY j.recipient_id COLLATE "C", j.dedupe_scope COLLATE "C", j.position, j.reason IS NOT NULL, j.ordinal, j.endpoint_number
 $$;
 
--- The same for one recipient, one method and no endpoints, as a change of the draft.
-CREATE OR REPLACE FUNCTION herald.judge_recipient(draft herald.message, template herald.template, recipient jsonb, method text) RETURNS herald.message
+-- The same for one recipient, one method and no endpoints.
+CREATE OR REPLACE FUNCTION herald.judge_recipient(recipient jsonb, method text, template herald.template, expired boolean,
+  OUT address text, OUT reason text)
 LANGUAGE plpgsql STABLE
 AS $$
 BEGIN
-  draft.id := herald.message_id(draft.notification_id, 1, 1, 0);
-  draft.method := method;
-  draft.ordinal := 1;
-  draft.recipient_id := recipient ->> 'id';
-  draft.recipient := herald.stored_recipient(recipient);
-  draft.dedupe_scope := CASE WHEN draft.dedupe_key IS NOT NULL THEN CASE template.fallback WHEN 'first' THEN '*' ELSE method END END;
-  SELECT nullif(lower(recipient ->> m.requires), ''), herald.reason_against(draft.expires_at <= now(), template.enabled, m.enabled, m.requires,
-      recipient, s.address IS NOT NULL, NULL, NULL, template.mandatory, p.enabled, template.enabled_by_default)
-    INTO draft.address, draft.reason
+  SELECT nullif(lower(recipient ->> m.requires), ''), herald.reason_against(expired, template.enabled, m.enabled, m.requires, recipient,
+      s.address IS NOT NULL, NULL, NULL, template.mandatory, p.enabled, template.enabled_by_default)
+    INTO address, reason
     FROM herald.method m
     LEFT JOIN herald.suppression s ON s.method = m.name AND s.address = lower(recipient ->> m.requires) AND s.suppressed_at IS NOT NULL
-    LEFT JOIN LATERAL herald.choice_of(draft.recipient_id, template.name, template."group", m.name) p ON true
-    WHERE m.name = $4;
-  draft.status := CASE WHEN draft.reason IS NULL THEN 'pending' WHEN draft.reason = 'expired' THEN 'expired' ELSE 'inhibited' END;
-  IF draft.reason IS NOT NULL THEN
-    draft.settled_at := now();
-    draft.secrets := NULL;
-  END IF;
-  RETURN draft;
+    LEFT JOIN LATERAL herald.choice_of(recipient ->> 'id', template.name, template."group", m.name) p ON true
+    WHERE m.name = $2;
 END
 $$;

@@ -74,7 +74,7 @@ $$;
 
 -- Refuses a notification that would write too much, before it writes anything: more than 200,000 messages, or more than 256 MiB of
 -- what each message stores of the notification. Endpoints that belong to nobody in particular multiply the messages.
-CREATE OR REPLACE FUNCTION herald.check_volume(recipients bigint, methods text[], has_endpoints boolean, draft herald.message) RETURNS void
+CREATE OR REPLACE FUNCTION herald.check_volume(recipients bigint, methods text[], has_endpoints boolean, options jsonb, secrets jsonb) RETURNS void
 LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
@@ -87,15 +87,15 @@ BEGIN
     messages := recipients * (SELECT sum(greatest(1, (
       SELECT count(*) FROM (
         SELECT FROM herald.endpoint e
-        WHERE e.method = m AND e.recipient_id IS NULL AND (e.tenant IS NULL OR e.tenant = draft.tenant) LIMIT 1000) e)))
+        WHERE e.method = m AND e.recipient_id IS NULL AND (e.tenant IS NULL OR e.tenant = options ->> 'tenant') LIMIT 1000) e)))
       FROM unnest(methods) AS m);
   END IF;
   IF messages > max_messages THEN
     PERFORM herald.reject('HE003', 'to', format('%s recipients make up to %s messages, the limit of one call is %s', recipients, messages, max_messages),
       'Enqueue in several calls.');
   END IF;
-  bytes := messages * (octet_length(array_to_string(draft.targets, '')) + coalesce(octet_length(draft.secrets::text), 0)
-    + coalesce(octet_length(draft.unsubscribe_url), 0) + coalesce(octet_length(draft.group_key), 0) + coalesce(octet_length(draft.dedupe_key), 0));
+  bytes := messages * octet_length(concat(options -> 'targets', secrets, options ->> 'unsubscribeUrl', options ->> 'groupKey',
+    options ->> 'dedupeKey', options ->> 'createdBy', options ->> 'tenant'));
   IF bytes > max_bytes THEN
     PERFORM herald.reject('HE005', 'to',
       format('targets, secret labels, keys and URLs of %s messages are %s bytes, the limit is %s', messages, bytes, max_bytes),

@@ -623,7 +623,7 @@ $$;
 --> statement-breakpoint
 -- Refuses a notification that would write too much, before it writes anything: more than 200,000 messages, or more than 256 MiB of
 -- what each message stores of the notification. Endpoints that belong to nobody in particular multiply the messages.
-CREATE OR REPLACE FUNCTION herald.check_volume(recipients bigint, methods text[], has_endpoints boolean, draft herald.message) RETURNS void
+CREATE OR REPLACE FUNCTION herald.check_volume(recipients bigint, methods text[], has_endpoints boolean, options jsonb, secrets jsonb) RETURNS void
 LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
@@ -636,15 +636,15 @@ BEGIN
     messages := recipients * (SELECT sum(greatest(1, (
       SELECT count(*) FROM (
         SELECT FROM herald.endpoint e
-        WHERE e.method = m AND e.recipient_id IS NULL AND (e.tenant IS NULL OR e.tenant = draft.tenant) LIMIT 1000) e)))
+        WHERE e.method = m AND e.recipient_id IS NULL AND (e.tenant IS NULL OR e.tenant = options ->> 'tenant') LIMIT 1000) e)))
       FROM unnest(methods) AS m);
   END IF;
   IF messages > max_messages THEN
     PERFORM herald.reject('HE003', 'to', format('%s recipients make up to %s messages, the limit of one call is %s', recipients, messages, max_messages),
       'Enqueue in several calls.');
   END IF;
-  bytes := messages * (octet_length(array_to_string(draft.targets, '')) + coalesce(octet_length(draft.secrets::text), 0)
-    + coalesce(octet_length(draft.unsubscribe_url), 0) + coalesce(octet_length(draft.group_key), 0) + coalesce(octet_length(draft.dedupe_key), 0));
+  bytes := messages * octet_length(concat(options -> 'targets', secrets, options ->> 'unsubscribeUrl', options ->> 'groupKey',
+    options ->> 'dedupeKey', options ->> 'createdBy', options ->> 'tenant'));
   IF bytes > max_bytes THEN
     PERFORM herald.reject('HE005', 'to',
       format('targets, secret labels, keys and URLs of %s messages are %s bytes, the limit is %s', messages, bytes, max_bytes),
@@ -882,51 +882,27 @@ BEGIN
 END
 $$;
 --> statement-breakpoint
--- Returns what all messages of a notification have in common, and what a new message starts with.
-CREATE OR REPLACE FUNCTION herald.draft_message(options jsonb, template herald.template, secrets jsonb, attachments integer) RETURNS herald.message
+-- Returns when the messages of a notification may be sent: not before send_at (null: now), first at start_at, not after expires_at.
+CREATE OR REPLACE FUNCTION herald.resolve_schedule(options jsonb, template herald.template,
+  OUT send_at timestamptz, OUT start_at timestamptz, OUT expires_at timestamptz)
 LANGUAGE plpgsql STABLE
 AS $$
-DECLARE
-  draft herald.message;
 BEGIN
-  draft.notification_id := herald.uuid_v7();
-  draft.template := template.name;
-  draft.template_version := template.current_version;
-  draft.secrets := nullif(secrets, '{}');
-  draft.targets := CASE WHEN options ? 'targets' THEN ARRAY(SELECT jsonb_array_elements_text(options -> 'targets')) ELSE '{}' END;
-  draft.tenant := options ->> 'tenant';
-  draft.group_key := options ->> 'groupKey';
-  draft.unsubscribe_url := options ->> 'unsubscribeUrl';
-  draft.dedupe_key := options ->> 'dedupeKey';
-  draft.dedupe_slot := coalesce(1 + floor(extract(epoch FROM now()) / (options ->> 'dedupeWindowSeconds')::double precision), 0);
-  draft.priority := coalesce((options ->> 'priority')::numeric, 0);
-  draft.send_at := coalesce((options ->> 'sendAt')::timestamptz, now() + (options ->> 'delaySeconds')::double precision * interval '1 second');
-  draft.next_attempt_at := greatest(draft.send_at, now());
-  draft.expires_at := coalesce((options ->> 'expiresAt')::timestamptz,
-    draft.next_attempt_at + coalesce((options ->> 'ttlSeconds')::double precision, template.ttl_seconds) * interval '1 second');
-  IF draft.expires_at <= draft.send_at THEN
+  send_at := coalesce((options ->> 'sendAt')::timestamptz, now() + (options ->> 'delaySeconds')::double precision * interval '1 second');
+  start_at := greatest(send_at, now());
+  expires_at := coalesce((options ->> 'expiresAt')::timestamptz,
+    start_at + coalesce((options ->> 'ttlSeconds')::double precision, template.ttl_seconds) * interval '1 second');
+  IF expires_at <= send_at THEN
     PERFORM herald.reject('HE006', 'expiresAt', 'the message would expire before it may be sent', 'Set expiresAt after sendAt.');
   END IF;
-  draft.max_attempts := template.max_attempts;
-  draft.unknown := template.unknown;
-  draft.attachments := attachments;
-  draft.created_by := coalesce(options ->> 'createdBy', session_user);
-  draft.created_at := now();
-  draft.attempts := 0;
-  draft.counted := 0;
-  draft.crashes := 0;
-  draft.unknowns := 0;
-  draft.uncounted := 0;
-  RETURN draft;
 END
 $$;
 --> statement-breakpoint
--- Returns the id of one message: the notification's with another end, which counts up from a random number in the order of the input.
-CREATE OR REPLACE FUNCTION herald.message_id(notification_id uuid, "position" bigint, ordinal bigint, endpoint_number bigint) RETURNS uuid
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
+-- Returns the number of the dedupe window since the epoch, or 0 without a window.
+CREATE OR REPLACE FUNCTION herald.dedupe_slot(options jsonb) RETURNS bigint
+LANGUAGE sql STABLE
 AS $$
-  SELECT (left(notification_id::text, 24) || to_hex(140737488355328 + (('x' || right(notification_id::text, 12))::bit(48)::bigint & 70368744177663)
-    + ("position" * 16 + ordinal) * 16384 + endpoint_number))::uuid
+  SELECT coalesce(1 + floor(extract(epoch FROM now()) / (options ->> 'dedupeWindowSeconds')::double precision), 0)::bigint
 $$;
 --> statement-breakpoint
 -- Returns why a message must not be sent, or null. A plain expression, so that the planner puts it where the call is.
@@ -978,97 +954,140 @@ AS $$
   ORDER BY j.recipient_id COLLATE "C", j.dedupe_scope COLLATE "C", j.position, j.reason IS NOT NULL, j.ordinal, j.endpoint_number
 $$;
 --> statement-breakpoint
--- The same for one recipient, one method and no endpoints, as a change of the draft.
-CREATE OR REPLACE FUNCTION herald.judge_recipient(draft herald.message, template herald.template, recipient jsonb, method text) RETURNS herald.message
+-- The same for one recipient, one method and no endpoints.
+CREATE OR REPLACE FUNCTION herald.judge_recipient(recipient jsonb, method text, template herald.template, expired boolean,
+  OUT address text, OUT reason text)
 LANGUAGE plpgsql STABLE
 AS $$
 BEGIN
-  draft.id := herald.message_id(draft.notification_id, 1, 1, 0);
-  draft.method := method;
-  draft.ordinal := 1;
-  draft.recipient_id := recipient ->> 'id';
-  draft.recipient := herald.stored_recipient(recipient);
-  draft.dedupe_scope := CASE WHEN draft.dedupe_key IS NOT NULL THEN CASE template.fallback WHEN 'first' THEN '*' ELSE method END END;
-  SELECT nullif(lower(recipient ->> m.requires), ''), herald.reason_against(draft.expires_at <= now(), template.enabled, m.enabled, m.requires,
-      recipient, s.address IS NOT NULL, NULL, NULL, template.mandatory, p.enabled, template.enabled_by_default)
-    INTO draft.address, draft.reason
+  SELECT nullif(lower(recipient ->> m.requires), ''), herald.reason_against(expired, template.enabled, m.enabled, m.requires, recipient,
+      s.address IS NOT NULL, NULL, NULL, template.mandatory, p.enabled, template.enabled_by_default)
+    INTO address, reason
     FROM herald.method m
     LEFT JOIN herald.suppression s ON s.method = m.name AND s.address = lower(recipient ->> m.requires) AND s.suppressed_at IS NOT NULL
-    LEFT JOIN LATERAL herald.choice_of(draft.recipient_id, template.name, template."group", m.name) p ON true
-    WHERE m.name = $4;
-  draft.status := CASE WHEN draft.reason IS NULL THEN 'pending' WHEN draft.reason = 'expired' THEN 'expired' ELSE 'inhibited' END;
-  IF draft.reason IS NOT NULL THEN
-    draft.settled_at := now();
-    draft.secrets := NULL;
-  END IF;
-  RETURN draft;
+    LEFT JOIN LATERAL herald.choice_of(recipient ->> 'id', template.name, template."group", m.name) p ON true
+    WHERE m.name = $2;
 END
 $$;
 --> statement-breakpoint
--- Writes the messages of a notification and their jobs, and returns the messages in the order of recipients and methods. A message that has its dedupe key,
--- window, recipient and scope from an earlier enqueue is left out.
-CREATE OR REPLACE FUNCTION herald.write_messages(draft herald.message, template herald.template, recipients jsonb, methods text[],
-  has_endpoints boolean)
+-- Writes the messages of a notification and their jobs, wakes the workers, and returns the messages in the order of recipients and
+-- methods. A message that has its dedupe key, window, recipient and scope from an earlier enqueue is left out.
+-- The only message of a call, as nearly always, is inserted from the draft: without the sort, the joins and the set-up that several
+-- messages need, 440 instead of 800 us of processor time.
+CREATE OR REPLACE FUNCTION herald.write_messages(notification_id uuid, options jsonb, template herald.template, secrets jsonb,
+  attachments integer, recipients jsonb, methods text[], has_endpoints boolean)
 RETURNS TABLE (message_id uuid, recipient_id text, method text, status text, reason text)
 LANGUAGE plpgsql VOLATILE
 AS $$
 #variable_conflict use_column
+DECLARE
+  schedule CONSTANT record := herald.resolve_schedule(options, template);
+  -- Named in the body only: a signature with the type of the table would keep it from being replaced by a partitioned one.
+  draft herald.message;
 BEGIN
-  RETURN QUERY
-  WITH written AS (
-    INSERT INTO herald.message AS m (id, notification_id, template, template_version, method, ordinal, status, reason, recipient_id, address,
-      recipient, secrets, targets, tenant, group_key, unsubscribe_url, dedupe_key, dedupe_slot, dedupe_scope, priority,
-      send_at, endpoint_id, attachments, expires_at, next_attempt_at, max_attempts, unknown, created_by, created_at, settled_at)
-    SELECT herald.message_id(draft.notification_id, j.position, j.ordinal, j.endpoint_number), draft.notification_id, draft.template,
-      draft.template_version, j.method, j.ordinal,
-      CASE WHEN j.reason IS NULL THEN 'pending' WHEN j.reason = 'expired' THEN 'expired' ELSE 'inhibited' END, j.reason, j.recipient_id, j.address,
-      herald.stored_recipient(j.recipient), CASE WHEN j.reason IS NULL THEN draft.secrets END,
-      draft.targets, draft.tenant, draft.group_key, draft.unsubscribe_url, draft.dedupe_key, draft.dedupe_slot,
-      CASE WHEN draft.dedupe_key IS NOT NULL THEN j.dedupe_scope END, draft.priority, draft.send_at, j.endpoint_id, draft.attachments,
-      draft.expires_at, draft.next_attempt_at, draft.max_attempts, draft.unknown, draft.created_by, now(),
-      CASE WHEN j.reason IS NOT NULL THEN now() END
-    FROM herald.judge_recipients(recipients, methods, has_endpoints, template, draft.tenant, draft.expires_at <= now()) j
-    ON CONFLICT DO NOTHING
-    RETURNING m.id, m.recipient_id, m.method, m.status, m.reason, m.priority, m.next_attempt_at
-  ), jobs AS (
-    SELECT herald.insert_jobs(array_agg(w.id), array_agg(w.method), array_agg(w.priority), array_agg(w.next_attempt_at))
-    FROM written w WHERE w.status = 'pending'
-  )
-  SELECT w.id, w.recipient_id, w.method, w.status, w.reason FROM written w CROSS JOIN jobs ORDER BY w.id;
+  draft.notification_id := notification_id;
+  draft.template := template.name;
+  draft.template_version := template.current_version;
+  draft.ordinal := 1;
+  draft.secrets := nullif(secrets, '{}');
+  draft.targets := CASE WHEN options ? 'targets' THEN ARRAY(SELECT jsonb_array_elements_text(options -> 'targets')) ELSE '{}' END;
+  draft.tenant := options ->> 'tenant';
+  draft.group_key := options ->> 'groupKey';
+  draft.unsubscribe_url := options ->> 'unsubscribeUrl';
+  draft.dedupe_key := options ->> 'dedupeKey';
+  draft.dedupe_slot := herald.dedupe_slot(options);
+  draft.priority := coalesce((options ->> 'priority')::numeric, 0);
+  draft.send_at := schedule.send_at;
+  draft.next_attempt_at := schedule.start_at;
+  draft.expires_at := schedule.expires_at;
+  draft.max_attempts := template.max_attempts;
+  draft.unknown := template.unknown;
+  draft.attachments := attachments;
+  draft.created_by := coalesce(options ->> 'createdBy', session_user);
+  draft.created_at := now();
+  -- The defaults of the table: an insert of a whole row does not take them.
+  draft.attempts := 0;
+  draft.counted := 0;
+  draft.crashes := 0;
+  draft.unknowns := 0;
+  draft.uncounted := 0;
+
+  IF jsonb_array_length(recipients) = 1 AND cardinality(methods) = 1 AND NOT has_endpoints THEN
+    draft.id := herald.message_id(draft.notification_id, 1, 1, 0);
+    draft.method := methods[1];
+    draft.recipient_id := recipients -> 0 ->> 'id';
+    draft.recipient := herald.stored_recipient(recipients -> 0);
+    draft.dedupe_scope := CASE WHEN draft.dedupe_key IS NOT NULL THEN CASE template.fallback WHEN 'first' THEN '*' ELSE draft.method END END;
+    SELECT j.address, j.reason INTO draft.address, draft.reason
+      FROM herald.judge_recipient(recipients -> 0, draft.method, template, draft.expires_at <= now()) j;
+    draft.status := herald.first_status(draft.reason);
+    IF draft.reason IS NOT NULL THEN
+      draft.settled_at := now();
+      draft.secrets := NULL;
+    END IF;
+    INSERT INTO herald.message SELECT draft.* ON CONFLICT DO NOTHING;
+    IF FOUND THEN
+      IF draft.status = 'pending' THEN
+        PERFORM herald.insert_jobs(ARRAY[draft.id], ARRAY[draft.method], ARRAY[draft.priority], ARRAY[draft.next_attempt_at]);
+      END IF;
+      RETURN QUERY SELECT draft.id, draft.recipient_id, draft.method, draft.status, draft.reason;
+    END IF;
+  ELSE
+    RETURN QUERY
+    WITH written AS (
+      INSERT INTO herald.message AS m (id, notification_id, template, template_version, method, ordinal, status, reason, recipient_id, address,
+        recipient, secrets, targets, tenant, group_key, unsubscribe_url, dedupe_key, dedupe_slot, dedupe_scope, priority,
+        send_at, endpoint_id, attachments, expires_at, next_attempt_at, max_attempts, unknown, created_by, created_at, settled_at)
+      SELECT herald.message_id(draft.notification_id, j.position, j.ordinal, j.endpoint_number), draft.notification_id, draft.template,
+        draft.template_version, j.method, j.ordinal, herald.first_status(j.reason), j.reason, j.recipient_id, j.address,
+        herald.stored_recipient(j.recipient), CASE WHEN j.reason IS NULL THEN draft.secrets END, draft.targets, draft.tenant, draft.group_key,
+        draft.unsubscribe_url, draft.dedupe_key, draft.dedupe_slot, CASE WHEN draft.dedupe_key IS NOT NULL THEN j.dedupe_scope END,
+        draft.priority, draft.send_at, j.endpoint_id, draft.attachments, draft.expires_at, draft.next_attempt_at, draft.max_attempts,
+        draft.unknown, draft.created_by, draft.created_at, CASE WHEN j.reason IS NOT NULL THEN now() END
+      FROM herald.judge_recipients(recipients, methods, has_endpoints, template, draft.tenant, draft.expires_at <= now()) j
+      ON CONFLICT DO NOTHING
+      RETURNING m.id, m.recipient_id, m.method, m.status, m.reason, m.priority, m.next_attempt_at
+    ), jobs AS (
+      SELECT herald.insert_jobs(array_agg(w.id), array_agg(w.method), array_agg(w.priority), array_agg(w.next_attempt_at))
+      FROM written w WHERE w.status = 'pending'
+    )
+    SELECT w.id, w.recipient_id, w.method, w.status, w.reason FROM written w CROSS JOIN jobs ORDER BY w.id;
+  END IF;
+  IF FOUND AND schedule.start_at <= now() THEN
+    PERFORM pg_notify('herald', m.name) FROM herald.method m WHERE m.name = ANY (methods) AND m.notify;
+  END IF;
 END
 $$;
 --> statement-breakpoint
--- The same for one message, as nearly always: without the sort, the joins and the set-up that only several need.
-CREATE OR REPLACE FUNCTION herald.write_message(message herald.message)
-RETURNS TABLE (message_id uuid, recipient_id text, method text, status text, reason text)
-LANGUAGE plpgsql VOLATILE
+-- Returns the status that a message begins with.
+CREATE OR REPLACE FUNCTION herald.first_status(reason text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
 AS $$
-BEGIN
-  INSERT INTO herald.message SELECT message.* ON CONFLICT DO NOTHING;
-  IF NOT FOUND THEN
-    RETURN;
-  END IF;
-  IF message.status = 'pending' THEN
-    PERFORM herald.insert_jobs(ARRAY[message.id], ARRAY[message.method], ARRAY[message.priority], ARRAY[message.next_attempt_at]);
-  END IF;
-  RETURN QUERY SELECT message.id, message.recipient_id, message.method, message.status, message.reason;
-END
+  SELECT CASE WHEN reason IS NULL THEN 'pending' WHEN reason = 'expired' THEN 'expired' ELSE 'inhibited' END
+$$;
+--> statement-breakpoint
+-- Returns the id of one message: the notification's with another end, which counts up from a random number in the order of the input.
+CREATE OR REPLACE FUNCTION herald.message_id(notification_id uuid, "position" bigint, ordinal bigint, endpoint_number bigint) RETURNS uuid
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+AS $$
+  SELECT (left(notification_id::text, 24) || to_hex(140737488355328 + (('x' || right(notification_id::text, 12))::bit(48)::bigint & 70368744177663)
+    + ("position" * 16 + ordinal) * 16384 + endpoint_number))::uuid
 $$;
 --> statement-breakpoint
 -- Returns the messages that an earlier enqueue with the same dedupe key wrote for these recipients, in the order of the input.
-CREATE OR REPLACE FUNCTION herald.earlier_messages(draft herald.message, recipients jsonb, methods text[], fallback text)
+CREATE OR REPLACE FUNCTION herald.earlier_messages(notification_id uuid, options jsonb, recipients jsonb, methods text[], fallback text)
 RETURNS TABLE (message_id uuid, recipient_id text, method text, status text, reason text)
 LANGUAGE sql STABLE
 AS $$
   SELECT m.id, m.recipient_id, m.method, m.status, m.reason
   FROM (
     SELECT e.value ->> 'id' AS id, min(e.position) AS position
-    FROM jsonb_array_elements($2) WITH ORDINALITY AS e (value, position) GROUP BY 1
+    FROM jsonb_array_elements($3) WITH ORDINALITY AS e (value, position) GROUP BY 1
   ) r
   JOIN herald.message m ON m.recipient_id = r.id
-  WHERE m.dedupe_key = ($1).dedupe_key AND m.dedupe_slot = ($1).dedupe_slot AND m.notification_id <> ($1).notification_id
-    AND split_part(m.dedupe_scope, ':', 1) = ANY (CASE $4 WHEN 'first' THEN '{*}' ELSE $3 END)
-  ORDER BY r.position, array_position($3, m.method), m.id
+  WHERE m.dedupe_key = $2 ->> 'dedupeKey' AND m.dedupe_slot = herald.dedupe_slot($2) AND m.notification_id <> $1
+    AND split_part(m.dedupe_scope, ':', 1) = ANY (CASE $5 WHEN 'first' THEN '{*}' ELSE $4 END)
+  ORDER BY r.position, array_position($4, m.method), m.id
 $$;
 --> statement-breakpoint
 -- Writes the content that the messages of a notification share. A seal_id that another notification has is refused: whoever copies
@@ -1116,34 +1135,29 @@ SET search_path = pg_catalog, pg_temp
 SET plan_cache_mode = force_generic_plan
 AS $$
 DECLARE
+  notification_id CONSTANT uuid := herald.uuid_v7();
   options CONSTANT jsonb := herald.check_options(notification);
   attachments CONSTANT jsonb := coalesce(nullif(notification -> 'attachments', 'null'), '[]');
   template CONSTANT herald.template := herald.resolve_template(options ->> 'template');
   labels CONSTANT record := herald.split_labels(options, template);
-  draft CONSTANT herald.message := herald.draft_message(options, template, labels.secrets, jsonb_array_length(attachments));
   delivery CONSTANT record := herald.resolve_methods(options, template);
   recipients CONSTANT jsonb := herald.check_recipients(notification -> 'to', delivery.fields, options ->> 'invalidAddress');
   written bigint;
 BEGIN
   IF jsonb_array_length(recipients) > 1 THEN
-    PERFORM herald.check_volume(jsonb_array_length(recipients), delivery.methods, delivery.has_endpoints, draft);
+    PERFORM herald.check_volume(jsonb_array_length(recipients), delivery.methods, delivery.has_endpoints, options, labels.secrets);
   END IF;
-  IF jsonb_array_length(recipients) = 1 AND cardinality(delivery.methods) = 1 AND NOT delivery.has_endpoints THEN
-    RETURN QUERY SELECT w.*, false
-      FROM herald.write_message(herald.judge_recipient(draft, template, recipients -> 0, delivery.methods[1])) w;
-  ELSE
-    RETURN QUERY SELECT w.*, false FROM herald.write_messages(draft, template, recipients, delivery.methods, delivery.has_endpoints) w;
-  END IF;
+  RETURN QUERY SELECT w.*, false
+    FROM herald.write_messages(notification_id, options, template, labels.secrets, jsonb_array_length(attachments), recipients,
+      delivery.methods, delivery.has_endpoints) w;
   GET DIAGNOSTICS written = ROW_COUNT;
   IF written > 0 THEN
-    PERFORM herald.write_content(draft.notification_id, labels.labels, options, attachments);
-    IF draft.next_attempt_at <= now() THEN
-      PERFORM pg_notify('herald', m.name) FROM herald.method m WHERE m.name = ANY (delivery.methods) AND m.notify;
-    END IF;
+    PERFORM herald.write_content(notification_id, labels.labels, options, attachments);
   END IF;
-  IF draft.dedupe_key IS NOT NULL AND (delivery.has_endpoints
+  IF options ? 'dedupeKey' AND (delivery.has_endpoints
       OR written < jsonb_array_length(recipients) * (CASE template.fallback WHEN 'first' THEN 1 ELSE cardinality(delivery.methods) END)) THEN
-    RETURN QUERY SELECT e.*, true FROM herald.earlier_messages(draft, recipients, delivery.methods, template.fallback) e;
+    RETURN QUERY SELECT e.*, true
+      FROM herald.earlier_messages(notification_id, options, recipients, delivery.methods, template.fallback) e;
   END IF;
 END
 $$;
@@ -1444,7 +1458,7 @@ $$;
 -- Postgres lets everybody execute a new function. Only the owner and the roles of roles.sql may call these.
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA herald FROM PUBLIC;
 --> statement-breakpoint
-INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('functions', '048c6c6bf2184b763d591e0bb29c88b0526af1d84821eab395cdede9a40f86c2', '0.1.0')
+INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('functions', 'e29b76e0b973b3041a150163174b039418dc48ff165efb920fc610eb787c53a9', '0.1.0')
 ON CONFLICT (name) DO UPDATE SET sha256 = excluded.sha256, release = excluded.release, applied_at = now();
 
     BEGIN;
