@@ -12,7 +12,15 @@ import { useDatabase } from '../support/use-database.ts';
 import { type Answer, startHttpServer, type TestHttpServer } from '../support/http-server.ts';
 import { until } from '../support/wait.ts';
 
-const database = useDatabase({ templates: { greeting: greetingFile } });
+const longFile = `---
+title: Long
+group: Greetings
+methods: [webhook]
+---
+{{paragraphs labels.body}}
+`;
+
+const database = useDatabase({ templates: { greeting: greetingFile, long: longFile } });
 let receiver: TestHttpServer;
 let answer: Answer = {};
 let worker: Worker | null = null;
@@ -139,4 +147,17 @@ test('78 a worker without the key says so loudly, charges nothing, and the messa
   await database.pool.query('UPDATE herald.message SET next_attempt_at = now()');
   await database.pool.query('SELECT herald.ensure_jobs(ARRAY(SELECT id FROM herald.message))');
   await becomes(sent, 'sent');
+});
+
+test('what enqueue accepts is not too large for a webhook: a label of 96 KB in 900 lines', async () => {
+  await addEndpoint(database.pool, { url: receiver.url, secret });
+  const body = Array.from({ length: 900 }, () => `*${'x'.repeat(104)}*`).join('\n');
+  const { rows } = await database.pool.query<{ message_id: string }>(
+    `SELECT message_id FROM herald.enqueue('long', '{"id": "ada"}', jsonb_build_object('body', $1::text))`,
+    [body],
+  );
+  const id = rows[0]?.message_id ?? '';
+  await deliver();
+  await becomes(id, 'sent');
+  expect(receiver.received()[0]?.body.length).toBeGreaterThan(262_144);
 });

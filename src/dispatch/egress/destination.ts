@@ -59,8 +59,8 @@ function hostRefusal(url: URL, policy: DestinationPolicy): string | null {
   if (host === '') return 'it has no host';
   if (isTrustedHost(host, policy)) return null;
   if (isIP(host) !== 0) {
-    if (policy.allow?.has(host)) return null;
     if (isForbiddenAddress(host, policy)) return 'its address is not public';
+    if (policy.allow?.has(host)) return null;
   } else if (isInternalName(host)) return 'its host name is internal';
   if (url.protocol === 'http:' && !policy.allowHttp) return 'its scheme is not https';
   const port = url.port === '' ? (url.protocol === 'https:' ? 443 : 80) : Number(url.port);

@@ -1,6 +1,6 @@
 /**
  * Which IP addresses an outgoing call may reach. IPv6 uses an allow-list, so every way to embed an IPv4 address in an
- * IPv6 address (mapped, compatible, NAT64, 6to4, Teredo) is refused without knowing it. Pure.
+ * IPv6 address (mapped, compatible, 6to4, Teredo) is refused without knowing it. NAT64 alone is decoded. Pure.
  */
 import { BlockList, isIP } from 'node:net';
 import { ConfigurationError } from '../../errors.ts';
@@ -55,6 +55,21 @@ const forbiddenIPv6 = addressSet('forbidden IPv6', [
   '2620:4f:8000::/48',
 ]);
 
+// A network with IPv6 alone reaches an IPv4 address through a translator, under an address that its name servers make
+// up (DNS64). This prefix is the well-known one (RFC 6052); the local one of RFC 8215 stays refused.
+const nat64 = addressSet('NAT64', ['64:ff9b::/96']);
+
+/** The last 32 bits of an address in the NAT64 prefix. */
+function embeddedIPv4(address: string): string {
+  const { hostname } = new URL(`http://[${address}]/`);
+  const [, tail = ''] = hostname.slice(1, -1).split('::');
+  const [low = 0, high = 0] = tail
+    .split(':')
+    .map((group) => Number.parseInt(group || '0', 16))
+    .reverse();
+  return [high >> 8, high & 255, low >> 8, low & 255].join('.');
+}
+
 /**
  * Whether a call to this address must not be made. Text that is not one address in canonical form (a zone id, a short
  * or octal spelling, a name) is forbidden: callers use the WHATWG URL parser or a resolver first.
@@ -62,6 +77,10 @@ const forbiddenIPv6 = addressSet('forbidden IPv6', [
 export function isForbiddenAddress(address: string, exceptions: AddressExceptions = {}): boolean {
   const family = isIP(address);
   if (family === 0 || address.includes('%')) return true;
+  if (family === 6 && nat64.has(address)) {
+    // An exception for the prefix would open every internal IPv4 address behind it, so `allow` is asked for that alone.
+    return exceptions.deny?.has(address) === true || isForbiddenAddress(embeddedIPv4(address), exceptions);
+  }
   if (exceptions.allow?.has(address)) return false;
   if (exceptions.deny?.has(address)) return true;
   return family === 4 ? forbiddenIPv4.has(address) : !globalIPv6.has(address) || forbiddenIPv6.has(address);

@@ -5,7 +5,7 @@ import { X509Certificate } from 'node:crypto';
 import { ConfigurationError } from '../../errors.ts';
 import { parseSettings } from '../settings.ts';
 import type { TlsMaterial } from '../egress/connector.ts';
-import { formatNames, type FormatName } from './formats/formats.ts';
+import { formatNames, formats, type FormatName } from './formats/formats.ts';
 import { secretProblem, type SigningKey, signingKeyProblem, signingKeysOf } from './signature.ts';
 
 /** The settings of an endpoint that an operator or a tenant chooses. */
@@ -121,6 +121,7 @@ export function parseEndpoint(setting: string, id: string | null, settings: Endp
   if (tls) checkTls(`${setting}.tls`, tls);
   const address = url ?? (rest.format === 'pagerduty' ? pagerDutyUrl : undefined);
   if (address === undefined) throw new ConfigurationError(`${setting}.url`, 'is missing; give an absolute https: URL');
+  if (URL.canParse(address)) refuse(`${setting}.url`, formats[rest.format].urlProblem?.(new URL(address)) ?? null);
   return {
     id,
     url: address,

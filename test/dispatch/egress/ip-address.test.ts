@@ -51,7 +51,6 @@ describe('an address is forbidden', () => {
     '::8.8.8.8',
     '::ffff:0:127.0.0.1',
     '64:ff9b::7f00:1',
-    '64:ff9b::8.8.8.8',
     '64:ff9b:1::1',
     '100::1',
     '100:0:0:1::1',
@@ -136,6 +135,9 @@ describe('an address is allowed', () => {
     '3ffe::1',
     '3fff:1000::1',
     '2a00:1450:4001::200e',
+    '64:ff9b::808:808',
+    '64:ff9b::8.8.8.8',
+    '0064:FF9B:0:0:0:0:808:0808',
   ])('%s', (address) => {
     expect(isForbiddenAddress(address)).toBe(false);
   });
@@ -149,7 +151,6 @@ test('no way to write an IPv4 address inside an IPv6 one gets through', () => {
       const spellings = [
         `::ffff:${hex}`,
         `::${hex}`,
-        `64:ff9b::${hex}`,
         `64:ff9b:1::${hex}`,
         `2002:${hex}::1`,
         `2001:0:${hex}::1`,
@@ -158,6 +159,30 @@ test('no way to write an IPv4 address inside an IPv6 one gets through', () => {
       return spellings.every((spelling) => isForbiddenAddress(spelling));
     }),
   );
+});
+
+test('an address of NAT64 is judged by the IPv4 address in it (RFC 6052)', () => {
+  const byte = fc.integer({ min: 0, max: 255 });
+  const special = fc.constantFrom('10.0.0.1', '169.254.169.254', '127.0.0.1', '0.0.0.0', '255.255.255.255', '1.0.0.0');
+  const any = fc.tuple(byte, byte, byte, byte).map((bytes) => bytes.join('.'));
+  fc.assert(
+    fc.property(fc.oneof(special, any), (ipv4) => {
+      const [a = 0, b = 0, c = 0, d = 0] = ipv4.split('.').map(Number);
+      const hex = `64:ff9b::${((a << 8) | b).toString(16)}:${((c << 8) | d).toString(16)}`;
+      for (const address of [hex, `64:ff9b::${ipv4}`, `64:ff9b:0:0:0:0:${ipv4}`])
+        expect(isForbiddenAddress(address)).toBe(isForbiddenAddress(ipv4));
+    }),
+  );
+});
+
+test('an exception for the prefix of NAT64 opens no internal address behind it', () => {
+  const allow = addressSet('allow', ['64:ff9b::/96']);
+  expect(isForbiddenAddress('64:ff9b::a00:1', { allow })).toBe(true);
+  expect(isForbiddenAddress('64:ff9b::a9fe:a9fe', { allow })).toBe(true);
+  const internal = { allow: addressSet('allow', ['10.0.0.0/8']), deny: addressSet('deny', ['8.8.8.8']) };
+  expect(isForbiddenAddress('64:ff9b::a00:1', internal)).toBe(false);
+  expect(isForbiddenAddress('64:ff9b::808:808', internal)).toBe(true);
+  expect(isForbiddenAddress('64:ff9b::808:808', { deny: addressSet('deny', ['64:ff9b::/96']) })).toBe(true);
 });
 
 describe('the operator', () => {

@@ -236,6 +236,23 @@ test('any text whatsoever stays inside the limits and pings nobody', () => {
   );
 });
 
+test('a service that shows the fallback as Markdown rings nobody and links only what the template links', () => {
+  const value =
+    '@all @channel ~town-square #tag **paid** [x](https://evil.example) [y][z] <https://evil.example> www.evil.example';
+  const { text } = slackMessage(
+    withContent({
+      title: value,
+      text: value,
+      actions: [
+        { label: `Open ${value}`, url: 'https://app.example.com/a?b=c&d' },
+        { label: 'Long', url: `https://app.example.com/${'x'.repeat(2_200)}` },
+      ],
+    }).content,
+  );
+  expect(text).not.toMatch(/[@~#][a-z]|\]\(|\]\[|www\.e|https:\/\/evil/i);
+  expect(text).toMatch(/: https:\/\/app\.example\.com\/a\?b=c&amp;d$/);
+});
+
 describe('PagerDuty', () => {
   const event = (changes: Partial<Delivery>) =>
     v.parse(

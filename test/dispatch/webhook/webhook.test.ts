@@ -130,7 +130,7 @@ describe('what the receiver said', () => {
 describe('a payload that is too large', () => {
   test('fails and is not sent', async () => {
     const { receiver, dispatcher } = await setUp();
-    const result = await dispatcher.dispatch(delivery({ data: 'x'.repeat(300_000) }), context());
+    const result = await dispatcher.dispatch(delivery({ data: 'x'.repeat(4_200_000) }), context());
     expect(result).toMatchObject({ outcome: 'failed', reason: 'too_large' });
     expect(receiver.connections()).toBe(0);
   });
@@ -170,6 +170,14 @@ describe('options', () => {
       /^webhook\.endpoint\.url: may not be called: its address/,
     ],
     ['plain HTTP', { endpoint: { ...endpoint, url: 'http://hooks.example.com/' } }, /its scheme is not https/],
+    ...['https://ntfy.sh/%zz', 'https://ntfy.sh/', 'https://ntfy.sh/a/b', 'https://ntfy.sh/a%2Fb'].map(
+      (url) =>
+        [
+          `the ntfy URL ${url}`,
+          { endpoint: { url, format: 'ntfy' } },
+          /^webhook\.endpoint\.url: must end with one topic/,
+        ] satisfies [string, object, RegExp],
+    ),
     ['no URL at all', { endpoint: { ...endpoint, url: 'hooks' } }, /it is not an absolute URL/],
     [
       'a reserved header',

@@ -24,6 +24,11 @@ export interface Format {
   readonly maxBodyBytes: number;
   /** Requests per second that the service accepts; null: unknown, so only its 429 responses limit us. */
   readonly requestsPerSecond: number | null;
+  /**
+   * Why a URL cannot be one of this service, without any part of it: it may hold a secret. Null if it can. Default: it
+   * can.
+   */
+  readonly urlProblem?: (url: URL) => string | null;
   /** Writes the request. `now` is the time of the attempt; only signatures contain it. Pure. */
   build(delivery: Delivery, endpoint: FormatEndpoint, now: Date): FormatRequest;
   /** What a response means; null: the same as from any receiver (see `classifyResponse`). Pure. */

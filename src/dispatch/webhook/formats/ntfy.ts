@@ -16,9 +16,13 @@ const answer = v.object({ id: v.optional(v.string()) });
 export const ntfyFormat: Format = {
   maxBodyBytes: 32_768,
   requestsPerSecond: 1,
+  urlProblem: (url) =>
+    topicOf(url) === null
+      ? 'must end with one topic of letters, digits, - and _, for example https://ntfy.sh/my-topic'
+      : null,
   build({ content }, endpoint) {
     const url = new URL(endpoint.url);
-    const topic = decodeURIComponent(url.pathname.split('/').findLast((part) => part !== '') ?? '');
+    const topic = topicOf(url) ?? '';
     const links = content.actions.filter((action) => utf8Length(action.url) <= limits.url).slice(0, limits.actions);
     const [first] = links;
     const more = first === undefined ? '…' : `…\n${first.url}`;
@@ -48,3 +52,8 @@ export const ntfyFormat: Format = {
     return null;
   },
 };
+
+/** ntfy publishes JSON to its root, so the path is the topic alone. */
+function topicOf({ pathname }: URL): string | null {
+  return /^\/([\w-]{1,64})\/?$/.exec(pathname)?.[1] ?? null;
+}
