@@ -36,7 +36,8 @@ GRANT INSERT, UPDATE, DELETE ON herald.refusal TO herald_worker;
 GRANT DELETE ON herald.rate_bucket TO herald_worker;
 GRANT EXECUTE ON FUNCTION herald.put_back_refused(text, text, double precision), herald.release_refused(text, text),
   herald.record_accepted(text, text, double precision), herald.delete_old_refusals(text), herald.apply_retention(integer) TO herald_worker;
-GRANT EXECUTE ON FUNCTION herald.ensure_jobs(uuid[]), herald.enqueue(jsonb), herald.preference_of(text, text, text, text),
+GRANT EXECUTE ON FUNCTION herald.ensure_jobs(uuid[]), herald.bring_forward(text), herald.enqueue(jsonb),
+  herald.preference_of(text, text, text, text),
   herald.choice_of(text, text, text, text) TO herald_worker;
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA herald_queue TO herald_worker;
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA herald_queue TO herald_worker;

@@ -1,6 +1,7 @@
 /** The worker's connections, and the statements that it runs repeatedly on them. */
-import { Pool } from 'pg';
-import { poolTimeouts, withClient } from './pool.ts';
+import type { Pool, PoolConfig } from 'pg';
+import { withClient } from './pool.ts';
+import { openSessionPool } from './session.ts';
 
 /** A statement that is parsed and planned once per connection. No other statement may have its name. */
 export interface PreparedStatement {
@@ -23,12 +24,12 @@ export interface Database {
 }
 
 /** What `openDatabase` needs. */
-export interface DatabaseOptions {
+export interface DatabaseOptions extends Pick<PoolConfig, 'stream'> {
   readonly connectionString: string;
   readonly applicationName: string;
   readonly maxConnections: number;
   /**
-   * False: every statement is planned anew and the session keeps no state, as PgBouncer's transaction pooling needs.
+   * False: every statement is planned anew and the session keeps no state, as a pooler in transaction mode needs.
    */
   readonly prepare: boolean;
 }
@@ -38,17 +39,16 @@ export interface DatabaseOptions {
  * `onLost` is called with the error.
  */
 export function openDatabase(options: DatabaseOptions, onLost: (error: Error) => void): Database {
-  const { prepare } = options;
-  const pool = new Pool({
-    ...poolTimeouts,
-    connectionString: options.connectionString,
-    max: options.maxConnections,
-    application_name: options.applicationName.slice(0, 63),
+  const { prepare, connectionString, maxConnections, applicationName, stream } = options;
+  const { pool, query: withSettings } = openSessionPool({
+    mode: prepare ? 'session' : 'transaction',
     // A plan that was made while a table was empty would scan the whole table once it is not. Where no index fits, the
     // estimated cost would trigger JIT compilation: more than a second for a millisecond of work.
-    ...(prepare && {
-      onConnect: async (client) => void (await client.query('SET enable_seqscan = off; SET jit = off')),
-    }),
+    settings: { enable_seqscan: 'off', jit: 'off' },
+    connectionString,
+    max: maxConnections,
+    application_name: applicationName.slice(0, 63),
+    ...(stream !== undefined && { stream }),
   });
   pool.on('error', onLost);
   return {
@@ -59,7 +59,11 @@ export function openDatabase(options: DatabaseOptions, onLost: (error: Error) =>
       isGood?: (rows: readonly Row[]) => boolean,
     ) {
       const query = { ...(prepare && { name }), text, values: [...values] };
-      return withClient(pool, async (client) => (await client.query(query)).rows as Row[], isGood);
+      return withClient(
+        pool,
+        async (client) => (await withSettings(client, () => client.query(query))).rows as Row[],
+        isGood,
+      );
     },
   };
 }

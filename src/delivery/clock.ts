@@ -49,3 +49,42 @@ export function every(
     },
   };
 }
+
+/**
+ * Runs work when called, but never two runs at a time and none sooner than `ms` after the last one started. Calls
+ * meanwhile make one more run. `work` must not reject.
+ */
+export function throttled(ms: number, work: () => Promise<unknown>): { call(): void; stop(): void } {
+  let running = false;
+  let asked = false;
+  let timer: NodeJS.Timeout | undefined;
+  let notBefore = Number.NEGATIVE_INFINITY;
+
+  function run(): void {
+    timer = undefined;
+    asked = false;
+    running = true;
+    notBefore = performance.now() + ms;
+    void work().finally(() => {
+      running = false;
+      if (asked) call();
+    });
+  }
+
+  function call(): void {
+    asked = true;
+    if (running || timer !== undefined) return;
+    const waitMs = notBefore - performance.now();
+    if (waitMs <= 0) run();
+    else timer = setTimeout(run, waitMs);
+  }
+
+  return {
+    call,
+    stop() {
+      clearTimeout(timer);
+      timer = undefined;
+      asked = false;
+    },
+  };
+}

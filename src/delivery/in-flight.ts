@@ -24,6 +24,12 @@ interface Entry {
 /** How long a dispatcher may go on after its signal was aborted. */
 const abortGraceMs = 20_000;
 
+const stopped: DispatchResult = {
+  outcome: 'unknown',
+  reason: 'shutdown',
+  detail: 'the worker had to stop before there was a reply; whether it was accepted is unknown',
+};
+
 const notEnded: DispatchResult = {
   outcome: 'unknown',
   reason: 'deadline',
@@ -58,6 +64,9 @@ export function createInFlight(options: InFlightOptions): InFlight {
     has: (messageId) => entries.has(messageId),
     abortAll(reason) {
       for (const { abort } of entries.values()) abort(reason);
+    },
+    giveUpAll() {
+      for (const { giveUp } of entries.values()) giveUp(stopped);
     },
     abortLost(messageIds) {
       for (const id of messageIds) entries.get(id)?.abort('lease lost');

@@ -9,6 +9,7 @@ import { deliverBatch } from './deliver.ts';
 import { createInFlight } from './in-flight.ts';
 import { createIsolatedJob, type IsolatedJob } from './isolation.ts';
 import { createPrefetch, type Prefetch } from './jobs/prefetch.ts';
+import { leaseProbe } from './jobs/probe.ts';
 import { createMethodPause, methodFaultOf } from './react.ts';
 import type { DeliveryServices, MethodServices } from './services.ts';
 
@@ -27,10 +28,15 @@ export interface Pump {
   drain(): Promise<void>;
   /** Aborts what is in flight. */
   abort(reason: string): void;
+  /** Ends what is in flight as `unknown`, although its dispatch goes on. */
+  giveUp(): void;
 }
 
 /** How long a job that was leased ahead may wait for a slot before it is requeued. */
 const maxPrefetchMs = 1000;
+/** Leases in a row that may find nothing, before there are only five a second. */
+const maxEmptyLeases = 20;
+const emptyLeaseMs = 200;
 
 /** Creates the pump of one method. It leases nothing before it is woken. */
 export function createPump(services: MethodServices): Pump {
@@ -47,6 +53,9 @@ class MethodPump implements Pump {
   #leasing: Promise<void> | null = null;
   /** Jobs may be due: something woke us, or the last lease came back full. */
   #more = false;
+  /** Leases that found nothing may go on: any role that may connect can notify. */
+  #emptyLeases = maxEmptyLeases;
+  #retry: NodeJS.Timeout | undefined;
 
   constructor(services: MethodServices) {
     const { dispatcher, telemetry, isolation } = services;
@@ -106,6 +115,7 @@ class MethodPump implements Pump {
 
   async drain(): Promise<void> {
     this.#stopping.abort();
+    clearTimeout(this.#retry);
     await this.#leasing;
     await this.#prefetch.giveBack(0);
     this.#endDrain();
@@ -115,6 +125,10 @@ class MethodPump implements Pump {
 
   abort(reason: string): void {
     this.#services.inFlight.abortAll(reason);
+  }
+
+  giveUp(): void {
+    this.#services.inFlight.giveUpAll();
   }
 
   get #mayLease(): boolean {
@@ -140,6 +154,14 @@ class MethodPump implements Pump {
   /** Leases until nothing is due or no slot is free. */
   #fill(): void {
     if (this.#leasing !== null || !this.#mayFill) return;
+    if (this.#emptyLeases < 1) {
+      this.#retry ??= setTimeout(() => {
+        this.#retry = undefined;
+        this.#emptyLeases += 1;
+        this.#fill();
+      }, emptyLeaseMs);
+      return;
+    }
     this.#run(this.#leaseWhileDue());
   }
 
@@ -152,11 +174,13 @@ class MethodPump implements Pump {
 
   async #leaseWhileDue(): Promise<void> {
     const { admission, inFlight, dispatcher, errors, method } = this.#services;
-    while (this.#mayFill) {
+    while (this.#mayFill && this.#emptyLeases >= 1) {
       this.#more = false;
       try {
         const limit = (dispatcher.concurrency - inFlight.dispatching) * admission.leaseFactor;
-        if ((await this.#lease(limit, { probe: false })).more) this.#more = true;
+        const { count, more } = await this.#lease(limit, { probe: false });
+        this.#emptyLeases = count > 0 ? maxEmptyLeases : this.#emptyLeases - 1;
+        if (more) this.#more = true;
       } catch (error) {
         // The next poll tries again. Trying at once would burden a database in trouble.
         errors.report(error, 'cannot lease', { method });
@@ -169,7 +193,9 @@ class MethodPump implements Pump {
     const services = this.#services;
     services.isolation.enter();
     try {
-      const batch = await this.#prefetch.take(limit, { ahead: !probe });
+      const batch = probe
+        ? await leaseProbe(this.#prefetch, services)
+        : await this.#prefetch.take(limit, { ahead: true });
       const { toIsolate } = await deliverBatch(batch, { isolated: false }, services);
       await this.#isolated.start(toIsolate, {
         mayRun: () => !this.#stopping.signal.aborted && (services.pause.since === null || probe),

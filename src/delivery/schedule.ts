@@ -1,7 +1,7 @@
 /** Everything that a worker does by the clock, and when it is notified. */
 import { claimProbe } from '../dispatch/fault-pause.ts';
 import { applyRetention } from '../operate/retention.ts';
-import { every } from './clock.ts';
+import { every, throttled } from './clock.ts';
 import { failDeadLetters, requeueOrphans } from './jobs/recover.ts';
 import { pollMethods } from './poll.ts';
 import type { Pump } from './pump.ts';
@@ -25,6 +25,8 @@ export type Pumps = ReadonlyMap<string, Pump>;
 
 /** Longest wait between two polls while the database is away: the bound on how late delivery resumes. */
 const maxPollMs = 5000;
+/** Any role that may connect can notify: no more polls than this, whatever arrives. */
+const notifiedPollMs = 200;
 const heartbeatMs = 2000;
 const deadLetterMs = 10_000;
 const retentionMs = 5000;
@@ -44,7 +46,12 @@ export async function startSchedule(
     await pollAll(pumps, services);
     polledAt = performance.now();
   };
-  const listener = await listen(pumps, () => poll().catch(reporter('cannot poll for due messages')), services);
+  const notified = throttled(notifiedPollMs, () =>
+    poll()
+      .then(() => pumps.forEach((pump) => pump.wake()))
+      .catch(reporter('cannot poll for due messages')),
+  );
+  const listener = await listen(pumps, () => notified.call(), services);
   const timers = [
     every(options.pollSeconds * 1000, poll, reporter('cannot poll for due messages'), maxPollMs),
     ...startHeartbeats(pumps, reporter('cannot renew leases')),
@@ -68,7 +75,7 @@ export async function startSchedule(
       return polledAt;
     },
     async stop() {
-      for (const timer of timers) timer.stop();
+      for (const timer of [...timers, notified]) timer.stop();
       await listener?.close();
     },
   };
@@ -81,7 +88,7 @@ export function startHeartbeats(pumps: Pumps, report: (error: unknown) => void):
 
 async function listen(
   pumps: Pumps,
-  poll: () => Promise<void>,
+  pollSoon: () => void,
   { queue, database, errors, logger }: WorkerServices,
 ): Promise<{ close(): Promise<void> } | null> {
   const check = verifyNotifications({ pool: database.pool, errors, logger });
@@ -89,7 +96,7 @@ async function listen(
     if (check.received(payload)) return;
     if (payload !== '*') pumps.get(payload)?.wake();
     // Something changed, a pause perhaps: an operator's takes effect now, not at the next poll.
-    else void poll().then(() => pumps.forEach((pump) => pump.wake()));
+    else pollSoon();
   };
   try {
     const listener = await queue.listen(onNotification);

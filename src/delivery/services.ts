@@ -107,6 +107,8 @@ export interface InFlight {
   jobs(): LeasedJob[];
   has(messageId: string): boolean;
   abortAll(reason: string): void;
+  /** Ends every attempt as `unknown`, although its dispatch goes on. */
+  giveUpAll(): void;
   /** Aborts the attempts at these messages, whose leases were lost. */
   abortLost(messageIds: readonly string[]): void;
   /** Aborts what is beyond its deadline or expiry, and gives up on what still goes on long after that. */

@@ -1,15 +1,13 @@
 /** The worker: one pump per delivery method over one queue, woken by NOTIFY and by a poll underneath. */
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
-import { Pool } from 'pg';
+import type { Pool } from 'pg';
 import { requireMigrated } from '../database/journal.ts';
-import { maintenanceTimeouts, poolTimeouts } from '../database/pool.ts';
-import { openDatabase } from '../database/statements.ts';
 import { ConfigurationError } from '../errors.ts';
 import { openQueue } from '../queue/queue.ts';
 import { createRenderer } from '../templates/render.ts';
 import { silentLogger } from '../vocabulary.ts';
-import { within } from './clock.ts';
+import { openConnections } from './connections.ts';
 import { createErrorReporter } from './database-errors.ts';
 import { observeGauges } from './gauges.ts';
 import { examine, notRunning, sharedForASecond, type WorkerHealth } from './health.ts';
@@ -19,11 +17,12 @@ import { createRequeue } from './jobs/requeue.ts';
 import { checkOptions, type WorkerOptions } from './options.ts';
 import { createTemplateVersions } from './prepare.ts';
 import { createPump, type Pump } from './pump.ts';
-import { type Schedule, startHeartbeats, startSchedule } from './schedule.ts';
+import { startSchedule } from './schedule.ts';
 import { createSettlements } from './settle.ts';
+import { type Closing, closeAll, drain } from './stop.ts';
 import { createTelemetry } from './telemetry.ts';
 import { startWatchdog } from './watchdog.ts';
-import type { ErrorReporter, Settlements, WorkerServices } from './services.ts';
+import type { Settlements, WorkerServices } from './services.ts';
 
 /** Delivers messages. Any number of workers may run side by side. */
 export interface Worker {
@@ -42,8 +41,8 @@ export interface Worker {
   health(): Promise<WorkerHealth>;
 }
 
-/** How long each part may take to close, in milliseconds. */
-const closeMs = 3000;
+/** How long a worker that could not start may take to close what it had opened, in milliseconds. */
+const closeMs = 5000;
 const defaultPollSeconds = 1;
 const defaultSuperviseSeconds = 3;
 const defaultStopTimeoutSeconds = 30;
@@ -82,15 +81,12 @@ export function createWorker(options: WorkerOptions): Worker {
 
 type RunningWorker = Pick<Worker, 'stop' | 'health'>;
 
-/** Called in order when the worker stops, or could not start. */
-type Closing = (() => Promise<unknown>)[];
-
 async function startWorker(name: string, options: WorkerOptions): Promise<RunningWorker> {
   const closing: Closing = [];
   try {
     return await runWorker(name, options, closing);
   } catch (error) {
-    await closeAll(closing);
+    await closeAll(closing, performance.now() + closeMs);
     throw error;
   }
 }
@@ -118,8 +114,9 @@ async function runWorker(name: string, options: WorkerOptions, closing: Closing)
   const lateMs = 30_000 + 3000 * pollSeconds;
   return {
     async stop() {
-      await drain({ pumps, settlements, schedule, stopMs }, services);
-      await closeAll(closing);
+      const endsAt = performance.now() + stopMs;
+      await drain({ pumps, settlements, schedule, endsAt }, services);
+      await closeAll(closing, endsAt);
       services.logger.info({}, 'worker stopped');
     },
     health: sharedForASecond(() => examine({ pool, polledAt: () => schedule.polledAt, lateMs })),
@@ -131,21 +128,17 @@ async function openServices(
   options: WorkerOptions,
   { closing, onIsolationEnd }: { readonly closing: Closing; readonly onIsolationEnd: () => void },
 ): Promise<WorkerServices> {
-  const { connectionString, dispatchers, brand, logger = silentLogger, prepareStatements: prepare = true } = options;
+  const { dispatchers, brand, logger = silentLogger } = options;
   const errors = createErrorReporter(logger);
-  const applicationName = `pg-herald worker ${worker}`;
-  const database = openDatabase({ connectionString, applicationName, maxConnections: 8, prepare }, (error) =>
-    errors.report(error, 'database connection lost'),
-  );
-  closing.unshift(() => database.pool.end());
+  const connections = await openConnections(worker, options, errors);
+  const { database, queuePool } = connections;
+  closing.unshift(() => connections.close());
+  closing.push(async () => connections.destroy());
   await requireMigrated(database.pool);
   await requireMethods(database.pool, Object.keys(dispatchers));
-  const queuePool = openQueuePool({ connectionString, sessionState: prepare, errors });
-  closing.unshift(() => queuePool.end());
   const queue = await openQueue({
-    connectionString,
+    ...connections.queue,
     pool: queuePool,
-    maintenanceTimeouts,
     logger,
     onError: (error, what) => errors.report(error, what),
     superviseSeconds: options.superviseSeconds ?? defaultSuperviseSeconds,
@@ -166,24 +159,6 @@ async function openServices(
   };
 }
 
-/** The connections that lease and remove jobs. `sessionState`: not behind PgBouncer's transaction pooling. */
-export function openQueuePool(options: {
-  readonly connectionString: string;
-  readonly sessionState: boolean;
-  readonly errors: ErrorReporter;
-}): Pool {
-  const pool = new Pool({
-    ...poolTimeouts,
-    // A crash of the server undoes a lease or its end, nothing more: the message row is durable, and decides.
-    ...(options.sessionState && { options: '-c synchronous_commit=off' }),
-    connectionString: options.connectionString,
-    max: 4,
-    application_name: 'pg-herald queue',
-  });
-  pool.on('error', (error) => options.errors.report(error, 'queue connection lost'));
-  return pool;
-}
-
 function createPumps(
   { dispatchers }: WorkerOptions,
   services: WorkerServices,
@@ -200,40 +175,6 @@ function createPumps(
     pumps.set(method, createPump({ ...methodServices, telemetry: telemetry.of(method) }));
   }
   return { pumps, settlements: all };
-}
-
-/** Lets what is in flight finish; then aborts it, which requeues what surely did not leave; then gives up. */
-async function drain(
-  what: {
-    readonly pumps: ReadonlyMap<string, Pump>;
-    readonly settlements: readonly Settlements[];
-    readonly schedule: Schedule;
-    readonly stopMs: number;
-  },
-  { logger }: WorkerServices,
-): Promise<void> {
-  const pumps = [...what.pumps.values()];
-  const drained = Promise.all(pumps.map((pump) => pump.drain()));
-  const heartbeats = startHeartbeats(what.pumps, () => undefined);
-  await what.schedule.stop();
-  if (!(await within(drained, what.stopMs * 0.7))) {
-    for (const pump of pumps) pump.abort('shutdown');
-    if (!(await within(drained, what.stopMs * 0.25))) {
-      for (const settlements of what.settlements) settlements.abandon();
-      const inFlight = pumps.reduce((sum, pump) => sum + pump.inFlight, 0);
-      logger.warn({ inFlight }, 'stopping with messages in flight; their leases run out');
-    }
-  }
-  for (const timer of heartbeats) timer.stop();
-}
-
-async function closeAll(closing: Closing): Promise<void> {
-  // A connection whose other end is silent never reports that it has ended.
-  for (const close of closing)
-    await within(
-      close().catch(() => undefined),
-      closeMs,
-    );
 }
 
 async function requireMethods(pool: Pool, methods: readonly string[]): Promise<void> {

@@ -44,8 +44,8 @@ export async function pauseMethod(
 }
 
 /**
- * Ends the pause of a method, whatever its kind, and those of its senders. `*` ends every pause there is. Returns the
- * methods that were paused.
+ * Ends the pause of a method, whatever its kind, and those of its senders, and makes the messages due that met the
+ * fault. `*` ends every pause there is. Returns the methods that were paused.
  */
 export async function resumeMethod(client: Queryable, { method }: { readonly method: string }): Promise<string[]> {
   const result = await client.query<{ name: string }>(
@@ -57,6 +57,7 @@ export async function resumeMethod(client: Queryable, { method }: { readonly met
      ) SELECT name, pg_notify('herald', name) FROM resumed`,
     [method],
   );
+  await client.query('SELECT herald.bring_forward($1)', [method]);
   return result.rows.map((row) => row.name);
 }
 

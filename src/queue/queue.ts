@@ -2,6 +2,7 @@
  * The queue: a job per message, whose id is the message's id and whose payload is empty. The job wakes a worker, the
  * message row decides. This folder is the only user of pg-boss.
  */
+import type { Duplex } from 'node:stream';
 import type { Pool, PoolClient } from 'pg';
 import { PgBoss } from 'pg-boss';
 import { ConfigurationError } from '../errors.ts';
@@ -26,8 +27,13 @@ export interface QueueOptions {
   readonly connectionString: string;
   /** What leases and removes jobs. The caller ends it. */
   readonly pool: Pool;
-  /** Timeouts of the maintenance connections, in milliseconds. */
-  readonly maintenanceTimeouts: { readonly connectionTimeoutMillis: number; readonly query_timeout: number };
+  /** Settings of the maintenance connections: timeouts in milliseconds, and the sockets. */
+  readonly maintenance: {
+    readonly connectionTimeoutMillis: number;
+    readonly query_timeout: number;
+    readonly statement_timeout?: number;
+    readonly stream?: () => Duplex;
+  };
   readonly logger: Logger;
   /** Called with every error that no call rejects with. */
   readonly onError: (error: unknown, what: string) => void;
@@ -74,7 +80,7 @@ export async function openQueue(options: QueueOptions): Promise<Queue> {
     maintenanceIntervalSeconds: 600,
     flowIntervalSeconds: 3600, // No job waits for another; the default asks every 5 s, a statement per queue.
     max: 2,
-    ...options.maintenanceTimeouts,
+    ...options.maintenance,
     application_name: 'pg-herald queue',
     // pg-boss would trace every lease, apart from the traces of the messages.
     openTelemetry: { enabled: false },

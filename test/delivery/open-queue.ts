@@ -2,7 +2,7 @@
 import type { Pool } from 'pg';
 import { maintenanceTimeouts } from '../../src/database/pool.ts';
 import { createErrorReporter } from '../../src/delivery/database-errors.ts';
-import { openQueuePool } from '../../src/delivery/worker.ts';
+import { openQueuePool } from '../../src/delivery/connections.ts';
 import { openQueue, type Queue } from '../../src/queue/queue.ts';
 import { silentLogger, type Logger } from '../../src/vocabulary.ts';
 
@@ -14,11 +14,11 @@ export interface TestQueue {
 
 /** Opens the queue of an installed database, as a worker does. */
 export async function openTestQueue(connectionString: string, logger: Logger = silentLogger): Promise<TestQueue> {
-  const queuePool = openQueuePool({ connectionString, sessionState: true, errors: createErrorReporter(logger) });
+  const queuePool = openQueuePool({ connectionString, mode: 'session', errors: createErrorReporter(logger) });
   const queue = await openQueue({
     connectionString,
     pool: queuePool,
-    maintenanceTimeouts,
+    maintenance: maintenanceTimeouts,
     logger,
     onError: () => undefined,
     superviseSeconds: 60,

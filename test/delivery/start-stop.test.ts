@@ -2,6 +2,7 @@
 import { expect, test } from 'vitest';
 import { greetingFile, scriptedDispatcher, testWorker } from '../support/application.ts';
 import { useDatabase } from '../support/use-database.ts';
+import { until } from '../support/wait.ts';
 
 const database = useDatabase({ templates: { greeting: greetingFile } });
 
@@ -25,6 +26,6 @@ test('a worker that is stopped while it starts ends with every connection closed
   const starting = worker.start();
   await worker.stop();
   await starting;
-  expect(await connections()).toBe(0);
+  await until(async () => (await connections()) === 0);
   await expect(worker.start()).rejects.toThrow(/was stopped/);
 });

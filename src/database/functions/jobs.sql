@@ -48,3 +48,23 @@ BEGIN
   RETURN inserted + brought_forward;
 END
 $$;
+
+-- Makes the messages due that wait because an attempt was not counted: it met a fault of the method or a sender. For the
+-- operator who has fixed the cause. '*' is every method. Returns how many there were.
+CREATE OR REPLACE FUNCTION herald.bring_forward(method text) RETURNS bigint
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  ids uuid[];
+BEGIN
+  ids := ARRAY(
+    SELECT m.id FROM herald.message m
+    WHERE m.uncounted_since IS NOT NULL AND m.settled_at IS NULL AND m.status = 'pending'
+      AND m.next_attempt_at > now() AND ($1 = '*' OR m.method = $1)
+    ORDER BY m.id FOR UPDATE);
+  UPDATE herald.message m SET next_attempt_at = now() WHERE m.id = ANY (ids);
+  PERFORM herald.ensure_jobs(ids);
+  RETURN cardinality(ids);
+END
+$$;
