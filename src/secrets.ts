@@ -20,6 +20,8 @@ export interface SecretBox {
 }
 
 const prefix = 'herald1';
+/** Bytes of a GCM authentication tag. A shorter tag would be easier to guess, so it is refused. */
+const authTagLength = 16;
 
 /**
  * Creates a secret box, which encrypts with AES-256-GCM. Webhook endpoints and secret labels use it.
@@ -36,7 +38,7 @@ export function createSecretBox(keys: readonly string[]): SecretBox {
   return {
     encrypt(plain, context) {
       const nonce = randomBytes(12);
-      const cipher = createCipheriv('aes-256-gcm', current.key, nonce);
+      const cipher = createCipheriv('aes-256-gcm', current.key, nonce, { authTagLength });
       cipher.setAAD(Buffer.from(context));
       const sealed = Buffer.concat([cipher.update(plain, 'utf8'), cipher.final(), cipher.getAuthTag()]);
       return [prefix, current.id, nonce.toString('base64url'), sealed.toString('base64url')].join('.');
@@ -51,10 +53,11 @@ export function createSecretBox(keys: readonly string[]): SecretBox {
         );
       const bytes = Buffer.from(text, 'base64url');
       try {
-        const decipher = createDecipheriv('aes-256-gcm', found.key, Buffer.from(nonce, 'base64url'));
+        const iv = Buffer.from(nonce, 'base64url');
+        const decipher = createDecipheriv('aes-256-gcm', found.key, iv, { authTagLength });
         decipher.setAAD(Buffer.from(context));
-        decipher.setAuthTag(bytes.subarray(-16));
-        return Buffer.concat([decipher.update(bytes.subarray(0, -16)), decipher.final()]).toString('utf8');
+        decipher.setAuthTag(bytes.subarray(-authTagLength));
+        return Buffer.concat([decipher.update(bytes.subarray(0, -authTagLength)), decipher.final()]).toString('utf8');
       } catch {
         throw new ConfigurationError(
           'secret key',
@@ -70,12 +73,14 @@ export function isSealed(text: string): boolean {
   return text.startsWith(`${prefix}.`) && text.split('.').length === 4;
 }
 
+/** Strict: Node.js skips characters that are not base64, so a key with a typing error would be another key. */
 function parseKey(text: string): { id: string; key: Buffer } {
   const key = Buffer.from(text.trim(), 'base64');
-  if (key.length !== 32)
+  if (key.length !== 32 || key.toString('base64') !== text.trim())
     throw new ConfigurationError(
       'secret key',
-      `must be base64 of 32 bytes, not of ${key.length}; make one with: openssl rand -base64 32`,
+      `must be base64 of 32 bytes${key.length === 32 ? '' : `, not of ${key.length}`}; ` +
+        'make one with: openssl rand -base64 32',
     );
   // The id identifies the key in rows and errors and reveals nothing about it.
   return { id: createHash('sha256').update('pg-herald key id').update(key).digest('hex').slice(0, 8), key };

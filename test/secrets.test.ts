@@ -39,6 +39,28 @@ describe('a secret box', () => {
   test.each(['', 'short', Buffer.alloc(31).toString('base64')])('refuses "%s" as a key', (key) => {
     expect(() => createSecretBox([key])).toThrow(/base64 of 32 bytes/);
   });
+
+  test('refuses a text whose tag was shortened', () => {
+    const box = createSecretBox([current]);
+    const sealed = box.encrypt('', 'place');
+    const [prefix, id, nonce, text = ''] = sealed.split('.');
+    for (let length = 0; length < 16; length += 1) {
+      const short = Buffer.from(text, 'base64url').subarray(0, length).toString('base64url');
+      expect(() => box.decrypt([prefix, id, nonce, short].join('.'), 'place')).toThrow(/cannot be decrypted/);
+    }
+  });
+
+  test.each([
+    ['characters before it', (key: string) => `!!!${key}`],
+    ['characters after it', (key: string) => `${key}garbage`],
+    ['a missing =', (key: string) => key.slice(0, -1)],
+    ['a space inside', (key: string) => `${key.slice(0, 10)} ${key.slice(10)}`],
+    ['base64url', () => Buffer.alloc(32, 255).toString('base64url')],
+  ])('refuses a key with %s', (_, change) => {
+    const key = Buffer.alloc(32, 4).toString('base64');
+    expect(() => createSecretBox([change(key)])).toThrow(/^secret key: must be base64 of 32 bytes/);
+    expect(() => createSecretBox([`${key}\n`])).not.toThrow();
+  });
 });
 
 describe('secret labels', () => {
