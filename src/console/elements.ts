@@ -7,11 +7,19 @@ import type { PageContext } from './services.ts';
 /** Escaped HTML. */
 export type Html = ReturnType<typeof html>;
 
-/** A point in time in UTC, to the second. The script converts it to the reader's time zone. */
+const utc = (at: Date) => `${at.toISOString().slice(0, 19).replace('T', ' ')} UTC`;
+
+/** A point in time, to the second, with its zone. The script converts it to the reader's zone. */
 export function time(at: Date | null): Html {
   if (at === null) return html`<span class="none">–</span>`;
-  const iso = at.toISOString();
-  return html`<time datetime="${iso}" title="${iso}">${iso.slice(0, 19).replace('T', ' ')}</time>`;
+  return html`<time datetime="${at.toISOString()}" title="${utc(at)}">${utc(at)}</time>`;
+}
+
+/** How long ago something happened. The title has the time with its zone; the script keeps the text current. */
+export function relativeTime(at: Date): Html {
+  const seconds = Math.round((Date.now() - at.getTime()) / 1000);
+  const text = seconds < 1 ? 'just now' : `${duration(seconds)} ago`;
+  return html`<time datetime="${at.toISOString()}" title="${utc(at)}" data-relative>${text}</time>`;
 }
 
 /** A status, with its reason in words. */

@@ -209,6 +209,7 @@ describe.skipIf(executable === null)('in a browser', { timeout: 60_000 }, () => 
     '/endpoints',
     '/recipients?id=ada',
     '/suppressions',
+    '/workers',
     '/audit',
   ];
   test.each([

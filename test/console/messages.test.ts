@@ -6,7 +6,7 @@ import { defineTemplate } from '../../src/templates/define.ts';
 import type { Cursor } from '../../src/operate/messages.ts';
 import { countRecent, searchMessages } from '../../src/operate/search.ts';
 import { createSecretBox, labelSecrets } from '../../src/secrets.ts';
-import { greeting, greetingFile } from '../support/application.ts';
+import { greeting, greetingFile, putTemplates } from '../support/application.ts';
 import { useDatabase } from '../support/use-database.ts';
 import { audits, createClient, type Client } from './support.ts';
 
@@ -87,6 +87,43 @@ describe('the search', () => {
     ])
       expect(await find(query), query).toEqual(query === 'recipient=%00' ? [bob, ada] : []);
     expect(await client.see('/messages?recipient=carol')).toContain('No message matches');
+  });
+
+  test('shows what tells messages apart: title, name, address and age, and how many there are', async () => {
+    const id = await enqueue('user-7', { to: { id: 'user-7', email: 'ada@example.com', name: 'Ada <L>' } });
+    await enqueue('bob', { labels: { who: '{{labels.who}}' } });
+    await database.pool.query(`UPDATE herald.message SET created_at = now() - interval '2 minutes' WHERE id = $1`, [
+      id,
+    ]);
+    const page = await client.see('/messages');
+    expect(page).toContain(`<a href="/messages/${id}">Hello Ada</a>`);
+    expect(page).toContain('Ada &lt;L&gt;, ada@example.com');
+    expect(page).toMatch(/<time datetime="[^"]+Z" title="\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC" data-relative>2 min ago</);
+    expect(page).toContain('Hello {{labels.who}}');
+    expect(page).toContain('2 messages');
+    expect(page.indexOf('All that match:')).toBeLessThan(page.indexOf('id="found"'));
+  });
+
+  test('never shows a secret label in a title, and shows the template of an erased message', async () => {
+    await putTemplates(database.pool, {
+      secret: greetingFile.replace('group:', 'secrets: [code]\ngroup:').replace('Hello', 'Code {{labels.code}} for'),
+    });
+    await database.pool.query(
+      `SELECT herald.enqueue('{"template":"secret","to":[{"id":"ada","email":"ada@example.com"}],"labels":{"who":"Ada"},"secrets":{"code":"4F9K"}}'::jsonb)`,
+    );
+    expect(await client.see('/messages')).toContain('>Code •••••• for Ada<');
+    await database.pool.query(`SELECT herald.erase(recipient_id => 'ada')`);
+    const page = await client.see('/messages');
+    expect(page).toContain('>secret</a>');
+    expect(page).not.toContain('4F9K');
+  });
+
+  test('offers only the actions that can apply to the status', async () => {
+    await fail(await enqueue('ada'));
+    const offered = async (query: string) =>
+      [...(await client.see(`/messages?${query}`)).matchAll(/messages\/all\/(\w+)/g)].map((match) => match[1]);
+    expect(await offered('')).toEqual(['retry', 'release', 'cancel']);
+    expect(await offered('status=failed')).toEqual(['retry']);
   });
 
   test('pages through all of them, newest first, each exactly once', async () => {

@@ -46,7 +46,7 @@ describe('the overview', () => {
     expect(page).toContain('No worker is connected: nothing is delivered.');
     expect(page).toContain('Paused: inbox. Paused senders: backup (smtp).');
     expect(page).toContain(
-      'backupsmtp paused since 2026-11-24 09:30:00: authentication, 535 5.7.8; next probe at 2026-11-24 09:31:00 as configured',
+      'backupsmtp paused since 2026-11-24 09:30:00 UTC: authentication, 535 5.7.8; next probe at 2026-11-24 09:31:00 UTC as configured',
     );
     expect(page).toContain('mainsmtp in use 4 connections per worker, limited by its server');
     await database.pool.query('TRUNCATE herald.sender');
@@ -161,6 +161,26 @@ describe('endpoints', () => {
 });
 
 describe('a recipient', () => {
+  test('is found by id or address, and shown with name, address and endpoints', async () => {
+    const enqueue = (id: string, email: string) =>
+      database.pool.query('SELECT herald.enqueue($1::jsonb)', [
+        { template: 'greeting', to: [{ id, email, name: 'Ada <1>' }], labels: { who: 'Ada' } },
+      ]);
+    await enqueue('user-1', 'ada@example.com');
+    await enqueue('user-2', 'shared@example.com');
+    await enqueue('user-3', 'shared@example.com');
+    for (const asked of ['user-1', 'ADA%40example.com']) {
+      const page = await client.see(`/recipients?id=${asked}`);
+      expect(page).toContain('<dd>user-1</dd>');
+      expect(page).toContain('<dd>Ada &lt;1&gt;</dd>');
+      expect(page).toContain('<dd>ada@example.com</dd>');
+    }
+    const shared = await client.see('/recipients?id=shared%40example.com');
+    expect(shared).toContain('<dd>user-2</dd>');
+    expect(shared).toContain('href="/recipients?id=user-3"');
+    await database.pool.query('TRUNCATE herald.message, herald.notification CASCADE');
+  });
+
   test('has preferences that say which rule decides, and the audit does not say whose they are', async () => {
     const choose = (choice: string) =>
       client.submit('/recipients/preference', { id: 'ada@example.com', template: 'greeting', method: 'smtp', choice });
@@ -176,6 +196,23 @@ describe('a recipient', () => {
       { action: 'preferences set', detail: { choice: 'default' } },
     ]);
     expect(JSON.stringify(await audits(database))).not.toContain('ada');
+  });
+});
+
+describe('workers', () => {
+  test('are listed with what they deliver, and whether they are still there', async () => {
+    expect(await client.see('/workers')).toContain('No worker has connected yet');
+    await database.pool.query(
+      `INSERT INTO herald.worker (name, methods, version, seen_at, notified, errors) VALUES
+         ('web-1', '{smtp,webhook}', '0.1.0', now(), false, '[{"what": "settle", "code": "57P01", "count": 3}]'),
+         ('web-0', '{smtp}', '0.0.9', now() - interval '5 minutes', true, '[]')`,
+    );
+    const page = (await client.see('/workers')).replace(/<[^>]+>/g, ' ').replace(/\s+/g, ' ');
+    expect(page).toMatch(
+      /web-1 connected polls: NOTIFY does not reach it smtp, webhook 0\.1\.0 .*settle: 57P01 \(3 times\)/,
+    );
+    expect(page).toMatch(/web-0 gone last seen 5 min ago smtp 0\.0\.9/);
+    await database.pool.query('TRUNCATE herald.worker');
   });
 });
 
@@ -231,6 +268,7 @@ describe('a read-only console', () => {
       '/endpoints',
       '/recipients?id=ada',
       '/suppressions',
+      '/workers',
       '/audit',
     ])
       expect(await looker.see(path), path).not.toMatch(/<form method="post"|<button(?! class="primary">(Search|Show))/);

@@ -3,14 +3,37 @@
 
 const pad = (n) => String(n).padStart(2, '0');
 
-/** Shows times in the reader's time zone. The title keeps UTC. */
+const zones = new Intl.DateTimeFormat('en', { timeZoneName: 'short' });
+
+/** A point in time in the reader's time zone, with the name of the zone. */
+function localTime(at) {
+  const day = `${at.getFullYear()}-${pad(at.getMonth() + 1)}-${pad(at.getDate())}`;
+  const zone = zones.formatToParts(at).find(({ type }) => type === 'timeZoneName')?.value ?? '';
+  return `${day} ${pad(at.getHours())}:${pad(at.getMinutes())}:${pad(at.getSeconds())} ${zone}`;
+}
+
+/** As `duration` in elements.ts. */
+function ago(at) {
+  const seconds = Math.round((Date.now() - at.getTime()) / 1000);
+  if (seconds < 1) return 'just now';
+  if (seconds < 90) return `${seconds} s ago`;
+  if (seconds < 5400) return `${Math.round(seconds / 60)} min ago`;
+  return seconds < 172800 ? `${Math.round(seconds / 3600)} h ago` : `${Math.round(seconds / 86400)} days ago`;
+}
+
+/** Shows times in the reader's time zone; the title of a time that is shown in it keeps UTC. */
 function localize(root) {
   for (const element of root.querySelectorAll('time[datetime]')) {
     const at = new Date(element.dateTime);
-    const day = `${at.getFullYear()}-${pad(at.getMonth() + 1)}-${pad(at.getDate())}`;
-    element.textContent = `${day} ${pad(at.getHours())}:${pad(at.getMinutes())}:${pad(at.getSeconds())}`;
+    if ('relative' in element.dataset) {
+      element.textContent = ago(at);
+      element.title = localTime(at);
+    } else element.textContent = localTime(at);
   }
 }
+
+/** Without the texts of times, which change by themselves. */
+const withoutTimes = (markup) => markup.replace(/(<time[^>]*>)[^<]*/g, '$1');
 
 /** Whether the reader is typing in it, or has a form open there. */
 function isBusy(element) {
@@ -24,15 +47,22 @@ const received = new WeakMap();
 
 /** Replaces a part if it has changed, marks its changed rows, and keeps the focus. */
 function swap(old, fresh) {
-  if (received.get(old) === fresh.innerHTML) return;
+  if (received.get(old) === withoutTimes(fresh.innerHTML)) return;
   if (isBusy(old)) return;
   const focused = old.contains(document.activeElement) ? pathTo(old, document.activeElement) : null;
-  const before = rowsOf(old);
-  received.set(old, fresh.innerHTML);
+  const before = new Map([...rowsOf(old)].map(([key, row]) => [key, textOf(row)]));
+  received.set(old, withoutTimes(fresh.innerHTML));
   old.replaceChildren(...fresh.childNodes);
   localize(old);
-  for (const [key, row] of rowsOf(old)) if (before.size > 0 && before.get(key)?.textContent !== row.textContent) row.classList.add('changed');
+  for (const [key, row] of rowsOf(old)) if (before.size > 0 && before.get(key) !== textOf(row)) row.classList.add('changed');
   if (focused !== null) follow(old, focused)?.focus({ preventScroll: true });
+}
+
+/** The text of a row without its times. */
+function textOf(row) {
+  const copy = row.cloneNode(true);
+  for (const time of copy.querySelectorAll('time')) time.remove();
+  return copy.textContent;
 }
 
 /** Table rows, by the address that they link to. */
@@ -148,8 +178,9 @@ function previews(form) {
 }
 
 for (const form of document.querySelectorAll('form[data-preview]')) previews(form);
-for (const part of document.querySelectorAll('[data-live]')) received.set(part, part.innerHTML);
+for (const part of document.querySelectorAll('[data-live]')) received.set(part, withoutTimes(part.innerHTML));
 localize(document);
+setInterval(() => localize(document), 10_000);
 // On a phone the navigation is wider than the screen.
 document.querySelector('.top nav [aria-current]')?.scrollIntoView({ inline: 'center', block: 'nearest' });
 shortcuts();

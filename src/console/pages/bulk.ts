@@ -13,7 +13,7 @@ import { formOf, queryOf, readSearch, type SearchInput, searchOf } from '../inpu
 import { page } from '../layout.ts';
 import type { ConsoleEnv, PageContext, Services } from '../services.ts';
 import { finishAction } from './finish-action.ts';
-import { messageRow, messageTable } from './message-table.ts';
+import { messageTable } from './message-table.ts';
 
 interface BulkAction {
   readonly label: string;
@@ -66,14 +66,13 @@ async function confirmationPage(c: PageContext, services: Services, name: string
   const which = isMore ? `more than ${count(Math.min(n, maxCounted))} messages` : plural(n, 'message');
   const statuses = input.status === undefined ? `; ${action.statuses.join(', ')}` : '';
   const limit = isMore ? ` At most ${count(maxChanged)} of them, the oldest, are changed at once.` : '';
-  const rows = sample.lines.map((line) => messageRow(services, line));
   const main = html`<h1>${action.label} all that match</h1>
 <p class="lead">${action.label} applies to <strong>${which}</strong> (${described(input)}${statuses}).${limit}</p>
 ${
   n === 0 && counted.complete
     ? empty('No message matches that this action applies to.')
     : html`${confirmation(c, { path: `${settings.basePath}/messages`, name, label: `${action.label} ${which}`, input })}
-<h2>The newest of them</h2>${messageTable('The newest of them', rows)}`
+<h2>The newest of them</h2>${await messageTable(services, 'The newest of them', sample.lines)}`
 }`;
   return page(c, services, { title: `${action.label} all`, section: 'messages', main });
 }

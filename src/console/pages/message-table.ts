@@ -1,32 +1,63 @@
-/** A table of messages. */
+/** A table of messages that tells them apart: title, recipient, time and status. */
 import { html } from 'hono/html';
+import { type MessageHead, readMessageHeads } from '../../operate/message-heads.ts';
 import type { MessageLine } from '../../operate/messages.ts';
-import { type Html, statusBadge, table, time, wideHeading } from '../elements.ts';
+import { type Html, relativeTime, statusBadge, table, wideHeading } from '../elements.ts';
+import { blackedOut, tryRender } from '../rendering.ts';
 import type { Services } from '../services.ts';
 
 const headings = [
-  'Created',
+  'Message',
   'Recipient',
-  wideHeading('Template'),
+  'Created',
   wideHeading('Method'),
   'Status',
   html`<th scope="col" class="num wide">Attempts</th>`,
 ];
 
-/** The table around rows of `messageRow`. */
-export function messageTable(label: string, rows: readonly Html[]): Html {
+/** The table of some messages. Renders their titles. */
+export async function messageTable(services: Services, label: string, lines: readonly MessageLine[]): Promise<Html> {
+  const heads = await readMessageHeads(
+    services.pool,
+    lines.map(({ id }) => id),
+  );
+  const byId = new Map(heads.map((head) => [head.id, head]));
+  const rows = lines.map((line) => messageRow(services, line, byId.get(line.id)));
   return table(label, headings, rows, 'lines');
 }
 
-/** One message as a row that leads to its page. */
-export function messageRow({ settings }: Services, line: MessageLine): Html {
-  const path = `${settings.basePath}/messages/${line.id}`;
+function messageRow(services: Services, line: MessageLine, head: MessageHead | undefined): Html {
+  const path = `${services.settings.basePath}/messages/${line.id}`;
+  const title = (head && titleOf(services, head)) ?? line.template;
   return html`<tr>
-<td class="when"><a href="${path}">${time(line.createdAt)}<span class="hide"> for ${line.recipientId}</span></a></td>
-<td class="cut who-to">${line.recipientId}<span class="narrow">${line.template} · ${line.method}</span></td>
-<td class="wide">${line.template} <span class="none">v${line.version}</span></td>
+<td class="cut subject"><a href="${path}">${title}</a>
+<span class="reason">${line.template} v${line.version}</span></td>
+<td class="cut who-to">${recipientOf(line, head)}</td>
+<td class="when">${relativeTime(line.createdAt)}</td>
 <td class="wide">${line.method}</td>
 <td class="state">${statusBadge(line.status, line.reason)}</td>
 <td class="num wide">${line.attempts}</td>
 </tr>`;
+}
+
+/** Null if it cannot be rendered: the message was erased, or a label is missing. */
+function titleOf({ render, settings }: Services, head: MessageHead): string | null {
+  const { template: name, version, title, recipient, data, targets, createdAt } = head;
+  const secrets = Object.fromEntries(head.secretLabels.map((label) => [label, blackedOut]));
+  const rendered = tryRender(() =>
+    render({
+      template: { name, version, title, body: '', actions: [] },
+      labels: { ...head.labels, ...secrets },
+      ...{ recipient, data, targets, createdAt, brand: settings.brand },
+    }),
+  );
+  return 'problem' in rendered ? null : rendered.title;
+}
+
+/** Name and address as in an email, and the id unless it is the same. */
+function recipientOf({ recipientId }: MessageLine, head: MessageHead | undefined): Html {
+  const address = head?.address ?? head?.recipient.email ?? null;
+  const who = [head?.recipient.name, address].filter((text) => text !== undefined && text !== null).join(', ');
+  if (who === '') return html`${recipientId}`;
+  return html`${who}${address === recipientId ? '' : html` <span class="reason">${recipientId}</span>`}`;
 }

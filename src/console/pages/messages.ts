@@ -1,14 +1,14 @@
 /** Searching messages. */
 import type { Hono } from 'hono';
 import { html } from 'hono/html';
-import { type MessagePage, searchMessages } from '../../operate/search.ts';
+import { type BoundedCount, countRecent, type MessagePage, searchMessages } from '../../operate/search.ts';
 import { messageStatuses } from '../../vocabulary.ts';
-import { empty, type Html, select, time } from '../elements.ts';
+import { empty, type Html, plural, select, time } from '../elements.ts';
 import { cursorOf, queryOf, readSearch, type SearchInput, searchOf } from '../input.ts';
 import { page } from '../layout.ts';
 import type { ConsoleEnv, PageContext, Services } from '../services.ts';
 import { bulkActions } from './bulk.ts';
-import { messageRow, messageTable } from './message-table.ts';
+import { messageTable } from './message-table.ts';
 
 const pageSize = 50;
 
@@ -20,17 +20,19 @@ export function addMessages(app: Hono<ConsoleEnv>, services: Services): void {
 async function messagesPage(c: PageContext, services: Services): Promise<Response> {
   const input = readSearch((name) => c.req.query(name));
   const after = cursorOf(c.req.query('after'));
-  const [found, choices] = await Promise.all([
-    searchMessages(services.pool, searchOf(input, new Date()), { limit: pageSize, after }),
+  const filter = searchOf(input, new Date());
+  const [found, total, choices] = await Promise.all([
+    searchMessages(services.pool, filter, { limit: pageSize, after }),
+    countRecent(services.pool, filter),
     readChoices(services),
   ]);
   const base = services.settings.basePath;
   const main = html`<h1>Messages</h1>
 ${messageSearchForm(base, input, choices)}
+${found.lines.length > 0 && !c.get('operator').readOnly ? actOnAll(base, input) : ''}
 <section id="found" aria-label="Messages found" data-live="${after ? 'message' : 'message messages'}">
-${results(services, { input, found, paged: after !== undefined })}
-</section>
-${found.lines.length > 0 && !c.get('operator').readOnly ? actOnAll(base, input) : ''}`;
+${await results(services, { input, found, total, paged: after !== undefined })}
+</section>`;
   const watch = found.lines.map((line) => line.id);
   return page(c, services, { title: 'Messages', section: 'messages', main, watch });
 }
@@ -92,25 +94,34 @@ function moreFields(input: SearchInput): Html {
 interface Results {
   readonly input: SearchInput;
   readonly found: MessagePage;
+  readonly total: BoundedCount;
   readonly paged: boolean;
 }
 
-function results(services: Services, { input, found, paged }: Results): Html {
+async function results(services: Services, { input, found, total, paged }: Results): Promise<Html> {
   const { lines, next, searchedBackTo } = found;
   const base = services.settings.basePath;
   const path = `${base}/messages`;
-  const rows = lines.map((line) => messageRow(services, line));
   const older =
     next &&
     html`<a href="${path}${queryOf(input, { after: next.id })}" rel="next">${
       searchedBackTo ? 'Search further back' : 'Older'
     }</a>`;
-  return html`${rows.length > 0 ? messageTable('Messages', rows) : noMatch(base, input, searchedBackTo)}
+  const list =
+    lines.length > 0 ? await messageTable(services, 'Messages', lines) : noMatch(base, input, searchedBackTo);
+  return html`<p class="hint">${totalText(total)}</p>
+${list}
 <nav class="pager" aria-label="Pages">
 ${paged ? html`<a href="${path}${queryOf(input)}" rel="first">Newest</a>` : ''}
 ${older ?? ''}
 ${searchedBackTo ? html`<span class="hint">Searched back to ${time(searchedBackTo)}.</span>` : ''}
 </nav>`;
+}
+
+/** How many match. Among very many messages only the newest are counted. */
+function totalText({ count: n, complete }: BoundedCount): string {
+  if (complete) return n === 0 ? '' : plural(n, 'message');
+  return n === 0 ? '' : `${plural(n, 'message')} among the newest, and perhaps older ones`;
 }
 
 function noMatch(base: string, input: SearchInput, searchedBackTo: Date | null): Html {
@@ -120,10 +131,13 @@ function noMatch(base: string, input: SearchInput, searchedBackTo: Date | null):
   return empty(html`No message matches. Recipient, target and reason must match exactly. ${all}`);
 }
 
+/** The actions that can apply to one of the statuses that are searched for. */
 function actOnAll(base: string, input: SearchInput): Html {
-  const links = [...bulkActions].map(
-    ([action, { label }]) =>
-      html`<a class="button" href="${base}/messages/all/${action}${queryOf(input)}">${label}…</a> `,
-  );
-  return html`<p class="bulk"><span>All that match:</span> ${links}</p>`;
+  const links = [...bulkActions]
+    .filter(([, { statuses }]) => input.status === undefined || statuses.some((one) => one === input.status))
+    .map(
+      ([action, { label }]) =>
+        html`<a class="button" href="${base}/messages/all/${action}${queryOf(input)}">${label}…</a> `,
+    );
+  return links.length === 0 ? html`` : html`<p class="bulk"><span>All that match:</span> ${links}</p>`;
 }

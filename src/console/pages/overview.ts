@@ -27,7 +27,7 @@ import { page } from '../layout.ts';
 import type { ConsoleEnv, PageContext, Services } from '../services.ts';
 import { refusal } from './failure.ts';
 import { finishAction } from './finish-action.ts';
-import { messageRow, messageTable } from './message-table.ts';
+import { messageTable } from './message-table.ts';
 
 /** Adds the overview and the actions that pause and resume. */
 export function addOverview(app: Hono<ConsoleEnv>, services: Services): void {
@@ -79,8 +79,7 @@ async function resume(c: PageContext, services: Services, method: string): Promi
 async function latestFailures(services: Services): Promise<Html> {
   const failures = await searchMessages(services.pool, { status: 'failed' }, { limit: 8 });
   if (failures.lines.length === 0) return empty('No message has failed.');
-  const rows = failures.lines.map((line) => messageRow(services, line));
-  return html`${messageTable('Latest failures', rows)}
+  return html`${await messageTable(services, 'Latest failures', failures.lines)}
 <p><a href="${services.settings.basePath}/messages?status=failed">All failed messages</a></p>`;
 }
 

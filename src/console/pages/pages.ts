@@ -14,6 +14,7 @@ import { addPreview } from './preview.ts';
 import { addRecipients } from './recipients.ts';
 import { addSuppressions } from './suppressions.ts';
 import { addTemplates } from './templates.ts';
+import { addWorkers } from './workers.ts';
 
 /** Adds all pages and their actions. */
 export function addPages(app: Hono<ConsoleEnv>, services: Services): void {
@@ -27,6 +28,7 @@ export function addPages(app: Hono<ConsoleEnv>, services: Services): void {
   addEndpoints(app, services);
   addRecipients(app, services);
   addSuppressions(app, services);
+  addWorkers(app, services);
   addAudit(app, services);
   addCaptured(app, services);
   app.get('/live', (c) => {

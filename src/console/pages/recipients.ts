@@ -2,14 +2,16 @@
 import type { Hono } from 'hono';
 import { html } from 'hono/html';
 import { type EffectivePreference, preferencesOf, setPreference } from '../../enqueue/preferences.ts';
+import { endpoints } from '../../operate/endpoints.ts';
 import { searchMessages } from '../../operate/search.ts';
-import { actionForm, empty, hiddenHeading, type Html, searchForm, table, wideHeading } from '../elements.ts';
+import type { Recipient } from '../../vocabulary.ts';
+import { actionForm, empty, facts, hiddenHeading, type Html, searchForm, table, wideHeading } from '../elements.ts';
 import { cleaned, formOf } from '../input.ts';
 import { page } from '../layout.ts';
 import type { ConsoleEnv, PageContext, Services } from '../services.ts';
 import { refusal } from './failure.ts';
 import { finishAction } from './finish-action.ts';
-import { messageRow, messageTable } from './message-table.ts';
+import { messageTable } from './message-table.ts';
 
 const maxIdLength = 200;
 
@@ -20,14 +22,69 @@ export function addRecipients(app: Hono<ConsoleEnv>, services: Services): void {
 }
 
 async function recipientPage(c: PageContext, services: Services): Promise<Response> {
-  const id = cleaned(c.req.query('id'), maxIdLength);
-  const field = { name: 'id', label: "Recipient's id", value: id, button: 'Show', required: true };
-  const invitation = 'Enter the id that your application uses for a recipient, to see what they get and why.';
-  const main = html`<h1>${id ?? 'Recipients'}</h1>
-${searchForm(`${services.settings.basePath}/recipients`, { ...field, maxLength: maxIdLength })}
-${id === undefined ? empty(invitation) : await latestMessages(services, id)}
-${id === undefined ? '' : await preferences(c, services, id)}`;
-  return page(c, services, { title: id ?? 'Recipients', section: 'recipients', main });
+  const asked = cleaned(c.req.query('id'), maxIdLength);
+  const ids = asked === undefined ? [] : await recipientsWith(services, asked);
+  const field = { name: 'id', label: 'Recipient', value: asked, button: 'Show', required: true };
+  const search = { ...field, maxLength: maxIdLength, placeholder: 'id or address' };
+  const main = html`<h1>${asked ?? 'Recipients'}</h1>
+${searchForm(`${services.settings.basePath}/recipients`, search)}
+${await foundRecipients(c, services, { asked, ids })}`;
+  return page(c, services, { title: asked ?? 'Recipients', section: 'recipients', main });
+}
+
+/** Ids of the recipients that have this id or have had this address. */
+async function recipientsWith({ pool }: Services, asked: string): Promise<string[]> {
+  const { rows } = await pool.query<{ id: string }>(
+    `SELECT DISTINCT recipient_id AS id FROM herald.message WHERE address = lower($1) AND recipient_id <> $1
+     ORDER BY 1 LIMIT 20`,
+    [asked],
+  );
+  const known = await pool.query(
+    `SELECT WHERE EXISTS (SELECT FROM herald.message WHERE recipient_id = $1)
+       OR EXISTS (SELECT FROM herald.preference WHERE recipient_id = $1)`,
+    [asked],
+  );
+  const others = rows.map(({ id }) => id);
+  // An id that is not known yet still has the preferences of every new recipient.
+  return known.rowCount === 0 && others.length > 0 ? others : [asked, ...others];
+}
+
+async function foundRecipients(
+  c: PageContext,
+  services: Services,
+  { asked, ids }: { readonly asked: string | undefined; readonly ids: readonly string[] },
+): Promise<Html> {
+  const [id, ...others] = ids;
+  if (id === undefined) return empty('Enter the id or an address of a recipient, to see what they get and why.');
+  const path = `${services.settings.basePath}/recipients?id=`;
+  const links = others.map((other) => html` <a href="${path}${encodeURIComponent(other)}">${other}</a>`);
+  return html`${links.length === 0 ? '' : html`<p class="lead">Others with the address ${asked}:${links}</p>`}
+${facts(await recipientFacts(services, id), 'narrow-facts')}
+${await latestMessages(services, id)}
+${await preferences(c, services, id)}`;
+}
+
+/** What the newest message says of the recipient, and the recipient's endpoints. */
+async function recipientFacts(
+  { pool, settings }: Services,
+  id: string,
+): Promise<(readonly [string, Html | string | null])[]> {
+  const { rows } = await pool.query<{ recipient: Recipient }>(
+    `SELECT recipient FROM herald.message WHERE recipient_id = $1 ORDER BY created_at DESC, id DESC LIMIT 1`,
+    [id],
+  );
+  const recipient = rows[0]?.recipient;
+  const own = await endpoints(pool).list({ recipientId: id });
+  const links = own.map(
+    (one) => html`<a href="${settings.basePath}/endpoints#e-${one.id}">${one.name}</a> (${one.state}) `,
+  );
+  return [
+    ['Id', id],
+    ['Name', recipient?.name ?? null],
+    ['Address', recipient?.email ?? null],
+    ['Locale', [recipient?.locale, recipient?.timeZone].filter(Boolean).join(', ') || null],
+    ['Endpoints', links.length === 0 ? null : html`${links}`],
+  ];
 }
 
 async function changePreference(c: PageContext, services: Services): Promise<Response> {
@@ -54,12 +111,11 @@ const choices = new Map<string, boolean | null>([
 
 async function latestMessages(services: Services, id: string): Promise<Html> {
   const recent = await searchMessages(services.pool, { recipientId: id }, { limit: 5 });
-  const rows = recent.lines.map((line) => messageRow(services, line));
   const all = `${services.settings.basePath}/messages?recipient=${encodeURIComponent(id)}`;
   const content =
-    rows.length === 0
+    recent.lines.length === 0
       ? empty('No messages for this recipient.')
-      : html`${messageTable('Latest messages', rows)}<p><a href="${all}">All messages</a></p>`;
+      : html`${await messageTable(services, 'Latest messages', recent.lines)}<p><a href="${all}">All messages</a></p>`;
   return html`<h2>Latest messages</h2>
 ${content}`;
 }
