@@ -4,13 +4,15 @@
  */
 import type { Logger } from '../vocabulary.ts';
 import { codeOf } from '../errors.ts';
-import type { ErrorReporter } from './services.ts';
+import type { ErrorRecord, ErrorReporter } from './services.ts';
 
 /** The code of a standby, and of a primary that was made read-only. */
 export const readOnlyCode = '25006';
 /** The codes of the network, of a server that starts, stops or has no connection left, and our own for a silent one. */
 const away = /^(E[A-Z_]+|08...|57P0[1-5]|53300|25006|connection_lost|timeout)$/;
 const repeatMs = 60_000;
+/** Kinds of errors that are remembered. */
+const maxKinds = 20;
 
 /** @param now the time in milliseconds, for tests */
 export function createErrorReporter(logger: Logger, now: () => number = () => performance.now()): ErrorReporter {
@@ -18,9 +20,24 @@ export function createErrorReporter(logger: Logger, now: () => number = () => pe
   let loggedReadOnly = false;
   let suppressed = 0;
   const logged = new Map<string, { at: number; repeated: number }>();
+  const kinds = new Map<string, ErrorRecord>();
+
+  function remember(what: string, code: string): void {
+    const key = `${what} ${code}`;
+    const count = (kinds.get(key)?.count ?? 0) + 1;
+    kinds.delete(key);
+    kinds.set(key, { what, code, at: new Date().toISOString(), count });
+    for (const oldest of kinds.keys()) {
+      if (kinds.size <= maxKinds) break;
+      kinds.delete(oldest);
+    }
+  }
+
   return {
+    recent: () => [...kinds.values()].toReversed(),
     report(error, what, fields = {}) {
       const code = codeOf(error);
+      remember(what, code);
       if (away.test(code)) {
         const readOnly = code === readOnlyCode;
         if (since !== null && (loggedReadOnly || !readOnly)) suppressed += 1;

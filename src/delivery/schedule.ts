@@ -5,7 +5,8 @@ import { every, throttled } from './clock.ts';
 import { failDeadLetters, requeueOrphans } from './jobs/recover.ts';
 import { pollMethods } from './poll.ts';
 import type { Pump } from './pump.ts';
-import { verifyNotifications } from './verify-notifications.ts';
+import { createRegistration } from './register.ts';
+import { type NotificationCheck, verifyNotifications } from './verify-notifications.ts';
 import type { WorkerServices } from './services.ts';
 
 interface ScheduleOptions {
@@ -31,6 +32,7 @@ const heartbeatMs = 2000;
 const deadLetterMs = 10_000;
 const retentionMs = 5000;
 const orphanMs = 120_000;
+const registerMs = 10_000;
 const maxDeadLetters = 100;
 
 /** Starts the timers and listens for notifications. Polls once before it returns. */
@@ -51,8 +53,11 @@ export async function startSchedule(
       .then(() => pumps.forEach((pump) => pump.wake()))
       .catch(reporter('cannot poll for due messages')),
   );
-  const listener = await listen(pumps, () => notified.call(), services);
+  const check = verifyNotifications({ pool: database.pool, errors: services.errors, logger: services.logger });
+  const listener = await listen(pumps, { check, pollSoon: () => notified.call() }, services);
+  const registration = createRegistration([...pumps.keys()], () => check.arrive, services);
   const timers = [
+    every(registerMs, () => registration.write(), reporter('cannot register the worker')),
     every(options.pollSeconds * 1000, poll, reporter('cannot poll for due messages'), maxPollMs),
     ...startHeartbeats(pumps, reporter('cannot renew leases')),
     every(
@@ -70,13 +75,14 @@ export async function startSchedule(
     ),
   ];
   await poll().catch(reporter('cannot poll for due messages'));
+  await registration.write().catch(reporter('cannot register the worker'));
   return {
     get polledAt() {
       return polledAt;
     },
     async stop() {
       for (const timer of [...timers, notified]) timer.stop();
-      await listener?.close();
+      await Promise.all([listener?.close(), registration.remove()]);
     },
   };
 }
@@ -88,10 +94,9 @@ export function startHeartbeats(pumps: Pumps, report: (error: unknown) => void):
 
 async function listen(
   pumps: Pumps,
-  pollSoon: () => void,
-  { queue, database, errors, logger }: WorkerServices,
+  { check, pollSoon }: { readonly check: NotificationCheck; readonly pollSoon: () => void },
+  { queue, errors }: WorkerServices,
 ): Promise<{ close(): Promise<void> } | null> {
-  const check = verifyNotifications({ pool: database.pool, errors, logger });
   const onNotification = (payload: string) => {
     if (check.received(payload)) return;
     if (payload !== '*') pumps.get(payload)?.wake();

@@ -11,12 +11,25 @@ import type { Brand, Logger } from '../vocabulary.ts';
 import type { Attempt, AttemptTelemetry, Decision, OpenAttempt, OpenMessage } from './attempt.ts';
 import type { DecryptLabels } from '../secrets.ts';
 
+/** An error of one kind. It holds no text of the database, of a receiver or of a user. */
+export interface ErrorRecord {
+  /** What the worker could not do. */
+  readonly what: string;
+  /** SQLSTATE, code of the network, or a word of ours. */
+  readonly code: string;
+  /** When it happened last, in ISO 8601 by this machine's clock. */
+  readonly at: string;
+  readonly count: number;
+}
+
 /** Reports errors of the database. */
 export interface ErrorReporter {
   /** A statement failed, or a connection broke. */
   report(error: unknown, what: string, fields?: object): void;
   /** The database answered, and takes changes. */
   recovered(): void;
+  /** The last error of each kind since the worker started, newest first; 20 kinds at most. */
+  recent(): readonly ErrorRecord[];
 }
 
 /** The texts of template versions. A version never changes, so each is read from the database once. */

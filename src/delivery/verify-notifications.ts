@@ -10,6 +10,8 @@ const arrivalMs = 3000;
 
 /** A check of whether notifications arrive. */
 export interface NotificationCheck {
+  /** Whether notifications arrive; null while that is not known. */
+  readonly arrive: boolean | null;
   /** Called with every payload that arrives. Returns true if it was the check's own. */
   received(payload: string): boolean;
   /**
@@ -29,7 +31,11 @@ interface NotificationCheckServices {
 export function verifyNotifications({ pool, errors, logger }: NotificationCheckServices): NotificationCheck {
   const own = `?${randomBytes(6).toString('hex')}`;
   const arrived = Promise.withResolvers<void>();
+  let arrive: boolean | null = null;
   return {
+    get arrive() {
+      return arrive;
+    },
     received(payload) {
       if (payload !== own) return false;
       arrived.resolve();
@@ -38,7 +44,8 @@ export function verifyNotifications({ pool, errors, logger }: NotificationCheckS
     async run() {
       try {
         await pool.query(`SELECT pg_notify('herald', $1)`, [own]);
-        if (await within(arrived.promise, arrivalMs)) return;
+        arrive = await within(arrived.promise, arrivalMs);
+        if (arrive) return;
         logger.warn(
           {},
           'notifications do not arrive, as behind a pooler in transaction mode; polling for due messages',

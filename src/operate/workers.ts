@@ -1,3 +1,53 @@
+import type { Queryable } from '../database/pool.ts';
+
 /** SQL expression: the number of workers that hold a connection to this database. */
 export const workersConnected = `(SELECT count(DISTINCT application_name)::int FROM pg_stat_activity
   WHERE datname = current_database() AND application_name LIKE 'pg-herald worker %')`;
+
+/** A worker that runs, or that died less than a day ago. */
+export interface RegisteredWorker {
+  readonly name: string;
+  /** The delivery methods that it has a dispatcher for. */
+  readonly methods: readonly string[];
+  /** Its version of pg-herald. */
+  readonly version: string;
+  readonly startedAt: Date;
+  /** When it last said that it runs. */
+  readonly seenAt: Date;
+  /** It has said so within the last minute. False: it died, or it cannot write to the database. */
+  readonly alive: boolean;
+  /**
+   * Whether NOTIFY reaches it; null while it does not know. False: it polls, as behind a pooler in transaction mode.
+   */
+  readonly notified: boolean | null;
+  /**
+   * The last error of each kind since it started, newest first: what it could not do, the code, when, and how often.
+   */
+  readonly errors: readonly {
+    readonly what: string;
+    readonly code: string;
+    readonly at: string;
+    readonly count: number;
+  }[];
+}
+
+/** Returns the workers that have registered themselves, by name. */
+export async function readWorkers(client: Queryable): Promise<RegisteredWorker[]> {
+  const { rows } = await client.query<RegisteredWorker>(
+    `SELECT name, methods, version, started_at AS "startedAt", seen_at AS "seenAt",
+       seen_at > now() - interval '1 minute' AS alive, notified, errors
+     FROM herald.worker ORDER BY name`,
+  );
+  return rows;
+}
+
+/** Returns the enabled methods that no living worker delivers. */
+export async function methodsWithoutWorker(client: Queryable): Promise<string[]> {
+  const { rows } = await client.query<{ name: string }>(
+    `SELECT m.name FROM herald.method m
+     WHERE m.enabled AND m.name <> '*' AND NOT EXISTS (
+       SELECT FROM herald.worker w WHERE m.name = ANY (w.methods) AND w.seen_at > now() - interval '1 minute')
+     ORDER BY m.name`,
+  );
+  return rows.map(({ name }) => name);
+}
