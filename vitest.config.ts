@@ -2,8 +2,8 @@ import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 
-/** `vitest run` is the ordinary suite; `--mode faults`, `--mode chaos` and `--mode plans` run the long ones. */
-const longSuites = ['faults', 'chaos', 'plans'];
+/** `vitest run` is the ordinary suite; `--mode faults`, `--mode chaos`, `--mode plans` and `--mode setups` run the long ones. */
+const longSuites = ['faults', 'chaos', 'plans', 'setups'];
 
 export default defineConfig(({ mode }) => ({
   test: {
@@ -12,7 +12,7 @@ export default defineConfig(({ mode }) => ({
     globalSetup: ['test/support/global-setup.ts'],
     pool: 'forks',
     // All cores, where vitest leaves one idle: tests wait more than they compute. Plans and the chaos crew measure, alone.
-    maxWorkers: ['chaos', 'plans'].includes(mode) ? 1 : availableParallelism(),
+    maxWorkers: ['chaos', 'plans', 'setups'].includes(mode) ? 1 : availableParallelism(),
     // Programs of ours are started hundreds of times: with it they need two thirds of the processor's time.
     env: { NODE_COMPILE_CACHE: fileURLToPath(new URL('node_modules/.cache/compile', import.meta.url)) },
     testTimeout: longSuites.includes(mode) ? 300_000 : 20_000,

@@ -26,7 +26,7 @@ const pages = [
 const texts = new Map(pages.map((page) => [page, readFileSync(root + page, 'utf8')]));
 const blocks = new Map([...texts].map(([page, text]) => [page, blocksOf(text)]));
 
-/** Pages that the tests of guides, operating and production follow; of some pages one section. cli/manual compares docs/cli.md. */
+/** Pages that the tests of guides, operating and production follow; of some pages one section. cli/manual compares docs/cli.md; setups follows docs/frameworks.md. */
 const followed: Readonly<Record<string, string | null>> = {
   'README.md': 'Your first notification',
   'docs/drizzle.md': null,
@@ -46,6 +46,7 @@ const followed: Readonly<Record<string, string | null>> = {
   'docs/console.md': null,
   'docs/webhooks.md': 'Endpoints',
   'docs/cli.md': null,
+  'docs/frameworks.md': null,
 };
 
 /** The first line of each other block, and the place that runs it. */

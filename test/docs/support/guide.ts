@@ -1,7 +1,7 @@
 /** Does what a page tells its reader to do, block by block, in an empty project. */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { appendFileSync, chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { homedir, tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { until } from '../../support/wait.ts';
@@ -11,11 +11,15 @@ import { compiler, createProject } from './package.ts';
 export interface GuideOptions {
   /** Only the blocks under this heading; the whole page by default. */
   readonly section?: string;
+  /** With `section`: also the blocks before the first heading below the page's title. */
+  readonly introduction?: boolean;
   /** Texts of the page and what stands for them here, for example the URL of the reader's database. */
   readonly replace?: Readonly<Record<string, string | Replacement>>;
   readonly env?: Readonly<Record<string, string>>;
   /** Called with the folder before the first block: what the page takes for granted. */
   readonly prepare?: (folder: string) => void;
+  /** Path of the packed library: npm then really installs it and everything else, from the registry. */
+  readonly tarball?: string;
 }
 
 /** What was printed so far decides, for example a port. */
@@ -32,15 +36,18 @@ export interface Guide {
 /** Throws with the page, the line and what was printed at the first block that does not do what the page says. */
 export async function followGuide(page: string, options: GuideOptions = {}): Promise<Guide> {
   const text = readFileSync(fileURLToPath(new URL(`../../../${page}`, import.meta.url)), 'utf8');
+  const { section, introduction } = options;
   const blocks = blocksOf(text).filter(
-    ({ sections }) => options.section === undefined || sections.includes(options.section),
+    ({ sections }) =>
+      section === undefined || sections.includes(section) || (introduction === true && sections.length === 1),
   );
   const folder = mkdtempSync(join(tmpdir(), 'pg-herald-guide-'));
   // As a project usually is; `pg-herald dev` keeps its database in it then.
   chmodSync(folder, 0o755);
   const reader = createReader(folder, options);
   try {
-    createProject(folder, { manifest: !blocks.some((block) => block.text.includes('npm init')) });
+    if (options.tarball === undefined)
+      createProject(folder, { manifest: !blocks.some((block) => block.text.includes('npm init')) });
     options.prepare?.(folder);
     for (const block of blocks)
       await reader.follow(block).catch((error: unknown) => {
@@ -48,7 +55,7 @@ export async function followGuide(page: string, options: GuideOptions = {}): Pro
       });
     if (blocks.length === 0)
       throw new Error(`${page} has no block${options.section ? ` under "${options.section}"` : ''}`);
-    await reader.compile();
+    if (options.tarball === undefined) await reader.compile();
   } catch (error) {
     await reader.close();
     throw error;
@@ -63,10 +70,15 @@ interface Output {
 
 const followed = new Set(['sh', 'ts', 'js', 'sql', 'md', 'text', 'json']);
 
-function createReader(folder: string, { replace = {}, env = {} }: GuideOptions) {
+function createReader(folder: string, { replace: given = {}, env = {}, tarball }: GuideOptions) {
+  const replace: Readonly<Record<string, string | Replacement>> = {
+    ...given,
+    ...(tarball !== undefined && { 'npm install pg-herald': `npm install ${tarball}` }),
+  };
   const state = join(folder, '.state');
   const environment = {
-    HOME: folder,
+    // npm's settings and cache are the user's where it really installs.
+    HOME: tarball === undefined ? folder : homedir(),
     LANG: 'C.UTF-8',
     NO_COLOR: '1',
     // npm turns a spinner in a terminal where it is slow.
@@ -141,7 +153,7 @@ function createReader(folder: string, { replace = {}, env = {} }: GuideOptions) 
       const child = execFile(
         terminal ? 'script' : 'bash',
         terminal ? ['-qec', `bash ${quoted}`, '/dev/null'] : words,
-        { cwd: folder, env: environment, timeout: 60_000 },
+        { cwd: folder, env: environment, timeout: tarball === undefined ? 60_000 : 300_000 },
         (error, out) => resolve({ code: error === null ? 0 : Number(error.code ?? 1), text: out }),
       );
       child.stdin?.end();
@@ -162,7 +174,7 @@ function createReader(folder: string, { replace = {}, env = {} }: GuideOptions) 
       last = text;
     });
     await until(() => text.includes(line ?? '') || child.exitCode !== null, {
-      timeoutMs: 60_000,
+      timeoutMs: tarball === undefined ? 60_000 : 300_000,
       what: `a line with "${line}"; so far:\n${text}`,
     });
     transcript += `$ ${commands}${text}`;
