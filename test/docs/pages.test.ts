@@ -61,6 +61,7 @@ const elsewhere: Readonly<Record<string, string>> = {
   'Pause a sender after three equal refusals': 'an example of words',
   "import { Webhook } from 'standardwebhooks';": 'here',
   "import { createServer } from 'node:http';": 'webhooks',
+  "import { createSecretBox, endpoints } from 'pg-herald';": 'webhooks',
   'import base64, hashlib, hmac, time': 'webhooks',
   'package webhook': 'webhooks',
   'pg-herald worker --metrics-port 9464': 'docs/production.md',

@@ -10,6 +10,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { webhook } from '../../src/dispatch/webhook/webhook.ts';
 import { context, delivery, secret } from '../dispatch/support.ts';
 import { startHttpServer } from '../support/http-server.ts';
+import { useDatabase } from '../support/use-database.ts';
+import { blocksOf } from './support/blocks.ts';
 
 const page = readFileSync(new URL('../../docs/webhooks.md', import.meta.url), 'utf8');
 const snippet = (language: string) => new RegExp(`\`\`\`${language}\\n([\\s\\S]*?)\`\`\``).exec(page)?.[1] ?? '';
@@ -36,6 +38,36 @@ async function send(url: string, key = secret) {
   await dispatcher.close?.();
   return result;
 }
+
+describe('endpoints from code', () => {
+  const database = useDatabase();
+
+  test('are added, listed and enabled by their tenant alone', async () => {
+    const block = blocksOf(page).find(({ text }) =>
+      text.includes("import { createSecretBox, endpoints } from 'pg-herald'"),
+    );
+    const index = pathToFileURL(join(here, '../../src/index.ts')).href;
+    const file = join(folder, 'endpoints.mjs');
+    writeFileSync(
+      file,
+      `${block?.text.replace("'pg-herald'", `'${index}'`)}\nexport const close = () => pool.end();\n`,
+    );
+    process.env['DATABASE_URL'] = database.url;
+    process.env['HERALD_SECRET_KEY'] = Buffer.alloc(32, 3).toString('base64');
+    const app = (await import(pathToFileURL(file).href)) as {
+      readonly webhooksOf: (tenant: string) => Promise<readonly { readonly id: string }[]>;
+      readonly addWebhook: (tenant: string, url: string, contact: string) => Promise<{ readonly id: string }>;
+      readonly enableWebhook: (tenant: string, id: string) => Promise<number>;
+      readonly close: () => Promise<void>;
+    };
+    const { id } = await app.addWebhook('acme', 'https://hooks.example.com/in', 'ops@acme.example');
+    expect(await app.webhooksOf('acme')).toMatchObject([{ id, state: 'healthy' }]);
+    expect(await app.webhooksOf('other')).toEqual([]);
+    expect(await app.enableWebhook('acme', id)).toBe(0);
+    await expect(app.enableWebhook('other', id)).rejects.toThrow('no such webhook');
+    await app.close();
+  });
+});
 
 describe('the receiver', () => {
   test('in TypeScript accepts ours and refuses what another key signed', async () => {
