@@ -17,6 +17,7 @@ import { untilSignal } from './signals.ts';
 interface DevOptions extends CommonOptions {
   readonly templates: string;
   readonly port: number;
+  readonly smtpPort: number;
   readonly remote?: boolean;
 }
 
@@ -42,6 +43,7 @@ export function devCommand(): Command {
   )
     .option('--templates <folder>', 'folder of .md files; created if it does not exist', 'templates')
     .option('--port <n>', 'port of the web page; the next free one if it is taken', portNumber, 4780)
+    .option('--smtp-port <n>', 'port that takes emails; any free one if it is taken', portNumber, 1025)
     .option('--remote', 'use the database even if it is on another machine')
     .action(develop);
 }
@@ -57,6 +59,7 @@ async function develop(options: DevOptions): Promise<void> {
     project: process.cwd(),
     templates: options.templates,
     port: options.port,
+    smtpPort: options.smtpPort,
     operator: readOperator(),
     logger: loggerOf(say),
     onCapture: ({ raw, ...captured }) =>

@@ -14,6 +14,7 @@ import { readStatus } from '../operate/status.ts';
 import { createSecretBox, labelSecrets } from '../secrets.ts';
 import { type CaptureStore, createCaptureStore } from './capture-store.ts';
 import { capturingWebhooks } from './webhook-dispatcher.ts';
+import { isTaken } from './listen.ts';
 import { type Catcher, startMailCatcher } from './mail-catcher.ts';
 import { startProjectDatabase } from './project-database.ts';
 import { type SyncReport, watchTemplates } from './template-watch.ts';
@@ -28,7 +29,10 @@ export interface DevelopmentOptions {
   /** Folders to search for PostgreSQL, in the format of PATH. */
   readonly path: string;
   readonly templates: string;
+  /** Port of the console; any free one if it is taken. */
   readonly port: number;
+  /** Port of the mail catcher; any free one if it is taken. */
+  readonly smtpPort: number;
   readonly brand: Brand;
   readonly operator: string;
   /** Decrypt secret labels, the current key first. Empty: secret labels are stored unencrypted. */
@@ -75,7 +79,7 @@ export async function startDevelopment(options: DevelopmentOptions): Promise<Dev
     const otherWorkers = (await readStatus(pool)).workers;
     const captured = createCaptureStore({ isMessage: (id) => messageExists(pool, id), onCapture: options.onCapture });
     const end = (catcher: Catcher) => catcher.close();
-    const mail = started(await startMailCatcher(captured), end);
+    const mail = started(await startMailCatcher(captured, options.smtpPort), end);
     const hook = started(await startWebhookCatcher(captured), end);
     const { onTemplates: onReport, onTemplateError: onError } = options;
     const folder = resolve(options.project, options.templates);
@@ -115,7 +119,7 @@ async function serve(pool: Pool, captured: CaptureStore, options: DevelopmentOpt
   const { port, operator, brand, logger } = options;
   const serving = { pool, captured, operator, brand, logger };
   return serveConsole({ ...serving, port }).catch((error: unknown) => {
-    if (!(error instanceof Error && 'code' in error && error.code === 'EADDRINUSE')) throw error;
+    if (!isTaken(error)) throw error;
     return serveConsole({ ...serving, port: 0 });
   });
 }

@@ -1,4 +1,5 @@
 /** A mail server on this machine that accepts and stores every email. */
+import { decodeWords } from 'postal-mime';
 import { SMTPServer } from 'smtp-server';
 import { type CaptureStore, messageIdIn } from './capture-store.ts';
 import { listenOrElse } from './listen.ts';
@@ -57,21 +58,4 @@ function fieldOf(header: string, name: string): string | undefined {
     .find((line) => line.toLowerCase().startsWith(`${name}:`))
     ?.slice(name.length + 1)
     .trim();
-}
-
-/** Decodes RFC 2047 encoded words in UTF-8, which is what mailers write today. Other encodings stay encoded. */
-export function decodeWords(text: string): string {
-  return text.replace(/\?=\s+=\?/g, '?==?').replace(/(=\?utf-8\?[bq]\?[^?]*\?=)+/gi, (words) => {
-    const parts = words.match(/=\?utf-8\?([bq])\?([^?]*)\?=/gi) ?? [];
-    return Buffer.concat(parts.map(bytesOf)).toString('utf8');
-  });
-}
-
-function bytesOf(word: string): Buffer {
-  const [, , encoding = '', text = ''] = word.split('?');
-  if (encoding.toLowerCase() === 'b') return Buffer.from(text, 'base64');
-  const plain = text
-    .replaceAll('_', ' ')
-    .replace(/=([0-9a-f]{2})/gi, (_, hex: string) => String.fromCharCode(parseInt(hex, 16)));
-  return Buffer.from(plain, 'latin1');
 }

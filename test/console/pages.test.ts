@@ -294,7 +294,9 @@ describe('captured emails', () => {
     const withCaptured = createClient(database, {
       captured: { list: () => [one], forMessage: async (messageId) => (messageId === id ? [one] : []) },
     });
-    expect(await withCaptured.see('/captured')).toMatch(new RegExp(`href="/messages/${id}">Hello &lt;Ada&gt;`));
+    expect(await withCaptured.see('/captured')).toMatch(
+      new RegExp(`href="/captured/1">Hello &lt;Ada&gt;[\\s\\S]*href="/messages/${id}"`),
+    );
     const page = await withCaptured.see(`/messages/${id}?view=captured`);
     expect(page).toContain('&lt;script&gt;1&lt;/script&gt;');
     expect((await client.visit('/captured')).status).toBe(404);

@@ -29,7 +29,11 @@ interface Running {
 }
 
 async function develop(env: Record<string, string | undefined> = { DATABASE_URL: undefined }): Promise<Running> {
-  const program = start(main, { args: ['dev', '--port', '0'], cwd: project, env: { NO_COLOR: '1', ...env } });
+  const program = start(main, {
+    args: ['dev', '--port', '0', '--smtp-port', '0'],
+    cwd: project,
+    env: { NO_COLOR: '1', ...env },
+  });
   await program.line(/Ctrl-C stops/, { timeoutMs: 60_000 });
   const found = (pattern: RegExp) => pattern.exec(program.stdout())?.[1] ?? '';
   return {
@@ -86,6 +90,14 @@ describe('in a folder without a database', { timeout: 120_000 }, () => {
     const transport = createTransport({ host: '127.0.0.1', port: smtpPort });
     await transport.sendMail({ from: 'app@example.com', to: 'zoë@example.com', subject: 'Grüße', text: 'my own' });
     await program.line(/mail +captured Grüße -> zoë@example\.com$/);
+    await transport.sendMail({
+      from: 'a@example.com',
+      to: 'b@example.com',
+      subject: 'x\u001b]52;c;cm0=\u0007y',
+      text: '',
+    });
+    await program.line(/mail +captured x.*y -> b@example\.com/);
+    expect(program.stdout()).not.toMatch(/[\u001b\u0007]/);
 
     first = { id, databaseUrl };
     expect(await program.kill('SIGINT')).toEqual({ code: 0, signal: null });

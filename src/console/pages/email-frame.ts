@@ -38,6 +38,7 @@ export function emailDocument(
   return c.html('problem' in rendered ? '' : inScheme(rendered.email.html, schemeOf(c)));
 }
 
-function schemeOf(c: PageContext): Scheme {
+/** The color scheme that the query asks for. */
+export function schemeOf(c: PageContext): Scheme {
   return schemes.find((name) => name === c.req.query('scheme')) ?? 'light';
 }

@@ -41,7 +41,7 @@ export async function messageContent(c: PageContext, services: Services, loaded:
   }));
   const { rendered } = loaded;
   const renderView = () => {
-    if (view === 'captured') return capturedSources(captured);
+    if (view === 'captured') return capturedSources(services.settings.basePath, captured);
     if (view === 'labels') return labels(loaded);
     if ('problem' in rendered) return empty(`This message cannot be rendered: ${rendered.problem}`);
     return renderedView(view, { c, services, loaded, rendered });
