@@ -98,7 +98,14 @@ export { endpoints, type Endpoints, type EndpointsOptions } from './operate/endp
 export type { AddedEndpoint, NewEndpoint } from './operate/new-endpoint.ts';
 export type { PingResult } from './operate/ping-endpoint.ts';
 export { type PauseState, pauseMethod, listPauses, resumeMethod } from './operate/pause.ts';
-export { createSecretBox, labelSecrets, type DecryptLabels, type EncryptLabels, type SecretBox } from './secrets.ts';
+export {
+  createSecretBox,
+  DecryptionError,
+  labelSecrets,
+  type DecryptLabels,
+  type EncryptLabels,
+  type SecretBox,
+} from './secrets.ts';
 export type { TelemetryOptions } from './telemetry/options.ts';
 export { type CatalogEntry, listTemplates, syncTemplates, type TemplateChange } from './templates/catalog.ts';
 export { type DataOf, defineTemplate, type LabelsOf, type LabelsSchema, type Template } from './templates/define.ts';

@@ -14,7 +14,8 @@ export interface SecretBox {
   /**
    * Decrypts what `encrypt` returned.
    *
-   * @throws {ConfigurationError} if the key is not known, or if the text or its context was changed.
+   * @throws {ConfigurationError} if the key is not known.
+   * @throws {DecryptionError} if the text or its context was changed.
    */
   decrypt(sealed: string, context: string): string;
 }
@@ -44,33 +45,42 @@ export function createSecretBox(keys: readonly string[]): SecretBox {
       return [prefix, current.id, nonce.toString('base64url'), sealed.toString('base64url')].join('.');
     },
     decrypt(sealed, context) {
-      const [, id, nonce = '', text = ''] = sealed.split('.');
+      const [text = '', id, nonce, bytes] = sealedPattern.exec(sealed) ?? [];
+      if (text === '') throw new DecryptionError();
       const found = known.find((candidate) => candidate.id === id);
       if (found === undefined)
         throw new ConfigurationError(
           'secret key',
           `the key "${id}" that encrypted a secret is not configured; add it beside the current one`,
         );
-      const bytes = Buffer.from(text, 'base64url');
-      try {
-        const iv = Buffer.from(nonce, 'base64url');
-        const decipher = createDecipheriv('aes-256-gcm', found.key, iv, { authTagLength });
-        decipher.setAAD(Buffer.from(context));
-        decipher.setAuthTag(bytes.subarray(-authTagLength));
-        return Buffer.concat([decipher.update(bytes.subarray(0, -authTagLength)), decipher.final()]).toString('utf8');
-      } catch {
-        throw new ConfigurationError(
-          'secret key',
-          'a secret cannot be decrypted: it was changed, or moved to another place',
-        );
-      }
+      return opened(found.key, { nonce: decoded(nonce), bytes: decoded(bytes), context });
     },
   };
 }
 
-/** Returns whether a stored text was encrypted by a secret box. */
-export function isSealed(text: string): boolean {
-  return text.startsWith(`${prefix}.`) && text.split('.').length === 4;
+/** A text that its key does not decrypt: it was changed, or belongs to something else. Trying again cannot help. */
+export class DecryptionError extends ConfigurationError {
+  constructor() {
+    super('secret key', 'a secret cannot be decrypted: it was changed, or moved to another place');
+  }
+}
+
+const sealedPattern = /^herald1\.([0-9a-f]{8})\.([\w-]{16})\.([\w-]{22,})$/;
+
+function decoded(text = ''): Buffer {
+  return Buffer.from(text, 'base64url');
+}
+
+function opened(key: Buffer, sealed: { nonce: Buffer; bytes: Buffer; context: string }): string {
+  const { nonce, bytes, context } = sealed;
+  try {
+    const decipher = createDecipheriv('aes-256-gcm', key, nonce, { authTagLength });
+    decipher.setAAD(Buffer.from(context));
+    decipher.setAuthTag(bytes.subarray(-authTagLength));
+    return Buffer.concat([decipher.update(bytes.subarray(0, -authTagLength)), decipher.final()]).toString('utf8');
+  } catch {
+    throw new DecryptionError();
+  }
 }
 
 /** Strict: Node.js skips characters that are not base64, so a key with a typing error would be another key. */

@@ -5,11 +5,12 @@ import * as v from 'valibot';
 import { describe, expect, test } from 'vitest';
 import { createHerald } from '../src/enqueue/enqueue.ts';
 import { ConfigurationError } from '../src/errors.ts';
+import { examineDatabase } from '../src/operate/doctor/database.ts';
 import { explain } from '../src/operate/why.ts';
 import { showMessage } from '../src/operate/messages.ts';
-import { createSecretBox, isSealed, labelSecrets } from '../src/secrets.ts';
+import { createSecretBox, DecryptionError, labelSecrets } from '../src/secrets.ts';
 import { defineTemplate } from '../src/templates/define.ts';
-import { greetingFile, keepingLogger, scriptedDispatcher, testWorker } from './support/application.ts';
+import { greetingFile, keepingLogger, putTemplates, scriptedDispatcher, testWorker } from './support/application.ts';
 import { useDatabase } from './support/use-database.ts';
 import { keepSpans } from './support/tracing.ts';
 import { until } from './support/wait.ts';
@@ -22,7 +23,7 @@ describe('a secret box', () => {
   test('opens what it sealed, in its place only', () => {
     const box = createSecretBox([current]);
     const sealed = box.encrypt('sesame 🦊', 'here');
-    expect(isSealed(sealed)).toBe(true);
+    expect(sealed).toMatch(/^herald1\./);
     expect(sealed).not.toContain('sesame');
     expect(box.decrypt(sealed, 'here')).toBe('sesame 🦊');
     expect(() => box.decrypt(sealed, 'there')).toThrow(ConfigurationError);
@@ -34,6 +35,37 @@ describe('a secret box', () => {
     const sealed = createSecretBox([old]).encrypt('x', '');
     expect(createSecretBox([current, old]).decrypt(sealed, '')).toBe('x');
     expect(() => createSecretBox([current]).decrypt(sealed, '')).toThrow(/the key "[0-9a-f]{8}" that encrypted/);
+  });
+
+  test('says that a text was changed, which no other key can help', () => {
+    const box = createSecretBox([current]);
+    const sealed = box.encrypt('', 'here');
+    const short = sealed.replace(/[\w-]{22}$/, (tag) =>
+      Buffer.from(tag, 'base64url').subarray(0, 4).toString('base64url'),
+    );
+    for (const text of [
+      'herald1.a.b.c',
+      'plain',
+      '',
+      short,
+      `${sealed.slice(0, -2)}AA`,
+      sealed.replace('herald1', 'herald2'),
+    ]) {
+      expect(() => box.decrypt(text, 'here')).toThrow(DecryptionError);
+    }
+    expect(box.decrypt(sealed, 'here')).toBe('');
+    expect(() => createSecretBox([old]).decrypt(sealed, 'here')).not.toThrow(DecryptionError);
+  });
+
+  test.each([
+    `!!!${newKey()}`,
+    `${newKey()}garbage`,
+    newKey().slice(0, 43),
+    Buffer.alloc(32, 0xff).toString('base64url'),
+    `${Buffer.alloc(32).toString('base64').slice(0, 42)}B=`,
+  ])('refuses "%s", which is a key with a typing error', (key) => {
+    expect(() => createSecretBox([key])).toThrow(/base64 of 32 bytes/);
+    expect(() => createSecretBox([key])).not.toThrow(key);
   });
 
   test.each(['', 'short', Buffer.alloc(31).toString('base64')])('refuses "%s" as a key', (key) => {
@@ -114,9 +146,81 @@ describe('secret labels', () => {
     expect(told).not.toContain('4F9K');
   });
 
+  const declaredInFileOnly = defineTemplate({ name: 'code', labels: v.object({ who: v.string(), code: v.string() }) });
+  const to = { id: 'ada', email: 'ada@example.com' };
+  const labels = { who: 'Ada', code: '4F9K-27QX' };
+  const storedSecrets = async () =>
+    (await database.pool.query<{ secrets: unknown }>('SELECT secrets FROM herald.message')).rows;
+
+  test('are encrypted when only the template file declares them', async () => {
+    await database.pool.query('TRUNCATE herald.message, herald.attempt, herald.notification');
+    const { encryptLabels } = labelSecrets(createSecretBox([newKey()]));
+    const herald = createHerald({ encryptLabels });
+    await herald.enqueue(database.pool, declaredInFileOnly, { to, labels });
+    await herald.enqueueFrom(database.pool, declaredInFileOnly, {
+      recipients: { text: `SELECT 'bob' AS id, 'bob@example.com' AS email` },
+      labels,
+    });
+    const sealed = { secrets: { code: expect.stringMatching(/^herald1\./) } };
+    expect(await storedSecrets()).toEqual([sealed, sealed]);
+    const { rows } = await database.pool.query('SELECT labels FROM herald.notification');
+    expect(JSON.stringify(rows)).not.toContain('4F9K');
+  });
+
+  test('are refused in plain text, from code and from SQL, unless that is asked for', async () => {
+    await database.pool.query('TRUNCATE herald.message, herald.attempt, herald.notification');
+    for (const each of [template, declaredInFileOnly]) {
+      const error = await createHerald()
+        .enqueue(database.pool, each, { to, labels })
+        .catch((thrown: unknown) => thrown);
+      expect(error).toMatchObject({ issues: [{ path: 'labels.code', message: /must be encrypted.*encryptLabels/ }] });
+      expect(String(error)).not.toContain('4F9K');
+    }
+    const inSql = (more: object) =>
+      database.pool.query('SELECT herald.enqueue($1::jsonb)', [
+        JSON.stringify({ template: 'code', to, labels, ...more }),
+      ]);
+    await expect(inSql({})).rejects.toMatchObject({ code: 'HE002', column: 'labels.code' });
+    await expect(
+      database.pool.query('SELECT herald.enqueue($1, $2::jsonb, labels => $3::jsonb)', [
+        'code',
+        JSON.stringify(to),
+        JSON.stringify(labels),
+      ]),
+    ).rejects.toMatchObject({ code: 'HE002' });
+    // A seal does not make the other labels encrypted.
+    await expect(inSql({ secrets: {}, sealId: '00000000-0000-4000-8000-000000000000' })).rejects.toMatchObject({
+      code: 'HE002',
+    });
+    expect(await storedSecrets()).toEqual([]);
+    await inSql({ allowPlainSecrets: true });
+    expect(await storedSecrets()).toEqual([{ secrets: { code: '4F9K-27QX' } }]);
+    expect(await examineDatabase(database.pool)).toContainEqual(
+      expect.objectContaining({ check: 'secrets', level: 'warning', text: expect.stringMatching(/^1 waiting/) }),
+    );
+  });
+
+  test('that a sync adds are refused once by a herald that knew the template before, and encrypted then', async () => {
+    await putTemplates(database.pool, { later: greetingFile.replace('welcome', 'your code is {{labels.code}}') });
+    const later = defineTemplate({ name: 'later', labels: v.object({ who: v.string(), code: v.string() }) });
+    const herald = createHerald({ encryptLabels: labelSecrets(createSecretBox([newKey()])).encryptLabels });
+    await herald.enqueue(database.pool, later, { to, labels });
+    await putTemplates(database.pool, {
+      later: greetingFile
+        .replace('group:', 'secrets: [code]\ngroup:')
+        .replace('welcome', 'your code is {{labels.code}}'),
+    });
+    await expect(herald.enqueue(database.pool, later, { to, labels })).rejects.toThrow(/must be encrypted/);
+    await herald.enqueue(database.pool, later, { to, labels });
+    const { rows } = await database.pool.query(
+      `SELECT secrets FROM herald.message WHERE template = 'later' ORDER BY created_at DESC LIMIT 1`,
+    );
+    expect(rows).toEqual([{ secrets: { code: expect.stringMatching(/^herald1\./) } }]);
+  });
+
   test('are blacked out for receivers that are not the recipient', async () => {
     await database.pool.query('TRUNCATE herald.message, herald.attempt');
-    const herald = createHerald();
+    const herald = createHerald({ allowPlainSecrets: true });
     await herald.enqueue(database.pool, template, {
       to: { id: 'ada', email: 'ada@example.com' },
       labels: { who: 'Ada', code: '4F9K-27QX' },
@@ -150,6 +254,27 @@ describe('secret labels', () => {
     await worker.stop();
   });
 
+  test('that belong to another notification fail their message at once', async () => {
+    await database.pool.query('TRUNCATE herald.message, herald.attempt, herald.notification');
+    const { encryptLabels, decryptLabels } = labelSecrets(createSecretBox([newKey()]));
+    const herald = createHerald({ encryptLabels });
+    for (const id of ['victim', 'thief'])
+      await herald.enqueue(database.pool, template, { to: { id, email: `${id}@example.com` }, labels });
+    await database.pool.query(`UPDATE herald.message SET secrets =
+      (SELECT secrets FROM herald.message WHERE recipient_id = 'victim') WHERE recipient_id = 'thief'`);
+    const smtp = scriptedDispatcher();
+    const worker = testWorker(database.url, { dispatchers: { smtp }, decryptLabels });
+    await worker.start();
+    const settled = `SELECT recipient_id, status, reason FROM herald.message WHERE settled_at IS NOT NULL ORDER BY 1`;
+    await until(async () => (await database.pool.query(settled)).rowCount === 2);
+    await worker.stop();
+    expect((await database.pool.query(settled)).rows).toEqual([
+      { recipient_id: 'thief', status: 'failed', reason: 'render_failed' },
+      { recipient_id: 'victim', status: 'sent', reason: null },
+    ]);
+    expect(smtp.deliveries).toHaveLength(1);
+  });
+
   test('are in no span and no metric, and neither are addresses, bodies and what receivers say', async () => {
     await database.pool.query('TRUNCATE herald.message, herald.attempt');
     const kept = keepSpans();
@@ -173,7 +298,7 @@ describe('secret labels', () => {
     };
     const smtp = scriptedDispatcher(({ recipient }) => answers[recipient.id as keyof typeof answers]());
     const logger = keepingLogger();
-    const herald = createHerald({ telemetry });
+    const herald = createHerald({ telemetry, allowPlainSecrets: true });
     await herald.enqueue(database.pool, template, {
       to: Object.keys(answers).map((id) => ({ id, email: 'ada@example.com', name: 'Countess Ada' })),
       labels: { who: 'Ada', code: '4F9K-27QX' },

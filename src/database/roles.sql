@@ -24,7 +24,7 @@ GRANT USAGE ON SCHEMA herald_meta, herald_queue TO herald_worker, herald_reader;
 -- The application: calls the functions, which run with the owner's rights, and touches no table.
 GRANT EXECUTE ON FUNCTION herald.enqueue(jsonb),
   herald.enqueue(text, jsonb, jsonb, jsonb, jsonb, text[], text[], text, interval, timestamptz, interval, timestamptz, interval, integer, text, text, text, text, text, jsonb),
-  herald.cancel(uuid[], text, text), herald.set_preference(text, text, text, boolean, text), herald.preferences(text) TO herald_enqueuer;
+  herald.secret_labels(text), herald.cancel(uuid[], text, text), herald.set_preference(text, text, text, boolean, text), herald.preferences(text) TO herald_enqueuer;
 
 -- Workers: move messages, record attempts, keep endpoints and pauses, enqueue announcements.
 GRANT SELECT ON ALL TABLES IN SCHEMA herald, herald_meta TO herald_worker;

@@ -4,6 +4,7 @@ import { createDelivery } from '../dispatch/delivery.ts';
 import type { Delivery, DispatchResult, FailedDispatch } from '../dispatch/dispatcher.ts';
 import { ConfigurationError } from '../errors.ts';
 import { LruCache } from '../lru.ts';
+import { DecryptionError } from '../secrets.ts';
 import { RenderError, type TemplateTexts } from '../templates/render.ts';
 import { type Attachment, outcomes } from '../vocabulary.ts';
 import type { Attempt, OpenMessage } from './attempt.ts';
@@ -144,6 +145,8 @@ function secretLabelsOf(message: OpenMessage, services: DeliveryServices): Recor
 
 function failureOf(error: unknown, message: OpenMessage, { logger, method }: DeliveryServices): FailedDispatch {
   if (error instanceof RenderError) return { outcome: 'failed', reason: 'render_failed', detail: error.message };
+  // The key is known, but the text was changed or belongs to another notification: trying again gives the same.
+  if (error instanceof DecryptionError) return { outcome: 'failed', reason: 'render_failed', detail: error.message };
   // This replica lacks a key; another one may have it.
   if (error instanceof ConfigurationError) return uncounted('misconfigured', error.message, misconfiguredRetrySeconds);
   // A bug, ours or the dispatcher's. The error's message may hold anything, so only the frames of its stack are logged.

@@ -1,5 +1,4 @@
 /** The typed wrapper of the SQL function `herald.enqueue`: one round trip in the caller's transaction. */
-import { randomUUID } from 'node:crypto';
 import { run, type Transaction } from '../database/connection.ts';
 import type { EncryptLabels } from '../secrets.ts';
 import type { TelemetryOptions } from '../telemetry/options.ts';
@@ -16,6 +15,7 @@ import {
 } from './notification.ts';
 import { type EffectivePreference, type Preference, preferencesOf, setPreference } from './preferences.ts';
 import { type RecipientResolver, resolveRecipients } from './recipients.ts';
+import { createSecretLabels } from './secret-labels.ts';
 import { withClearErrors } from './sql-errors.ts';
 import { createTracedEnqueue } from './telemetry.ts';
 
@@ -42,8 +42,13 @@ export interface HeraldOptions {
    * error.
    */
   readonly recipients?: RecipientResolver;
-  /** Encrypts the labels that a template declares secret (see `secretBox`). Default: they are stored in clear. */
+  /**
+   * Encrypts the labels that a template declares secret, in its file or in code. See `labelSecrets`. Without it, a
+   * notification with a secret label is refused.
+   */
   readonly encryptLabels?: EncryptLabels;
+  /** Store secret labels as plain text if there is no `encryptLabels`, for example in tests. Default false. */
+  readonly allowPlainSecrets?: boolean;
   /** Where the span of each enqueue goes. Default: OpenTelemetry's global provider, as soon as it is registered. */
   readonly telemetry?: Pick<TelemetryOptions, 'tracerProvider'>;
 }
@@ -81,12 +86,15 @@ export interface Herald {
 /** Creates the enqueuing side. It holds no connection: everything happens in the transactions it is given. */
 export function createHerald(options: HeraldOptions = {}): Herald {
   const traced = createTracedEnqueue(options.telemetry);
+  const secretLabels = createSecretLabels(options.encryptLabels);
+  const plainAllowed = options.allowPlainSecrets === true && options.encryptLabels === undefined;
   return {
     async enqueue(tx, template, { to, labels, data, traceContext: given, ...rest }) {
       const write = async (traceContext: Pick<NotificationOptions, 'traceContext'>) => {
-        const stored = await prepare(template, { labels, data }, { ...rest, ...traceContext });
+        const stored = await prepare(tx, template, { labels, data, options: { ...rest, ...traceContext } });
         const recipients = await resolveRecipients(tx, to, options.recipients);
-        return callEnqueue(tx, notificationJson(stored, { to: recipients, attachments: rest.attachments }));
+        const json = notificationJson(stored, { to: recipients, attachments: rest.attachments });
+        return secretLabels.whileKnown(template, () => callEnqueue(tx, json));
       };
       return traced({ template: template.name, given }, write, (messages) => ({
         count: messages.length,
@@ -95,9 +103,9 @@ export function createHerald(options: HeraldOptions = {}): Herald {
     },
     async enqueueFrom(tx, template, { recipients, labels, data, traceContext: given, ...rest }) {
       const write = async (traceContext: Pick<NotificationOptions, 'traceContext'>) => {
-        const stored = await prepare(template, { labels, data }, { ...rest, ...traceContext });
-        const lenient = { ...stored, invalidAddress: 'inhibit' };
-        return enqueueRows(tx, recipients, notificationJson(lenient, { attachments: rest.attachments }));
+        const stored = await prepare(tx, template, { labels, data, options: { ...rest, ...traceContext } });
+        const json = notificationJson({ ...stored, invalidAddress: 'inhibit' }, { attachments: rest.attachments });
+        return secretLabels.whileKnown(template, () => enqueueRows(tx, recipients, json));
       };
       return traced({ template: template.name, given }, write, (counts) => ({
         count: counts.reduce((sum, { count }) => sum + count, 0),
@@ -110,27 +118,14 @@ export function createHerald(options: HeraldOptions = {}): Herald {
   };
 
   async function prepare(
+    tx: Transaction,
     template: Template,
-    input: { labels: unknown; data?: unknown },
-    rest: NotificationOptions,
+    input: { labels: unknown; data?: unknown; options: NotificationOptions },
   ): Promise<StoredNotification> {
-    return withSecrets(await checkNotification(template, input, rest), template, options.encryptLabels);
+    const stored = await checkNotification(template, input, input.options);
+    const allowed = plainAllowed ? { ...stored, allowPlainSecrets: true } : stored;
+    return secretLabels.encrypt(tx, template, allowed);
   }
-}
-
-/** Moves the secret labels beside the others, encrypted where that is configured. */
-function withSecrets(
-  stored: StoredNotification,
-  template: Template,
-  encrypt: EncryptLabels | undefined,
-): StoredNotification {
-  if (template.secrets.length === 0) return stored;
-  const all = Object.entries(stored['labels'] as Record<string, string>);
-  const secrets = Object.fromEntries(all.filter(([name]) => template.secrets.includes(name)));
-  const labels = Object.fromEntries(all.filter(([name]) => !template.secrets.includes(name)));
-  if (encrypt === undefined) return { ...stored, labels, secrets };
-  const sealId = randomUUID();
-  return { ...stored, labels, secrets: encrypt(secrets, template.name, sealId), sealId };
 }
 
 interface EnqueueRow {

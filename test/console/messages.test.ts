@@ -18,7 +18,7 @@ const database = useDatabase({
   },
 });
 let client: Client;
-const herald = createHerald();
+const herald = createHerald({ allowPlainSecrets: true });
 const brand = { appName: 'Acme', baseUrl: 'https://acme.example' };
 beforeAll(async () => {
   client = createClient(database, { brand });

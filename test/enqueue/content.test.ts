@@ -80,7 +80,8 @@ describe('encrypted labels', () => {
       ]);
     await expect(steal({ sealId })).rejects.toMatchObject({ code: 'HE002', message: /belong to another notification/ });
     // Without the id of the seal nobody decrypts them, with another one nobody can.
-    await steal({});
+    await expect(steal({})).rejects.toMatchObject({ code: 'HE002', message: /must be encrypted/ });
+    await steal({ allowPlainSecrets: true });
     const { rows: stolen } = await it.pool.query(`SELECT secrets FROM herald.message WHERE recipient_id = 'thief'`);
     expect(decryptLabels(stolen[0].secrets, 'code', null)).toEqual(secrets);
     expect(() => decryptLabels(secrets, 'code', '00000000-0000-4000-8000-000000000000')).toThrow(/cannot be decrypted/);

@@ -236,7 +236,8 @@ describe('secret labels', () => {
     await encrypting.enqueue(it.pool, code, { to: ada, labels: { who: 'x', code: '1234' } });
     await it.herald.enqueue(it.pool, code, { to: ada, labels: { who: 'y', code: '1234' } });
     await it.pool.query(
-      `SELECT herald.enqueue('code', '{"id": "bob", "email": "b@example.com"}', labels => '{"who": "z", "code": "5678"}')`,
+      `SELECT herald.enqueue('{"template": "code", "to": {"id": "bob", "email": "b@example.com"},
+         "labels": {"who": "z", "code": "5678"}, "allowPlainSecrets": true}')`,
     );
     expect(await stored()).toEqual([
       { labels: { who: 'x' }, secrets: { code: 'code:4' } },

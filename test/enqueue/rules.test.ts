@@ -148,7 +148,10 @@ describe('whether', () => {
 
   test('an inhibited message keeps no secret and has no job', async () => {
     await it.herald.setPreference(it.pool, { recipientId: 'ada', enabled: false });
-    await it.pool.query(`SELECT herald.enqueue('code', '{"id": "ada"}', labels => '{"who": "x", "code": "1234"}')`);
+    await it.pool.query(
+      `SELECT herald.enqueue('{"template": "code", "to": {"id": "ada"}, "labels": {"who": "x", "code": "1234"},
+         "allowPlainSecrets": true}')`,
+    );
     expect(await it.rows()).toMatchObject([{ status: 'inhibited', secrets: null, labels: { who: 'x' } }]);
     expect(await it.count('herald_queue.job')).toBe(0);
   });

@@ -50,7 +50,7 @@ const allColumns = `SELECT m.*, n.labels, n.data, n.actions, n.trace_context FRO
 export async function openEnqueueing() {
   const database = await createTestDatabase();
   await putTemplates(database.pool, templateFiles);
-  const herald = createHerald();
+  const herald = createHerald({ allowPlainSecrets: true });
   const { pool } = database;
   return {
     database,

@@ -96,7 +96,9 @@ describe('cancelling', () => {
 
   test('takes the job along, wipes the secrets and leaves the other messages alone', async () => {
     await it.pool.query(
-      `SELECT herald.enqueue('code', '{"id": "ada", "email": "a@example.com"}', labels => '{"who": "x", "code": "1234"}', send_at => now() + interval '1 year', targets => '{w-1}')`,
+      `SELECT herald.enqueue(jsonb_build_object('template', 'code', 'to', '{"id": "ada", "email": "a@example.com"}'::jsonb,
+         'labels', '{"who": "x", "code": "1234"}'::jsonb, 'sendAt', now() + interval '1 year',
+         'targets', '["w-1"]'::jsonb, 'allowPlainSecrets', true))`,
     );
     await it.enqueue({ targets: ['w-2'], to: [ada, bob] });
     expect(await answersTo({ target: 'w-1' })).toEqual(['cancelled']);

@@ -14,8 +14,18 @@ BEGIN
 END
 $$;
 
+-- Returns the names of the labels that a template declares secret; null if there is no such template. For clients that encrypt them.
+CREATE OR REPLACE FUNCTION herald.secret_labels(template text) RETURNS text[]
+LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT v.secrets FROM herald.template t
+  JOIN herald.template_version v ON v.template = t.name AND v.version = t.current_version WHERE t.name = $1
+$$;
+
 -- Splits the labels of a notification into those that anybody may read and the secret ones. A label that the template declares secret
--- never stays among the others, whoever enqueues.
+-- never stays among the others, whoever enqueues, and is refused in plain text: what is encrypted comes in the option "secrets" together
+-- with its sealId.
 CREATE OR REPLACE FUNCTION herald.split_labels(options jsonb, template herald.template, OUT labels jsonb, OUT secrets jsonb)
 LANGUAGE plpgsql STABLE
 AS $$
@@ -23,13 +33,18 @@ DECLARE
   required text[];
   secret_names text[];
   missing text;
+  plain text;
   undeclared text;
 BEGIN
   SELECT v.labels, v.secrets INTO required, secret_names
   FROM herald.template_version v WHERE v.template = $2.name AND v.version = $2.current_version;
   labels := coalesce(options -> 'labels', '{}');
   secrets := coalesce(options -> 'secrets', '{}');
+  IF secrets <> '{}' AND NOT options ? 'sealId' THEN
+    plain := (SELECT s FROM jsonb_object_keys(secrets) AS s LIMIT 1);
+  END IF;
   IF cardinality(secret_names) > 0 THEN
+    plain := coalesce((SELECT l FROM jsonb_object_keys(labels) AS l WHERE l = ANY (secret_names) LIMIT 1), plain);
     secrets := secrets || coalesce((SELECT jsonb_object_agg(l.key, l.value) FROM jsonb_each(labels) l WHERE l.key = ANY (secret_names)), '{}');
     labels := labels - secret_names;
   END IF;
@@ -40,6 +55,10 @@ BEGIN
     PERFORM herald.reject('HE002', 'secrets.' || undeclared,
       format('template "%s" version %s does not declare "%s" secret', template.name, template.current_version, left(undeclared, 200)),
       'Declare it under "secrets" in the header of the template and sync, or pass it as a label.');
+  END IF;
+  IF plain IS NOT NULL AND options -> 'allowPlainSecrets' IS DISTINCT FROM 'true' THEN
+    PERFORM herald.reject('HE002', 'labels.' || plain, format('the label "%s" is secret and must be encrypted', left(plain, 200)),
+      'Give createHerald the encryptLabels of labelSecrets, or "pg-herald send" HERALD_SECRET_KEY. To store plain text, set allowPlainSecrets to true.');
   END IF;
   IF NOT (labels || secrets) ?& required THEN
     missing := (SELECT r FROM unnest(required) AS r WHERE NOT (labels || secrets) ? r LIMIT 1);

@@ -95,6 +95,7 @@ async function examineQueue(client: Queryable): Promise<Finding> {
 
 async function examineFlow(client: Queryable): Promise<Finding[]> {
   const [status, disabled] = [await readStatus(client), await countDisabledEndpoints(client)];
+  const plain = await countPlainSecrets(client);
   return [
     status.workers > 0
       ? ok('workers', `${status.workers} connected`)
@@ -105,7 +106,18 @@ async function examineFlow(client: Queryable): Promise<Finding[]> {
     ...(disabled > 0
       ? [warning('endpoints', `${disabled} disabled`, 'see "pg-herald endpoints list", then test and enable them')]
       : []),
+    ...(plain > 0
+      ? [warning('secrets', `${plain} waiting messages have secret labels in plain text`, encryptThem)]
+      : []),
   ];
+}
+
+const encryptThem = 'give createHerald the encryptLabels of labelSecrets, and do without allowPlainSecrets';
+
+async function countPlainSecrets(client: Queryable): Promise<number> {
+  const text = `SELECT count(*)::int AS n FROM herald.message m JOIN herald.notification n ON n.id = m.notification_id
+    WHERE m.status IN ('pending', 'held') AND m.secrets IS NOT NULL AND n.seal_id IS NULL`;
+  return (await client.query<{ n: number }>(text)).rows[0]?.n ?? 0;
 }
 
 async function countDisabledEndpoints(client: Queryable): Promise<number> {
