@@ -54,8 +54,7 @@ export type {
   DispatchResult,
   Reply,
 } from './dispatch/dispatcher.ts';
-export type { OAuth2Options } from './dispatch/smtp/oauth2-options.ts';
-export type { Mailbox } from './dispatch/smtp/smtp-options.ts';
+export type { Mailbox, OAuth2Options } from './dispatch/smtp/smtp-options.ts';
 export { type SmtpOptions, type SmtpSender, type SmtpSendersOptions, smtp } from './dispatch/smtp/smtp.ts';
 export type { TlsMaterial } from './dispatch/egress/connector.ts';
 export type { EgressOptions } from './dispatch/egress/egress-options.ts';

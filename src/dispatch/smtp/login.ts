@@ -3,7 +3,7 @@ import { createHmac } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { CustomAuthenticationContext } from 'nodemailer/lib/smtp-connection';
 import { request } from 'undici';
-import type { OAuth2Options } from './oauth2-options.ts';
+import type { OAuth2Options } from './smtp-options.ts';
 
 /**
  * The name of our login among those of nodemailer. Its own logins send AUTH even where the server does not offer it,

@@ -12,10 +12,15 @@ export interface Mailbox {
 export interface OAuth2Options {
   /** Token endpoint: https, or http to loopback. */
   readonly tokenUrl: string;
+  /** Id that the provider gave the application. */
   readonly clientId: string;
+  /** Secret of the application; or `clientSecretFile`. */
   readonly clientSecret?: string;
+  /** Path of a file with the secret. */
   readonly clientSecretFile?: string;
+  /** Long-lived token that access tokens are requested with; or `refreshTokenFile`. */
   readonly refreshToken?: string;
+  /** Path of a file with the token. */
   readonly refreshTokenFile?: string;
   /** For example `https://outlook.office365.com/.default`. */
   readonly scope?: string;
