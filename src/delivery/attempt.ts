@@ -23,6 +23,8 @@ export interface OpenMessage {
   readonly template: string;
   readonly templateVersion: number;
   readonly group: string;
+  /** Recipients cannot opt out of the template. */
+  readonly mandatory: boolean;
   readonly sender: string | null;
   readonly recipient: Recipient;
   readonly labels: Record<string, string>;
@@ -37,6 +39,7 @@ export interface OpenMessage {
   readonly groupKey: string | null;
   readonly unsubscribeUrl: string | null;
   readonly dedupeKey: string | null;
+  /** When it was enqueued, or when it was to be sent if that was later. */
   readonly createdAt: Date;
   readonly expiresAt: Date | null;
   readonly notificationId: string;

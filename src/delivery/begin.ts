@@ -85,7 +85,8 @@ WITH locked AS MATERIALIZED (
   CROSS JOIN LATERAL (SELECT m.status = 'sending' AND m.lease_token IS DISTINCT FROM $2 AS lost) o
   WHERE m.id = ANY ($1::uuid[]) ORDER BY m.id FOR UPDATE OF m
 ), decided AS MATERIALIZED (
-  SELECT l.id, l.status, l.priority, l.next_attempt_at, l.lost, l.own_loss, t."group", t.sender, d.last_sent_at, CASE
+  SELECT l.id, l.status, l.priority, l.next_attempt_at, l.lost, l.own_loss, t."group", t.mandatory, t.sender,
+    d.last_sent_at, CASE
       WHEN l.status NOT IN ('pending', 'sending') THEN 'settled'
       WHEN l.lost AND l.unknown = 'hold' THEN 'held'
       WHEN l.expires_at <= now() THEN 'expired'
@@ -140,9 +141,10 @@ WITH locked AS MATERIALIZED (
   RETURNING m.id, m.attempts AS attempt, m.counted, m.max_attempts AS "maxAttempts", m.unknown, m.unknowns, m.uncounted,
     extract(epoch FROM m.attempt_started_at - m.uncounted_since)::float8 AS "uncountedSeconds",
     coalesce(m.fault_at < j.last_sent_at, false) AS "faultIsOwn",
-    m.template, m.template_version AS "templateVersion", j."group", j.sender, m.recipient,
+    m.template, m.template_version AS "templateVersion", j."group", j.mandatory, j.sender, m.recipient,
     m.secrets AS "allSecrets", m.targets, m.endpoint_id AS "endpointId", m.tenant, m.group_key AS "groupKey",
-    m.unsubscribe_url AS "unsubscribeUrl", m.dedupe_key AS "dedupeKey", m.created_at AS "createdAt",
+    m.unsubscribe_url AS "unsubscribeUrl", m.dedupe_key AS "dedupeKey",
+    greatest(m.created_at, m.send_at) AS "createdAt",
     m.expires_at AS "expiresAt", m.notification_id AS "notificationId",
     m.attachments,
     1000 * greatest(extract(epoch FROM m.attempt_started_at - m.next_attempt_at), 0)::float8 AS "queuedMs",

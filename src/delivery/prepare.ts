@@ -128,7 +128,12 @@ function deliveryOf(
     ...message,
     messageId: message.id,
     method,
-    template: { name: message.template, version: message.templateVersion, group: message.group },
+    template: {
+      name: message.template,
+      version: message.templateVersion,
+      group: message.group,
+      mandatory: message.mandatory,
+    },
     content,
     brand,
     attachments,

@@ -14,6 +14,15 @@ import type {
   RenderedContent,
 } from '../vocabulary.ts';
 
+/** The template of a message. */
+export interface DeliveredTemplate {
+  readonly name: string;
+  readonly version: number;
+  readonly group: string;
+  /** Recipients cannot opt out of it. */
+  readonly mandatory?: boolean;
+}
+
 /** One message with everything that a dispatcher may use. Only `attempt` differs between attempts. */
 export interface Delivery {
   /** UUID of the message: its stable identity at the receiver (Message-ID, webhook-id). */
@@ -23,7 +32,7 @@ export interface Delivery {
   /** The method of the message, for example `smtp`. */
   readonly method: string;
   /** The template and the version that the content was rendered from. */
-  readonly template: { readonly name: string; readonly version: number; readonly group: string };
+  readonly template: DeliveredTemplate;
   /** As `enqueue` stored it. */
   readonly recipient: Recipient;
   /** The labels without those that the template declares secret. */
@@ -41,7 +50,7 @@ export interface Delivery {
   readonly content: RenderedContent;
   /** The brand of the application, or of the tenant. */
   readonly brand: Brand;
-  /** When it was enqueued; also the `Date` of the email and the `timestamp` of the webhook. */
+  /** When it was enqueued, or `sendAt` if that is later; the `Date` of the email and the `timestamp` of the webhook. */
   readonly createdAt: Date;
   /** No attempt is made after this time; null: never expires. */
   readonly expiresAt: Date | null;

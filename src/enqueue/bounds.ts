@@ -20,6 +20,8 @@ export const bounds = {
   actionLabel: 200,
   /** Characters of a URL. */
   url: 2000,
+  /** Of an unsubscribe URL when it is written in ASCII: it must fit on one line of a header (RFC 5322, 2.1.1). */
+  unsubscribeUrl: 900,
   attachments: 10,
   /** Bytes of all attachments together. */
   attachmentBytes: 10_000_000,

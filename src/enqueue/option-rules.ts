@@ -24,6 +24,15 @@ const absoluteUrl = (schemes: readonly string[]) =>
     ),
   );
 
+/** Percent-encoded, a byte that is not ASCII takes three characters. */
+const unsubscribeUrl = v.pipe(
+  absoluteUrl(['https:']),
+  v.check(
+    (text) => Buffer.byteLength(text) + 2 * Buffer.byteLength(text.replace(/[\0-\x7f]+/g, '')) <= bounds.unsubscribeUrl,
+    `is longer than ${bounds.unsubscribeUrl} characters in ASCII; a header field has no room for more`,
+  ),
+);
+
 const seconds = (min: number) =>
   v.pipe(
     v.number(),
@@ -35,6 +44,10 @@ const seconds = (min: number) =>
 // ISO 8601 writes later years with six digits, which Postgres does not read.
 const time = v.pipe(v.date(), v.maxValue(new Date('9999-12-31T00:00:00Z'), 'is later than the year 9999'));
 
+/** RFC 2045 section 5.1, with parameters. */
+const mediaType =
+  /^[\w!#$&^.+-]+\/[\w!#$&^.+-]+(?: *; *[\w!#$&^.+-]+=(?:[\w!#$&^.+-]+|"[\w !#$&'()*+,./:;<=>?@[\]^{|}~-]*"))*$/;
+
 const attachment = v.strictObject({
   name: v.pipe(
     line(bounds.attachmentName),
@@ -43,12 +56,10 @@ const attachment = v.strictObject({
   contentType: v.pipe(
     v.string(),
     v.maxLength(bounds.attachmentName, `is longer than ${bounds.attachmentName} characters`),
-    v.regex(/^[\w!#$&^.+-]+\/[\w!#$&^.+-]+$/, 'is not a media type such as application/pdf'),
+    v.regex(mediaType, 'is not a media type such as application/pdf or text/plain; charset=utf-8'),
+    v.check((type) => !/^multipart\//i.test(type), 'is a multipart type, whose parts would become parts of the email'),
   ),
-  content: v.pipe(
-    v.instance(Uint8Array),
-    v.check((bytes) => bytes.length > 0, 'is empty'),
-  ),
+  content: v.instance(Uint8Array),
 });
 
 const attachments = v.pipe(
@@ -89,7 +100,7 @@ const optionsSchema = v.strictObject({
   priority: v.optional(priority),
   tenant: v.optional(line(bounds.tenant)),
   groupKey: v.optional(line(bounds.groupKey)),
-  unsubscribeUrl: v.optional(absoluteUrl(['https:'])),
+  unsubscribeUrl: v.optional(unsubscribeUrl),
   createdBy: v.optional(line(bounds.createdBy)),
   traceContext: v.optional(v.record(v.string(), v.string())),
   attachments: v.optional(attachments),

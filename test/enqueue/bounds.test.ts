@@ -47,7 +47,11 @@ const table: readonly (readonly [string, Options, Options])[] = [
   ['the lowest priority', { priority: -bounds.priority }, { priority: -bounds.priority - 1 }],
   ['tenant', { tenant: text(bounds.tenant) }, { tenant: text(bounds.tenant + 1) }],
   ['groupKey', { groupKey: text(bounds.groupKey) }, { groupKey: text(bounds.groupKey + 1) }],
-  ['unsubscribeUrl', { unsubscribeUrl: url(bounds.url) }, { unsubscribeUrl: url(bounds.url + 1) }],
+  [
+    'unsubscribeUrl',
+    { unsubscribeUrl: url(bounds.unsubscribeUrl) },
+    { unsubscribeUrl: url(bounds.unsubscribeUrl + 1) },
+  ],
   ['createdBy', { createdBy: text(bounds.createdBy) }, { createdBy: text(bounds.createdBy + 1) }],
   ['the id of a recipient', { to: { id: text(bounds.recipient.id) } }, { to: { id: text(bounds.recipient.id + 1) } }],
   [

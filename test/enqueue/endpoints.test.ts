@@ -112,10 +112,20 @@ describe('attachments', () => {
   test.each([
     ['a path as a name', { ...file, name: '../x' }, /attachments\[0\]\.name/],
     ['a content type that is none', { ...file, contentType: 'pdf' }, /attachments\[0\]\.contentType/],
-    ['no content', { ...file, content: new Uint8Array() }, /attachments\[0\]\.content/],
+    ['a multipart type', { ...file, contentType: 'multipart/mixed' }, /attachments\[0\]\.contentType: is a multipart/],
   ])('with %s are refused before anything is written', async (_, attachment, path) => {
     await expect(it.enqueue({ attachments: [attachment] })).rejects.toThrow(path);
     expect(await it.count()).toBe(0);
+  });
+
+  test('may be empty, and their type may have parameters', async () => {
+    const empty = { name: 'a.txt', contentType: 'text/plain; charset=utf-8', content: new Uint8Array() };
+    await it.enqueue({ attachments: [empty] });
+    const { rows } = await it.pool.query(
+      'SELECT content_type, length(content) AS length FROM herald.attachment WHERE content = $1',
+      [Buffer.alloc(0)],
+    );
+    expect(rows).toEqual([{ content_type: 'text/plain; charset=utf-8', length: 0 }]);
   });
 
   test('of more than 10 MB together are refused', async () => {

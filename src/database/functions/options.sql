@@ -22,7 +22,7 @@ AS $$
     WHEN 'priority' THEN 'must be a whole number from -1000 to 1000'
     WHEN 'tenant' THEN 'must be one line of 1 to 200 characters'
     WHEN 'groupKey' THEN 'must be one line of 1 to 500 characters'
-    WHEN 'unsubscribeUrl' THEN 'must be an https URL of 2000 characters at most'
+    WHEN 'unsubscribeUrl' THEN 'must be an https URL of at most 900 characters in ASCII'
     WHEN 'createdBy' THEN 'must be one line of 1 to 200 characters'
     WHEN 'attachments' THEN 'must be an array of 10 at most, each {"name": "...", "contentType": "type/subtype", "content": "base64"}'
     WHEN 'traceContext' THEN 'must be an object of strings'
@@ -53,7 +53,8 @@ AS $$
     WHEN o ? 'priority' AND NOT (herald.is_number(o -> 'priority', -1000, 1000) AND mod((o ->> 'priority')::numeric, 1) = 0) THEN 'priority'
     WHEN o ? 'tenant' AND NOT herald.is_line(o -> 'tenant', 200) THEN 'tenant'
     WHEN o ? 'groupKey' AND NOT herald.is_line(o -> 'groupKey', 500) THEN 'groupKey'
-    WHEN o ? 'unsubscribeUrl' AND NOT herald.is_url(o -> 'unsubscribeUrl', 'https://') THEN 'unsubscribeUrl'
+    WHEN o ? 'unsubscribeUrl' AND NOT (herald.is_url(o -> 'unsubscribeUrl', 'https://')
+      AND herald.ascii_length(o ->> 'unsubscribeUrl') <= 900) THEN 'unsubscribeUrl'
     WHEN o ? 'createdBy' AND NOT herald.is_line(o -> 'createdBy', 200) THEN 'createdBy'
     WHEN o ? 'invalidAddress' AND o ->> 'invalidAddress' NOT IN ('reject', 'inhibit') THEN 'invalidAddress'
     WHEN o ? 'attachments' AND (jsonb_typeof(o -> 'attachments') <> 'array' OR jsonb_array_length(o -> 'attachments') > 10) THEN 'attachments'
@@ -95,7 +96,7 @@ BEGIN
     IF herald.wrong_attachment(notification -> 'attachments') IS NOT NULL THEN
       wrong := format('attachments[%s]', herald.wrong_attachment(notification -> 'attachments'));
       PERFORM herald.reject('HE006', wrong, format('%s is wrong', wrong),
-        'Each has a name without slashes, a contentType such as application/pdf and its content as base64.');
+        'Each has a name without slashes, a contentType such as application/pdf, not multipart, and its content as base64.');
     ELSIF octet_length(notification ->> 'attachments') > 14000000 THEN
       PERFORM herald.reject('HE005', 'attachments', 'the attachments are larger than 10 MB together', 'Store large files elsewhere and pass a link.');
     END IF;

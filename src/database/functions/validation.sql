@@ -12,6 +12,13 @@ AS $$
   SELECT CASE jsonb_typeof(value) WHEN 'number' THEN value::numeric BETWEEN low AND high ELSE false END
 $$;
 
+-- The length of a URL when it is percent-encoded: a byte that is not ASCII takes three characters.
+CREATE OR REPLACE FUNCTION herald.ascii_length(url text) RETURNS integer
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+AS $$
+  SELECT octet_length(url) + 2 * octet_length(regexp_replace(url, '[\u0001-\u007f]+', '', 'g'))
+$$;
+
 CREATE OR REPLACE FUNCTION herald.is_url(value jsonb, schemes text) RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 AS $$
@@ -88,7 +95,8 @@ BEGIN
   FOR a IN SELECT e.value FROM jsonb_array_elements(elements) WITH ORDINALITY AS e (value, position) ORDER BY e.position LOOP
     IF NOT (herald.are_strings(a) AND a - '{name,contentType,content}'::text[] = '{}' AND herald.is_line(a -> 'name', 200)
       AND (a ->> 'name') !~ '[/\\]' AND coalesce(length(a ->> 'contentType') <= 200, false)
-      AND (a ->> 'contentType') COLLATE "C" ~ '^[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+$' AND coalesce(octet_length(decode(a ->> 'content', 'base64')) > 0, false)) THEN
+      AND (a ->> 'contentType') COLLATE "C" ~ '^[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+( *; *[A-Za-z0-9!#$&^_.+-]+=([A-Za-z0-9!#$&^_.+-]+|"[A-Za-z0-9_ !#$&''()*+,./:;<=>?@\[\]^{|}~-]*"))*$'
+      AND (a ->> 'contentType') !~* '^multipart/' AND decode(a ->> 'content', 'base64') IS NOT NULL) THEN
       RETURN i;
     END IF;
     i := i + 1;

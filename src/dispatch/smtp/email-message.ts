@@ -8,7 +8,9 @@ import type { Address } from '../../email-address.ts';
 import { formatAddress } from '../../email-address.ts';
 import { ConfigurationError } from '../../errors.ts';
 import { renderEmail } from '../../templates/email.ts';
+import type { Attachment } from '../../vocabulary.ts';
 import type { Delivery } from '../dispatcher.ts';
+import { displayName, encodeLookalikes, fileName, subjectHeader, unsubscribeHeader } from './email-headers.ts';
 import { serializeMime } from './serialize-mime.ts';
 import type { SmtpSettings } from './smtp-settings.ts';
 
@@ -52,6 +54,7 @@ const signedFields = [
  */
 export async function writeEmail(input: MailInput, dkimKey: string | undefined): Promise<Buffer> {
   const parts = new MailComposer(mailOf(input)).compile();
+  encodeLookalikes(parts);
   // Attachments are large: as a stream they are encoded piece by piece.
   const mail = input.delivery.attachments?.length ? await parts.build() : serializeMime(parts);
   const { dkim } = input.settings;
@@ -69,49 +72,60 @@ export async function writeEmail(input: MailInput, dkimKey: string | undefined):
   return signed;
 }
 
-/** Headers as in RFC 3834, RFC 2919, RFC 8058; Message-ID, Date and boundary depend on the message alone. Pure. */
+/** Message-ID, Date and boundary depend on the message alone. Pure. */
 function mailOf({ delivery, to, settings, idDomain }: MailInput): SendMailOptions {
-  const { content, brand, createdAt, unsubscribeUrl, groupKey, recipient } = delivery;
+  const { content, brand, createdAt, unsubscribeUrl, groupKey, recipient, attachments = [] } = delivery;
   const email = renderEmail({ content, brand, unsubscribeUrl, createdAt });
+  // Every email of a thread refers to a root that was never sent, so that it does not matter which of them arrive.
   const thread =
     groupKey === null
       ? null
       : `<thread-${createHash('sha256').update(groupKey).digest('hex').slice(0, 16)}@${idDomain}>`;
   return {
-    from: { name: settings.from.name ?? brand.appName, address: settings.from.address },
-    to: { name: recipient.name ?? '', address: formatAddress(to) },
+    from: { name: displayName(settings.from.name ?? brand.appName), address: settings.from.address },
+    to: { name: displayName(recipient.name ?? ''), address: formatAddress(to) },
     ...(settings.replyTo && { replyTo: { name: settings.replyTo.name ?? '', address: settings.replyTo.address } }),
-    subject: email.subject,
     text: email.text,
     html: email.html,
     messageId: messageIdOf(delivery, idDomain),
     date: createdAt,
     baseBoundary: createHash('sha256').update(delivery.messageId).digest('hex').slice(0, 24),
-    // Every email of a thread refers to a root that was never sent, so that it does not matter which of them arrive.
     ...(thread !== null && { inReplyTo: thread, references: thread }),
-    ...(delivery.attachments !== undefined &&
-      delivery.attachments.length > 0 && {
-        attachments: delivery.attachments.map(({ name, contentType, content }) => ({
-          filename: name,
-          contentType,
-          content: Buffer.from(content),
-          contentDisposition: 'attachment' as const,
-        })),
-      }),
-    headers: {
-      'Auto-Submitted': 'auto-generated',
-      'X-Auto-Response-Suppress': 'All',
-      'List-Id': `<${slug(delivery.template.group)}.${idDomain}>`,
-      'Feedback-ID': feedbackIdOf(delivery, idDomain),
-      ...(unsubscribeUrl !== null && {
-        'List-Unsubscribe': `<${unsubscribeUrl}>`,
-        'List-Unsubscribe-Post': 'List-Unsubscribe=One-Click',
-      }),
-    },
+    ...(attachments.length > 0 && { attachments: attachments.map(fileOf) }),
+    headers: { Subject: subjectHeader(email.subject), ...headersOf(delivery, idDomain) },
     // As on the wire: signed and measured are the bytes that travel.
     newline: 'windows',
     disableFileAccess: true,
     disableUrlAccess: true,
+  };
+}
+
+function fileOf({ name, contentType, content }: Attachment) {
+  // nodemailer would write these as they are: lines of any length, 8-bit, and parts of a `multipart` as parts of the
+  // email.
+  const asFile = /^(message|multipart)\//i.test(contentType);
+  return {
+    filename: fileName(name),
+    contentType: asFile ? 'application/octet-stream' : contentType,
+    content: Buffer.from(content),
+    contentDisposition: 'attachment' as const,
+    ...(asFile && { contentTransferEncoding: 'base64' as const }),
+  };
+}
+
+/** RFC 3834, RFC 2919, RFC 8058. Exchange is asked for no automatic replies, but for reports of failed delivery. */
+function headersOf(delivery: Delivery, idDomain: string) {
+  const { unsubscribeUrl, template } = delivery;
+  const unsubscribe = unsubscribeUrl === null ? null : unsubscribeHeader(unsubscribeUrl);
+  return {
+    'Auto-Submitted': 'auto-generated',
+    'X-Auto-Response-Suppress': 'DR, RN, NRN, OOF, AutoReply',
+    ...(!template.mandatory && { 'List-Id': `<${slug(template.group)}.${idDomain}>` }),
+    'Feedback-ID': feedbackIdOf(delivery, idDomain),
+    ...(unsubscribe !== null && {
+      'List-Unsubscribe': unsubscribe,
+      'List-Unsubscribe-Post': 'List-Unsubscribe=One-Click',
+    }),
   };
 }
 

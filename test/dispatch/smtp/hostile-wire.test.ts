@@ -62,12 +62,15 @@ test('hostile names, titles, group keys and unsubscribe addresses: two commands,
   const usual = namesOf(headOf((await send(whole)).messages[0] ?? ''));
   await fc.assert(
     fc.asyncProperty(nasty, nasty, nasty, nasty, async (name, title, groupKey, path) => {
+      const unsubscribeUrl = `https://acme.example/u/${path}`;
+      // A URL that does not fit on one line is left out.
+      const fits = (URL.parse(unsubscribeUrl)?.href.length ?? 901) <= 900;
       const { result, commands, messages } = await send({
         recipient: { id: 'r', email: 'ada@example.com', name: name.slice(0, 200) },
         content: { ...delivery().content, title: `Hello ${title}` },
         template: { name: 'greeting', version: 1, group: title },
         groupKey,
-        unsubscribeUrl: `https://acme.example/u/${path}`,
+        unsubscribeUrl,
       });
       expect(result).toMatchObject({ outcome: 'sent' });
       expect(commands).toEqual([
@@ -78,7 +81,7 @@ test('hostile names, titles, group keys and unsubscribe addresses: two commands,
       expect(messages).toHaveLength(1);
       const lines = headOf(messages[0] ?? '');
       for (const line of lines) expect(line).toMatch(known);
-      expect(namesOf(lines)).toEqual(usual);
+      expect(namesOf(lines)).toEqual(usual.filter((name) => fits || !name.startsWith('List-Unsubscribe')));
     }),
     { numRuns: 150 },
   );

@@ -1,0 +1,103 @@
+/** Headers show what people typed, and stay valid whatever that is. */
+import { simpleParser } from 'mailparser';
+import { describe, expect, test } from 'vitest';
+import type { Delivery } from '../../../src/dispatch/dispatcher.ts';
+import { writeEmail } from '../../../src/dispatch/smtp/email-message.ts';
+import { parseSmtpOptions } from '../../../src/dispatch/smtp/smtp-settings.ts';
+import { delivery } from '../support.ts';
+
+const settings = parseSmtpOptions({ host: 'localhost', tls: 'none', from: { address: 'noreply@acme.example' } });
+const to = { local: 'ada', domain: 'example.com', internationalised: false };
+
+async function written(changes: Partial<Delivery>) {
+  const bytes = await writeEmail({ delivery: delivery(changes), to, settings, idDomain: 'acme.example' }, undefined);
+  return { raw: String(bytes), mail: await simpleParser(bytes) };
+}
+
+const titled = (title: string) => ({ content: { ...delivery().content, title } });
+
+describe('text that looks like an encoded word', () => {
+  test.each([
+    'Workspace =?utf-8?B?WW91ciBhY2NvdW50IGlzIGxvY2tlZA==?= was deleted',
+    '=?utf-8?q?a=0D=0ABcc:_evil@x.example?=',
+    '=?utf-8?Q?A=E2=80=AEB?=',
+    'Grüße =?utf-8?B?WW91?= ünd mehr',
+    `=?x?= ${'ü😀 '.repeat(60)}!`,
+    '=?',
+  ])('is shown as it is in the subject: %s', async (title) => {
+    const { raw, mail } = await written(titled(title));
+    expect(mail.subject).toBe(title);
+    expect(mail.bcc).toBeUndefined();
+    for (const line of raw.split('\r\n\r\n')[0]?.split('\r\n') ?? []) expect(line.length).toBeLessThanOrEqual(78);
+  });
+
+  test('is shown as it is in the name of the recipient', async () => {
+    const name = '=?utf-8?Q?Acme_Support?=';
+    const { mail } = await written({ recipient: { id: 'r', email: 'ada@example.com', name } });
+    expect(mail.to).toMatchObject({ value: [{ name, address: 'ada@example.com' }] });
+  });
+
+  test('is broken in the name of a file', async () => {
+    const file = {
+      name: '=?utf-8?Q?invoice=2Eexe?=.pdf',
+      contentType: 'application/pdf',
+      content: new Uint8Array([1]),
+    };
+    const { mail } = await written({ attachments: [file] });
+    expect(mail.attachments[0]?.filename).toBe('=_utf-8?Q?invoice=2Eexe?=.pdf');
+  });
+});
+
+describe('characters that reorder text', () => {
+  test('are removed from names of recipients and of files', async () => {
+    const { mail } = await written({
+      recipient: { id: 'r', email: 'ada@example.com', name: 'a\u202egpj.exe' },
+      attachments: [{ name: 'a\u202egpj.exe', contentType: 'image/jpeg', content: new Uint8Array([1]) }],
+    });
+    expect(mail.to).toMatchObject({ value: [{ name: 'agpj.exe' }] });
+    expect(mail.attachments[0]?.filename).toBe('agpj.exe');
+  });
+});
+
+describe('List-Unsubscribe', () => {
+  test.each([
+    ['https://acme.test/u?é=ü', '<https://acme.test/u?%C3%A9=%C3%BC>'],
+    ['https://büro.example/u/José?x=1', '<https://xn--bro-hoa.example/u/Jos%C3%A9?x=1>'],
+    [`https://acme.test/u?t=${'a'.repeat(870)}`, `<https://acme.test/u?t=${'a'.repeat(870)}>`],
+  ])('is a URL in ASCII on one line: %s', async (unsubscribeUrl, expected) => {
+    const { raw } = await written({ unsubscribeUrl });
+    const line = raw.split('\r\n').find((each) => each.startsWith('List-Unsubscribe: '));
+    expect(line).toBe(`List-Unsubscribe: ${expected}`);
+    expect(raw).toContain('List-Unsubscribe-Post: List-Unsubscribe=One-Click');
+  });
+
+  test('is left out where it would not fit on a line', async () => {
+    const { raw } = await written({ unsubscribeUrl: `https://acme.test/u?t=${'a'.repeat(1500)}` });
+    const head = raw.slice(0, raw.indexOf('\r\n\r\n'));
+    expect(head).not.toContain('List-Unsubscribe');
+    expect(Math.max(...raw.split('\r\n').map((line) => line.length))).toBeLessThanOrEqual(998);
+  });
+});
+
+test.each(['message/rfc822', 'multipart/mixed', 'Message/External-Body'])(
+  'a file of type %s travels as a file, in lines of 7-bit text',
+  async (contentType) => {
+    const content = Buffer.from(`Subject: ÄÖÜ\r\n\r\n${'x'.repeat(2500)}ÄÖÜ`);
+    const { raw, mail } = await written({ attachments: [{ name: 'm.eml', contentType, content }] });
+    expect(raw).toMatch(/^[\0-\x7f]*$/);
+    expect(Math.max(...raw.split('\r\n').map((line) => line.length))).toBeLessThanOrEqual(998);
+    expect(raw).toMatch(/^Content-Type: application\/octet-stream; name=m\.eml$/m);
+    expect(mail.attachments).toMatchObject([{ filename: 'm.eml', content }]);
+  },
+);
+
+test('Exchange is asked for no automatic replies, and still reports failed delivery', async () => {
+  const { raw } = await written({});
+  expect(raw).toContain('X-Auto-Response-Suppress: DR, RN, NRN, OOF, AutoReply');
+});
+
+test('a mandatory template has no List-Id', async () => {
+  const template = { name: 'reset', version: 1, group: 'Security' };
+  expect((await written({ template: { ...template, mandatory: true } })).raw).not.toContain('List-I');
+  expect((await written({ template })).raw).toMatch(/^List-ID: <security\.acme\.example>$/im);
+});
