@@ -45,14 +45,13 @@ export function traceCanonicalText(original: string): TracedText {
 
 /** Every escape becomes shorter, so decoding ends. */
 function decodeEscape(escape: string): string {
+  if (escape.startsWith('\\') && escape.length <= 3) return 'nrtbf'.includes(escape.slice(1)) ? ' ' : escape.slice(1);
   if (escape.startsWith('%')) return Buffer.from(escape.replaceAll('%', ''), 'hex').toString('utf8');
   const hex = /^(?:\\u|\\x|&#x)([0-9a-f]+);?$/i.exec(escape)?.[1];
   if (hex !== undefined) return character(Number.parseInt(hex, 16));
   const decimal = /^&#(\d+);$/.exec(escape)?.[1];
   if (decimal !== undefined) return character(Number(decimal));
-  if (escape.startsWith('&')) return entities[escape.slice(1, -1).toLowerCase()] ?? '';
-  const escaped = escape.slice(1);
-  return /^[nrtbf]$/.test(escaped) ? ' ' : escaped;
+  return entities[escape.slice(1, -1).toLowerCase()] ?? '';
 }
 
 function character(codePoint: number): string {

@@ -36,6 +36,7 @@ export function redactKnown(text: string, { secrets, texts }: KnownTexts): strin
     }
   }
   for (const each of new Set(texts)) {
+    if (each.length < minLength) continue;
     const form = canonicalText(each);
     const spaces = countSpaces(each);
     if (form.length >= textPart) search.parts(form, textPart);

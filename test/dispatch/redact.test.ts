@@ -85,8 +85,12 @@ test.each([
   ['backslashes', '\\'.repeat(2_048), '\\'.repeat(262_144)],
   ['words', 'lorem ipsum dolor '.repeat(113), 'dolor ipsum lorem sit '.repeat(12_000)],
 ])('a reply of 2 KB against a message of 256 KB does not block: %s', (_, reply, message) => {
-  redactKnown(reply, { secrets: [message], texts: [message] });
-  const started = performance.now();
-  redactKnown(reply, { secrets: [message.slice(0, 16_000)], texts: [message] });
-  expect(performance.now() - started).toBeLessThan(250);
+  const known = { secrets: [message.slice(0, 16_000)], texts: [message] };
+  // The best of several: the machine does other things, too.
+  const times = Array.from({ length: 5 }, () => {
+    const { user } = process.cpuUsage();
+    redactKnown(reply, known);
+    return (process.cpuUsage().user - user) / 1_000;
+  });
+  expect(Math.min(...times)).toBeLessThan(100);
 });

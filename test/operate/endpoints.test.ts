@@ -1,5 +1,7 @@
 /** Endpoints managed from code alone, as an application does whose tenants add webhooks. */
 import { randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import {
   createSecretBox,
@@ -14,7 +16,7 @@ import {
   type Worker,
   webhook,
 } from '../../src/index.ts';
-import { brand, greetingFile, keepingLogger } from '../support/application.ts';
+import { brand, greetingFile, keepingLogger, putTemplates } from '../support/application.ts';
 import { type Answer, startHttpServer, type TestHttpServer } from '../support/http-server.ts';
 import { startSmtpServer } from '../support/smtp-server.ts';
 import { useDatabase } from '../support/use-database.ts';
@@ -90,6 +92,23 @@ describe('the owner of an endpoint that answers 410', () => {
     expect(await stored().show(id)).toMatchObject({ state: 'disabled', disabledReason: 'gone' });
     await worker?.stop();
     await relay.close();
+  });
+
+  test('does not keep it on where the email is refused: the template wants a label that we do not know', async () => {
+    const shipped = readFileSync(join(shippedTemplatesFolder, 'endpoint-disabled.md'), 'utf8');
+    const changed = shipped.replace('    url: ', '    team: a\n    url: ');
+    await putTemplates(database.pool, { 'endpoint-disabled': `${changed}\n{{labels.team}}\n` });
+    const { id } = await add({ contact: 'ops@acme.example' });
+    answer = { status: 410 };
+    await enqueue();
+    const { relay, logger } = await deliver();
+    await until(async () => (await stored().show(id))?.state === 'disabled', { timeoutMs: 15_000 });
+    expect(logger.lines).toContainEqual(
+      expect.objectContaining({ level: 'error', message: 'cannot tell the owner of an endpoint' }),
+    );
+    await worker?.stop();
+    await relay.close();
+    await putTemplates(database.pool, { 'endpoint-disabled': shipped });
   });
 
   test('does not keep it on by being out of reach: it is switched off and other endpoints are recorded', async () => {
