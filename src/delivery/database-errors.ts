@@ -11,6 +11,8 @@ export const readOnlyCode = '25006';
 /** The codes of the network, of a server that starts, stops or has no connection left, and our own for a silent one. */
 const away = /^(E[A-Z_]+|08...|57P0[1-5]|53300|25006|connection_lost|timeout)$/;
 const repeatMs = 60_000;
+/** What a worker reports when it cannot lease, begin or settle: nothing is delivered then. */
+export const deliveryErrors = ['cannot lease', 'cannot begin', 'cannot record results, trying again'] as const;
 /** Kinds of errors that are remembered. */
 const maxKinds = 20;
 

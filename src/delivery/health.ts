@@ -3,11 +3,13 @@ import type { Pool } from 'pg';
 import { requireMigrated } from '../database/journal.ts';
 import { ConfigurationError, codeOf } from '../errors.ts';
 import { within } from './clock.ts';
+import { deliveryErrors } from './database-errors.ts';
+import type { ErrorRecord, ErrorReporter } from './services.ts';
 
 /** One thing that a worker needs to deliver. */
 export interface HealthCheck {
   /** What was checked, for example `database`. */
-  readonly name: 'worker' | 'database' | 'migrations' | 'pumps';
+  readonly name: 'worker' | 'database' | 'migrations' | 'pumps' | 'delivery';
   /** False if it needs attention. */
   readonly ok: boolean;
   /** One sentence for an operator. */
@@ -25,6 +27,10 @@ export interface WorkerHealth {
 /** How long the database may take to answer a probe. */
 const answerWithinMs = 2_000;
 
+/** The errors that stop a delivery, and how long ago one counts: they recur with every try. */
+const stopsDelivery = new Set<string>(deliveryErrors);
+const troubleMs = 15_000;
+
 /** What the health of a worker is read from. */
 export interface HealthSources {
   readonly pool: Pool;
@@ -32,6 +38,7 @@ export interface HealthSources {
   readonly polledAt: () => number;
   /** A worker that has not polled for so long is stuck. */
   readonly lateMs: number;
+  readonly errors: Pick<ErrorReporter, 'recent'>;
 }
 
 /** The health of a worker that has not started or has stopped. */
@@ -41,14 +48,25 @@ export const notRunning = (text: string): WorkerHealth => ({
 });
 
 /** Asks the database. Never rejects, and takes seconds at most. */
-export async function examine({ pool, polledAt, lateMs }: HealthSources): Promise<WorkerHealth> {
+export async function examine({ pool, polledAt, lateMs, errors }: HealthSources): Promise<WorkerHealth> {
   const pollMs = Math.round(performance.now() - polledAt());
   const checks: HealthCheck[] = [
     { name: 'worker', ok: true, text: 'running' },
     ...(await examineDatabase(pool)),
     { name: 'pumps', ok: pollMs <= lateMs, text: `looked for due messages ${pollMs} ms ago` },
+    examineDelivery(errors),
   ];
   return { ready: checks.every((check) => check.ok), checks };
+}
+
+/** A revoked right or a full disk lets every look succeed, and no message leaves. */
+function examineDelivery(errors: Pick<ErrorReporter, 'recent'>): HealthCheck {
+  const now = Date.now();
+  const ageMs = ({ at }: ErrorRecord) => now - Date.parse(at);
+  const trouble = errors.recent().find((error) => stopsDelivery.has(error.what) && ageMs(error) <= troubleMs);
+  if (trouble === undefined) return { name: 'delivery', ok: true, text: 'no statement of a delivery fails' };
+  const seconds = Math.round(ageMs(trouble) / 1000);
+  return { name: 'delivery', ok: false, text: `${trouble.what} (${trouble.code}), ${seconds} s ago` };
 }
 
 async function examineDatabase(pool: Pool): Promise<HealthCheck[]> {

@@ -119,7 +119,9 @@ async function runWorker(name: string, options: WorkerOptions, closing: Closing)
       await closeAll(closing, endsAt);
       services.logger.info({}, 'worker stopped');
     },
-    health: sharedForASecond(() => examine({ pool, polledAt: () => schedule.polledAt, lateMs })),
+    health: sharedForASecond(() =>
+      examine({ pool, polledAt: () => schedule.polledAt, lateMs, errors: services.errors }),
+    ),
   };
 }
 

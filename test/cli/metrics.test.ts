@@ -64,6 +64,7 @@ describe('a worker with --metrics-port', () => {
         { name: 'database', ok: true },
         { name: 'migrations', ok: true },
         { name: 'pumps', ok: true },
+        { name: 'delivery', ok: true },
       ],
     });
   });

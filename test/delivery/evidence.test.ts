@@ -1,0 +1,98 @@
+/** One message is never evidence twice: what always meets a fault stops nobody else, and ends. */
+import { beforeEach, expect, onTestFinished, test } from 'vitest';
+import { createHerald } from '../../src/enqueue/enqueue.ts';
+import { listPauses, resumeMethod } from '../../src/operate/pause.ts';
+import { greeting, greetingFile, scriptedDispatcher, testWorker } from '../support/application.ts';
+import { useDatabase } from '../support/use-database.ts';
+import { until } from '../support/wait.ts';
+
+const database = useDatabase({ templates: { greeting: greetingFile } });
+const herald = createHerald();
+beforeEach(() =>
+  database.pool.query(
+    `TRUNCATE herald.message, herald.attempt; DELETE FROM herald_queue.job;
+     UPDATE herald.method SET paused_at = NULL, pause_kind = NULL, probe_at = NULL, probe_failures = 0, last_sent_at = NULL`,
+  ),
+);
+
+const enqueue = async (id: string, priority = 0) => {
+  const [message] = await herald.enqueue(database.pool, greeting, {
+    to: { id, email: `${id}@example.com` },
+    labels: { who: id },
+    priority,
+  });
+  return message?.id ?? '';
+};
+const messageOf = async (id: string) =>
+  (await database.pool.query('SELECT * FROM herald.message WHERE id = $1', [id])).rows[0];
+const fault = { outcome: 'retry', reason: 'throttled', detail: '421', pauseMethod: true } as const;
+
+test('a message that always meets a fault of the method is not the probe, is counted from its second fault on, and fails', {
+  timeout: 60_000,
+}, async () => {
+  const poison = await enqueue('poison', 9);
+  const probes: string[] = [];
+  const smtp = scriptedDispatcher(
+    ({ messageId }) => {
+      probes.push(messageId);
+      return messageId === poison ? fault : { outcome: 'sent' };
+    },
+    { concurrency: 4, retryDelaysSeconds: [0.2] },
+  );
+  const worker = testWorker(database.url, { dispatchers: { smtp } });
+  await worker.start();
+  onTestFinished(() => worker.stop());
+  await until(async () => (await listPauses(database.pool)).length === 1);
+  const others = await Promise.all(Array.from({ length: 3 }, (_, i) => enqueue(`u${i}`)));
+  // Due again, and first by priority: still another message is the probe.
+  await until(async () => (await messageOf(poison)).status === 'pending');
+  await database.pool.query(`UPDATE herald.message SET next_attempt_at = now() WHERE id = $1`, [poison]);
+  await database.pool.query('SELECT herald.ensure_jobs(ARRAY[$1::uuid])', [poison]);
+  const before = probes.length;
+  await database.pool.query(`UPDATE herald.method SET probe_at = now() WHERE name = 'smtp'`);
+  await until(() => probes.length > before);
+  expect(others).toContain(probes[before]);
+  await until(async () => (await messageOf(poison)).status === 'failed', { timeoutMs: 30_000 });
+  expect(await messageOf(poison)).toMatchObject({ reason: 'throttled', counted: 2 });
+  for (const id of others) expect(await messageOf(id)).toMatchObject({ status: 'sent' });
+  expect(await listPauses(database.pool)).toEqual([]);
+});
+
+test('while nothing passes, the fault stays that of the method', { timeout: 60_000 }, async () => {
+  const only = await enqueue('only');
+  const smtp = scriptedDispatcher(() => fault, { retryDelaysSeconds: [0.2] });
+  const worker = testWorker(database.url, { dispatchers: { smtp } });
+  await worker.start();
+  onTestFinished(() => worker.stop());
+  for (let tries = 1; tries < 4; tries += 1) {
+    await until(() => smtp.deliveries.length === tries);
+    await until(async () => (await messageOf(only)).status === 'pending');
+    await database.pool.query(`UPDATE herald.message SET next_attempt_at = now() WHERE id = $1`, [only]);
+    await database.pool.query('SELECT herald.ensure_jobs(ARRAY[$1::uuid])', [only]);
+    await database.pool.query(`UPDATE herald.method SET probe_at = now() WHERE name = 'smtp'`);
+  }
+  expect(await messageOf(only)).toMatchObject({ counted: 0 });
+  expect(await listPauses(database.pool)).toHaveLength(1);
+});
+
+test('resuming a method makes the messages due that met its fault, and no others', async () => {
+  const [met, scheduled] = [await enqueue('met'), await enqueue('scheduled')];
+  let broken = true;
+  await database.pool.query(`UPDATE herald.message SET next_attempt_at = now() + interval '1 hour' WHERE id = $1`, [
+    scheduled,
+  ]);
+  await database.pool.query(`UPDATE herald_queue.job SET start_after = now() + interval '1 hour' WHERE id = $1`, [
+    scheduled,
+  ]);
+  const refused = { ...fault, reason: 'authentication', retryAfterSeconds: 300 } as const;
+  const smtp = scriptedDispatcher(() => (broken ? refused : { outcome: 'sent' }));
+  const worker = testWorker(database.url, { dispatchers: { smtp } });
+  await worker.start();
+  onTestFinished(() => worker.stop());
+  await until(async () => (await messageOf(met)).uncounted === 1);
+  await until(async () => (await listPauses(database.pool)).length === 1);
+  broken = false;
+  expect(await resumeMethod(database.pool, { method: 'smtp' })).toEqual(['smtp']);
+  await until(async () => (await messageOf(met)).status === 'sent');
+  expect(await messageOf(scheduled)).toMatchObject({ status: 'pending', attempts: 0 });
+});
