@@ -1,11 +1,12 @@
 /**
  * Emits `dist/`, or the folder that is named: JavaScript and declarations, the executable of the command line,
- * the assets of the console, and the SQL embedded into its module.
+ * the assets of the console and the SQL, each embedded into its module.
  */
 import { execFileSync } from 'node:child_process';
-import { chmodSync, cpSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, rmSync, writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { assetFiles, assetTypes } from '../src/console/asset-files.ts';
 import { shippedSql } from '../src/database/shipped-sql.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -14,7 +15,11 @@ const node = (...args: string[]) => execFileSync(process.execPath, args, { cwd: 
 
 rmSync(target, { recursive: true, force: true });
 node('node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json', '--outDir', target);
-cpSync(`${root}/src/console/assets`, `${target}/console/assets`, { recursive: true });
+writeFileSync(
+  `${target}/console/asset-files.js`,
+  `export const assetTypes = ${JSON.stringify(assetTypes)};\n` +
+    `const files = ${JSON.stringify(assetFiles(), null, 2)};\nexport const assetFiles = () => files;\n`,
+);
 writeFileSync(
   `${target}/database/shipped-sql.js`,
   `const sql = ${JSON.stringify(shippedSql(), null, 2)};\nexport const shippedSql = () => sql;\n`,

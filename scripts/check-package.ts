@@ -59,8 +59,8 @@ async function develop(command: string, node: string): Promise<void> {
     await dev.line(/test-notification v1: created/, { timeoutMs: 30_000 });
     const words = ['send', 'test-notification', '--to', 'ada@example.com', '--label', 'initiator=me'];
     execFileSync(node, [command, ...words], { env: { ...process.env, ...env } });
-    await dev.line(/mail +caught .* -> ada@example\.com/, { timeoutMs: 30_000 });
-    if (!(await (await fetch(`${page}caught`)).text()).includes('ada@example.com'))
+    await dev.line(/mail +captured .* -> ada@example\.com/, { timeoutMs: 30_000 });
+    if (!(await (await fetch(`${page}captured`)).text()).includes('ada@example.com'))
       throw new Error('not in the console');
     const { code } = await dev.kill('SIGINT');
     if (code !== 0 || dev.stderr() !== '') throw new Error(`dev ended with ${code}: ${dev.stderr()}`);
