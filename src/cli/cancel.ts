@@ -1,16 +1,21 @@
 import type { Command } from 'commander';
 import type { Pool } from 'pg';
-import { type CancelAnswer, cancel } from '../enqueue/cancel.ts';
+import type { CancelAnswer } from '../enqueue/cancel.ts';
+import { cancelMessages } from '../operate/message-actions.ts';
 import { tableCommand, withPool } from './command.ts';
-import { printJson, printTable } from './output.ts';
+import { readOperator } from './config.ts';
+import { countText, printJson, printStderr, printTable } from './output.ts';
 import {
   inBatches,
   recordSelection,
   type SelectionOptions,
-  selectIds,
+  selectMessages,
   selectionNotes,
   withSelection,
 } from './selection.ts';
+
+/** Messages that are listed one by one in a terminal. */
+const mostListed = 100;
 
 interface CancelOptions extends SelectionOptions {
   readonly dedupeKey?: string;
@@ -41,9 +46,11 @@ export function cancelCommand(): Command {
         if (options.json) return printJson(answers);
         printTable(
           ['message', 'answer'],
-          answers.map((answer) => [answer.messageId, answer.answer]),
+          answers.slice(0, mostListed).map((answer) => [answer.messageId, answer.answer]),
           'no such message',
         );
+        if (answers.length > mostListed)
+          printStderr(`and ${countText(answers.length - mostListed)} more; ${countText(count)} cancelled in all`);
       }),
     );
 }
@@ -59,8 +66,9 @@ async function cancelSelected(
   options: CancelOptions,
 ): Promise<readonly CancelAnswer[]> {
   const { dedupeKey, target } = options;
-  if (dedupeKey !== undefined) return cancel(pool, { dedupeKey });
-  if (target !== undefined) return cancel(pool, { target });
-  const selected = await selectIds(pool, { ids, options, verb: 'cancel' });
-  return inBatches(selected, 'cancelled', (batch) => cancel(pool, { ids: batch }));
+  const note = { by: readOperator(), why: options.why };
+  if (dedupeKey !== undefined) return cancelMessages(pool, { dedupeKey }, note);
+  if (target !== undefined) return cancelMessages(pool, { target }, note);
+  const selection = await selectMessages(pool, { ids, options, verb: 'cancel' });
+  return inBatches(selection, 'cancelled', (batch) => cancelMessages(pool, { ids: batch }, note));
 }

@@ -7,7 +7,7 @@ import {
   onlyHeld,
   recordSelection,
   type SelectionOptions,
-  selectIds,
+  selectMessages,
   selectionNotes,
   withSelection,
 } from './selection.ts';
@@ -21,8 +21,8 @@ export function discardCommand(): Command {
   });
   return withSelection(made).action((ids: string[], options: SelectionOptions) =>
     withPool(options, async (pool) => {
-      const selected = await selectIds(pool, { ids, options: onlyHeld(options), verb: 'discard' });
-      const discarded = await countInBatches(selected, 'discarded', (batch) => discardMessages(pool, batch));
+      const selection = await selectMessages(pool, { ids, options: onlyHeld(options), verb: 'discard' });
+      const discarded = await countInBatches(selection, 'discarded', (batch) => discardMessages(pool, batch));
       await recordSelection(pool, 'discard', { ids, options, count: discarded });
       if (options.json) return printJson({ discarded });
       print(`${discarded} discarded`);

@@ -12,7 +12,7 @@ import {
   countInBatches,
   recordSelection,
   type SelectionOptions,
-  selectIds,
+  selectMessages,
   selectionNotes,
   withSelection,
 } from './selection.ts';
@@ -49,8 +49,9 @@ export function holdCommand(): Command {
 }
 
 async function holdSelected(pool: Pool, ids: readonly string[], options: HoldOptions): Promise<number> {
-  const selected = await selectIds(pool, { ids, options, verb: 'hold' });
-  const count = await countInBatches(selected, 'held', (batch) => holdMessages(pool, batch));
+  const selection = await selectMessages(pool, { ids, options, verb: 'hold' });
+  const note = { by: readOperator(), why: options.why };
+  const count = await countInBatches(selection, 'held', (batch) => holdMessages(pool, batch, note));
   await recordSelection(pool, 'hold', { ids, options, count });
   return count;
 }

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { retryMessages } from '../operate/message-actions.ts';
+import { releaseMessages } from '../operate/message-actions.ts';
 import { command, withPool } from './command.ts';
 import { print, printJson } from './output.ts';
 import {
@@ -7,7 +7,7 @@ import {
   onlyHeld,
   recordSelection,
   type SelectionOptions,
-  selectIds,
+  selectMessages,
   selectionNotes,
   withSelection,
 } from './selection.ts';
@@ -22,12 +22,8 @@ export function releaseCommand(): Command {
   });
   return withSelection(made).action((ids: string[], options: SelectionOptions) =>
     withPool(options, async (pool) => {
-      const selected = await selectIds(pool, { ids, options: onlyHeld(options), verb: 'release' });
-      const released = await countInBatches(
-        selected,
-        'released',
-        async (batch) => (await retryMessages(pool, batch)).filter((answer) => answer.retried).length,
-      );
+      const selection = await selectMessages(pool, { ids, options: onlyHeld(options), verb: 'release' });
+      const released = await countInBatches(selection, 'released', (batch) => releaseMessages(pool, batch));
       await recordSelection(pool, 'release', { ids, options, count: released });
       if (options.json) return printJson({ released });
       print(`${released} released`);

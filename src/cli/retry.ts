@@ -34,8 +34,9 @@ export function retryCommand(): Command {
 
 async function retry(ids: string[], options: SelectionOptions): Promise<void> {
   await withPool(options, async (pool) => {
-    const { ids: selected, others } = await select(pool, { ids, options, verb: 'retry' }, retriedStatuses);
-    const answers = await inBatches(selected, 'requeued', (batch) => retryMessages(pool, batch));
+    const selection = await select(pool, { ids, options, verb: 'retry' }, retriedStatuses);
+    const answers = await inBatches(selection, 'requeued', (batch) => retryMessages(pool, batch));
+    const { total, others } = selection;
     const unchanged = answers.filter((answer) => !answer.retried);
     const retried = answers.length - unchanged.length;
     await recordSelection(pool, 'retry', { ids, options, count: retried });
@@ -46,8 +47,8 @@ async function retry(ids: string[], options: SelectionOptions): Promise<void> {
       ]);
     print(`${retried} will be delivered again`);
     for (const answer of unchanged.slice(0, mostNamed)) printStderr(unchangedText(answer));
-    if (answers.length < selected.length) printStderr(`${selected.length - answers.length} not found`);
-    if (selected.length + others.length === 0) printStderr('no message matches');
+    if (answers.length < total) printStderr(`${total - answers.length} not found`);
+    if (total + others.length === 0) printStderr('no message matches');
     if (retried === 0) throw new CommandFailed();
   });
 }

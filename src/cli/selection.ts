@@ -1,6 +1,7 @@
 /** Selects the messages of an action, asks for confirmation, and acts in batches. */
 import type { Command } from 'commander';
 import type { Pool } from 'pg';
+import type { MessageFilter } from '../operate/message-filter.ts';
 import { countMessages, findMessages, type MessageState } from '../operate/messages.ts';
 import { type MessageStatus, messageStatuses } from '../vocabulary.ts';
 import { messageId } from './arguments.ts';
@@ -21,8 +22,10 @@ export interface SelectionOptions extends CommonOptions {
 
 /** What a command acts on. */
 export interface Selection {
-  readonly ids: readonly string[];
-  /** Matching messages in a status that the action does not apply to. */
+  readonly total: number;
+  /** The ids, batch by batch, so that neither memory nor a transaction grows with their number. */
+  readonly batches: () => AsyncGenerator<readonly string[]>;
+  /** Matching messages in a status that the action does not apply to, at most 100,000. */
   readonly others: readonly MessageState[];
 }
 
@@ -34,8 +37,7 @@ export interface SelectionRequest {
   readonly verb: string;
 }
 
-/** Messages of one run. If more match, the next run takes them. */
-const mostIds = 100_000;
+const mostOthers = 100_000;
 const batchSize = 1000;
 
 /** For the help of every command that selects messages. */
@@ -54,9 +56,9 @@ export function withSelection(made: Command): Command {
     .option('--yes', 'do not ask for confirmation');
 }
 
-/** The ids that are given, or those of at most 100,000 matching messages, after confirmation. */
-export async function selectIds(pool: Pool, request: SelectionRequest): Promise<readonly string[]> {
-  return (await select(pool, request, messageStatuses)).ids;
+/** Selects the ids that are given, or all matching messages, after confirmation. */
+export async function selectMessages(pool: Pool, request: SelectionRequest): Promise<Selection> {
+  return select(pool, request, messageStatuses);
 }
 
 /** The same for an action on some statuses only. Reports how many matching messages have another status. */
@@ -67,24 +69,34 @@ export async function select(
 ): Promise<Selection> {
   const { ids, options, verb } = request;
   if (ids.length > 0 && options.where) throw new UsageError('give either ids or --where, not both');
-  if (ids.length > 0) return { ids: ids.map(messageId), others: [] };
+  if (ids.length > 0) return { total: ids.length, batches: () => slices(ids.map(messageId)), others: [] };
   if (!options.where) throw new UsageError(`no messages selected: give message ids, or --where with ${conditionsHelp}`);
   const filter = parseWhere(options.where, new Date());
   const rest = messageStatuses.filter((status) => !statuses.includes(status));
   const narrowed = rest.length > 0 ? { ...filter, anyStatus: statuses } : filter;
-  const found = await findMessages(pool, narrowed, { limit: mostIds });
-  const others = rest.length > 0 ? await findMessages(pool, { ...filter, anyStatus: rest }, { limit: mostIds }) : [];
-  const selection = { ids: found.map(({ id }) => id), others };
+  const total = await countMessages(pool, narrowed);
+  const others = rest.length > 0 ? await findMessages(pool, { ...filter, anyStatus: rest }, { limit: mostOthers }) : [];
   const canAsk = options.yes === true || process.stdin.isTTY;
   if (others.length > 0 && canAsk && !options.json) printStderr(othersText(others, { verb, statuses }));
   // Without a terminal, --yes is required as soon as anything matches.
-  if (found.length === 0 && (others.length === 0 || canAsk)) return selection;
-  const all = found.length < mostIds ? found.length : await countMessages(pool, narrowed);
-  const object =
-    all > found.length ? `the oldest ${countText(found.length)} of ${plural(all, 'message')}` : plural(all, 'message');
-  await confirm({ verb, object }, options);
-  if (all > found.length) printStderr(`${countText(all - found.length)} more match: run the command again for them`);
-  return selection;
+  if (total > 0 || (others.length > 0 && !canAsk)) await confirm({ verb, object: plural(total, 'message') }, options);
+  return { total, batches: () => pages(pool, narrowed, total), others };
+}
+
+async function* slices(ids: readonly string[]): AsyncGenerator<readonly string[]> {
+  for (let from = 0; from < ids.length; from += batchSize) yield ids.slice(from, from + batchSize);
+}
+
+/** Matching ids, oldest first; no more than were counted, because no more were confirmed. */
+async function* pages(pool: Pool, filter: MessageFilter, total: number): AsyncGenerator<readonly string[]> {
+  let after: MessageState | undefined;
+  for (let left = total; left > 0; ) {
+    const page = await findMessages(pool, filter, { limit: Math.min(batchSize, left), after });
+    if (page.length === 0) return;
+    left -= page.length;
+    after = page.at(-1);
+    yield page.map(({ id }) => id);
+  }
 }
 
 function othersText(
@@ -95,7 +107,7 @@ function othersText(
     const n = others.filter((each) => each.status === status).length;
     return n > 0 ? [`${countText(n)} ${status}`] : [];
   });
-  const orMore = others.length === mostIds ? ' or more' : '';
+  const orMore = others.length === mostOthers ? ' or more' : '';
   return (
     `${countText(others.length)}${orMore} matching ` +
     `${others.length === 1 ? 'message is' : 'messages are'} left unchanged (${counts.join(', ')}): ${verb} ` +
@@ -103,32 +115,34 @@ function othersText(
   );
 }
 
-/** Acts on batches, so that each transaction stays short, and shows progress. Stops at the first error. */
+/** Acts on batches and shows progress. Stops at the first error. */
 export async function inBatches<Answer>(
-  ids: readonly string[],
+  { total, batches }: Selection,
   done: string,
   act: (batch: readonly string[]) => Promise<readonly Answer[]>,
 ): Promise<Answer[]> {
   const answers: Answer[] = [];
-  const progress = startProgress(done, ids.length);
+  const progress = startProgress(done, total);
+  let count = 0;
   try {
-    for (let from = 0; from < ids.length; from += batchSize) {
-      answers.push(...(await act(ids.slice(from, from + batchSize))));
-      if (ids.length > batchSize) progress.at(Math.min(from + batchSize, ids.length));
+    for await (const batch of batches()) {
+      for (const answer of await act(batch)) answers.push(answer);
+      count += batch.length;
+      if (total > batchSize) progress.at(count);
     }
   } finally {
-    if (ids.length > batchSize) progress.end();
+    if (total > batchSize) progress.end();
   }
   return answers;
 }
 
 /** Acts on batches and returns the sum of the counts. */
 export async function countInBatches(
-  ids: readonly string[],
+  selection: Selection,
   done: string,
   act: (batch: readonly string[]) => Promise<number>,
 ): Promise<number> {
-  const counts = await inBatches(ids, done, async (batch) => [await act(batch)]);
+  const counts = await inBatches(selection, done, async (batch) => [await act(batch)]);
   return counts.reduce((sum, each) => sum + each, 0);
 }
 

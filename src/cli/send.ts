@@ -118,11 +118,8 @@ function heraldFor(template: string, secrets: readonly string[]) {
 
 /** Names of the secret labels of the current version; none if there is no such template, which enqueue reports. */
 async function secretLabelsOf(pool: Pool, template: string): Promise<readonly string[]> {
-  const { rows } = await pool.query<{ secrets: string[] }>(
-    `SELECT v.secrets FROM herald.template t
-     JOIN herald.template_version v ON v.template = t.name AND v.version = t.current_version WHERE t.name = $1`,
-    [template],
-  );
+  const text = 'SELECT herald.secret_labels($1) AS secrets';
+  const { rows } = await pool.query<{ secrets: string[] | null }>(text, [template]);
   return rows[0]?.secrets ?? [];
 }
 

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import type { PauseState } from '../operate/pause.ts';
 import type { SenderState } from '../operate/senders.ts';
 import { type MethodStatus, type ReadOnly, readStatus } from '../operate/status.ts';
+import type { RegisteredWorker } from '../operate/workers.ts';
 import { type CommonOptions, tableCommand, withPool } from './command.ts';
 import {
   color,
@@ -31,6 +32,10 @@ export function statusCommand(): Command {
         'no methods: run "pg-herald migrate"',
       );
       print(`\n${plural(status.workers, 'worker')} connected`);
+      for (const worker of status.registeredWorkers.filter(({ alive }) => alive))
+        for (const line of workerLines(worker)) printWrapped(line, 2);
+      for (const { method } of status.methods.filter(({ unserved }) => unserved))
+        printWrapped(color('yellow', `no worker delivers ${method}`));
       if (status.readOnly !== null) printWrapped(color('red', readOnlyTexts[status.readOnly]));
       for (const pause of status.pauses) printWrapped(color('yellow', withoutBreaks(pauseText(pause))));
       for (const sender of status.senders) printWrapped(color('yellow', withoutBreaks(senderText(sender))));
@@ -47,6 +52,15 @@ function methodRow(status: MethodStatus): string[] {
     status.oldestDueSeconds < 1 ? '-' : ageText(status.oldestDueSeconds),
     String(status.sentLastHour),
     String(status.failedLastHour),
+  ];
+}
+
+function workerLines({ name, methods, version, startedAt, errors }: RegisteredWorker): string[] {
+  return [
+    withoutBreaks(`  ${name}: ${methods.join(', ')}; version ${version}, since ${timeText(startedAt)} UTC`),
+    ...errors.map(({ what, code, at, count }) =>
+      color('yellow', withoutBreaks(`  ${name}: ${what} failed (${code}), ${count} times, last at ${at}`)),
+    ),
   ];
 }
 

@@ -1,6 +1,6 @@
 /** The elements that pages are made of. `html` escapes every value. */
 import { html } from 'hono/html';
-import { meaningOf } from '../operate/why.ts';
+import { meaningOf } from '../operate/reason-text.ts';
 import type { MessageStatus, Reason } from '../vocabulary.ts';
 import type { PageContext } from './services.ts';
 

@@ -1,6 +1,7 @@
 /** What an operator does to messages: retry, release, hold, discard. Each takes ids; `findMessages` finds them. */
 import type { MessageStatus } from '../vocabulary.ts';
 import type { Queryable } from '../database/pool.ts';
+import { type CancelAnswer, type CancelBy, cancel } from '../enqueue/cancel.ts';
 
 /** What became of a request to deliver a message again. */
 export interface RetryAnswer {
@@ -25,14 +26,43 @@ export async function retryMessages(client: Queryable, ids: readonly string[]): 
   return result.rows;
 }
 
+/** Who acts, and why: `pg-herald why` shows it. */
+export interface OperatorNote {
+  readonly by: string;
+  readonly why?: string | undefined;
+}
+
+function noteText({ by, why }: OperatorNote): string {
+  return `by ${by}${why ? ` (${why})` : ''}`.slice(0, 500);
+}
+
 /** Holds pending messages until an operator releases or discards them. Returns how many it held. */
-export async function holdMessages(client: Queryable, ids: readonly string[]): Promise<number> {
+export async function holdMessages(client: Queryable, ids: readonly string[], note?: OperatorNote): Promise<number> {
   const result = await client.query(
-    `UPDATE herald.message SET status = 'held', next_attempt_at = 'infinity' WHERE id = ANY ($1) AND status = ` +
-      `'pending'`,
-    [ids],
+    `UPDATE herald.message SET status = 'held', next_attempt_at = 'infinity', reason = NULL, detail = $2
+     WHERE id = ANY ($1) AND status = 'pending'`,
+    [ids, note === undefined ? null : noteText(note)],
   );
   return result.rowCount ?? 0;
+}
+
+/** Cancels messages on behalf of an operator. Returns one answer per message that exists. */
+export async function cancelMessages(client: Queryable, by: CancelBy, note: OperatorNote): Promise<CancelAnswer[]> {
+  const answers = await cancel(client, by);
+  const cancelled = answers.filter(({ answer }) => answer === 'cancelled').map(({ messageId }) => messageId);
+  const text = `UPDATE herald.message SET detail = $2 WHERE id = ANY ($1::uuid[]) AND status = 'cancelled'`;
+  if (cancelled.length > 0) await client.query(text, [cancelled, noteText(note)]);
+  return answers;
+}
+
+/** Delivers held messages, and returns how many. */
+export async function releaseMessages(client: Queryable, ids: readonly string[]): Promise<number> {
+  const answers = await client.query<{ retried: boolean }>(
+    `SELECT r.retried FROM herald.retry(ARRAY(
+       SELECT id FROM herald.message WHERE id = ANY ($1::uuid[]) AND status = 'held')) r`,
+    [ids],
+  );
+  return answers.rows.filter(({ retried }) => retried).length;
 }
 
 /** Cancels held messages without sending them; their reason stays. Returns how many it cancelled. */

@@ -1,8 +1,9 @@
 /** Messages as an operator looks for them: lists, counts, and everything about one. */
 import type { JsonValue, MessageStatus, Outcome, Reason, Recipient } from '../vocabulary.ts';
 import type { Queryable } from '../database/pool.ts';
+import { type AuditRecord, listAudit } from './audit.ts';
 import { createBinding, indexable, matching, type MessageFilter } from './message-filter.ts';
-import { workersConnected } from './workers.ts';
+import { readWorkers, type RegisteredWorker, workersConnected } from './workers.ts';
 
 /** One line of a list. Contains no label, body or secret. */
 export interface MessageLine {
@@ -62,8 +63,16 @@ export interface MessageDetails extends MessageLine {
   readonly job: { readonly state: string; readonly startAfter: Date } | null;
   /** Workers connected to this database, whatever their methods. */
   readonly workers: number;
-  /** Why the method is paused; null if it is not. */
+  /** Workers that run or died less than a day ago, with what they deliver. */
+  readonly registeredWorkers: readonly RegisteredWorker[];
+  /** What operators did to this message alone, oldest first. */
+  readonly operatorActions: readonly AuditRecord[];
+  /** Whether its secret labels were wiped, so that it cannot be sent again. */
+  readonly secretsWiped: boolean;
+  readonly endpointId: string | null;
+  /** Why the method is paused; null if it is not. `method` is `*` if everything is paused. */
   readonly paused: {
+    readonly method: string;
     readonly kind: string;
     readonly reason: string | null;
     readonly detail: string | null;
@@ -111,17 +120,24 @@ export async function listMessages(
 export interface MessageState {
   readonly id: string;
   readonly status: MessageStatus;
+  /** When it was created, in microseconds since 1970. A Date has only milliseconds. */
+  readonly createdMicros: string;
 }
 
-/** Matching messages, oldest first, at most `limit`. */
+/** Matching messages, oldest first, at most `limit`; those that come after `after`, if it is given. */
 export async function findMessages(
   client: Queryable,
   filter: MessageFilter,
-  { limit }: { readonly limit: number },
+  { limit, after }: { readonly limit: number; readonly after?: MessageState | undefined },
 ): Promise<MessageState[]> {
   const { values, bind } = createBinding();
+  const beyond = after
+    ? `(m.created_at, m.id) > ('epoch'::timestamptz + ${bind(after.createdMicros)}::bigint * interval '1 us',
+        ${bind(after.id)}::uuid)`
+    : 'true';
   const result = await client.query<MessageState>(
-    `SELECT m.id, m.status FROM herald.message m WHERE ${indexable(filter, bind)} AND ${matching(filter, bind)}
+    `SELECT m.id, m.status, (extract(epoch FROM m.created_at) * 1000000)::bigint::text AS "createdMicros"
+     FROM herald.message m WHERE ${indexable(filter, bind)} AND ${matching(filter, bind)} AND ${beyond}
      ORDER BY m.created_at, m.id LIMIT ${bind(limit)}`,
     values,
   );
@@ -149,9 +165,10 @@ SELECT ${lineColumns}, m.notification_id AS "notificationId", t."group", m.recip
   (SELECT jsonb_build_object('state', j.state, 'startAfter', j.start_after) FROM herald_queue.job j
     WHERE j.name = m.method AND j.id = m.id) AS job,
   ${workersConnected} AS workers,
-  (SELECT jsonb_build_object('kind', p.pause_kind, 'reason', p.pause_reason, 'detail', p.pause_detail,
+  (SELECT jsonb_build_object('method', p.name, 'kind', p.pause_kind, 'reason', p.pause_reason, 'detail', p.pause_detail,
       'since', p.paused_at)
-    FROM herald.method p WHERE p.name IN (m.method, '*') AND p.paused_at IS NOT NULL LIMIT 1) AS paused
+    FROM herald.method p WHERE p.name IN (m.method, '*') AND p.paused_at IS NOT NULL ORDER BY p.name LIMIT 1) AS paused,
+  m.settled_at IS NOT NULL AND cardinality(v.secrets) > 0 AS "secretsWiped", m.endpoint_id AS "endpointId"
 FROM herald.message m
 JOIN herald.template t ON t.name = m.template
 JOIN herald.template_version v ON v.template = m.template AND v.version = m.template_version
@@ -170,6 +187,8 @@ export async function showMessage(client: Queryable, id: string): Promise<Messag
     job: job && { ...job, startAfter: new Date(job.startAfter) },
     paused: paused && { ...paused, since: new Date(paused.since) },
     attemptRecords: await attemptsOf(client, id),
+    registeredWorkers: await readWorkers(client),
+    operatorActions: (await listAudit(client, { subject: id })).reverse(),
   };
 }
 

@@ -2,7 +2,7 @@
 import type { Queryable } from '../database/pool.ts';
 import { listPauses, type PauseState } from './pause.ts';
 import { readSenders, type SenderState } from './senders.ts';
-import { workersConnected } from './workers.ts';
+import { isUnserved, readWorkers, type RegisteredWorker, workersConnected } from './workers.ts';
 
 /** The backlog and the last hour of one method. */
 export interface MethodStatus {
@@ -15,6 +15,8 @@ export interface MethodStatus {
   readonly oldestDueSeconds: number;
   readonly sentLastHour: number;
   readonly failedLastHour: number;
+  /** Workers are alive, and none of them delivers this method. */
+  readonly unserved: boolean;
 }
 
 /** What `pg-herald status` shows. */
@@ -25,6 +27,8 @@ export interface Status {
   readonly senders: readonly SenderState[];
   /** Workers that hold a connection to this database. */
   readonly workers: number;
+  /** Workers that run or died less than a day ago, with what they deliver. */
+  readonly registeredWorkers: readonly RegisteredWorker[];
   /** Why the database accepts no writes, so that nothing is delivered; null if it accepts them. */
   readonly readOnly: ReadOnly | null;
 }
@@ -52,12 +56,25 @@ SELECT ${workersConnected} AS workers,
   CASE WHEN pg_is_in_recovery() THEN 'standby'
     WHEN current_setting('transaction_read_only')::boolean THEN 'setting' END AS "readOnly"`;
 
+/** Created by every migration, but shipped without a dispatcher. */
+const withoutDispatcher = ['inbox'];
+
+/** False for a method that nothing uses and nothing can deliver. */
+function isInUse({ method, pending, sending, held }: MethodStatus, workers: readonly RegisteredWorker[]): boolean {
+  if (!withoutDispatcher.includes(method)) return true;
+  return pending + sending + held > 0 || workers.some((worker) => worker.alive && worker.methods.includes(method));
+}
+
 /** Reads the status of every method, every pause, and the workers. */
 export async function readStatus(client: Queryable): Promise<Status> {
-  const methods = await client.query<MethodStatus>(methodsQuery);
+  const methods = await client.query<Omit<MethodStatus, 'unserved'>>(methodsQuery);
   const server = await client.query<Pick<Status, 'workers' | 'readOnly'>>(serverQuery);
+  const registeredWorkers = await readWorkers(client);
   return {
-    methods: methods.rows,
+    methods: methods.rows
+      .map((row) => ({ ...row, unserved: isUnserved(row.method, registeredWorkers) }))
+      .filter((row) => isInUse(row, registeredWorkers)),
+    registeredWorkers,
     pauses: await listPauses(client),
     senders: await readSenders(client),
     workers: server.rows[0]?.workers ?? 0,

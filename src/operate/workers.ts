@@ -1,3 +1,4 @@
+/** The workers of this database: those that are connected, and what each of them delivers. */
 import type { Queryable } from '../database/pool.ts';
 
 /** SQL expression: the number of workers that hold a connection to this database. */
@@ -50,4 +51,10 @@ export async function methodsWithoutWorker(client: Queryable): Promise<string[]>
      ORDER BY m.name`,
   );
   return rows.map(({ name }) => name);
+}
+
+/** Whether workers are alive and none of them delivers a method. */
+export function isUnserved(method: string, workers: readonly RegisteredWorker[]): boolean {
+  const alive = workers.filter((worker) => worker.alive);
+  return alive.length > 0 && !alive.some((worker) => worker.methods.includes(method));
 }

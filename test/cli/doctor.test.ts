@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { domainRecords, isAligned } from '../../src/dispatch/smtp/probe.ts';
 import { examineDatabase } from '../../src/operate/doctor/database.ts';
+import { tryDelivery } from '../../src/operate/doctor/trial.ts';
 import { greetingFile, putTemplates } from '../support/application.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { startSmtpScript } from '../support/smtp-script.ts';
@@ -258,4 +259,76 @@ test.each([
   [{ from: { address: 'a@notacme.example' }, envelopeFrom: 'x@acme.example' }, false],
 ] as const)('%o is aligned: %s', (options, aligned) => {
   expect(isAligned(options)).toBe(aligned);
+});
+
+describe('the doctor tries what a worker does', () => {
+  test('and leaves nothing behind', async () => {
+    const findings = await examineDatabase(database.pool);
+    expect(findings).toContainEqual(expect.objectContaining({ check: 'delivery', level: 'ok' }));
+    expect((await database.pool.query('SELECT FROM herald.attempt')).rowCount).toBe(0);
+  });
+
+  test.each([
+    ['SELECT ON herald_queue.job', 'GRANT SELECT ON herald_queue.job'],
+    ['UPDATE ON herald.message', 'GRANT UPDATE ON herald.message'],
+    ['INSERT ON herald.attempt', 'GRANT INSERT ON herald.attempt'],
+    ['DELETE ON herald_queue.job', 'GRANT DELETE ON herald_queue.job'],
+  ])('a role without %s is a problem with a remedy', async (privilege) => {
+    const role = `trial_${Math.random().toString(36).slice(2)}`;
+    const client = await database.pool.connect();
+    try {
+      await client.query('BEGIN');
+      await client.query(`CREATE ROLE ${role}; GRANT USAGE ON SCHEMA herald, herald_queue TO ${role};
+        GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA herald, herald_queue TO ${role};
+        REVOKE ${privilege} FROM ${role}; SET LOCAL ROLE ${role}`);
+      const within = {
+        query: (text: string, values?: unknown[]) =>
+          /^(BEGIN|ROLLBACK)/.test(text) ? Promise.resolve({ rows: [] }) : client.query(text, values),
+        release: () => undefined,
+      };
+      const finding = await tryDelivery({ connect: () => Promise.resolve(within) } as never);
+      expect(finding).toMatchObject({
+        check: 'delivery',
+        level: 'problem',
+        text: expect.stringMatching(/permission denied .*\(42501\)$/),
+        remedy: expect.stringContaining('migrate --roles'),
+      });
+    } finally {
+      await client.query('ROLLBACK');
+      client.release();
+    }
+  });
+
+  test('a lock that a worker would wait for is a problem', async () => {
+    const client = await database.pool.connect();
+    await client.query('BEGIN; LOCK TABLE herald.attempt IN ACCESS EXCLUSIVE MODE');
+    const finding = await tryDelivery(database.pool);
+    await client.query('ROLLBACK');
+    client.release();
+    expect(finding).toMatchObject({ level: 'problem', text: expect.stringContaining('55P03') });
+  });
+});
+
+test('the doctor counts secret labels in clear text, and names a method that no worker delivers', async () => {
+  await putTemplates(database.pool, { code: greetingFile.replace('---\n', '---\nsecrets: [who]\n') });
+  await database.pool.query(
+    `SELECT herald.enqueue('{"template": "code", "allowPlainSecrets": true, "labels": {"who": "x"}, "to": {"id": "1", "email": "a@example.com"}}')`,
+  );
+  await database.pool.query(
+    `INSERT INTO herald.worker (name, methods, version, notified, errors) VALUES ('w1', '{webhook}', '0.1.0', false,
+       jsonb_build_array(jsonb_build_object('what', 'settle', 'code', '53100', 'at', now()::text, 'count', 3)))`,
+  );
+  const findings = await examineDatabase(database.pool);
+  expect(findings).toContainEqual(
+    expect.objectContaining({
+      check: 'secrets',
+      level: 'warning',
+      text: expect.stringMatching(/^1 waiting messages? ha/),
+    }),
+  );
+  const status = await runCli(['status', '--table'], { DATABASE_URL: database.url });
+  expect(status.out).toMatch(/w1: webhook; version 0\.1\.0/);
+  expect(status.out).toContain('no worker delivers smtp');
+  expect(status.out).not.toMatch(/inbox/);
+  await database.pool.query('TRUNCATE herald.worker');
 });

@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest';
 import { greetingFile } from '../support/application.ts';
 import { useDatabase } from '../support/use-database.ts';
-import { meaningOf } from '../../src/operate/why.ts';
+import { meaningOf } from '../../src/operate/reason-text.ts';
 import { parseWhere } from '../../src/cli/where.ts';
 import type { Reason } from '../../src/vocabulary.ts';
 import { runCli } from './support.ts';

@@ -6,7 +6,7 @@ import { type PauseState, pauseMethod, resumeMethod } from '../../operate/pause.
 import { searchMessages } from '../../operate/search.ts';
 import type { SenderState } from '../../operate/senders.ts';
 import type { MethodStatus, Status } from '../../operate/status.ts';
-import { meaningOf } from '../../operate/why.ts';
+import { meaningOf } from '../../operate/reason-text.ts';
 import { chart } from '../chart.ts';
 import { leaveNote } from '../cookies.ts';
 import {

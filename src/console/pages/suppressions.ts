@@ -2,7 +2,7 @@
 import type { Hono } from 'hono';
 import { html } from 'hono/html';
 import { listSuppressions, type Suppression, suppress, unsuppress } from '../../operate/suppressions.ts';
-import { meaningOf } from '../../operate/why.ts';
+import { meaningOf } from '../../operate/reason-text.ts';
 import { type Reason, reasons } from '../../vocabulary.ts';
 import { actionForm, empty, hiddenHeading, type Html, plural, searchForm, select, table, time } from '../elements.ts';
 import { cleaned, formOf } from '../input.ts';

@@ -6,7 +6,8 @@ import { ConfigurationError } from '../../errors.ts';
 import { knownQueueVersion } from '../../queue/options.ts';
 import type { PauseState } from '../pause.ts';
 import type { SenderState } from '../senders.ts';
-import { type MethodStatus, readStatus } from '../status.ts';
+import { type MethodStatus, readStatus, type Status } from '../status.ts';
+import { tryDelivery } from './trial.ts';
 import { type Finding, ok, problem, warning } from './finding.ts';
 
 /** In seconds. With a larger difference of the clocks, receivers reject the timestamps of webhooks. */
@@ -21,7 +22,11 @@ export async function examineDatabase(client: Pool, now: () => number = Date.now
   findings.push(migrations);
   if (migrations.level === 'problem') return findings;
   const queue = await examineQueue(client);
-  return [...findings, queue, ...(queue.level === 'problem' ? [] : await examineFlow(client))];
+  return [
+    ...findings,
+    queue,
+    ...(queue.level === 'problem' ? [] : [await tryDelivery(client), ...(await examineFlow(client))]),
+  ];
 }
 
 async function examineServer(client: Queryable): Promise<Finding> {
@@ -97,9 +102,7 @@ async function examineFlow(client: Queryable): Promise<Finding[]> {
   const [status, disabled] = [await readStatus(client), await countDisabledEndpoints(client)];
   const plain = await countPlainSecrets(client);
   return [
-    status.workers > 0
-      ? ok('workers', `${status.workers} connected`)
-      : warning('workers', 'none connected', 'start one: "pg-herald worker", or createWorker in the application'),
+    ...examineWorkers(status),
     ...status.pauses.map(pausedMethod),
     ...status.senders.filter(({ pausedSince }) => pausedSince !== null).map(pausedSender),
     ...status.methods.flatMap(backlog),
@@ -118,6 +121,49 @@ async function countPlainSecrets(client: Queryable): Promise<number> {
   const text = `SELECT count(*)::int AS n FROM herald.message m JOIN herald.notification n ON n.id = m.notification_id
     WHERE m.status IN ('pending', 'held') AND m.secrets IS NOT NULL AND n.seal_id IS NULL`;
   return (await client.query<{ n: number }>(text)).rows[0]?.n ?? 0;
+}
+
+const startWorker = 'start one: "pg-herald worker", or createWorker in the application';
+/** In milliseconds. An older error of a worker is history. */
+const recentMs = 3_600_000;
+
+function examineWorkers({ workers, registeredWorkers: registered, methods }: Status): Finding[] {
+  const registeredWorkers = registered.filter(({ alive }) => alive);
+  if (workers === 0) return [warning('workers', 'none connected', startWorker)];
+  const served = [...new Set(registeredWorkers.flatMap((worker) => worker.methods))].sort().join(', ');
+  const now = Date.now();
+  return [
+    ok('workers', `${workers} connected${served === '' ? '' : `, delivering ${served}`}`),
+    ...methods
+      .filter(({ unserved, pending, held }) => unserved && pending + held > 0)
+      .map(({ method, pending }) =>
+        problem(
+          'workers',
+          `no worker delivers ${method}: ${pending} pending`,
+          `start one with a dispatcher for ${method}`,
+        ),
+      ),
+    ...registeredWorkers.flatMap(({ name, errors }) =>
+      errors
+        .filter(({ at }) => now - Date.parse(at) < recentMs)
+        .map(({ what, code, at, count }) =>
+          warning(
+            'workers',
+            `${name}: ${what} failed (${code}), ${count} times, last at ${at}`,
+            "see the worker's log",
+          ),
+        ),
+    ),
+    ...registeredWorkers
+      .filter(({ notified }) => notified === false)
+      .map(({ name }) =>
+        warning(
+          'workers',
+          `${name}: NOTIFY does not reach it, so it finds messages by polling`,
+          'connect workers directly, not through a pooler in transaction mode',
+        ),
+      ),
+  ];
 }
 
 async function countDisabledEndpoints(client: Queryable): Promise<number> {
