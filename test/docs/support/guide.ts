@@ -1,7 +1,7 @@
 /** Does what a page tells its reader to do, block by block, in an empty project. */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { appendFileSync, chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { homedir, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { until } from '../../support/wait.ts';
@@ -78,7 +78,7 @@ function createReader(folder: string, { replace: given = {}, env = {}, tarball }
   const state = join(folder, '.state');
   const environment = {
     // npm's settings and cache are the user's where it really installs.
-    HOME: tarball === undefined ? folder : homedir(),
+    ...(tarball === undefined ? { HOME: folder } : { ...process.env, DATABASE_URL: undefined }),
     LANG: 'C.UTF-8',
     NO_COLOR: '1',
     // npm turns a spinner in a terminal where it is slow.
