@@ -57,7 +57,15 @@ export const elementStyles: Readonly<Record<string, string>> = {
     'font-size:14px',
     'line-height:22px',
   ),
-  table: css('width:100%', 'margin:0 0 16px', 'border-collapse:collapse', 'font-size:14px', 'line-height:20px'),
+  table: css(
+    'width:100%',
+    'margin:0 0 16px',
+    'border-collapse:collapse',
+    'font-size:14px',
+    'line-height:20px',
+    // On a phone a wide table scrolls rather than breaking its words.
+    'word-break:normal',
+  ),
   th: css(
     'padding:8px 14px 8px 0',
     `border-bottom:2px solid ${line}`,
@@ -65,7 +73,9 @@ export const elementStyles: Readonly<Record<string, string>> = {
     'text-align:left',
     'vertical-align:bottom',
   ),
-  td: css('padding:8px 14px 8px 0', `border-bottom:1px solid ${line}`, 'text-align:left', 'vertical-align:top'),
+  // A large table has thousands of cells, so what cells share is said by their row.
+  tr: 'vertical-align:top',
+  td: css('padding:8px 14px 8px 0', `border-bottom:1px solid ${line}`, 'text-align:left'),
   hr: css('margin:24px 0', 'border:0', `border-top:1px solid ${line}`),
   strong: 'font-weight:600',
 };

@@ -59,7 +59,9 @@ function plainPart({ content, brand, unsubscribeUrl }: EmailInput, year: number)
 
 /** The first paragraph that is not a greeting, for the list of messages in email programs. */
 function previewOf(text: string): string {
-  const paragraphs = text.split('\n\n').map((paragraph) => oneLine(paragraph).trim());
+  // The rule below the header of a table says nothing.
+  const written = text.replace(/^-[- ]*(?:\n|$)/gm, '');
+  const paragraphs = written.split('\n\n').map((paragraph) => oneLine(paragraph).trim());
   const greeted = paragraphs.length > 1 && /^.{1,60},$/.test(paragraphs[0] ?? '');
   return cut(paragraphs[greeted ? 1 : 0] ?? '', 140);
 }

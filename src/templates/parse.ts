@@ -1,6 +1,7 @@
 /** Parses source text into the tree of `syntax.ts`, with Handlebars' parser. The only user of Handlebars. */
 import Handlebars from 'handlebars';
 import { formatterRules } from './formatters.ts';
+import type { HbBlock, HbCall, HbLiteral, HbMustache, HbNode, HbPath, HbProgram } from './parse-tree.ts';
 import { suggestion } from './nearest.ts';
 import { limitProblem } from './source-limits.ts';
 import {
@@ -29,12 +30,14 @@ export function parseSyntax(source: string): Syntax {
     const parts = reader.program(program, rootScope);
     return { parts, problems: reader.problems };
   } catch (error) {
-    return { parts: [], problems: [parserProblem(error)] };
+    return { parts: [], problems: [parserProblem(error, source)] };
   }
 }
 
 /** Handlebars' messages are drawings of several lines, which show the column with an arrow. */
-function parserProblem(error: unknown): SyntaxProblem {
+function parserProblem(error: unknown, source: string): SyntaxProblem {
+  // Not a message for people: the parser expects the name of a block to be a path.
+  if (error instanceof TypeError || error instanceof RangeError) return literalBlock(source);
   const { message, lineNumber, column } = error as { message: string; lineNumber?: number; column?: number };
   const drawn = /^(?:Parse|Lexical) error on line (\d+)[^\n]*\n[^\n]*\n(-*)\^\n?(.*)$/s.exec(message);
   if (drawn) {
@@ -45,34 +48,12 @@ function parserProblem(error: unknown): SyntaxProblem {
   return { line: lineNumber ?? 1, column: (column ?? 0) + 1, message: message.replace(/ - \d+:\d+$/, '') };
 }
 
-interface HbNode {
-  readonly type: string;
-  readonly loc: { readonly start: Position };
-}
-interface HbProgram {
-  readonly body: readonly HbNode[];
-  readonly blockParams?: readonly string[];
-}
-interface HbPath extends HbNode {
-  readonly data: boolean;
-  readonly depth: number;
-  readonly parts: readonly string[];
-  readonly original: string;
-}
-interface HbLiteral extends HbNode {
-  readonly value: string | number | boolean;
-}
-interface HbCall extends HbNode {
-  readonly path: HbPath | HbLiteral;
-  readonly params: readonly HbNode[];
-  readonly hash?: { readonly pairs: readonly { readonly key: string; readonly value: HbNode }[] };
-}
-interface HbMustache extends HbCall {
-  readonly escaped: boolean;
-}
-interface HbBlock extends HbCall {
-  readonly program?: HbProgram;
-  readonly inverse?: HbProgram;
+function literalBlock(source: string): SyntaxProblem {
+  const before = source
+    .slice(0, Math.max(source.search(/\{\{~?[#^]\s*(?:null|undefined|true|false|["'\d-])/), 0))
+    .split('\n');
+  const position = { line: before.length, column: (before.at(-1)?.length ?? 0) + 1 };
+  return { ...position, message: `this is not a block; known: ${blockNames.join(', ')}` };
 }
 
 /** What names mean at one point of the source. Every `each` and `with` opens a new scope. */
@@ -196,8 +177,8 @@ class Reader {
       if (option) options.set(key, option);
     }
     const args = node.params.flatMap((param) => this.#expression(param, scope, false) ?? []);
-    const [from, key] = args;
-    if (from?.kind === 'path' && from.absolute?.join('.') === 'labels' && !(name === 'lookup' && isText(key))) {
+    const byName = name === 'lookup' && isText(args[1]);
+    if ([...args.slice(byName ? 1 : 0), ...options.values()].some(isAllLabels)) {
       return this.#refuse(node, 'labels can only be looked up by name: {{lookup labels "name"}}');
     }
     return { kind: 'call', name, args, options, position: positionOf(node) };
@@ -234,7 +215,7 @@ class Reader {
 
   #found(node: HbPath, scope: Scope, target: Pick<Path, 'field' | 'parts'>): Path {
     const absolute = target.field === 'value' && scope.at ? [...scope.at, ...target.parts] : null;
-    const problem = absolute && unknownName(absolute);
+    const problem = absolute && (absolute.length === 0 ? wholeRoot : unknownName(absolute));
     if (problem) this.#refuse(node, problem);
     return {
       kind: 'path',
@@ -278,6 +259,12 @@ function unknownName([root, field, ...deeper]: readonly string[]): string | null
   }
   const flat = root === 'labels' || root === 'recipient' || root === 'targets' ? deeper.length === 0 : false;
   return flat ? null : `"${[root, field, ...deeper].join('.')}" goes too deep: ${root} has no such fields`;
+}
+
+const wholeRoot = 'this stands for everything that a template sees; name a field, for example {{data.x}}';
+
+function isAllLabels(expression: Expression): boolean {
+  return expression.kind === 'path' && expression.absolute?.join('.') === 'labels';
 }
 
 function isText(expression: Expression | undefined): boolean {
