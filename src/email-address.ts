@@ -20,7 +20,7 @@ export type ParsedAddress = { readonly address: Address } | { readonly problem: 
 const dotString =
   /^[A-Za-z0-9!#$%&'*+/=?^_`{|}~\u0080-\u{10ffff}-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~\u0080-\u{10ffff}-]+)*$/u;
 /** Letters and digits, of other scripts too. Anything else in a domain could end it, as in a URL. */
-const domainCharacters = /^[A-Za-z0-9.\u00a1-\u1fff\u2c00-\u2fff\u3001-\ufdff\-]+$/u;
+const domainCharacters = /^[A-Za-z0-9.\u00a1-\u1fff\u2c00-\u2fff\u3001-\ufdff-]+$/u;
 const domainName = /^(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 
 /** Reads one addr-spec of RFC 5321, section 4.1.2: at most 254 octets, of which the local part has at most 64. */
