@@ -33,7 +33,9 @@ export function parseAddress(text: string): ParsedAddress {
   const given = text.slice(at + 1);
   if (!dotString.test(local)) return { problem: 'has a local part that is not plain (no quotes, comments or lists)' };
   if (Buffer.byteLength(local) > 64) return { problem: 'has a local part of more than 64 bytes' };
-  const domain = domainCharacters.test(given) ? domainToASCII(given).toLowerCase() : '';
+  // A-labels would hide a hyphen at an end.
+  const isPlain = domainCharacters.test(given) && !/(^|\.)-|-(\.|$)/.test(given);
+  const domain = isPlain ? domainToASCII(given).toLowerCase() : '';
   if (!domainName.test(domain) || /^[\d.]+$/.test(domain)) return { problem: 'has a domain that is not a host name' };
   if (Buffer.byteLength(text) > 254 || Buffer.byteLength(local) + 1 + domain.length > 254)
     return { problem: 'is longer than 254 bytes' };

@@ -41,8 +41,8 @@ async function relayWith(options: Parameters<typeof startSmtpServer>[0]) {
 
 async function enqueue(template: string, emails: readonly string[], who = 'x'): Promise<void> {
   await database.pool.query(
-    `SELECT FROM herald.enqueue($1, (SELECT jsonb_agg(jsonb_build_object('id', e, 'email', e)) FROM unnest($2::text[]) e),
-       jsonb_build_object('who', $3::text))`,
+    `SELECT herald.enqueue(jsonb_build_object('template', $1::text, 'labels', jsonb_build_object('who', $3::text), 'allowPlainSecrets', true,
+       'to', (SELECT jsonb_agg(jsonb_build_object('id', e, 'email', e)) FROM unnest($2::text[]) e)))`,
     [template, emails, who],
   );
 }
