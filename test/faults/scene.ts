@@ -174,7 +174,8 @@ async function pausedBy({ pool }: TestDatabase): Promise<number | null> {
 /** These reasons are the method's, unless the message was only given back. */
 async function pauseIsDue({ pool }: TestDatabase): Promise<number | null> {
   const { rowCount } = await pool.query(
-    `SELECT FROM herald.attempt WHERE NOT counted AND reason IN ('unreachable', 'dns', 'connect_timeout', 'tls', 'authentication', 'protocol', 'misconfigured', 'proxy', 'throttled')`,
+    `SELECT FROM herald.attempt WHERE NOT counted AND (detail LIKE '%the sender is at fault%' OR detail NOT LIKE 'DATA: 421%'
+       AND reason IN ('unreachable', 'dns', 'connect_timeout', 'tls', 'authentication', 'protocol', 'misconfigured', 'proxy', 'throttled'))`,
   );
   return rowCount;
 }

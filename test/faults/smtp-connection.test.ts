@@ -48,7 +48,7 @@ test('row 6: greeted with 421', async () => {
   expect(await scene.deliver({ port: relay.port })).toMatchObject({
     status: 'pending',
     counted: 0,
-    attempts: ['retry, free: throttled: the server closes: 421 4.3.2 mx.test service not available'],
+    attempts: ['retry, free: throttled: the server closes the session: 421 4.3.2 mx.test service not available'],
     paused: 'throttled',
     nextInSeconds: 10,
   });

@@ -66,13 +66,15 @@ describe('row 16: the token endpoint', () => {
 describe('row 18: the relay refuses the sender', () => {
   const refusing = ['-f', 'MAIL', '-B', '550 5.7.1 sender refused'];
 
-  test.skipIf(sink.skip)(sink.name('of one message: it fails'), async () => {
+  test.skipIf(sink.skip)(sink.name('of one message: no recipient was named, so the sender is at fault'), async () => {
     const relay = scene.use(await startSmtpSink(refusing));
     expect(await scene.deliver({ port: relay.port })).toMatchObject({
-      status: 'failed',
-      counted: 1,
-      attempts: ['failed: sender_refused: MAIL FROM: 550 5.7.1 sender refused'],
-      paused: null,
+      status: 'pending',
+      counted: 0,
+      attempts: [
+        'retry, free: sender_refused: refused before the recipient was named, so the sender is at fault: MAIL FROM: 550 5.7.1 sender refused',
+      ],
+      paused: 'sender_refused',
     });
   });
 
@@ -117,7 +119,7 @@ describe.skipIf(postfix.skip)(postfix.name('Postfix without SMTPUTF8, for mails 
     expect(await deliver({ to: { id: 'user-1', email: 'jörg@example.com' } })).toMatchObject({
       status: 'failed',
       counted: 1,
-      attempts: ['failed: invalid_address: the relay cannot take an internationalised address (5.6.7)'],
+      attempts: ['failed: invalid_address: the relay does not accept internationalised addresses (5.6.7)'],
       paused: null,
     });
     expect(relay.mails()).toEqual([]);

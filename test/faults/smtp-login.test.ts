@@ -39,7 +39,7 @@ describe('row 13: a wrong password', () => {
     const login = { user: 'acme', passwordFile: file('right', 'something else\n') };
     const relay = scene.use(await startAiosmtpd({ login, certificate: 'localhost' }));
     expect(await scene.deliver({ port: relay.port, ...secure, auth: { user: 'acme', password } })).toEqual(
-      loginFault('the server did not accept the login: 535 5.7.8 Authentication credentials invalid', 300),
+      loginFault('the server did not accept the login: 535 5.7.8', 300),
     );
     expect([relay.logins(), relay.mails()]).toEqual([{ good: 0, bad: 1 }, []]);
     expect(scene.logger().lines.filter((line) => line.level === 'error')).toMatchObject([
@@ -97,7 +97,7 @@ test('row 14: a login that is refused for now is tried again sooner', async () =
     ]),
   );
   expect(await scene.deliver({ port: relay.port, auth: { user: 'acme', password } })).toEqual(
-    loginFault('the server did not accept the login: 454 4.7.0 temporary authentication failure', 30),
+    loginFault('the server did not accept the login: 454 4.7.0', 30),
   );
 });
 
@@ -107,16 +107,16 @@ describe('row 15: a login is configured, and AUTH is not offered', () => {
       await startSmtpScript([...conversation().slice(0, 2), { expect: /^AUTH /i, reply: '502 5.5.1 no AUTH here' }]),
     );
     expect(await scene.deliver({ port: relay.port, auth: { user: 'acme', password } })).toEqual(
-      loginFault('the server did not accept the login: 502 5.5.1 no AUTH here', 300),
+      loginFault('the server did not accept the login', 300),
     );
-    expect(relay.lines().filter((line) => line.startsWith('MAIL'))).toEqual([]);
+    expect(relay.lines().filter((line) => /^(MAIL|AUTH)/.test(line))).toEqual([]);
   });
 
-  test.skipIf(sink.skip)(sink.name('by smtp-sink: it is logged in to all the same'), async () => {
+  test.skipIf(sink.skip)(sink.name('by smtp-sink: no AUTH is sent, and no message'), async () => {
     const relay = scene.use(await startSmtpSink(['-a']));
     const story = await scene.deliver({ port: relay.port, auth: { user: 'acme', password } });
-    expect(story).toMatchObject({ attempts: ['sent'] });
-    expect(relay.commands().map((line) => line.slice(0, 4))).toEqual(['EHLO', 'AUTH', 'MAIL', 'RCPT', 'DATA', '.']);
+    expect(story).toEqual(loginFault('the server did not accept the login', 300));
+    expect(relay.commands().filter((line) => /^(AUTH|MAIL)/.test(line))).toEqual([]);
   });
 });
 
@@ -133,11 +133,14 @@ describe('row 19: the relay demands a login', () => {
     expect(relay.messages()).toEqual([]);
   });
 
-  test('and says so to RCPT', async () => {
+  test('and says so to RCPT: only evidence can tell that from a refusal of the recipient', async () => {
     const reply = '530 5.7.57 client was not authenticated';
     const relay = scene.use(await startSmtpScript(conversation({ recipient: { reply } })));
-    expect(await scene.deliver({ port: relay.port })).toMatchObject(
-      loginFault(`the server demands a login or another sender: ${reply}`, 300),
-    );
+    expect(await scene.deliver({ port: relay.port })).toMatchObject({
+      status: 'pending',
+      counted: 1,
+      attempts: [`retry: authentication: RCPT TO: ${reply}`],
+      paused: null,
+    });
   });
 });

@@ -220,7 +220,8 @@ function faultOfSender(result: FailedDispatch, { decision, putBacks }: Judged, f
     outcome: 'retry',
     pauseMethod: true,
     reason: senderReason(result.reason),
-    detail: `${decision.evidence}, so the sender is at fault: ${result.detail}`,
+    // A demand for a login or for TLS says whose fault it is.
+    detail: result.pauseMethod ? result.detail : `${decision.evidence}, so the sender is at fault: ${result.detail}`,
     // After the first probe, which is another message's if there is one.
     retryAfterSeconds: Math.max(retryAfterSeconds, wait),
     probeAfterSeconds: retryAfterSeconds,

@@ -39,7 +39,9 @@ export function normaliseReply(reply: string, known: KnownTexts): NormalisedRepl
     .map((line) => line.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu, ' '));
   const code = /^\d{3}(?=[ -]|$)/.exec(lines[0] ?? '')?.[0];
   const said = lines.map((line) => line.replace(/^\d{3}(?:[ -]|$)/, '')).join(' ');
-  const tokens = removeShort(redactKnown(said, known).split(/\s+/), known.texts).filter((token) => token !== '');
+  const tokens = removeShort(redactKnown(withoutAddresses(said), known).split(/\s+/), known.texts).filter(
+    (token) => token !== '',
+  );
   const enhanced = /^[245]\.\d{1,3}\.\d{1,3}$/.exec(tokens[0] ?? '')?.[0];
   return {
     ...(code !== undefined && { code }),
@@ -76,6 +78,14 @@ function matches(a: readonly string[], b: readonly string[]): boolean {
     reachable = next;
   }
   return reachable.at(-1) === true;
+}
+
+/** Word by word: a pattern over the whole text would be slow on a long word without an address. */
+function withoutAddresses(text: string): string {
+  return text
+    .split(' ')
+    .map((word) => (word.includes('@') ? word.replace(/<?[^\s<>"]+@[^\s<>",;:]+>?/g, '<address>') : word))
+    .join(' ');
 }
 
 function removeShort(tokens: readonly string[], texts: readonly string[]): string[] {

@@ -171,7 +171,7 @@ describe('an SMTP failure', () => {
 
   test('addresses and control characters never reach a reason', () => {
     expect(parseReply('550 5.1.1 <ada@example.com>: unknown\r\n550 user "bob@example.org" too').text).toBe(
-      '550 5.1.1 <address> unknown user <address> too',
+      '550 5.1.1 <address>: unknown user "<address>" too',
     );
     const result = classifySmtpFailure({ stream: 'unopened', ...at('RCPT TO', '550 5.1.1 <ada@example.com> unknown') });
     expect(JSON.stringify(result)).not.toContain('ada@');
