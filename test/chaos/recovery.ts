@@ -9,8 +9,8 @@ export interface Recovery {
 }
 
 /**
- * Until the last message that a killed worker held was taken over: its attempt is then recorded as `unknown`, and the next one
- * begins in the same statement.
+ * Until the last message that a killed worker held was taken over: its attempt is then recorded as `unknown`, and the message
+ * waits for five minutes.
  */
 export async function recoveryOfWorkers(pool: Pool, incidents: readonly Incident[]): Promise<Recovery[]> {
   const kills = incidents.filter(({ fault, inFlight }) => fault.startsWith('SIGKILL a worker') && inFlight.length > 0);

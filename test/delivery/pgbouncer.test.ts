@@ -92,3 +92,31 @@ test.skipIf(!installed)(
     expect(logger.lines.filter((line) => line.message.startsWith('notifications'))).toHaveLength(1);
   },
 );
+
+test.skipIf(!installed)(
+  `a worker recognises the pooler, delivers, and leaves no setting in the application's sessions${installed ? '' : ' (skipped: no pgbouncer here)'}`,
+  async () => {
+    const logger = keepingLogger();
+    const smtp = scriptedDispatcher();
+    const worker = testWorker(url, { dispatchers: { smtp }, logger });
+    await worker.start();
+    const application = new Pool({ connectionString: url });
+    await createHerald().enqueue(application, greeting, {
+      to: Array.from({ length: 20 }, (_, i) => ({ id: `p${i}`, email: `p${i}@example.com` })),
+      labels: { who: 'x' },
+    });
+    await until(() => smtp.deliveries.length === 20);
+    // More often than the pooler has backends.
+    for (let i = 0; i < 20; i++) {
+      const { rows } = await application.query<Record<string, string>>(
+        `SELECT name, setting FROM pg_settings WHERE setting <> reset_val
+           AND name IN ('enable_seqscan', 'jit', 'synchronous_commit', 'statement_timeout', 'lock_timeout', 'DateStyle')`,
+      );
+      expect(rows).toEqual([]);
+    }
+    await worker.stop();
+    await application.end();
+    expect(logger.lines.filter((line) => line.level === 'error')).toEqual([]);
+    expect(logger.lines.filter((line) => line.message.startsWith('a pooler is in between'))).toHaveLength(1);
+  },
+);
