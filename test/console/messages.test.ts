@@ -108,9 +108,16 @@ describe('the search', () => {
     await putTemplates(database.pool, {
       secret: greetingFile.replace('group:', 'secrets: [code]\ngroup:').replace('Hello', 'Code {{labels.code}} for'),
     });
-    await database.pool.query(
-      `SELECT herald.enqueue('{"template":"secret","to":[{"id":"ada","email":"ada@example.com"}],"labels":{"who":"Ada"},"secrets":{"code":"4F9K"}}'::jsonb)`,
-    );
+    const template = defineTemplate({
+      name: 'secret',
+      labels: v.object({ who: v.string(), code: v.string() }),
+      secrets: ['code'],
+    });
+    const { encryptLabels } = labelSecrets(createSecretBox([Buffer.alloc(32, 3).toString('base64')]));
+    await createHerald({ encryptLabels }).enqueue(database.pool, template, {
+      to: { id: 'ada', email: 'ada@example.com' },
+      labels: { who: 'Ada', code: '4F9K' },
+    });
     expect(await client.see('/messages')).toContain('>Code •••••• for Ada<');
     await database.pool.query(`SELECT herald.erase(recipient_id => 'ada')`);
     const page = await client.see('/messages');
