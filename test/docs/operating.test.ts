@@ -106,7 +106,7 @@ describe('following the page works:', { timeout: 120_000 }, () => {
     ).finally(receiver.close);
   });
 
-  test.skipIf(!hasProgram('openssl'))('docs/console.md: by itself, in a server of node:http, in Hono', async () => {
+  test.skipIf(!hasProgram('openssl'))('docs/console.md: on its own, in a server of node:http, in Hono', async () => {
     const [own, node, hono] = await Promise.all([freePort(), freePort(), freePort()]);
     await withGuide(
       'docs/console.md',
