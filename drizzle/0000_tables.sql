@@ -6,6 +6,7 @@ CREATE TABLE "herald"."attachment" (
 	"name" text NOT NULL,
 	"content_type" text NOT NULL,
 	"content" "bytea" NOT NULL,
+	"bytes" integer GENERATED ALWAYS AS (octet_length(content)) STORED,
 	CONSTRAINT "attachment_notification_id_position_pk" PRIMARY KEY("notification_id","position")
 );
 --> statement-breakpoint

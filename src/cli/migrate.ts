@@ -33,7 +33,8 @@ export function migrateCommand(): Command {
     .option('--after <name>', 'with --print: leave out this migration and the ones before it')
     .option(
       '--roles',
-      'also create the roles herald_enqueuer, herald_worker and herald_reader; with --print only their SQL',
+      'also create the roles herald_enqueuer, herald_worker, herald_reader and herald_operator; with --print only ' +
+        'their SQL',
     )
     .option('--method <name>', 'create the queue of another delivery method; repeatable', collect)
     .action(async (options: MigrateCommandOptions) => {
@@ -44,7 +45,8 @@ export function migrateCommand(): Command {
       if (options.roles) await applyRoles(url);
       if (options.json) return printJson(report);
       printReport(report);
-      if (options.roles) print('roles herald_enqueuer, herald_worker and herald_reader have their privileges');
+      if (options.roles)
+        print('roles herald_enqueuer, herald_worker, herald_reader and herald_operator have their privileges');
     });
 }
 

@@ -7,6 +7,7 @@ import { Client } from 'pg';
 import { ConfigurationError, codeOf } from '../errors.ts';
 import { installQueues, planQueues, queueInstallScript } from '../queue/install.ts';
 import { builtInMethods } from '../queue/options.ts';
+import { repeatGrants } from './roles.ts';
 import {
   createJournal,
   functionsStep,
@@ -61,7 +62,9 @@ export async function migrate(connectionString: string, options: MigrateOptions 
     await client.query(createJournal);
     const pending = await pendingMigrations(client);
     for (const migration of pending) await applyMigration(client, migration);
+    await requireKnownCommands(client);
     const queues = await installQueues(connectionString, [...builtInMethods, ...(options.methods ?? [])]);
+    await repeatGrants(client);
     return { applied: pending.map((m) => m.name), ...queues };
   });
 }
@@ -112,6 +115,28 @@ function asScript(migrations: readonly Migration[]): string {
 /** A script may run in one transaction, in which Postgres refuses to build indexes beside other work. */
 function inTransaction(migration: Migration): string {
   return runsOutsideTransaction(migration) ? migration.sql.replaceAll(' CONCURRENTLY', '') : migration.sql;
+}
+
+/** What pg-boss leaves for later: it builds, drops and rebuilds its own indexes. */
+const indexCommand = /^\s*(CREATE( UNIQUE)? INDEX|DROP INDEX|REINDEX INDEX)( CONCURRENTLY)?\s[^;]*$/i;
+
+/**
+ * pg-boss's table `bam` holds commands, and upgrading the queue executes them as the owner of the database. Refuses
+ * those that pg-boss does not write: somebody with the right to write the table wants to become the owner.
+ */
+async function requireKnownCommands(client: Client): Promise<void> {
+  const { rows: tables } = await client.query(`SELECT WHERE to_regclass('herald_queue.bam') IS NOT NULL`);
+  if (tables.length === 0) return;
+  const { rows } = await client.query<{ id: string; command: string }>(
+    `SELECT id, command FROM herald_queue.bam WHERE status <> 'completed'`,
+  );
+  const unknown = rows.find(({ command }) => !indexCommand.test(command));
+  if (unknown === undefined) return;
+  throw new ConfigurationError(
+    'database',
+    `herald_queue.bam holds a command that pg-boss did not write (id ${unknown.id}), and it would run as the owner; ` +
+      'find out who wrote it, delete the row, and migrate again',
+  );
 }
 
 /** Applies one step and records it. */

@@ -1,17 +1,18 @@
-/** Roles with as few rights as each part needs: `herald_enqueuer`, `herald_worker`, `herald_reader`. */
+/** The roles, with the rights that each part needs: `herald_enqueuer`, `_worker`, `_reader` and `_operator`. */
 import { Client } from 'pg';
 import { requireMigrated } from './journal.ts';
 import { shippedSql } from './shipped-sql.ts';
 
 /** Returns the SQL script that creates the roles and grants their rights. */
 export function rolesScript(): string {
-  return shippedSql().roles;
+  const { roles, grants } = shippedSql();
+  return `${roles}\n${grants}`;
 }
 
 /**
- * Creates the roles where they are missing and gives them their rights, as a whole or not at all. Safe to repeat;
- * needed again after an upgrade that brings tables or functions. Needs the owner of the tables, with the right to
- * create roles.
+ * Creates the roles that are missing and grants their rights, all or nothing. Safe to repeat. `migrate` repeats the
+ * grants. Needs the owner of the tables, with the right to create roles.
+ * @throws {ConfigurationError} if the database is not at this release.
  */
 export async function applyRoles(connectionString: string): Promise<void> {
   const client = new Client({ connectionString });
@@ -22,4 +23,15 @@ export async function applyRoles(connectionString: string): Promise<void> {
   } finally {
     await client.end();
   }
+}
+
+/**
+ * Repeats the grants if this database gave the roles rights before. Roles belong to the server, rights to a database.
+ */
+export async function repeatGrants(client: Client): Promise<void> {
+  const { rows } = await client.query<{ granted: boolean }>(
+    `SELECT coalesce(has_schema_privilege(to_regrole('herald_worker'), to_regnamespace('herald')::oid, 'USAGE'), false)
+       AND NOT (SELECT rolsuper FROM pg_roles WHERE rolname = 'herald_worker') AS granted`,
+  );
+  if (rows[0]?.granted) await client.query(`BEGIN;\n${rolesScript()}\nCOMMIT`);
 }

@@ -478,6 +478,8 @@ export const attachment = herald.table(
     name: text().notNull(),
     contentType: text('content_type').notNull(),
     content: bytea().notNull(),
+    /** Size of the content, for those who may not read it. */
+    bytes: integer().generatedAlwaysAs(sql`octet_length(content)`),
   },
   (t) => [primaryKey({ columns: [t.notificationId, t.position] })],
 );

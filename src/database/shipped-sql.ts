@@ -20,8 +20,10 @@ export interface ShippedSql {
   readonly tables: readonly SqlFile[];
   /** The files of `functions/`, in the order in which they apply. */
   readonly functions: readonly SqlFile[];
-  /** The script of `migrate --roles`. */
+  /** Creates the roles. */
   readonly roles: string;
+  /** Grants the roles their rights. */
+  readonly grants: string;
 }
 
 /** Returns the SQL of this release. */
@@ -34,5 +36,6 @@ export function shippedSql(): ShippedSql {
     tables: journal.entries.map(({ tag }) => ({ name: tag, sql: read(`../../drizzle/${tag}.sql`) })),
     functions: functionFiles.map((name) => ({ name, sql: read(`functions/${name}.sql`) })),
     roles: read('roles.sql'),
+    grants: read('grants.sql'),
   };
 }

@@ -25,7 +25,7 @@ export async function readMessageSource(client: Queryable, messageId: string): P
     `SELECT m.template AS name, m.template_version AS version, v.title, v.body, v.actions, n.actions AS more, t.sender,
        m.unsubscribe_url AS "unsubscribeUrl", m.endpoint_id AS "endpointId", e.format, m.address,
        CASE WHEN m.attachments = 0 THEN '[]'::jsonb ELSE coalesce((
-         SELECT jsonb_agg(jsonb_build_object('name', a.name, 'contentType', a.content_type, 'bytes', length(a.content))
+         SELECT jsonb_agg(jsonb_build_object('name', a.name, 'contentType', a.content_type, 'bytes', a.bytes)
            ORDER BY a.position)
          FROM herald.attachment a WHERE a.notification_id = m.notification_id), '[]') END AS attachments
      FROM herald.message m

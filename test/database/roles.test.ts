@@ -5,8 +5,13 @@ import { applyRoles } from '../../src/database/roles.ts';
 import { openDatabase } from '../../src/database/statements.ts';
 import { createConnectionLimits } from '../../src/dispatch/smtp/connection-limits.ts';
 import { smtp } from '../../src/dispatch/smtp/smtp.ts';
+import { migrate } from '../../src/database/migrate.ts';
 import { createHerald } from '../../src/enqueue/enqueue.ts';
+import { listAudit, recordAudit } from '../../src/operate/audit.ts';
+import { discardMessages, holdMessages, retryMessages } from '../../src/operate/message-actions.ts';
 import { listMessages, showMessage } from '../../src/operate/messages.ts';
+import { pauseMethod, resumeMethod } from '../../src/operate/pause.ts';
+import { suppress, unsuppress } from '../../src/operate/suppressions.ts';
 import { readGauges } from '../../src/operate/gauges.ts';
 import { readStatus } from '../../src/operate/status.ts';
 import { greeting, greetingFile, keepingLogger, scriptedDispatcher, testWorker } from '../support/application.ts';
@@ -175,12 +180,73 @@ describe('a worker', () => {
     expect(errors).toEqual(['sender paused: it is at fault; it is probed and resumes automatically']);
   }, 40_000);
 
-  test.each(['DELETE FROM herald.message', `UPDATE herald.template SET enabled = false`, 'DROP TABLE herald.attempt'])(
-    'cannot: %s',
-    async (statement) => {
-      await expect(poolAs('herald_worker').query(statement)).rejects.toMatchObject(denied);
-    },
-  );
+  test.each([
+    'DELETE FROM herald.message',
+    `UPDATE herald.template SET enabled = false`,
+    'DROP TABLE herald.attempt',
+    `UPDATE herald.message SET recipient = '{}'`,
+    `UPDATE herald.message SET address = 'thief@example.com'`,
+    `UPDATE herald.notification SET labels = '{}'`,
+    `UPDATE herald.endpoint SET sealed = 'x'`,
+    `INSERT INTO herald_queue.bam (name, version, status, table_name, command) VALUES ('x', 1, 'pending', 'job', 'GRANT x TO y')`,
+    `UPDATE herald_queue.queue SET table_name = 'bam'`,
+    `SELECT herald_queue.job_table_run_async('x', 1, 'GRANT x TO y', 'job')`,
+    `SELECT herald.erase('ada')`,
+    `SELECT herald.insert_jobs('{}', '{}', '{}', '{}')`,
+  ])('cannot: %s', async (statement) => {
+    await expect(poolAs('herald_worker').query(statement)).rejects.toMatchObject(denied);
+  });
+});
+
+describe('an operator', () => {
+  const waiting = async (id: string) =>
+    (
+      await createHerald().enqueue(database.pool, greeting, {
+        to: { id, email: `${id}@example.com` },
+        labels: { who: 'O' },
+        delaySeconds: 3600,
+      })
+    )[0]?.id ?? '';
+  const statusOf = async (id: string) =>
+    (await database.pool.query('SELECT status FROM herald.message WHERE id = $1', [id])).rows[0].status;
+
+  test('holds, discards, retries and cancels messages', async () => {
+    const operator = poolAs('herald_operator');
+    const [held, cancelled] = [await waiting('o1'), await waiting('o2')];
+    expect(await holdMessages(operator, [held])).toBe(1);
+    expect(await discardMessages(operator, [held])).toBe(1);
+    expect(await statusOf(held)).toBe('cancelled');
+    expect(await createHerald().cancel(operator, { ids: [cancelled] })).toMatchObject([{ answer: 'cancelled' }]);
+    await database.pool.query(`UPDATE herald.message SET status = 'failed', settled_at = now() WHERE id = $1`, [held]);
+    expect(await retryMessages(operator, [held])).toMatchObject([{ retried: true }]);
+  });
+
+  test('pauses and resumes, suppresses, disables templates, and leaves a record of it', async () => {
+    const operator = poolAs('herald_operator');
+    await pauseMethod(operator, { method: 'webhook', by: 'ada', why: 'test' });
+    expect((await readStatus(operator)).pauses).toMatchObject([{ method: 'webhook', kind: 'operator' }]);
+    await resumeMethod(operator, { method: 'webhook' });
+    await suppress(operator, { method: 'smtp', address: 'gone@example.com', reason: 'operator' });
+    expect(await unsuppress(operator, { method: 'smtp', address: 'gone@example.com' })).toBe(true);
+    await operator.query(`UPDATE herald.template SET enabled = true WHERE name = 'greeting'`);
+    await recordAudit(operator, { actor: 'ada', action: 'pause', subject: 'webhook' });
+    expect(await listAudit(operator)).toMatchObject([{ actor: 'ada', action: 'pause' }]);
+  });
+
+  test.each([
+    'SELECT secrets FROM herald.message',
+    'SELECT content FROM herald.attachment',
+    `UPDATE herald.message SET recipient = '{}'`,
+    'DELETE FROM herald.message',
+    'DELETE FROM herald.audit',
+    `UPDATE herald.audit SET actor = 'somebody else'`,
+    `UPDATE herald.template_version SET body = ''`,
+    'DELETE FROM herald_queue.bam',
+    `SELECT herald.erase('ada')`,
+    'CREATE TABLE herald.mine ()',
+  ])('cannot: %s', async (statement) => {
+    await expect(poolAs('herald_operator').query(statement)).rejects.toMatchObject(denied);
+  });
 });
 
 describe('a reader', () => {
@@ -200,4 +266,133 @@ describe('a reader', () => {
   ])('cannot: %s', async (statement) => {
     await expect(poolAs('herald_reader').query(statement)).rejects.toMatchObject(denied);
   });
+});
+
+/** What a role may do to each table (of some columns in brackets), and which functions it may call. */
+async function rightsOf(role: string): Promise<string[]> {
+  const { rows } = await database.pool.query<{ line: string }>(
+    `WITH granted AS (
+       SELECT c.relnamespace::regnamespace || '.' || c.relname AS name, p.privilege,
+         has_table_privilege($1, c.oid, p.privilege) AS whole,
+         ARRAY(SELECT a.attname::text FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+           AND p.privilege NOT IN ('DELETE', 'TRUNCATE', 'TRIGGER') AND has_column_privilege($1, c.oid, a.attnum, p.privilege)
+           ORDER BY a.attname) AS columns
+       FROM pg_class c, unnest('{INSERT,UPDATE,DELETE,TRUNCATE,REFERENCES,TRIGGER}'::text[]) AS p (privilege)
+       WHERE c.relnamespace IN ('herald'::regnamespace, 'herald_meta'::regnamespace, 'herald_queue'::regnamespace)
+         AND c.relkind IN ('r', 'p', 'v', 'm') AND c.relname !~ '^j[0-9a-f]{10,}'
+     )
+     SELECT CASE WHEN whole THEN privilege || ' ' || name ELSE privilege || ' ' || name || ' (' || array_to_string(columns, ' ') || ')' END AS line
+     FROM granted WHERE whole OR columns <> '{}'
+     UNION ALL
+     SELECT 'EXECUTE ' || p.oid::regproc FROM pg_proc p
+     WHERE p.pronamespace IN ('herald'::regnamespace, 'herald_queue'::regnamespace) AND has_function_privilege($1, p.oid, 'EXECUTE')
+     ORDER BY 1`,
+    [role],
+  );
+  return [...new Set(rows.map(({ line }) => line))];
+}
+
+describe('over every table and function, may write and call nothing but this:', () => {
+  test('an enqueuer', async () => {
+    expect(await rightsOf('herald_enqueuer')).toEqual([
+      'EXECUTE herald.cancel',
+      'EXECUTE herald.enqueue',
+      'EXECUTE herald.preferences',
+      'EXECUTE herald.secret_labels',
+      'EXECUTE herald.set_preference',
+    ]);
+  });
+
+  test('a reader', async () => {
+    expect(await rightsOf('herald_reader')).toEqual([
+      'EXECUTE herald.choice_of',
+      'EXECUTE herald.preference_of',
+      'EXECUTE herald.preferences',
+      'EXECUTE herald_queue.job_now',
+    ]);
+  });
+
+  test('a worker', async () => {
+    const rights = await rightsOf('herald_worker');
+    const tables = rights.filter((right) => !right.startsWith('EXECUTE')).map((right) => right.split(' (')[0]);
+    expect(tables).toEqual([
+      'DELETE herald.rate_bucket',
+      'DELETE herald.refusal',
+      'DELETE herald.worker',
+      'DELETE herald_queue.instance',
+      'DELETE herald_queue.job',
+      'DELETE herald_queue.job_common',
+      'DELETE herald_queue.job_dependency',
+      'DELETE herald_queue.warning',
+      ...['attempt', 'rate_bucket', 'refusal', 'sender', 'suppression', 'worker'].map(
+        (name) => `INSERT herald.${name}`,
+      ),
+      ...['job', 'job_common', 'job_dependency', 'warning'].map((name) => `INSERT herald_queue.${name}`),
+      ...['attempt', 'endpoint', 'message', 'method', 'rate_bucket', 'refusal', 'sender', 'suppression', 'worker'].map(
+        (name) => `UPDATE herald.${name}`,
+      ),
+      ...['instance', 'job', 'job_common', 'job_dependency', 'queue', 'version'].map(
+        (name) => `UPDATE herald_queue.${name}`,
+      ),
+    ]);
+    const [message] = rights.filter((right) => right.startsWith('UPDATE herald.message ('));
+    for (const column of ['recipient', 'recipient_id', 'address', 'template', 'tenant', 'created_by', 'targets'])
+      expect(message).not.toMatch(new RegExp(`[( ]${column}[ )]`));
+    expect(rights.filter((right) => right.startsWith('EXECUTE'))).toEqual(
+      [
+        ...[
+          'apply_retention',
+          'bring_forward',
+          'choice_of',
+          'delete_old_refusals',
+          'enqueue',
+          'ensure_jobs',
+          'preference_of',
+        ],
+        ...['put_back_refused', 'record_accepted', 'release_refused'],
+      ]
+        .map((name) => `EXECUTE herald.${name}`)
+        .concat('EXECUTE herald_queue.job_now'),
+    );
+  });
+
+  test('an operator', async () => {
+    const rights = await rightsOf('herald_operator');
+    expect(rights.filter((right) => /^(INSERT|UPDATE|DELETE) herald_/.test(right))).toEqual([
+      'DELETE herald_queue.job',
+      'DELETE herald_queue.job_common',
+    ]);
+    expect(
+      rights.filter((right) => /herald\.(audit|attempt|notification|template_version|attachment)\b/.test(right)),
+    ).toEqual(['INSERT herald.audit (action actor at detail id subject why)']);
+    expect(rights.filter((right) => right.startsWith('EXECUTE herald.'))).toEqual(
+      [
+        'bring_forward',
+        'cancel',
+        'choice_of',
+        'enqueue',
+        'preference_of',
+        'preferences',
+        'replay',
+        'retry',
+        'set_preference',
+        'uuid_v7',
+      ].map((name) => `EXECUTE herald.${name}`),
+    );
+  });
+});
+
+test('a queue that is created later is open to the worker, after migrate alone', async () => {
+  await migrate(database.url, { methods: ['sms'] });
+  const worker = poolAs('herald_worker');
+  const { rows } = await worker.query(`SELECT table_name FROM herald_queue.queue WHERE name = 'sms'`);
+  await worker.query(`DELETE FROM herald_queue.${rows[0].table_name}`);
+});
+
+test('migrate refuses to execute a command that pg-boss did not write', async () => {
+  await database.pool.query(
+    `INSERT INTO herald_queue.bam (name, version, status, table_name, command) VALUES ('x', 1, 'pending', 'job', 'GRANT a TO b')`,
+  );
+  await expect(migrate(database.url)).rejects.toThrow(/bam holds a command that pg-boss did not write/);
+  await database.pool.query('DELETE FROM herald_queue.bam');
 });

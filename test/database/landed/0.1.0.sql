@@ -15,6 +15,7 @@ CREATE TABLE "herald"."attachment" (
 	"name" text NOT NULL,
 	"content_type" text NOT NULL,
 	"content" "bytea" NOT NULL,
+	"bytes" integer GENERATED ALWAYS AS (octet_length(content)) STORED,
 	CONSTRAINT "attachment_notification_id_position_pk" PRIMARY KEY("notification_id","position")
 );
 --> statement-breakpoint
@@ -298,7 +299,7 @@ CREATE INDEX "message_notification" ON "herald"."message" USING btree ("notifica
 CREATE UNIQUE INDEX "message_dedupe" ON "herald"."message" USING btree ("dedupe_key","dedupe_slot","recipient_id","dedupe_scope") WHERE "herald"."message"."dedupe_key" is not null;--> statement-breakpoint
 CREATE UNIQUE INDEX "notification_seal" ON "herald"."notification" USING btree ("seal_id") WHERE "herald"."notification"."seal_id" is not null;
 --> statement-breakpoint
-INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('0000_tables', '5efc8874b230758236a0931bb907aeaf37e9c99beafcdeb3f55bbed35e2aab88', '0.1.0')
+INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('0000_tables', 'f259ab06c63087facb7eab35ff2318d2cb766898dcb711dc7e7eaf8dd8466b28', '0.1.0')
 ON CONFLICT (name) DO UPDATE SET sha256 = excluded.sha256, release = excluded.release, applied_at = now();
 --> statement-breakpoint
 -- functions
@@ -349,6 +350,13 @@ CREATE OR REPLACE FUNCTION herald.is_number(value jsonb, low numeric, high numer
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 AS $$
   SELECT CASE jsonb_typeof(value) WHEN 'number' THEN value::numeric BETWEEN low AND high ELSE false END
+$$;
+--> statement-breakpoint
+-- The length of a URL when it is percent-encoded: a byte that is not ASCII takes three characters.
+CREATE OR REPLACE FUNCTION herald.ascii_length(url text) RETURNS integer
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+AS $$
+  SELECT octet_length(url) + 2 * octet_length(regexp_replace(url, '[\u0001-\u007f]+', '', 'g'))
 $$;
 --> statement-breakpoint
 CREATE OR REPLACE FUNCTION herald.is_url(value jsonb, schemes text) RETURNS boolean
@@ -427,7 +435,8 @@ BEGIN
   FOR a IN SELECT e.value FROM jsonb_array_elements(elements) WITH ORDINALITY AS e (value, position) ORDER BY e.position LOOP
     IF NOT (herald.are_strings(a) AND a - '{name,contentType,content}'::text[] = '{}' AND herald.is_line(a -> 'name', 200)
       AND (a ->> 'name') !~ '[/\\]' AND coalesce(length(a ->> 'contentType') <= 200, false)
-      AND (a ->> 'contentType') COLLATE "C" ~ '^[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+$' AND coalesce(octet_length(decode(a ->> 'content', 'base64')) > 0, false)) THEN
+      AND (a ->> 'contentType') COLLATE "C" ~ '^[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+( *; *[A-Za-z0-9!#$&^_.+-]+=([A-Za-z0-9!#$&^_.+-]+|"[A-Za-z0-9_ !#$&''()*+,./:;<=>?@\[\]^{|}~-]*"))*$'
+      AND (a ->> 'contentType') !~* '^multipart/' AND decode(a ->> 'content', 'base64') IS NOT NULL) THEN
       RETURN i;
     END IF;
     i := i + 1;
@@ -448,6 +457,7 @@ AS $$
     WHEN 'labels' THEN 'must be an object of strings; pass other values as data'
     WHEN 'secrets' THEN 'must be an object of strings'
     WHEN 'sealId' THEN 'must be a UUID, beside encrypted secrets'
+    WHEN 'allowPlainSecrets' THEN 'must be true or false, and not beside encrypted secrets'
     WHEN 'invalidAddress' THEN 'must be "reject" or "inhibit"'
     WHEN 'actions' THEN 'must be an array of 10 at most, each {"label": "...", "url": "https://..."}'
     WHEN 'targets' THEN 'must be an array of 100 strings at most, each one line of 200 characters at most'
@@ -461,7 +471,7 @@ AS $$
     WHEN 'priority' THEN 'must be a whole number from -1000 to 1000'
     WHEN 'tenant' THEN 'must be one line of 1 to 200 characters'
     WHEN 'groupKey' THEN 'must be one line of 1 to 500 characters'
-    WHEN 'unsubscribeUrl' THEN 'must be an https URL of 2000 characters at most'
+    WHEN 'unsubscribeUrl' THEN 'must be an https URL of at most 900 characters in ASCII'
     WHEN 'createdBy' THEN 'must be one line of 1 to 200 characters'
     WHEN 'attachments' THEN 'must be an array of 10 at most, each {"name": "...", "contentType": "type/subtype", "content": "base64"}'
     WHEN 'traceContext' THEN 'must be an object of strings'
@@ -479,6 +489,7 @@ AS $$
     WHEN o ? 'labels' AND NOT herald.are_strings(o -> 'labels') THEN 'labels'
     WHEN o ? 'secrets' AND NOT herald.are_strings(o -> 'secrets') THEN 'secrets'
     WHEN o ? 'sealId' AND NOT (o ? 'secrets' AND coalesce((o ->> 'sealId') ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$', false)) THEN 'sealId'
+    WHEN o ? 'allowPlainSecrets' AND NOT (jsonb_typeof(o -> 'allowPlainSecrets') = 'boolean' AND NOT o ? 'sealId') THEN 'allowPlainSecrets'
     WHEN o ? 'actions' AND NOT herald.are_actions(o -> 'actions') THEN 'actions'
     WHEN o ? 'targets' AND NOT herald.are_lines(o -> 'targets', 0, 100, 200) THEN 'targets'
     WHEN o ? 'methods' AND NOT herald.are_lines(o -> 'methods', 1, 10, 50) THEN 'methods'
@@ -491,7 +502,8 @@ AS $$
     WHEN o ? 'priority' AND NOT (herald.is_number(o -> 'priority', -1000, 1000) AND mod((o ->> 'priority')::numeric, 1) = 0) THEN 'priority'
     WHEN o ? 'tenant' AND NOT herald.is_line(o -> 'tenant', 200) THEN 'tenant'
     WHEN o ? 'groupKey' AND NOT herald.is_line(o -> 'groupKey', 500) THEN 'groupKey'
-    WHEN o ? 'unsubscribeUrl' AND NOT herald.is_url(o -> 'unsubscribeUrl', 'https://') THEN 'unsubscribeUrl'
+    WHEN o ? 'unsubscribeUrl' AND NOT (herald.is_url(o -> 'unsubscribeUrl', 'https://')
+      AND herald.ascii_length(o ->> 'unsubscribeUrl') <= 900) THEN 'unsubscribeUrl'
     WHEN o ? 'createdBy' AND NOT herald.is_line(o -> 'createdBy', 200) THEN 'createdBy'
     WHEN o ? 'invalidAddress' AND o ->> 'invalidAddress' NOT IN ('reject', 'inhibit') THEN 'invalidAddress'
     WHEN o ? 'attachments' AND (jsonb_typeof(o -> 'attachments') <> 'array' OR jsonb_array_length(o -> 'attachments') > 10) THEN 'attachments'
@@ -507,7 +519,7 @@ AS $$
 DECLARE
   known CONSTANT text[] := ARRAY['template', 'to', 'labels', 'secrets', 'data', 'actions', 'targets', 'methods', 'dedupeKey',
     'dedupeWindowSeconds', 'sendAt', 'delaySeconds', 'expiresAt', 'ttlSeconds', 'priority', 'tenant', 'groupKey',
-    'unsubscribeUrl', 'createdBy', 'traceContext', 'invalidAddress', 'attachments', 'sealId'];
+    'unsubscribeUrl', 'createdBy', 'traceContext', 'invalidAddress', 'attachments', 'sealId', 'allowPlainSecrets'];
   wrong text;
 BEGIN
   IF jsonb_typeof(notification) IS DISTINCT FROM 'object' THEN
@@ -533,7 +545,7 @@ BEGIN
     IF herald.wrong_attachment(notification -> 'attachments') IS NOT NULL THEN
       wrong := format('attachments[%s]', herald.wrong_attachment(notification -> 'attachments'));
       PERFORM herald.reject('HE006', wrong, format('%s is wrong', wrong),
-        'Each has a name without slashes, a contentType such as application/pdf and its content as base64.');
+        'Each has a name without slashes, a contentType such as application/pdf, not multipart, and its content as base64.');
     ELSIF octet_length(notification ->> 'attachments') > 14000000 THEN
       PERFORM herald.reject('HE005', 'attachments', 'the attachments are larger than 10 MB together', 'Store large files elsewhere and pass a link.');
     END IF;
@@ -762,8 +774,18 @@ BEGIN
 END
 $$;
 --> statement-breakpoint
+-- Returns the names of the labels that a template declares secret; null if there is no such template. For clients that encrypt them.
+CREATE OR REPLACE FUNCTION herald.secret_labels(template text) RETURNS text[]
+LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT v.secrets FROM herald.template t
+  JOIN herald.template_version v ON v.template = t.name AND v.version = t.current_version WHERE t.name = $1
+$$;
+--> statement-breakpoint
 -- Splits the labels of a notification into those that anybody may read and the secret ones. A label that the template declares secret
--- never stays among the others, whoever enqueues.
+-- never stays among the others, whoever enqueues, and is refused in plain text: what is encrypted comes in the option "secrets" together
+-- with its sealId.
 CREATE OR REPLACE FUNCTION herald.split_labels(options jsonb, template herald.template, OUT labels jsonb, OUT secrets jsonb)
 LANGUAGE plpgsql STABLE
 AS $$
@@ -771,13 +793,18 @@ DECLARE
   required text[];
   secret_names text[];
   missing text;
+  plain text;
   undeclared text;
 BEGIN
   SELECT v.labels, v.secrets INTO required, secret_names
   FROM herald.template_version v WHERE v.template = $2.name AND v.version = $2.current_version;
   labels := coalesce(options -> 'labels', '{}');
   secrets := coalesce(options -> 'secrets', '{}');
+  IF secrets <> '{}' AND NOT options ? 'sealId' THEN
+    plain := (SELECT s FROM jsonb_object_keys(secrets) AS s LIMIT 1);
+  END IF;
   IF cardinality(secret_names) > 0 THEN
+    plain := coalesce((SELECT l FROM jsonb_object_keys(labels) AS l WHERE l = ANY (secret_names) LIMIT 1), plain);
     secrets := secrets || coalesce((SELECT jsonb_object_agg(l.key, l.value) FROM jsonb_each(labels) l WHERE l.key = ANY (secret_names)), '{}');
     labels := labels - secret_names;
   END IF;
@@ -788,6 +815,10 @@ BEGIN
     PERFORM herald.reject('HE002', 'secrets.' || undeclared,
       format('template "%s" version %s does not declare "%s" secret', template.name, template.current_version, left(undeclared, 200)),
       'Declare it under "secrets" in the header of the template and sync, or pass it as a label.');
+  END IF;
+  IF plain IS NOT NULL AND options -> 'allowPlainSecrets' IS DISTINCT FROM 'true' THEN
+    PERFORM herald.reject('HE002', 'labels.' || plain, format('the label "%s" is secret and must be encrypted', left(plain, 200)),
+      'Give createHerald the encryptLabels of labelSecrets, or "pg-herald send" HERALD_SECRET_KEY. To store plain text, set allowPlainSecrets to true.');
   END IF;
   IF NOT (labels || secrets) ?& required THEN
     missing := (SELECT r FROM unnest(required) AS r WHERE NOT (labels || secrets) ? r LIMIT 1);
@@ -879,6 +910,26 @@ BEGIN
   GET DIAGNOSTICS brought_forward = ROW_COUNT;
   PERFORM pg_notify('herald', m.method) FROM herald.message m WHERE m.id = ANY (message_ids) GROUP BY m.method;
   RETURN inserted + brought_forward;
+END
+$$;
+--> statement-breakpoint
+-- Makes the messages due that wait because an attempt was not counted: it met a fault of the method or a sender. For the
+-- operator who has fixed the cause. '*' is every method. Returns how many there were.
+CREATE OR REPLACE FUNCTION herald.bring_forward(method text) RETURNS bigint
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  ids uuid[];
+BEGIN
+  ids := ARRAY(
+    SELECT m.id FROM herald.message m
+    WHERE m.uncounted_since IS NOT NULL AND m.settled_at IS NULL AND m.status = 'pending'
+      AND m.next_attempt_at > now() AND ($1 = '*' OR m.method = $1)
+    ORDER BY m.id FOR UPDATE);
+  UPDATE herald.message m SET next_attempt_at = now() WHERE m.id = ANY (ids);
+  PERFORM herald.ensure_jobs(ids);
+  RETURN cardinality(ids);
 END
 $$;
 --> statement-breakpoint
@@ -1458,7 +1509,7 @@ $$;
 -- Postgres lets everybody execute a new function. Only the owner and the roles of roles.sql may call these.
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA herald FROM PUBLIC;
 --> statement-breakpoint
-INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('functions', 'e29b76e0b973b3041a150163174b039418dc48ff165efb920fc610eb787c53a9', '0.1.0')
+INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('functions', '539406268dc0be942cb36c6eebf0a650a47cf263ee8c4f1a21bd923ded9df8aa', '0.1.0')
 ON CONFLICT (name) DO UPDATE SET sha256 = excluded.sha256, release = excluded.release, applied_at = now();
 
     BEGIN;
