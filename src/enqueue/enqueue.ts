@@ -92,7 +92,7 @@ export function createHerald(options: HeraldOptions = {}): Herald {
     async enqueue(tx, template, { to, labels, data, traceContext: given, ...rest }) {
       const write = async (traceContext: Pick<NotificationOptions, 'traceContext'>) => {
         const stored = await prepare(tx, template, { labels, data, options: { ...rest, ...traceContext } });
-        const recipients = await resolveRecipients(tx, to, options.recipients);
+        const recipients = await resolveRecipients(tx, to, { ...options, strict: rest.strict });
         const json = notificationJson(stored, { to: recipients, attachments: rest.attachments });
         return secretLabels.whileKnown(template, () => callEnqueue(tx, json));
       };
@@ -104,7 +104,7 @@ export function createHerald(options: HeraldOptions = {}): Herald {
     async enqueueFrom(tx, template, { recipients, labels, data, traceContext: given, ...rest }) {
       const write = async (traceContext: Pick<NotificationOptions, 'traceContext'>) => {
         const stored = await prepare(tx, template, { labels, data, options: { ...rest, ...traceContext } });
-        const json = notificationJson({ ...stored, invalidAddress: 'inhibit' }, { attachments: rest.attachments });
+        const json = notificationJson(stored, { attachments: rest.attachments });
         return secretLabels.whileKnown(template, () => enqueueRows(tx, recipients, json));
       };
       return traced({ template: template.name, given }, write, (counts) => ({

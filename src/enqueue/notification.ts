@@ -55,6 +55,11 @@ export interface NotificationOptions {
   readonly unsubscribeUrl?: string;
   /** Who or what caused it, for `pg-herald why`. At most 200 characters. Default: the database user. */
   readonly createdBy?: string;
+  /**
+   * True: an invalid email address is an error. Default false: its message becomes `inhibited` with the reason
+   * `invalid_address`, and neither the other recipients nor the transaction are affected.
+   */
+  readonly strict?: boolean;
   /** Files that travel with an email; other methods leave them out. At most 10, together at most 10 MB. */
   readonly attachments?: readonly Attachment[];
   /** W3C trace context of the caller, carried to the delivery. */
@@ -79,8 +84,14 @@ export async function checkNotification(
   if ('issues' in content || 'issues' in checked)
     throw new InvalidNotificationError([content, checked].flatMap((part) => ('issues' in part ? part.issues : [])));
   const { labels, data } = content.value;
-  const { attachments: _, ...flat } = checked.value;
-  const stored = { ...flat, template: template.name, labels, ...(data !== null && { data }) };
+  const { attachments: _, strict, ...flat } = checked.value;
+  const stored = {
+    ...flat,
+    ...(strict && { invalidAddress: 'reject' }),
+    template: template.name,
+    labels,
+    ...(data !== null && { data }),
+  };
   const issue = findUnstorable(stored, '');
   if (issue !== null) throw new InvalidNotificationError([issue]);
   // As JSON has it: dates are strings, and what is undefined is gone.

@@ -24,6 +24,9 @@ const absoluteUrl = (schemes: readonly string[]) =>
     ),
   );
 
+/** What a URL must write as %XX. The SQL function refuses the same characters. */
+const unescaped = /[\u0000-\u0020\u007f-\u00a0"<>\\^`{|}]/;
+
 /** Percent-encoded, a byte that is not ASCII takes three characters. */
 const unsubscribeUrl = v.pipe(
   absoluteUrl(['https:']),
@@ -72,7 +75,10 @@ const attachments = v.pipe(
 
 const action = v.strictObject({
   label: line(bounds.actionLabel),
-  url: absoluteUrl(['https:', 'http:', 'mailto:']),
+  url: v.pipe(
+    absoluteUrl(['https:', 'http:', 'mailto:']),
+    v.check((text) => !unescaped.test(text), 'holds a character that must be escaped, such as a space (%20)'),
+  ),
 });
 
 const methods = v.pipe(
@@ -102,6 +108,7 @@ const optionsSchema = v.strictObject({
   groupKey: v.optional(line(bounds.groupKey)),
   unsubscribeUrl: v.optional(unsubscribeUrl),
   createdBy: v.optional(line(bounds.createdBy)),
+  strict: v.optional(v.boolean()),
   traceContext: v.optional(v.record(v.string(), v.string())),
   attachments: v.optional(attachments),
 });

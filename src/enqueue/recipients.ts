@@ -14,6 +14,13 @@ const maxIssues = 100;
 const usualAddress =
   /^(?=.{1,64}@)(?=.{1,254}$)[a-z0-9_+-]+(\.[a-z0-9_+-]+)*@([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}$/i;
 
+/** How recipients are looked up and checked. */
+export interface ResolveOptions {
+  readonly recipients?: RecipientResolver | undefined;
+  /** Whether an invalid address is an error. */
+  readonly strict?: boolean | undefined;
+}
+
 /**
  * Returns the recipients as they are stored: one, or an array, as the caller gave it.
  * @throws {InvalidNotificationError} that names the place of each wrong field and never its value.
@@ -21,7 +28,7 @@ const usualAddress =
 export async function resolveRecipients(
   tx: Transaction,
   to: Recipient | string | readonly (Recipient | string)[],
-  resolver: RecipientResolver | undefined,
+  { recipients: resolver, strict = false }: ResolveOptions,
 ): Promise<Recipient | Recipient[]> {
   const given: readonly (Recipient | string)[] = Array.isArray(to) ? to : [to];
   const pathOf = (index: number) => (given === to ? `to[${index}]` : 'to');
@@ -33,7 +40,7 @@ export async function resolveRecipients(
   );
   if (missing.length > 0) throw new InvalidNotificationError(missing.slice(0, maxIssues));
   const recipients = given.map((entry) => (typeof entry === 'string' ? found.get(entry) : entry));
-  const checked = checkRecipients(recipients, pathOf);
+  const checked = checkRecipients(recipients, pathOf, strict);
   const [only] = checked;
   return given === to || only === undefined ? checked : only;
 }
@@ -52,7 +59,11 @@ async function lookUp(
 }
 
 // By hand rather than by schema: there may be 100,000 of them.
-function checkRecipients(recipients: readonly unknown[], pathOf: (index: number) => string): Recipient[] {
+function checkRecipients(
+  recipients: readonly unknown[],
+  pathOf: (index: number) => string,
+  strict: boolean,
+): Recipient[] {
   if (recipients.length === 0)
     throw new InvalidNotificationError([{ path: 'to', message: 'is empty; give at least one recipient' }]);
   if (recipients.length > bounds.recipients)
@@ -61,30 +72,35 @@ function checkRecipients(recipients: readonly unknown[], pathOf: (index: number)
     ]);
   const issues: Issue[] = [];
   for (const [index, recipient] of recipients.entries()) {
-    if (issues.length < maxIssues) collectIssues(recipient, pathOf(index), issues);
+    if (issues.length < maxIssues) collectIssues(recipient, { path: pathOf(index), strict }, issues);
   }
   if (issues.length > 0) throw new InvalidNotificationError(issues);
   return recipients as Recipient[];
 }
 
-function collectIssues(recipient: unknown, path: string, issues: Issue[]): void {
+function collectIssues(
+  recipient: unknown,
+  { path, strict }: { readonly path: string; readonly strict: boolean },
+  issues: Issue[],
+): void {
   if (typeof recipient !== 'object' || recipient === null || Array.isArray(recipient)) {
     issues.push({ path, message: 'must be a recipient: an object with an id' });
     return;
   }
   if (!('id' in recipient)) issues.push({ path: `${path}.id`, message: 'is missing' });
   for (const [field, value] of Object.entries(recipient)) {
-    const message = field === 'email' ? addressProblem(value) : fieldProblem(value, field);
+    const message = field === 'email' ? addressProblem(value, strict) : fieldProblem(value, field);
     if (message !== null) issues.push({ path: `${path}.${field}`, message });
   }
 }
 
-function addressProblem(value: unknown): string | null {
+function addressProblem(value: unknown, strict: boolean): string | null {
   // As from a nullable column: such a recipient has no address, and its message says so.
   if (value === undefined || value === null || value === '') return null;
   if (typeof value !== 'string') return 'must be a string';
-  if (usualAddress.test(value)) return null;
-  const parsed = parseAddress(value);
+  if (/\p{Cc}/u.test(value.trim())) return 'holds control characters';
+  if (!strict || usualAddress.test(value)) return null;
+  const parsed = parseAddress(value.trim());
   return 'problem' in parsed ? parsed.problem : null;
 }
 

@@ -38,8 +38,9 @@ const conditionOf = {
   method: (value, bind) => `m.method = ${bind(value)}`,
   template: (value, bind) => `m.template = ${bind(value)}`,
   recipientId: (value, bind) => `m.recipient_id = ${bind(value)}`,
-  address: (value, bind) => `m.address = lower(${bind(value)})`,
-  who: (value, bind) => `(m.recipient_id = ${bind(value)} OR m.address = lower(${bind(value)}))`,
+  address: (value, bind) => `m.address = lower(${bind(value)} COLLATE "C") COLLATE "default"`,
+  who: (value, bind) =>
+    `(m.recipient_id = ${bind(value)} OR m.address = lower(${bind(value)} COLLATE "C") COLLATE "default")`,
   target: (value, bind) => `(m.targets @> ARRAY[${bind(value)}] AND m.targets <> '{}')`,
   reason: (value, bind) => `m.reason = ${bind(value)}`,
   dedupeKey: (value, bind) => `m.dedupe_key = ${bind(value)}`,

@@ -321,9 +321,12 @@ describe('for any sequence of calls', () => {
     await fc.assert(
       fc.asyncProperty(broken, async (input) => {
         await empty();
-        const inTypeScript = await placeOf(herald.enqueue(database.pool, greeting, input as never), 'issues');
+        const inTypeScript = await placeOf(
+          herald.enqueue(database.pool, greeting, { ...input, strict: true } as never),
+          'issues',
+        );
         await empty();
-        const json = JSON.stringify({ template: 'greeting', ...input });
+        const json = JSON.stringify({ template: 'greeting', invalidAddress: 'reject', ...input });
         const inSql = await placeOf(database.pool.query('SELECT herald.enqueue($1::jsonb)', [json]), 'column');
         // JSON null is an option that is not given; TypeScript refuses it already when it compiles.
         if (!json.includes('null')) expect({ input, place: inSql }).toEqual({ input, place: inTypeScript });

@@ -117,7 +117,7 @@ describe('errors from SQL', () => {
     ],
     [
       'a bad address',
-      `'test-notification', '{"id": "a", "email": "a b@example.com"}'`,
+      `'test-notification', '{"id": "a", "email": "a b@example.com"}', invalid_address => 'reject'`,
       { code: 'HE003', column: 'to.email', message: /to\.email must be one plain address/ },
     ],
     [

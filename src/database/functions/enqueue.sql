@@ -6,6 +6,7 @@ CREATE OR REPLACE FUNCTION herald.enqueue(notification jsonb)
 RETURNS TABLE (message_id uuid, recipient_id text, method text, status text, reason text, deduplicated boolean)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET standard_conforming_strings = on
 SET plan_cache_mode = force_generic_plan
 AS $$
 DECLARE

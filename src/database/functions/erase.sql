@@ -10,7 +10,7 @@ AS $$
 #variable_conflict use_column
 DECLARE
   person CONSTANT text := $1;
-  mailbox CONSTANT text := lower($2);
+  mailbox CONSTANT text := herald.normalize_address($2);
   ids uuid[];
   mailboxes text[];
   notification_ids uuid[];

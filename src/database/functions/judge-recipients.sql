@@ -30,7 +30,7 @@ LANGUAGE sql STABLE
 AS $$
   SELECT DISTINCT ON (j.recipient_id COLLATE "C", j.dedupe_scope COLLATE "C") j.*
   FROM (
-    SELECT r.id AS recipient_id, r.recipient, nullif(lower(r.recipient ->> m.requires), '') AS address, r.position, m.name AS method, c.ordinal,
+    SELECT r.id AS recipient_id, r.recipient, nullif(herald.normalize_address(r.recipient ->> m.requires), '') AS address, r.position, m.name AS method, c.ordinal,
       CASE WHEN ($4).fallback = 'first' THEN '*' WHEN e.id IS NULL THEN m.name ELSE m.name || ':' || e.id END AS dedupe_scope,
       e.id AS endpoint_id, coalesce(e.number, 0) AS endpoint_number,
       herald.reason_against($6, ($4).enabled, m.enabled, m.requires, r.recipient, s.address IS NOT NULL, e.enabled, e.subscribed,
@@ -40,7 +40,7 @@ AS $$
     ) r
     CROSS JOIN unnest($2) WITH ORDINALITY AS c (name, ordinal)
     JOIN herald.method m ON m.name = c.name
-    LEFT JOIN herald.suppression s ON s.method = m.name AND s.address = lower(r.recipient ->> m.requires) AND s.suppressed_at IS NOT NULL
+    LEFT JOIN herald.suppression s ON s.method = m.name AND s.address = herald.normalize_address(r.recipient ->> m.requires) AND s.suppressed_at IS NOT NULL
     LEFT JOIN LATERAL herald.choice_of(r.id, ($4).name, ($4)."group", m.name) p ON true
     LEFT JOIN LATERAL herald.endpoints_of(r.id, $5, ($4)."group", m.name) e ON $3
   ) j
@@ -53,11 +53,11 @@ CREATE OR REPLACE FUNCTION herald.judge_recipient(recipient jsonb, method text, 
 LANGUAGE plpgsql STABLE
 AS $$
 BEGIN
-  SELECT nullif(lower(recipient ->> m.requires), ''), herald.reason_against(expired, template.enabled, m.enabled, m.requires, recipient,
+  SELECT nullif(herald.normalize_address(recipient ->> m.requires), ''), herald.reason_against(expired, template.enabled, m.enabled, m.requires, recipient,
       s.address IS NOT NULL, NULL, NULL, template.mandatory, p.enabled, template.enabled_by_default)
     INTO address, reason
     FROM herald.method m
-    LEFT JOIN herald.suppression s ON s.method = m.name AND s.address = lower(recipient ->> m.requires) AND s.suppressed_at IS NOT NULL
+    LEFT JOIN herald.suppression s ON s.method = m.name AND s.address = herald.normalize_address(recipient ->> m.requires) AND s.suppressed_at IS NOT NULL
     LEFT JOIN LATERAL herald.choice_of(recipient ->> 'id', template.name, template."group", m.name) p ON true
     WHERE m.name = $2;
 END

@@ -23,6 +23,7 @@ AS $$
     WHEN 'tenant' THEN 'must be one line of 1 to 200 characters'
     WHEN 'groupKey' THEN 'must be one line of 1 to 500 characters'
     WHEN 'unsubscribeUrl' THEN 'must be an https URL of at most 900 characters in ASCII'
+    WHEN 'data' THEN 'must be JSON of at most 100 levels, with numbers that JavaScript can hold'
     WHEN 'createdBy' THEN 'must be one line of 1 to 200 characters'
     WHEN 'attachments' THEN 'must be an array of 10 at most, each {"name": "...", "contentType": "type/subtype", "content": "base64"}'
     WHEN 'traceContext' THEN 'must be an object of strings'
@@ -55,6 +56,7 @@ AS $$
     WHEN o ? 'groupKey' AND NOT herald.is_line(o -> 'groupKey', 500) THEN 'groupKey'
     WHEN o ? 'unsubscribeUrl' AND NOT (herald.is_url(o -> 'unsubscribeUrl', 'https://')
       AND herald.ascii_length(o ->> 'unsubscribeUrl') <= 900) THEN 'unsubscribeUrl'
+    WHEN o ? 'data' AND NOT herald.is_readable_json(o -> 'data') THEN 'data'
     WHEN o ? 'createdBy' AND NOT herald.is_line(o -> 'createdBy', 200) THEN 'createdBy'
     WHEN o ? 'invalidAddress' AND o ->> 'invalidAddress' NOT IN ('reject', 'inhibit') THEN 'invalidAddress'
     WHEN o ? 'attachments' AND (jsonb_typeof(o -> 'attachments') <> 'array' OR jsonb_array_length(o -> 'attachments') > 10) THEN 'attachments'

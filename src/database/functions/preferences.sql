@@ -24,6 +24,7 @@ $$;
 CREATE OR REPLACE FUNCTION herald.set_preference(recipient_id text, scope text, subject text, enabled boolean, method text DEFAULT '*') RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET standard_conforming_strings = on
 AS $$
 DECLARE
   mandatory boolean;
@@ -56,6 +57,7 @@ CREATE OR REPLACE FUNCTION herald.preferences(recipient_id text)
 RETURNS TABLE (template text, template_group text, method text, enabled boolean, mandatory boolean, decided_by text)
 LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET standard_conforming_strings = on
 AS $$
   SELECT t.name, t."group", m.name,
     t.enabled AND m.enabled AND (t.mandatory OR coalesce(c.enabled, t.enabled_by_default)),

@@ -53,16 +53,21 @@ AS $$
   SELECT CASE WHEN value @? 'strict $.* ? (@ == "" || @.type() == "number")' THEN herald.tidy_recipient(value) ELSE value END
 $$;
 
--- Checks the recipients of a notification and returns them as an array, without fields that are null. With invalid_address 'inhibit'
--- an address that is not valid passes here, and its message is inhibited.
+-- Checks the recipients of a notification and returns them as an array, without fields that are null and white space around addresses.
+-- An address that is not valid passes here and its message is inhibited, unless invalid_address is 'reject'.
 CREATE OR REPLACE FUNCTION herald.check_recipients(recipients jsonb, fields text[], invalid_address text) RETURNS jsonb
 LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
   path CONSTANT text := CASE jsonb_typeof(recipients) WHEN 'array' THEN 'to[%s]' ELSE 'to' END;
-  checked CONSTANT jsonb := jsonb_strip_nulls(CASE jsonb_typeof(recipients) WHEN 'array' THEN recipients ELSE jsonb_build_array(recipients) END);
-  must_be_valid CONSTANT boolean := coalesce(invalid_address <> 'inhibit', true);
+  checked jsonb := jsonb_strip_nulls(CASE jsonb_typeof(recipients) WHEN 'array' THEN recipients ELSE jsonb_build_array(recipients) END);
+  must_be_valid CONSTANT boolean := coalesce(invalid_address = 'reject', false);
 BEGIN
+  IF EXISTS (SELECT FROM jsonb_array_elements(checked) AS r WHERE r.value ->> 'email' ~ '^\s|\s$') THEN
+    checked := (SELECT jsonb_agg(CASE WHEN r.value ->> 'email' ~ '^\s|\s$'
+      THEN jsonb_set(r.value, '{email}', to_jsonb(regexp_replace(r.value ->> 'email', '^\s+|\s+$', '', 'g'))) ELSE r.value END ORDER BY r.position)
+      FROM jsonb_array_elements(checked) WITH ORDINALITY AS r (value, position));
+  END IF;
   PERFORM herald.reject_recipient(r.value, fields, format(path, r.position - 1))
   FROM jsonb_array_elements(checked) WITH ORDINALITY AS r (value, position)
   WHERE NOT herald.is_recipient(r.value, fields)

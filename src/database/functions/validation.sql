@@ -65,6 +65,23 @@ BEGIN
 END
 $$;
 
+-- Returns an address as it is stored for look-ups: in lower case by the rule of ASCII, because a database with a Turkish locale would
+-- turn I into a dotless i. COLLATE "default" lets indexes of columns match.
+CREATE OR REPLACE FUNCTION herald.normalize_address(address text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+AS $$
+  SELECT lower(address COLLATE "C") COLLATE "default"
+$$;
+
+-- JSON that every reader can take: not nested deeper than 100 levels, and no number that JavaScript reads as infinite.
+CREATE OR REPLACE FUNCTION herald.is_readable_json(value jsonb) RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+AS $$
+  SELECT NOT (jsonb_typeof(value) IN ('object', 'array') AND (value @? 'strict $.**{101}'
+    OR value @? 'strict $.** ? (@.type() == "number" && (@ > 1.7976931348623157e308 || @ < -1.7976931348623157e308))'))
+    AND NOT (jsonb_typeof(value) = 'number' AND value @? '$ ? (@ > 1.7976931348623157e308 || @ < -1.7976931348623157e308)')
+$$;
+
 -- A time between the years 1 and 9999. Not IMMUTABLE: text without an offset means the session's time zone.
 CREATE OR REPLACE FUNCTION herald.is_time(value jsonb) RETURNS boolean
 LANGUAGE plpgsql STABLE

@@ -405,6 +405,23 @@ BEGIN
 END
 $$;
 --> statement-breakpoint
+-- Returns an address as it is stored for look-ups: in lower case by the rule of ASCII, because a database with a Turkish locale would
+-- turn I into a dotless i. COLLATE "default" lets indexes of columns match.
+CREATE OR REPLACE FUNCTION herald.normalize_address(address text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+AS $$
+  SELECT lower(address COLLATE "C") COLLATE "default"
+$$;
+--> statement-breakpoint
+-- JSON that every reader can take: not nested deeper than 100 levels, and no number that JavaScript reads as infinite.
+CREATE OR REPLACE FUNCTION herald.is_readable_json(value jsonb) RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+AS $$
+  SELECT NOT (jsonb_typeof(value) IN ('object', 'array') AND (value @? 'strict $.**{101}'
+    OR value @? 'strict $.** ? (@.type() == "number" && (@ > 1.7976931348623157e308 || @ < -1.7976931348623157e308))'))
+    AND NOT (jsonb_typeof(value) = 'number' AND value @? '$ ? (@ > 1.7976931348623157e308 || @ < -1.7976931348623157e308)')
+$$;
+--> statement-breakpoint
 -- A time between the years 1 and 9999. Not IMMUTABLE: text without an offset means the session's time zone.
 CREATE OR REPLACE FUNCTION herald.is_time(value jsonb) RETURNS boolean
 LANGUAGE plpgsql STABLE
@@ -472,6 +489,7 @@ AS $$
     WHEN 'tenant' THEN 'must be one line of 1 to 200 characters'
     WHEN 'groupKey' THEN 'must be one line of 1 to 500 characters'
     WHEN 'unsubscribeUrl' THEN 'must be an https URL of at most 900 characters in ASCII'
+    WHEN 'data' THEN 'must be JSON of at most 100 levels, with numbers that JavaScript can hold'
     WHEN 'createdBy' THEN 'must be one line of 1 to 200 characters'
     WHEN 'attachments' THEN 'must be an array of 10 at most, each {"name": "...", "contentType": "type/subtype", "content": "base64"}'
     WHEN 'traceContext' THEN 'must be an object of strings'
@@ -504,6 +522,7 @@ AS $$
     WHEN o ? 'groupKey' AND NOT herald.is_line(o -> 'groupKey', 500) THEN 'groupKey'
     WHEN o ? 'unsubscribeUrl' AND NOT (herald.is_url(o -> 'unsubscribeUrl', 'https://')
       AND herald.ascii_length(o ->> 'unsubscribeUrl') <= 900) THEN 'unsubscribeUrl'
+    WHEN o ? 'data' AND NOT herald.is_readable_json(o -> 'data') THEN 'data'
     WHEN o ? 'createdBy' AND NOT herald.is_line(o -> 'createdBy', 200) THEN 'createdBy'
     WHEN o ? 'invalidAddress' AND o ->> 'invalidAddress' NOT IN ('reject', 'inhibit') THEN 'invalidAddress'
     WHEN o ? 'attachments' AND (jsonb_typeof(o -> 'attachments') <> 'array' OR jsonb_array_length(o -> 'attachments') > 10) THEN 'attachments'
@@ -614,16 +633,21 @@ AS $$
   SELECT CASE WHEN value @? 'strict $.* ? (@ == "" || @.type() == "number")' THEN herald.tidy_recipient(value) ELSE value END
 $$;
 --> statement-breakpoint
--- Checks the recipients of a notification and returns them as an array, without fields that are null. With invalid_address 'inhibit'
--- an address that is not valid passes here, and its message is inhibited.
+-- Checks the recipients of a notification and returns them as an array, without fields that are null and white space around addresses.
+-- An address that is not valid passes here and its message is inhibited, unless invalid_address is 'reject'.
 CREATE OR REPLACE FUNCTION herald.check_recipients(recipients jsonb, fields text[], invalid_address text) RETURNS jsonb
 LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
   path CONSTANT text := CASE jsonb_typeof(recipients) WHEN 'array' THEN 'to[%s]' ELSE 'to' END;
-  checked CONSTANT jsonb := jsonb_strip_nulls(CASE jsonb_typeof(recipients) WHEN 'array' THEN recipients ELSE jsonb_build_array(recipients) END);
-  must_be_valid CONSTANT boolean := coalesce(invalid_address <> 'inhibit', true);
+  checked jsonb := jsonb_strip_nulls(CASE jsonb_typeof(recipients) WHEN 'array' THEN recipients ELSE jsonb_build_array(recipients) END);
+  must_be_valid CONSTANT boolean := coalesce(invalid_address = 'reject', false);
 BEGIN
+  IF EXISTS (SELECT FROM jsonb_array_elements(checked) AS r WHERE r.value ->> 'email' ~ '^\s|\s$') THEN
+    checked := (SELECT jsonb_agg(CASE WHEN r.value ->> 'email' ~ '^\s|\s$'
+      THEN jsonb_set(r.value, '{email}', to_jsonb(regexp_replace(r.value ->> 'email', '^\s+|\s+$', '', 'g'))) ELSE r.value END ORDER BY r.position)
+      FROM jsonb_array_elements(checked) WITH ORDINALITY AS r (value, position));
+  END IF;
   PERFORM herald.reject_recipient(r.value, fields, format(path, r.position - 1))
   FROM jsonb_array_elements(checked) WITH ORDINALITY AS r (value, position)
   WHERE NOT herald.is_recipient(r.value, fields)
@@ -691,6 +715,7 @@ $$;
 CREATE OR REPLACE FUNCTION herald.set_preference(recipient_id text, scope text, subject text, enabled boolean, method text DEFAULT '*') RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET standard_conforming_strings = on
 AS $$
 DECLARE
   mandatory boolean;
@@ -723,6 +748,7 @@ CREATE OR REPLACE FUNCTION herald.preferences(recipient_id text)
 RETURNS TABLE (template text, template_group text, method text, enabled boolean, mandatory boolean, decided_by text)
 LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET standard_conforming_strings = on
 AS $$
   SELECT t.name, t."group", m.name,
     t.enabled AND m.enabled AND (t.mandatory OR coalesce(c.enabled, t.enabled_by_default)),
@@ -988,7 +1014,7 @@ LANGUAGE sql STABLE
 AS $$
   SELECT DISTINCT ON (j.recipient_id COLLATE "C", j.dedupe_scope COLLATE "C") j.*
   FROM (
-    SELECT r.id AS recipient_id, r.recipient, nullif(lower(r.recipient ->> m.requires), '') AS address, r.position, m.name AS method, c.ordinal,
+    SELECT r.id AS recipient_id, r.recipient, nullif(herald.normalize_address(r.recipient ->> m.requires), '') AS address, r.position, m.name AS method, c.ordinal,
       CASE WHEN ($4).fallback = 'first' THEN '*' WHEN e.id IS NULL THEN m.name ELSE m.name || ':' || e.id END AS dedupe_scope,
       e.id AS endpoint_id, coalesce(e.number, 0) AS endpoint_number,
       herald.reason_against($6, ($4).enabled, m.enabled, m.requires, r.recipient, s.address IS NOT NULL, e.enabled, e.subscribed,
@@ -998,7 +1024,7 @@ AS $$
     ) r
     CROSS JOIN unnest($2) WITH ORDINALITY AS c (name, ordinal)
     JOIN herald.method m ON m.name = c.name
-    LEFT JOIN herald.suppression s ON s.method = m.name AND s.address = lower(r.recipient ->> m.requires) AND s.suppressed_at IS NOT NULL
+    LEFT JOIN herald.suppression s ON s.method = m.name AND s.address = herald.normalize_address(r.recipient ->> m.requires) AND s.suppressed_at IS NOT NULL
     LEFT JOIN LATERAL herald.choice_of(r.id, ($4).name, ($4)."group", m.name) p ON true
     LEFT JOIN LATERAL herald.endpoints_of(r.id, $5, ($4)."group", m.name) e ON $3
   ) j
@@ -1011,11 +1037,11 @@ CREATE OR REPLACE FUNCTION herald.judge_recipient(recipient jsonb, method text, 
 LANGUAGE plpgsql STABLE
 AS $$
 BEGIN
-  SELECT nullif(lower(recipient ->> m.requires), ''), herald.reason_against(expired, template.enabled, m.enabled, m.requires, recipient,
+  SELECT nullif(herald.normalize_address(recipient ->> m.requires), ''), herald.reason_against(expired, template.enabled, m.enabled, m.requires, recipient,
       s.address IS NOT NULL, NULL, NULL, template.mandatory, p.enabled, template.enabled_by_default)
     INTO address, reason
     FROM herald.method m
-    LEFT JOIN herald.suppression s ON s.method = m.name AND s.address = lower(recipient ->> m.requires) AND s.suppressed_at IS NOT NULL
+    LEFT JOIN herald.suppression s ON s.method = m.name AND s.address = herald.normalize_address(recipient ->> m.requires) AND s.suppressed_at IS NOT NULL
     LEFT JOIN LATERAL herald.choice_of(recipient ->> 'id', template.name, template."group", m.name) p ON true
     WHERE m.name = $2;
 END
@@ -1183,6 +1209,7 @@ CREATE OR REPLACE FUNCTION herald.enqueue(notification jsonb)
 RETURNS TABLE (message_id uuid, recipient_id text, method text, status text, reason text, deduplicated boolean)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET standard_conforming_strings = on
 SET plan_cache_mode = force_generic_plan
 AS $$
 DECLARE
@@ -1253,6 +1280,7 @@ CREATE OR REPLACE FUNCTION herald.cancel(message_ids uuid[] DEFAULT NULL, dedupe
 RETURNS TABLE (message_id uuid, answer text)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET standard_conforming_strings = on
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -1466,7 +1494,7 @@ AS $$
 #variable_conflict use_column
 DECLARE
   person CONSTANT text := $1;
-  mailbox CONSTANT text := lower($2);
+  mailbox CONSTANT text := herald.normalize_address($2);
   ids uuid[];
   mailboxes text[];
   notification_ids uuid[];
@@ -1509,7 +1537,7 @@ $$;
 -- Postgres lets everybody execute a new function. Only the owner and the roles of roles.sql may call these.
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA herald FROM PUBLIC;
 --> statement-breakpoint
-INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('functions', '539406268dc0be942cb36c6eebf0a650a47cf263ee8c4f1a21bd923ded9df8aa', '0.1.0')
+INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('functions', '6a1a93709817552dbad8d7497b3388e3938c28d5f03580168183b895762d58eb', '0.1.0')
 ON CONFLICT (name) DO UPDATE SET sha256 = excluded.sha256, release = excluded.release, applied_at = now();
 
     BEGIN;
