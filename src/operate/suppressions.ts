@@ -21,7 +21,8 @@ export async function listSuppressions(
 ): Promise<Suppression[]> {
   const result = await client.query<Suppression>(
     `SELECT method, address, reason, hits, first_at AS "firstAt", suppressed_at AS "suppressedAt"
-     FROM herald.suppression WHERE $1::text IS NULL OR address = lower($1 COLLATE "C") COLLATE "default" ORDER BY last_at DESC LIMIT 1000`,
+     FROM herald.suppression WHERE $1::text IS NULL OR address = lower($1 COLLATE "C") COLLATE "default"
+     ORDER BY last_at DESC LIMIT 1000`,
     [address ?? null],
   );
   return result.rows;
@@ -33,7 +34,8 @@ export async function suppress(
   { method, address, reason }: { readonly method: string; readonly address: string; readonly reason: string },
 ): Promise<void> {
   await client.query(
-    `INSERT INTO herald.suppression (method, address, reason, suppressed_at) VALUES ($1, lower($2 COLLATE "C") COLLATE "default", $3, now())
+    `INSERT INTO herald.suppression (method, address, reason, suppressed_at)
+     VALUES ($1, lower($2 COLLATE "C") COLLATE "default", $3, now())
      ON CONFLICT (method, address) DO UPDATE SET reason = $3, suppressed_at = now(), last_at = now()`,
     [method, address, reason],
   );
@@ -48,7 +50,8 @@ export async function countAddressFault(
   { method, address, reason }: { readonly method: string; readonly address: string; readonly reason: string },
 ): Promise<void> {
   await client.query(
-    `INSERT INTO herald.suppression AS s (method, address, reason, hits) VALUES ($1, lower($2 COLLATE "C") COLLATE "default", $3, 1)
+    `INSERT INTO herald.suppression AS s (method, address, reason, hits)
+     VALUES ($1, lower($2 COLLATE "C") COLLATE "default", $3, 1)
      ON CONFLICT (method, address) DO UPDATE SET hits = s.hits + 1, last_at = now(),
        suppressed_at = coalesce(s.suppressed_at, CASE WHEN s.first_at <= now() - interval '24 hours' THEN now() END)`,
     [method, address, reason],

@@ -35,7 +35,8 @@ ${await foundRecipients(c, services, { asked, ids })}`;
 /** Ids of the recipients that have this id or have had this address. */
 async function recipientsWith({ pool }: Services, asked: string): Promise<string[]> {
   const { rows } = await pool.query<{ id: string }>(
-    `SELECT DISTINCT recipient_id AS id FROM herald.message WHERE address = lower($1 COLLATE "C") COLLATE "default" AND recipient_id <> $1
+    `SELECT DISTINCT recipient_id AS id FROM herald.message
+     WHERE address = lower($1 COLLATE "C") COLLATE "default" AND recipient_id <> $1
      ORDER BY 1 LIMIT 20`,
     [asked],
   );
