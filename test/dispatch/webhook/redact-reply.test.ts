@@ -76,7 +76,7 @@ test('a secret as the id that an accepting service gives', async () => {
   const receiver = await startReceiver((response) => response.end('{"id":"reset-ME-now"}'));
   open.push(() => receiver.close());
   const dispatcher = webhook({
-    endpoint: { url: `${receiver.url}/topic`, format: 'ntfy' },
+    endpoint: { url: receiver.url, format: 'ntfy' },
     egress: { allowCidrs: ['127.0.0.1'] },
   });
   open.push(() => dispatcher.close?.());

@@ -32,11 +32,9 @@ export async function addEndpoint(
 /** Inserts pending messages to an endpoint, as many as asked for, and answers with their ids. */
 export async function addMessages(pool: Pool, endpointId: string, count = 1): Promise<string[]> {
   const { rows } = await pool.query<{ id: string }>(
-    `INSERT INTO herald.message SELECT (jsonb_populate_record(NULL::herald.message, jsonb_build_object(
-       'id', gen_random_uuid(), 'notification_id', gen_random_uuid(), 'template', 't', 'template_version', 1, 'method', 'webhook', 'ordinal', 1,
-       'status', 'pending', 'recipient_id', 'r', 'recipient', '{"id":"r"}'::jsonb, 'targets', '[]'::jsonb, 'dedupe_slot', 0,
-       'attachments', 0, 'priority', 0, 'next_attempt_at', now(), 'attempts', 0, 'counted', 0, 'crashes', 0, 'unknown', 'retry', 'created_by', 'test',
-       'created_at', now(), 'endpoint_id', $1::text))).*
+    `INSERT INTO herald.message (id, notification_id, template, template_version, method, ordinal, status, recipient_id, recipient,
+       targets, next_attempt_at, created_by, endpoint_id)
+     SELECT gen_random_uuid(), gen_random_uuid(), 't', 1, 'webhook', 1, 'pending', 'r', '{"id":"r"}', '{}', now(), 'test', $1
      FROM generate_series(1, $2) RETURNING id`,
     [endpointId, count],
   );
