@@ -173,7 +173,7 @@ describe('73 payloads', () => {
 
   test('beyond the limit nothing is sent', async () => {
     const receiver = await receive();
-    const result = await deliver({ url: receiver.url, secret }, { message: delivery({ data: 'x'.repeat(1_048_576) }) });
+    const result = await deliver({ url: receiver.url, secret }, { message: delivery({ data: 'x'.repeat(4_194_304) }) });
     expect(result).toMatchObject({ outcome: 'failed', reason: 'too_large' });
     expect(receiver.connections()).toBe(0);
   });

@@ -19,9 +19,12 @@ export interface ReplyBody {
  * whatever way the receiver escaped it.
  */
 export function redactReply({ body, truncated }: ReplyBody, endpoint: Endpoint, delivery: Delivery): string {
-  // The last word of a truncated body may be the start of a secret that is too short to be recognised.
-  const text = truncated ? body.replace(/[^\s]{1,64}$/, '') : body;
-  return redactKnown(text, { secrets: secretsOf(endpoint, delivery), texts: textsOf(delivery) })
+  const secrets = secretsOf(endpoint, delivery);
+  // The last word of a truncated body may be the start of a secret that is too short to be recognised in part.
+  const ownSecrets = [...endpoint.secrets, ...Object.values(endpoint.headers), ...(delivery.secrets ?? [])];
+  const mayBeCut = truncated && ownSecrets.some((secret) => secret.length < 2 * minPartLength);
+  const text = mayBeCut ? body.replace(/[^\s]{1,64}$/, '') : body;
+  return redactKnown(text, { secrets, texts: textsOf(delivery) })
     .replace(/\b[a-z][a-z0-9+.-]{0,30}:\/\/[^\s"'<>]+/gi, '[url]')
     .replace(/[^\s"'<>@]{1,100}@[^\s"'<>@]+/g, '[address]')
     .replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\s]+/gu, ' ')
