@@ -96,7 +96,38 @@ export type { ResealReport } from './operate/endpoint-secrets.ts';
 export { endpoints, type Endpoints, type EndpointsOptions } from './operate/endpoints.ts';
 export type { AddedEndpoint, NewEndpoint } from './operate/new-endpoint.ts';
 export type { PingResult } from './operate/ping-endpoint.ts';
+export type { AuditEntry, AuditRecord } from './operate/audit.ts';
+export { erase as erasePerson, type EraseReport, type Person } from './operate/erase.ts';
+export {
+  cancelMessages,
+  discardMessages,
+  holdMessages,
+  type OperatorNote,
+  releaseMessages,
+  type RetryAnswer,
+  retryMessages,
+} from './operate/message-actions.ts';
+export type { MessageFilter } from './operate/message-filter.ts';
+export {
+  type AttemptRecord,
+  type Cursor,
+  listMessages,
+  type MessageDetails,
+  type MessageLine,
+  showMessage,
+} from './operate/messages.ts';
 export { type PauseState, pauseMethod, listPauses, resumeMethod } from './operate/pause.ts';
+export { purge as purgeMessages, type PurgeOptions } from './operate/purge.ts';
+export type { SenderState } from './operate/senders.ts';
+export { type MethodStatus, type ReadOnly, readStatus, type Status } from './operate/status.ts';
+export {
+  listSuppressions,
+  suppress as suppressAddress,
+  type Suppression,
+  unsuppress as unsuppressAddress,
+} from './operate/suppressions.ts';
+export { type Explanation, explain as explainMessage, type TimelineEvent } from './operate/why.ts';
+export type { RegisteredWorker } from './operate/workers.ts';
 export {
   createSecretBox,
   DecryptionError,

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import type { EgressOptions } from '../dispatch/egress/egress-options.ts';
+import { checkedConnectionString } from '../database/connection-string.ts';
 import { parseSenders, type SmtpSendersOptions } from '../dispatch/smtp/senders.ts';
 import type { SmtpOptions } from '../dispatch/smtp/smtp-options.ts';
 import type { WebhookOptions } from '../dispatch/webhook/webhook-options.ts';
@@ -36,12 +37,7 @@ export function readDatabaseUrl(given?: string, environment: Environment = proce
       'is not set: set it, or DATABASE_URL_FILE to a file that contains it, or pass --database-url, for ' +
         'example postgres://user@localhost:5432/app',
     );
-  if (!/^postgres(ql)?:\/\//.test(url) || !URL.canParse(url))
-    throw new ConfigurationError(
-      given === undefined ? 'DATABASE_URL' : '--database-url',
-      'is not a PostgreSQL URL: expected postgres://user:password@host:5432/database',
-    );
-  return url;
+  return checkedConnectionString(url, given === undefined ? 'DATABASE_URL' : '--database-url');
 }
 
 /** What `pg-herald dev` needs. `databaseUrl` is null if none is named, so that it starts a database. */

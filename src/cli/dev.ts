@@ -76,8 +76,7 @@ async function develop(options: DevOptions): Promise<void> {
 }
 
 function requireLocal(databaseUrl: string): void {
-  const { hostname, searchParams } = new URL(databaseUrl);
-  const host = searchParams.get('host') ?? hostname;
+  const { host } = new Client({ connectionString: databaseUrl });
   if (host === '' || host.startsWith('/') || isLoopback(host)) return;
   throw new ConfigurationError(
     'DATABASE_URL',

@@ -20,6 +20,16 @@ export function explainError(error: unknown): ErrorText {
   );
 }
 
+const certificateCodes: ReadonlySet<string> = new Set([
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+  'UNABLE_TO_GET_ISSUER_CERT',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  'CERT_HAS_EXPIRED',
+  'ERR_TLS_CERT_ALTNAME_INVALID',
+]);
+
 function databaseError(error: unknown): ErrorText | null {
   if (typeof error !== 'object' || error === null || !('code' in error) || typeof error.code !== 'string') return null;
   const { code } = error;
@@ -31,6 +41,14 @@ function databaseError(error: unknown): ErrorText | null {
         'DATABASE_URL is correct',
       exitCode: 2,
     };
+  if (certificateCodes.has(code))
+    return {
+      line:
+        `the certificate of PostgreSQL is not trusted (${code}): name its CA with sslrootcert=/path/ca.pem in ` +
+        'DATABASE_URL, or encrypt without verifying as libpq does with sslmode=require&uselibpqcompat=true',
+      exitCode: 2,
+    };
+  if (code === '53300') return { line: `${message}: raise max_connections, or end other connections`, exitCode: 2 };
   if (code === '28P01' || code === '28000')
     return { line: 'PostgreSQL rejected the login: check user and password in DATABASE_URL', exitCode: 2 };
   if (code === '3D000') return { line: `${message}: create it, or correct DATABASE_URL`, exitCode: 2 };
