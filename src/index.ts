@@ -51,6 +51,7 @@ export type {
   Dispatcher,
   DispatchContext,
   DispatcherServices,
+  DeliveredTemplate,
   DispatchResult,
   Reply,
 } from './dispatch/dispatcher.ts';
