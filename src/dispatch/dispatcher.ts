@@ -16,8 +16,11 @@ import type {
 
 /** The template of a message. */
 export interface DeliveredTemplate {
+  /** Name of the template. */
   readonly name: string;
+  /** The version that the content was rendered from. */
   readonly version: number;
+  /** Group of the template. */
   readonly group: string;
   /** Recipients cannot opt out of it. */
   readonly mandatory?: boolean;
