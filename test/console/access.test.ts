@@ -4,10 +4,9 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { createConsole, serveConsole } from '../../src/console/index.ts';
 import { ConfigurationError } from '../../src/errors.ts';
 import { listPauses, resumeMethod } from '../../src/operate/pause.ts';
-import { useDatabase } from '../support/use-database.ts';
-import { audits, createClient, origin, token } from './support.ts';
+import { audits, createClient, origin, token, useConsoleDatabase } from './support.ts';
 
-const database = useDatabase();
+const database = useConsoleDatabase();
 beforeEach(async () => {
   await resumeMethod(database.pool, { method: '*' });
   await database.pool.query('TRUNCATE herald.audit');

@@ -2,10 +2,9 @@
 import { createTransport } from 'nodemailer';
 import { describe, expect, test } from 'vitest';
 import type { CapturedMessage } from '../../src/console/index.ts';
-import { useDatabase } from '../support/use-database.ts';
-import { createClient } from './support.ts';
+import { createClient, useConsoleDatabase } from './support.ts';
 
-const database = useDatabase();
+const database = useConsoleDatabase();
 const pixel = Buffer.from('iVBORw0KGgo=', 'base64');
 
 async function opened(kind: CapturedMessage['kind'], raw: Buffer) {

@@ -7,11 +7,10 @@ import { createHerald } from '../../src/enqueue/enqueue.ts';
 import { pauseMethod, resumeMethod } from '../../src/operate/pause.ts';
 import { readStatus } from '../../src/operate/status.ts';
 import { greeting, greetingFile } from '../support/application.ts';
-import { useDatabase } from '../support/use-database.ts';
 import { until } from '../support/wait.ts';
-import { createClient } from './support.ts';
+import { createClient, useConsoleDatabase } from './support.ts';
 
-const database = useDatabase({ templates: { greeting: greetingFile } });
+const database = useConsoleDatabase({ templates: { greeting: greetingFile } });
 
 const enqueue = async () => {
   const to = { id: 'ada', email: 'ada@example.com' };

@@ -7,10 +7,9 @@ import type { Cursor } from '../../src/operate/messages.ts';
 import { countRecent, searchMessages } from '../../src/operate/search.ts';
 import { createSecretBox, labelSecrets } from '../../src/secrets.ts';
 import { greeting, greetingFile, putTemplates } from '../support/application.ts';
-import { useDatabase } from '../support/use-database.ts';
-import { audits, createClient, type Client } from './support.ts';
+import { audits, createClient, type Client, useConsoleDatabase } from './support.ts';
 
-const database = useDatabase({
+const database = useConsoleDatabase({
   templates: {
     greeting: greetingFile,
     farewell: greetingFile.replace('Hello', 'Goodbye'),

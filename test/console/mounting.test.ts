@@ -6,10 +6,9 @@ import { text } from 'node:stream/consumers';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { createConsole, nodeListener } from '../../src/console/index.ts';
 import { listPauses, resumeMethod } from '../../src/operate/pause.ts';
-import { useDatabase } from '../support/use-database.ts';
-import { createClient, token } from './support.ts';
+import { createClient, token, useConsoleDatabase } from './support.ts';
 
-const database = useDatabase();
+const database = useConsoleDatabase();
 
 describe('behind a proxy that removes a prefix', () => {
   const addresses = (page: string) =>

@@ -5,10 +5,9 @@ import { compareLines } from '../../src/console/pages/templates.ts';
 import { endpoints } from '../../src/operate/endpoints.ts';
 import { createSecretBox } from '../../src/secrets.ts';
 import { greetingFile, putTemplates } from '../support/application.ts';
-import { useDatabase } from '../support/use-database.ts';
 import { startHttpServer } from '../support/http-server.ts';
 import { until } from '../support/wait.ts';
-import { audits, createClient, type Client } from './support.ts';
+import { audits, createClient, type Client, useConsoleDatabase } from './support.ts';
 
 const keys = [Buffer.alloc(32, 5).toString('base64')];
 const egress = { allowCidrs: ['127.0.0.0/8'] };
@@ -19,7 +18,7 @@ const files = {
   ),
   bare: greetingFile,
 };
-const database = useDatabase();
+const database = useConsoleDatabase();
 let client: Client;
 beforeAll(async () => {
   await putTemplates(database.pool, files);

@@ -2,10 +2,9 @@
 import { describe, expect, test } from 'vitest';
 import { createConsole, nodeListener } from '../../src/console/index.ts';
 import { createGuessLimiter } from '../../src/console/guess-limiter.ts';
-import { useDatabase } from '../support/use-database.ts';
-import { createClient, token } from './support.ts';
+import { createClient, token, useConsoleDatabase } from './support.ts';
 
-const database = useDatabase();
+const database = useConsoleDatabase();
 const byToken = { authorize: undefined as never, token };
 
 /** A console that learns each client's address from the test. */

@@ -1,6 +1,10 @@
 /** What the tests of the console share: a browser's side of the conversation, without a browser. */
+import { Pool } from 'pg';
+import { afterAll, beforeAll } from 'vitest';
 import { createConsole, type ConsoleOptions } from '../../src/console/index.ts';
+import { applyRoles } from '../../src/database/roles.ts';
 import type { TestDatabase } from '../support/database.ts';
+import { useDatabase, type UseDatabaseOptions } from '../support/use-database.ts';
 
 export const token = 'correct horse battery staple, twice';
 export const origin = 'http://console.example';
@@ -11,9 +15,30 @@ export interface Visit {
   readonly form?: Readonly<Record<string, string>>;
 }
 
+/** A database on which the console has no more rights than the role herald_operator. */
+export function useConsoleDatabase(options: UseDatabaseOptions = {}): TestDatabase {
+  const database = useDatabase(options);
+  beforeAll(() => applyRoles(database.url));
+  return database;
+}
+
+const operatorPools = new Map<string, Pool>();
+afterAll(async () => {
+  await Promise.all([...operatorPools.values()].map((pool) => pool.end()));
+  operatorPools.clear();
+});
+
+function operatorPool(url: string): Pool {
+  const pool = operatorPools.get(url) ?? new Pool({ connectionString: url, options: '-c role=herald_operator' });
+  // The database may be dropped before its last connection has ended.
+  if (pool.listenerCount('error') === 0) pool.on('error', () => undefined);
+  operatorPools.set(url, pool);
+  return pool;
+}
+
 /** Keeps cookies, sends what a browser sends, and fills in the hidden field of the last page. */
 export function createClient(database: TestDatabase, options: Partial<ConsoleOptions> = {}) {
-  const served = createConsole({ pool: database.pool, authorize: () => 'Grace', ...options });
+  const served = createConsole({ pool: operatorPool(database.url), authorize: () => 'Grace', ...options });
   const cookies = new Map<string, string>();
   let hidden = '';
 
