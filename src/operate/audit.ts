@@ -9,6 +9,7 @@ export interface AuditEntry {
   readonly action: string;
   /** What it was done to: a message id, method, template or endpoint. Null if there were many; see `detail`. */
   readonly subject: string | null;
+  /** The reason that was given; null: none. */
   readonly why?: string | null;
   /** Filter and count of an action on many. Never an address or a secret. */
   readonly detail?: Readonly<Record<string, string | number | boolean | readonly string[]>>;
@@ -16,10 +17,13 @@ export interface AuditEntry {
 
 /** An entry as it is stored. */
 export interface AuditRecord extends Required<Omit<AuditEntry, 'detail'>> {
+  /** Id of the entry. */
   readonly id: string;
+  /** When it happened. */
   readonly at: Date;
   /** Login role of the connection that wrote it. With a shared token `actor` is only what the operator claimed. */
   readonly databaseUser: string;
+  /** What was changed; without secrets and addresses. */
   readonly detail: AuditEntry['detail'] | null;
 }
 

@@ -6,6 +6,7 @@ export type Person = { readonly recipientId: string } | { readonly address: stri
 
 /** What `erase` did. */
 export interface EraseReport {
+  /** Number of messages that were erased. */
   readonly erased: number;
   /** How many of these were pending until now. */
   readonly cancelled: number;

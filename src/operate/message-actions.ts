@@ -5,7 +5,9 @@ import { type CancelAnswer, type CancelBy, cancel } from '../enqueue/cancel.ts';
 
 /** What became of a request to deliver a message again. */
 export interface RetryAnswer {
+  /** Id of the message. */
   readonly messageId: string;
+  /** Whether it is sent again. */
   readonly retried: boolean;
   /** The status now. If the message was not retried, it says why. */
   readonly status: MessageStatus;
@@ -28,7 +30,9 @@ export async function retryMessages(client: Queryable, ids: readonly string[]): 
 
 /** Who acts, and why: `pg-herald why` shows it. */
 export interface OperatorNote {
+  /** Who acts, for the audit log. */
   readonly by: string;
+  /** Why, for the audit log. */
   readonly why?: string | undefined;
 }
 

@@ -3,11 +3,15 @@ import type { MessageStatus } from '../vocabulary.ts';
 
 /** All conditions that are given must match. */
 export interface MessageFilter {
+  /** Its status now. */
   readonly status?: MessageStatus;
   /** Any of these, in addition to `status`. */
   readonly anyStatus?: readonly MessageStatus[];
+  /** For example `smtp`. */
   readonly method?: string;
+  /** Name of the template. */
   readonly template?: string;
+  /** Id of the recipient. */
   readonly recipientId?: string;
   /** Where it went or was to go, for example an email address; compared in lower case. */
   readonly address?: string;
@@ -15,7 +19,9 @@ export interface MessageFilter {
   readonly who?: string;
   /** Id of a thing that it is about. */
   readonly target?: string;
+  /** Why it is in its status. */
   readonly reason?: string;
+  /** The key that it was enqueued with. */
   readonly dedupeKey?: string;
   /** Enqueued at this time or later. */
   readonly since?: Date;

@@ -7,57 +7,99 @@ import { readWorkers, type RegisteredWorker, workersConnected } from './workers.
 
 /** One line of a list. Contains no label, body or secret. */
 export interface MessageLine {
+  /** Id of the message, a UUID. */
   readonly id: string;
+  /** Name of the template. */
   readonly template: string;
+  /** Version of the template. */
   readonly version: number;
+  /** For example `smtp`. */
   readonly method: string;
+  /** Id of the recipient. */
   readonly recipientId: string;
+  /** Its status now. */
   readonly status: MessageStatus;
+  /** Why it is in its status; null: no reason is needed. */
   readonly reason: Reason | null;
+  /** Number of attempts so far. */
   readonly attempts: number;
+  /** When it was enqueued. */
   readonly createdAt: Date;
+  /** When it is tried next. */
   readonly nextAttemptAt: Date | null;
+  /** When it reached its final status; null: not yet. */
   readonly settledAt: Date | null;
 }
 
 /** One attempt to deliver a message, as it ended. */
 export interface AttemptRecord {
+  /** From 1. */
   readonly number: number;
+  /** Name of the worker that made it. */
   readonly worker: string;
+  /** When it began. */
   readonly startedAt: Date;
+  /** When it ended. */
   readonly finishedAt: Date;
+  /** How it ended. */
   readonly outcome: Outcome;
+  /** Why; null for one that was sent. */
   readonly reason: Reason | null;
+  /** One redacted line for an operator. */
   readonly detail: string | null;
+  /** Code of the receiver, for example `250` or `503`. */
   readonly replyCode: string | null;
+  /** Enhanced status code (RFC 3463), for example `4.2.0`. */
   readonly replyEnhanced: string | null;
+  /** Words of the receiver, redacted. */
   readonly replyText: string | null;
+  /** Id that the receiver gave the message. */
   readonly receiverId: string | null;
+  /** Whether it counts against the limit of attempts. */
   readonly counted: boolean;
 }
 
 /** Everything about one message except the values of its secret labels. */
 export interface MessageDetails extends MessageLine {
+  /** The same for all messages of one enqueue call. */
   readonly notificationId: string;
+  /** Group of the template. */
   readonly group: string;
+  /** As `enqueue` stored it. */
   readonly recipient: Recipient;
+  /** Without secret labels. */
   readonly labels: Readonly<Record<string, string>>;
   /** Names only. */
   readonly secretLabels: readonly string[];
+  /** Null if `enqueue` got none. */
   readonly data: JsonValue;
+  /** Ids of the things that it is about. */
   readonly targets: readonly string[];
+  /** Null if `enqueue` got none. */
   readonly dedupeKey: string | null;
+  /** Null if `enqueue` got none. */
   readonly tenant: string | null;
+  /** Null if `enqueue` got none. */
   readonly groupKey: string | null;
+  /** Who or what enqueued it. */
   readonly createdBy: string;
+  /** It is not sent before this time; null: at once. */
   readonly sendAt: Date | null;
+  /** It is not sent after this time; null: no limit. */
   readonly expiresAt: Date | null;
+  /** One redacted line for an operator. */
   readonly detail: string | null;
+  /** Attempts that count against the limit. */
   readonly counted: number;
+  /** Limit of attempts; null: the default of the method. */
   readonly maxAttempts: number | null;
+  /** What to do if it is not known whether an attempt was accepted. */
   readonly unknown: 'retry' | 'hold';
+  /** The worker that has it now; null: none. */
   readonly leasedBy: string | null;
+  /** When the attempt under way began; null: none is. */
   readonly attemptStartedAt: Date | null;
+  /** Every attempt that ended, oldest first. */
   readonly attemptRecords: readonly AttemptRecord[];
   /** The pg-boss job that wakes a worker; null if there is none. */
   readonly job: { readonly state: string; readonly startAfter: Date } | null;
@@ -69,6 +111,7 @@ export interface MessageDetails extends MessageLine {
   readonly operatorActions: readonly AuditRecord[];
   /** Whether its secret labels were wiped, so that it cannot be sent again. */
   readonly secretsWiped: boolean;
+  /** The endpoint that it goes to; null: none of its own. */
   readonly endpointId: string | null;
   /** Why the method is paused; null if it is not. `method` is `*` if everything is paused. */
   readonly paused: {
@@ -87,7 +130,9 @@ export const lineColumns = `m.id, m.template, m.template_version AS version, m.m
 
 /** Where the next page begins: the last line of this one. */
 export interface Cursor {
+  /** When the last message of the page before was created. */
   readonly createdAt: Date;
+  /** Id of the last message of the page before. */
   readonly id: string;
 }
 

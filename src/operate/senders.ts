@@ -3,11 +3,15 @@ import type { Queryable } from '../database/pool.ts';
 
 /** A sender that is paused, or whose server allows fewer connections than are configured. */
 export interface SenderState {
+  /** For example `smtp`. */
   readonly method: string;
+  /** Name of the sender. */
   readonly name: string;
   /** Since when it is paused after a fault of its own; null if it is not paused. */
   readonly pausedSince: Date | null;
+  /** Why it is paused; null: it is not. */
   readonly reason: Reason | null;
+  /** One redacted line for an operator. */
   readonly detail: string | null;
   /** When it is tried again with a single message. */
   readonly probeAt: Date | null;

@@ -6,14 +6,21 @@ import { isUnserved, readWorkers, type RegisteredWorker, workersConnected } from
 
 /** The backlog and the last hour of one method. */
 export interface MethodStatus {
+  /** For example `smtp`. */
   readonly method: string;
+  /** False if an operator disabled it. */
   readonly enabled: boolean;
+  /** Messages that wait. */
   readonly pending: number;
+  /** Messages with an attempt under way. */
   readonly sending: number;
+  /** Messages that wait for an operator. */
   readonly held: number;
   /** Seconds since the oldest due message became due; 0 if none is due. */
   readonly oldestDueSeconds: number;
+  /** Messages that were sent in the last hour. */
   readonly sentLastHour: number;
+  /** Messages that failed in the last hour. */
   readonly failedLastHour: number;
   /** Workers are alive, and none of them delivers this method. */
   readonly unserved: boolean;
@@ -21,7 +28,9 @@ export interface MethodStatus {
 
 /** What `pg-herald status` shows. */
 export interface Status {
+  /** Every method. */
   readonly methods: readonly MethodStatus[];
+  /** Every pause. */
   readonly pauses: readonly PauseState[];
   /** Senders that are paused, or have fewer connections than configured. */
   readonly senders: readonly SenderState[];

@@ -3,12 +3,15 @@ import type { Queryable } from '../database/pool.ts';
 
 /** One address of one method. */
 export interface Suppression {
+  /** For example `smtp`. */
   readonly method: string;
   /** In lower case. */
   readonly address: string;
+  /** Why the address is not used. */
   readonly reason: string;
   /** How often a receiver reported the address as dead. */
   readonly hits: number;
+  /** When it was first reported. */
   readonly firstAt: Date;
   /** Null while a single report is not enough to suppress the address. */
   readonly suppressedAt: Date | null;

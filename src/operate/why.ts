@@ -7,7 +7,9 @@ import { isUnserved } from './workers.ts';
 
 /** One thing that happened to a message. */
 export interface TimelineEvent {
+  /** When it happened. */
   readonly at: Date;
+  /** What happened, in a few words. */
   readonly what: string;
 }
 

@@ -7,11 +7,13 @@ export const workersConnected = `(SELECT count(DISTINCT application_name)::int F
 
 /** A worker that runs, or that died less than a day ago. */
 export interface RegisteredWorker {
+  /** Name of the worker. */
   readonly name: string;
   /** The delivery methods that it has a dispatcher for. */
   readonly methods: readonly string[];
   /** Its version of pg-herald. */
   readonly version: string;
+  /** When it started. */
   readonly startedAt: Date;
   /** When it last said that it runs. */
   readonly seenAt: Date;
