@@ -68,24 +68,25 @@ function replaceTraced(traced: TracedText, pattern: RegExp, replace: (found: str
   const pieces: string[] = [];
   const starts: number[] = [];
   const ends: number[] = [];
-  const keep = (from: number, to: number) => {
-    pieces.push(text.slice(from, to));
-    for (let index = from; index < to; index += 1) {
-      starts.push(traced.starts[index] ?? 0);
-      ends.push(traced.ends[index] ?? 0);
-    }
-  };
-  let done = 0;
-  for (const { index, 0: found } of text.matchAll(pattern)) {
-    keep(done, index);
-    done = index + found.length;
-    const replacement = replace(found);
-    pieces.push(replacement);
-    for (let unit = 0; unit < replacement.length; unit += 1) {
-      starts.push(traced.starts[index] ?? 0);
-      ends.push(traced.ends[done - 1] ?? 0);
+  for (const { from, to, matched } of partsOf(text, pattern)) {
+    const part = text.slice(from, to);
+    const piece = matched ? replace(part) : part;
+    pieces.push(piece);
+    for (let unit = 0; unit < piece.length; unit += 1) {
+      starts.push(traced.starts[matched ? from : from + unit] ?? 0);
+      ends.push(traced.ends[matched ? to - 1 : from + unit] ?? 0);
     }
   }
-  keep(done, text.length);
   return { text: pieces.join(''), starts, ends };
+}
+
+/** The matches of a pattern and what is between them, in order. */
+function* partsOf(text: string, pattern: RegExp): Generator<{ from: number; to: number; matched: boolean }> {
+  let done = 0;
+  for (const { index, 0: found } of text.matchAll(pattern)) {
+    yield { from: done, to: index, matched: false };
+    done = index + found.length;
+    yield { from: index, to: done, matched: true };
+  }
+  yield { from: done, to: text.length, matched: false };
 }

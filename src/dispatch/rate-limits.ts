@@ -127,10 +127,8 @@ interface TokenState {
  *
  * @returns the seconds that each of the others has to wait: one after the other, as the slowest of their buckets fills.
  */
-export function allot(
-  requests: readonly TokenRequest[],
-  { tokens, nextTurns, now, slots }: TokenState,
-): ReadonlyMap<string, number> {
+export function allot(requests: readonly TokenRequest[], state: TokenState): ReadonlyMap<string, number> {
+  const { tokens, slots } = state;
   const waits = new Map<string, number>();
   let taken = 0;
   for (const { id, buckets } of requests) {
@@ -142,14 +140,17 @@ export function allot(
       for (const { key } of buckets) tokens.set(key, (tokens.get(key) ?? 0) - 1);
       continue;
     }
-    const turns = empty.map(({ key, perSecond }) => {
-      const filled = now + ((1 - (tokens.get(key) ?? 0)) / perSecond) * 1000;
-      const turn = Math.max(filled, nextTurns.get(key) ?? 0);
-      // Beyond the longest wait messages share a turn; those that still have to wait then get another one.
-      nextTurns.set(key, Math.min(turn + 1000 / perSecond, now + longestSeconds * 1000));
-      return (turn - now) / 1000;
-    });
+    const turns = empty.map((bucket) => takeTurn(bucket, state));
     waits.set(id, Math.min(longestSeconds, Math.max(leastSeconds, ...turns)));
   }
   return waits;
+}
+
+/** Takes the next turn of an empty bucket, and returns the seconds until then. */
+function takeTurn({ key, perSecond }: Bucket, { tokens, nextTurns, now }: TokenState): number {
+  const filled = now + ((1 - (tokens.get(key) ?? 0)) / perSecond) * 1000;
+  const turn = Math.max(filled, nextTurns.get(key) ?? 0);
+  // Beyond the longest wait messages share a turn; those that still have to wait then get another one.
+  nextTurns.set(key, Math.min(turn + 1000 / perSecond, now + longestSeconds * 1000));
+  return (turn - now) / 1000;
 }

@@ -28,12 +28,10 @@ export function redactKnown(text: string, { secrets, texts }: KnownTexts): strin
   const traced = traceCanonicalText(text);
   const found = new Uint8Array(text.length);
   const search = createSearch(traced, (from, to) => found.fill(1, traced.starts[from], traced.ends[to - 1]));
+  const isAlone = (from: number, to: number) => standsAlone(text, traced, from, to);
   for (const secret of new Set(secrets)) {
     markLiteral(text, secret.trim(), found);
-    for (const form of formsOf(secret)) {
-      if (form.length >= secretPart) search.parts(form, secretPart);
-      else search.whole(form, (from, to) => form.length >= minLength || standsAlone(text, traced, from, to));
-    }
+    for (const form of formsOf(secret)) searchSecret(form, search, isAlone);
   }
   for (const each of new Set(texts)) {
     if (each.length < minLength) continue;
@@ -45,6 +43,12 @@ export function redactKnown(text: string, { secrets, texts }: KnownTexts): strin
       search.whole(form, (from, to) => countSpaces(text.slice(traced.starts[from], traced.ends[to - 1])) <= spaces);
   }
   return search.exhausted() ? mark : replaceMarked(text, found);
+}
+
+/** A short form is removed only where it stands alone. */
+function searchSecret(form: string, search: Search, isAlone: (from: number, to: number) => boolean): void {
+  if (form.length >= secretPart) search.parts(form, secretPart);
+  else search.whole(form, (from, to) => form.length >= minLength || isAlone(from, to));
 }
 
 interface Search {

@@ -59,19 +59,15 @@ export function judge({ others, earlier }: History, observation: Observation): D
     ({ reply }) => reply.phase === observation.reply.phase && isSameReply(reply, observation.reply),
   );
   const alike = same.map(({ messageId }) => messageId);
+  const bySender = (evidence: string): Decision => ({ atFault: 'sender', evidence, alike });
+  const again = earlier === 'spent' ? 'refused again, while other messages were accepted' : null;
+  const byMessage: Decision = { atFault: 'message', evidence: again, alike: [] };
   if (observation.beforeRecipient)
-    return earlier === 'spent'
-      ? { atFault: 'message', evidence: 'refused again, while other messages were accepted', alike: [] }
-      : { atFault: 'sender', evidence: 'refused before the recipient was named', alike };
+    return earlier === 'spent' ? byMessage : bySender('refused before the recipient was named');
   if (same.some(({ putBack }) => putBack))
-    return { atFault: 'sender', evidence: 'refused like the messages before it, and none was accepted since', alike };
+    return bySender('refused like the messages before it, and none was accepted since');
   const recipients = new Set(same.filter(({ spent }) => !spent).map(({ recipient }) => recipient));
   if (earlier !== 'spent') recipients.add(observation.recipient);
-  if (recipients.size >= requiredMessages)
-    return { atFault: 'sender', evidence: `${requiredMessages} messages in a row were refused alike`, alike };
-  return {
-    atFault: 'message',
-    evidence: earlier === 'spent' ? 'refused again, while other messages were accepted' : null,
-    alike: [],
-  };
+  if (recipients.size >= requiredMessages) return bySender(`${requiredMessages} messages in a row were refused alike`);
+  return byMessage;
 }

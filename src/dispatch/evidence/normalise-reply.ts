@@ -39,19 +39,27 @@ export function normaliseReply(reply: string, known: KnownTexts): NormalisedRepl
     .map((line) => line.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu, ' '));
   const code = /^\d{3}(?=[ -]|$)/.exec(lines[0] ?? '')?.[0];
   const said = lines.map((line) => line.replace(/^\d{3}(?:[ -]|$)/, '')).join(' ');
-  const tokens = removeShort(redactKnown(withoutAddresses(said), known).split(/\s+/), known.texts).filter(
-    (token) => token !== '',
-  );
+  const tokens = tokensOf(said, known);
   const enhanced = /^[245]\.\d{1,3}\.\d{1,3}$/.exec(tokens[0] ?? '')?.[0];
   return {
     ...(code !== undefined && { code }),
     ...(enhanced !== undefined && enhanced[0] === code?.[0] && { enhanced }),
-    text: [code, ...tokens.map(readable)]
-      .filter((part, i, all) => part !== undefined && (part !== removed || all[i - 1] !== part))
-      .join(' ')
-      .slice(0, textCharacters),
+    text: textOf(code, tokens),
     words: wordsOf(tokens),
   };
+}
+
+function tokensOf(said: string, known: KnownTexts): string[] {
+  const tokens = redactKnown(withoutAddresses(said), known).split(/\s+/);
+  return removeShort(tokens, known.texts).filter((token) => token !== '');
+}
+
+/** One line for people; of removed texts in a row one mark is kept. */
+function textOf(code: string | undefined, tokens: readonly string[]): string {
+  return [code, ...tokens.map(readable)]
+    .filter((part, i, all) => part !== undefined && (part !== removed || all[i - 1] !== part))
+    .join(' ')
+    .slice(0, textCharacters);
 }
 
 /**

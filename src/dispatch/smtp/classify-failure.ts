@@ -72,10 +72,7 @@ export function classifySmtpFailure(failure: SmtpFailure, known: KnownTexts = no
   if (failure.aborted !== undefined) return afterAbort(failure, method);
   if (responseCode === 421 && (phase === 'connection' || phase === 'mail'))
     return method('throttled', `the server closes the session${quote(reply)}`, { retryAfterSeconds: 10 });
-  if (isLogin(failure))
-    return method('authentication', `the server did not accept the login${quote(reply)}`, {
-      retryAfterSeconds: isTransient(responseCode) ? 30 : authenticationProbeSeconds,
-    });
+  if (isLogin(failure)) return loginFault(failure, reply, method);
   const setUp = connectionFault(failure, reply, method);
   if (setUp !== null) return setUp;
   if (isOurs(failure))
@@ -110,6 +107,12 @@ function replyOf(failure: SmtpFailure, known: KnownTexts): Reply | undefined {
 
 function isLogin({ code, command = '' }: SmtpFailure): boolean {
   return code === 'EAUTH' || command.startsWith('AUTH') || code === 'EOAUTH2' || code === 'ENOAUTH';
+}
+
+function loginFault({ responseCode }: SmtpFailure, reply: Reply | undefined, method: MethodFault): FailedDispatch {
+  return method('authentication', `the server did not accept the login${quote(reply)}`, {
+    retryAfterSeconds: isTransient(responseCode) ? 30 : authenticationProbeSeconds,
+  });
 }
 
 /** Faults of the connection and of the settings, before there is a message. */
@@ -158,24 +161,29 @@ function phaseOf(command: string, code: string | undefined): Phase {
   return 'connection';
 }
 
+function tooLarge({ bytes, limit }: SmtpFailure): FailedDispatch {
+  return { outcome: 'failed', reason: 'too_large', detail: `message too large: ${bytes} > ${limit} bytes` };
+}
+
+function tlsProblem(originalCode: string): string | null {
+  if (certificateError.test(originalCode) || originalCode === unnamedCertificateError)
+    return `TLS certificate: ${certificateText(originalCode)}`;
+  return handshakeError.test(originalCode)
+    ? `TLS handshake: ${originalCode}; the server speaks another version, or no TLS on this port`
+    : null;
+}
+
 /**
  * No reply that can be read. What counts is whether the final dot was sent (RFC 1047), then whether there was a
  * session.
  */
 function withoutReply(failure: SmtpFailure, method: MethodFault): FailedDispatch {
   const { code, command, originalCode = '', stream, timeoutType } = failure;
-  if (command === 'MAIL FROM' && code === 'EMESSAGE')
-    return {
-      outcome: 'failed',
-      reason: 'too_large',
-      detail: `message too large: ${failure.bytes} > ${failure.limit} bytes`,
-    };
+  if (command === 'MAIL FROM' && code === 'EMESSAGE') return tooLarge(failure);
   if (code === 'EMESSAGE' || code === 'EENVELOPE' || code === 'EPROTOCOL') return unreadable(failure, method);
   if (stream === 'all') return afterTheEnd(code);
-  if (certificateError.test(originalCode) || originalCode === unnamedCertificateError)
-    return method('tls', `TLS certificate: ${certificateText(originalCode)}`);
-  if (handshakeError.test(originalCode))
-    return method('tls', `TLS handshake: ${originalCode}; the server speaks another version, or no TLS on this port`);
+  const tls = tlsProblem(originalCode);
+  if (tls !== null) return method('tls', tls);
   if (timeoutType === 'GREETING_TIMEOUT') return method('connect_timeout', 'no greeting in time');
   if (stream === 'unopened' || originalCode === 'ECONNREFUSED') return withoutSession(failure, method);
   // A server that hangs up on this message would stop all others if this were the method's fault.

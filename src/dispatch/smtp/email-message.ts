@@ -47,6 +47,9 @@ const signedFields = [
   'Feedback-ID',
 ].join(':');
 
+/** Lines end as on the wire: signed and measured are the bytes that travel. Nothing is read from outside. */
+const composing = { newline: 'windows', disableFileAccess: true, disableUrlAccess: true } as const;
+
 /**
  * The complete email, signed if a key is given.
  *
@@ -76,11 +79,7 @@ export async function writeEmail(input: MailInput, dkimKey: string | undefined):
 function mailOf({ delivery, to, settings, idDomain }: MailInput): SendMailOptions {
   const { content, brand, createdAt, unsubscribeUrl, groupKey, recipient, attachments = [] } = delivery;
   const email = renderEmail({ content, brand, unsubscribeUrl, createdAt });
-  // Every email of a thread refers to a root that was never sent, so that it does not matter which of them arrive.
-  const thread =
-    groupKey === null
-      ? null
-      : `<thread-${createHash('sha256').update(groupKey).digest('hex').slice(0, 16)}@${idDomain}>`;
+  const thread = groupKey === null ? null : threadOf(groupKey, idDomain);
   return {
     from: { name: displayName(settings.from.name ?? brand.appName), address: settings.from.address },
     to: { name: displayName(recipient.name ?? ''), address: formatAddress(to) },
@@ -93,11 +92,13 @@ function mailOf({ delivery, to, settings, idDomain }: MailInput): SendMailOption
     ...(thread !== null && { inReplyTo: thread, references: thread }),
     ...(attachments.length > 0 && { attachments: attachments.map(fileOf) }),
     headers: { Subject: subjectHeader(email.subject), ...headersOf(delivery, idDomain) },
-    // As on the wire: signed and measured are the bytes that travel.
-    newline: 'windows',
-    disableFileAccess: true,
-    disableUrlAccess: true,
+    ...composing,
   };
+}
+
+/** Every email of a thread refers to a root that was never sent, so that it does not matter which of them arrive. */
+function threadOf(groupKey: string, idDomain: string): string {
+  return `<thread-${createHash('sha256').update(groupKey).digest('hex').slice(0, 16)}@${idDomain}>`;
 }
 
 function fileOf({ name, contentType, content }: Attachment) {

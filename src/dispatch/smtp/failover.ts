@@ -46,14 +46,10 @@ export async function sendWithFailover(
   context: DispatchContext,
   services: FailoverServices,
 ): Promise<DispatchResult> {
-  const { senders, senderPauses, uncertainDeliveries } = services;
+  const { senders, senderPauses } = services;
   const candidates = candidatesOf(senders, delivery);
   if (candidates.length === 0) return noSender(delivery.sender);
-  const several = senders.length > 1;
-  const [paused, uncertain] = await Promise.all([
-    several ? senderPauses.current() : new Map<string, SenderPause>(),
-    several && delivery.attempt > 1 ? uncertainDeliveries.of(delivery.messageId) : null,
-  ]);
+  const [paused, uncertain] = await readRecords(delivery, services);
   const request = { delivery, to, context, candidates, uncertain };
   for (const sender of orderCandidates(candidates, uncertain)) {
     const pause = paused.get(sender.name);
@@ -61,6 +57,18 @@ export async function sendWithFailover(
     if (pause === undefined || probe) return sendVia(sender, probe, request, services);
   }
   return waiting(candidates, paused, senders);
+}
+
+/** The paused senders, and an earlier attempt that may have delivered the message. One sender needs neither. */
+function readRecords(
+  { attempt, messageId }: Delivery,
+  { senders, senderPauses, uncertainDeliveries }: FailoverServices,
+): Promise<[ReadonlyMap<string, SenderPause>, UncertainDelivery | null]> {
+  const several = senders.length > 1;
+  return Promise.all([
+    several ? senderPauses.current() : new Map<string, SenderPause>(),
+    several && attempt > 1 ? uncertainDeliveries.of(messageId) : null,
+  ]);
 }
 
 /**
@@ -81,22 +89,31 @@ async function sendVia(
   request: FailoverContext,
   services: FailoverServices,
 ): Promise<DispatchResult> {
-  const { delivery, to, context, candidates } = request;
   const { senders, senderPauses, uncertainDeliveries } = services;
-  // Every sender uses the first candidate's domain in the Message-ID, so that a receiver recognises a second copy.
-  const idDomain = domainOf((candidates[0] ?? sender).settings.from.address);
-  const sent = await sender.send(delivery, to, { context, idDomain });
-  const result = await weigh(sender, sent, request, services);
-  logAlert(result, sender, delivery, services);
+  const result = await sendAndWeigh(sender, request, services);
   if (senders.length === 1) return result;
-  if (result.outcome === 'unknown') await uncertainDeliveries.record(sender.name, delivery.messageId);
+  if (result.outcome === 'unknown') await uncertainDeliveries.record(sender.name, request.delivery.messageId);
   const named = annotate(result, sender.name, request.uncertain);
   if (named.outcome === 'sent' || !named.pauseMethod) {
     if (probe) await senderPauses.resume(sender.name);
     return named;
   }
   await senderPauses.pause(sender.name, named);
-  return requeue(named, candidates, await senderPauses.current(), senders);
+  return requeue(named, request.candidates, await senderPauses.current(), senders);
+}
+
+async function sendAndWeigh(
+  sender: ConfiguredSender,
+  request: FailoverContext,
+  services: FailoverServices,
+): Promise<DispatchResult> {
+  const { delivery, to, context, candidates } = request;
+  // Every sender uses the first candidate's domain in the Message-ID, so that a receiver recognises a second copy.
+  const idDomain = domainOf((candidates[0] ?? sender).settings.from.address);
+  const sent = await sender.send(delivery, to, { context, idDomain });
+  const result = await weigh(sender, sent, request, services);
+  logAlert(result, sender, delivery, services);
+  return result;
 }
 
 /** Decides by evidence whether a refusal is the message's or the sender's fault. */
@@ -163,20 +180,10 @@ function waiting(
   senders: readonly ConfiguredSender[],
 ): FailedDispatch {
   const names = candidates.map(({ name }) => name).join(', ');
-  const { reason, detail } = paused.get(candidates[0]?.name ?? '') ?? {
-    reason: 'unreachable' as const,
-    detail: 'at fault',
-  };
-  return requeue(
-    {
-      outcome: 'retry',
-      reason,
-      detail: `waiting: ${names} ${candidates.length === 1 ? 'is' : 'are'} paused: ${detail}`,
-    },
-    candidates,
-    paused,
-    senders,
-  );
+  const first = paused.get(candidates[0]?.name ?? '');
+  const are = candidates.length === 1 ? 'is' : 'are';
+  const detail = `waiting: ${names} ${are} paused: ${first?.detail ?? 'at fault'}`;
+  return requeue({ outcome: 'retry', reason: first?.reason ?? 'unreachable', detail }, candidates, paused, senders);
 }
 
 function earliestProbe(senders: readonly ConfiguredSender[], paused: ReadonlyMap<string, SenderPause>): number {

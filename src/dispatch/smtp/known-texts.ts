@@ -15,13 +15,7 @@ const deepest = 20;
 export function knownTextsOf(delivery: Delivery, to: Address, secrets: readonly string[]): KnownTexts {
   const { recipient, content, labels, data, targets, tenant, groupKey, unsubscribeUrl, messageId } = delivery;
   const texts = [
-    formatAddress(to),
-    recipient.email,
-    to.local,
-    to.domain,
-    domainToUnicode(to.domain),
-    recipient.name,
-    recipient.id,
+    ...recipientTexts(to, recipient),
     content.title,
     ...content.actions.flatMap(({ label, url }) => [label, url]),
     ...Object.values(labels),
@@ -35,6 +29,10 @@ export function knownTextsOf(delivery: Delivery, to: Address, secrets: readonly 
     texts: [...texts, ...stringsOf(data).slice(0, mostTexts)],
     secrets: [...secrets, ...(delivery.secrets ?? [])],
   };
+}
+
+function recipientTexts(to: Address, { email, name, id }: Delivery['recipient']) {
+  return [formatAddress(to), email, to.local, to.domain, domainToUnicode(to.domain), name, id];
 }
 
 /** The credentials of a sender. */

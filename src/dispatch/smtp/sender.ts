@@ -62,17 +62,16 @@ export function createSender(name: string, settings: SmtpSettings, onConnections
     settings,
     connections,
     start: () => void relay.connect(),
-    async send(delivery, to, how) {
-      try {
-        return await send(delivery, to, how, parts);
-      } catch (error) {
-        if (!(error instanceof ConfigurationError)) throw error;
-        const { message: detail } = error;
-        return { result: { outcome: 'retry', reason: 'misconfigured', detail, pauseMethod: true }, refusal: null };
-      }
-    },
+    send: (delivery, to, how) => send(delivery, to, how, parts).catch(misconfigured),
     close: () => relay.close(),
   };
+}
+
+/** A file of the settings may have become unusable since the start. */
+function misconfigured(error: unknown): SenderResult {
+  if (!(error instanceof ConfigurationError)) throw error;
+  const { message: detail } = error;
+  return { result: { outcome: 'retry', reason: 'misconfigured', detail, pauseMethod: true }, refusal: null };
 }
 
 async function send(

@@ -51,6 +51,12 @@ export function parseSenders(options: SmtpOptions | SmtpSendersOptions): readonl
     tenants: tenants ?? null,
     settings: parseSmtpOptions(rest, `smtp.senders.${i}`),
   }));
+  requireSense(senders);
+  return senders;
+}
+
+/** Names differ, and the messages of every tenant have a sender. */
+function requireSense(senders: readonly SenderSettings[]): void {
   const twice = senders.findIndex((sender, i) => senders.findIndex((other) => other.name === sender.name) !== i);
   if (twice >= 0) throw new ConfigurationError(`smtp.senders.${twice}.name`, 'is also the name of an earlier sender');
   if (senders.every((sender) => sender.tenants !== null))
@@ -58,7 +64,6 @@ export function parseSenders(options: SmtpOptions | SmtpSendersOptions): readonl
       'smtp.senders',
       'needs a sender without tenants, for the messages of all other tenants',
     );
-  return senders;
 }
 
 /** What a message says about who may send it. */

@@ -50,21 +50,26 @@ export async function admit(
   const { rows } = await pool.query<AdmissionRequest>(requestStatement, [messageIds]);
   const known = new Map(rows.map((row) => [row.id, row]));
   const paused = senders.length > 1 ? await senderPauses.current() : new Map<string, SenderPause>();
-  const chosen = choose(
-    messageIds.flatMap((id) => known.get(id) ?? []),
-    senders,
-    paused,
-  );
+  const requests = messageIds.flatMap((id) => known.get(id) ?? []);
+  const chosen = choose(requests, senders, paused);
   const waits = await rateLimits.take(
     chosen.send.map(({ message, sender }) => tokenRequestOf(message, sender, services.method)),
     services.freeSlots(),
   );
   // The database's time when the messages were read: this machine's clock may be wrong.
   const now = rows[0]?.now.getTime() ?? 0;
+  return deferralsOf(chosen.wait, waits, now);
+}
+
+function deferralsOf(
+  paused: Chosen['wait'],
+  limited: ReadonlyMap<string, number>,
+  now: number,
+): ReadonlyMap<string, Deferral> {
   const deferral = (seconds: number, detail: string): Deferral => ({ at: new Date(now + seconds * 1000), detail });
   return new Map([
-    ...chosen.wait.map(({ id, seconds }) => [id, deferral(seconds, 'waiting: its sender is paused')] as const),
-    ...[...waits].map(([id, seconds]) => [id, deferral(seconds, 'waiting: the rate is limited')] as const),
+    ...paused.map(({ id, seconds }) => [id, deferral(seconds, 'waiting: its sender is paused')] as const),
+    ...[...limited].map(([id, seconds]) => [id, deferral(seconds, 'waiting: the rate is limited')] as const),
   ]);
 }
 
@@ -87,16 +92,18 @@ function choose(
   const all = senders.every(({ name }) => paused.has(name));
   for (const message of messages) {
     const candidates = candidatesOf(senders, message);
-    const sender = candidates.find(({ name }) => {
-      const pause = paused.get(name);
-      return pause === undefined || (pause.probeSeconds <= 0 && !probed.has(name));
-    });
+    const sender = candidates.find(({ name }) => !probed.has(name) && isReady(paused.get(name)));
     if (sender !== undefined && paused.has(sender.name)) probed.add(sender.name);
     if (sender !== undefined || candidates.length === 0 || all)
       chosen.send.push({ message, sender: sender ?? candidates[0] });
     else chosen.wait.push({ id: message.id, seconds: waitOf(candidates, paused) });
   }
   return chosen;
+}
+
+/** Not paused, or due for a probe. */
+function isReady(pause: SenderPause | undefined): boolean {
+  return pause === undefined || pause.probeSeconds <= 0;
 }
 
 /** Until the first probe, and at least as long as a probe takes. */

@@ -24,7 +24,12 @@ export function readSmtpFiles({ place, auth, caFile, certFile, keyFile, dkim }: 
     ...(certFile !== undefined && { cert: read(`${place}.certFile`, certFile) }),
     ...(keyFile !== undefined && { key: read(`${place}.keyFile`, keyFile) }),
   };
-  const { ca, cert, key } = files;
+  requireMatch(place, files);
+  return { ...files, ...(dkim !== undefined && { dkimKey: dkimKeyOf(`${place}.dkim.keyFile`, dkim.keyFile) }) };
+}
+
+/** The certificates can be read, and the key belongs to its certificate. */
+function requireMatch(place: string, { ca, cert, key }: SmtpFiles): void {
   try {
     createSecureContext({
       ...(ca !== undefined && { ca }),
@@ -37,7 +42,6 @@ export function readSmtpFiles({ place, auth, caFile, certFile, keyFile, dkim }: 
       'is not valid PEM, or the certificate and the key do not belong together',
     );
   }
-  return { ...files, ...(dkim !== undefined && { dkimKey: dkimKeyOf(`${place}.dkim.keyFile`, dkim.keyFile) }) };
 }
 
 /** Changes whenever one of the files does. */

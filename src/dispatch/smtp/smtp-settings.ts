@@ -144,14 +144,14 @@ const schema = v.strictObject({
   replyTimeoutSeconds: seconds(600, 600),
 });
 
+const everythingInClearText =
+  '"none" would send email and logins in clear text; use "starttls", or set allowPlaintext on a network you trust';
+
+type CheckedOptions = v.InferOutput<typeof schema>;
+
 /** @throws {ConfigurationError} if an option is invalid; it names `smtp.<path>`, never the value. */
 export function parseSmtpOptions(options: SmtpOptions, place = 'smtp'): SmtpSettings {
-  const parsed = v.safeParse(schema, options);
-  if (!parsed.success) {
-    const [issue] = parsed.issues;
-    throw new ConfigurationError(`${place}.${v.getDotPath(issue) ?? ''}`.replace(/\.$/, ''), requirementOf(issue));
-  }
-  const given = parsed.output;
+  const given = parse(options, place);
   const tls = given.tls ?? (given.port === 465 ? 'implicit' : 'starttls');
   requireSense({ ...given, tls }, place);
   const { allowPlaintext: _, ...rest } = given;
@@ -163,41 +163,57 @@ export function parseSmtpOptions(options: SmtpOptions, place = 'smtp'): SmtpSett
     servername: given.servername ?? (isIP(given.host) ? null : given.host),
     envelopeFrom: given.envelopeFrom ?? plain(given.from.address),
     messagesPerSecond: given.messagesPerSecond ?? null,
-    messagesPerSecondToDomain: Object.fromEntries(
-      Object.entries(given.messagesPerSecondToDomain).map(([domain, most]) => [
-        domain === '*' ? domain : domainToASCII(domain).toLowerCase(),
-        most,
-      ]),
-    ),
+    messagesPerSecondToDomain: byAsciiDomain(given.messagesPerSecondToDomain),
   } as SmtpSettings;
 }
 
+function parse(options: SmtpOptions, place: string): CheckedOptions {
+  const parsed = v.safeParse(schema, options);
+  if (parsed.success) return parsed.output;
+  const [issue] = parsed.issues;
+  throw new ConfigurationError(`${place}.${v.getDotPath(issue) ?? ''}`.replace(/\.$/, ''), requirementOf(issue));
+}
+
+function byAsciiDomain(limits: CheckedOptions['messagesPerSecondToDomain']): Record<string, number> {
+  const named = Object.entries(limits).map(
+    ([domain, most]) => [domain === '*' ? domain : domainToASCII(domain).toLowerCase(), most] as const,
+  );
+  return Object.fromEntries(named);
+}
+
 /** Checks options against each other. */
-function requireSense(given: v.InferOutput<typeof schema> & Pick<SmtpSettings, 'tls'>, place: string): void {
+function requireSense(given: CheckedOptions & Pick<SmtpSettings, 'tls'>, place: string): void {
   const wrong = (setting: string, why: string) => {
     throw new ConfigurationError(`${place}.${setting}`, why);
   };
-  const { tls, auth } = given;
-  if (tls === 'none' && !isLoopback(given.host) && !given.allowPlaintext)
-    wrong(
-      'tls',
-      '"none" would send email and logins in clear text; use "starttls", or set allowPlaintext on a network you trust',
-    );
-  if (tls === 'opportunistic' && auth)
-    wrong('tls', '"opportunistic" may end in clear text, where a login must not go; use "starttls" with auth');
+  const { auth } = given;
+  const clearText = clearTextProblem(given);
+  if (clearText !== null) wrong('tls', clearText);
   if (auth && [auth.password, auth.passwordFile, auth.oauth2].filter((way) => way !== undefined).length !== 1)
     wrong('auth', 'needs either password or passwordFile, or oauth2');
   if (auth && (auth.method === 'XOAUTH2') !== (auth.oauth2 !== undefined) && auth.method !== undefined)
     wrong('auth.method', 'is XOAUTH2 with oauth2, and another one with a password');
-  const { clientSecret, clientSecretFile, refreshToken, refreshTokenFile } = auth?.oauth2 ?? {};
-  if (clientSecret !== undefined && clientSecretFile !== undefined)
-    wrong('auth.oauth2', 'takes either clientSecret or clientSecretFile');
-  if (refreshToken !== undefined && refreshTokenFile !== undefined)
-    wrong('auth.oauth2', 'takes either refreshToken or refreshTokenFile');
-  if (auth?.oauth2 && (clientSecret ?? clientSecretFile ?? refreshToken ?? refreshTokenFile) === undefined)
-    wrong('auth.oauth2', 'needs clientSecret or clientSecretFile, or a refresh token');
+  const oauth2 = auth?.oauth2 === undefined ? null : oauth2Problem(auth.oauth2);
+  if (oauth2 !== null) wrong('auth.oauth2', oauth2);
   if ((given.certFile === undefined) !== (given.keyFile === undefined))
     wrong('certFile', 'needs certFile and keyFile together');
+}
+
+function clearTextProblem({ tls, auth, host, allowPlaintext }: CheckedOptions): string | null {
+  if (tls === 'none' && !isLoopback(host) && !allowPlaintext) return everythingInClearText;
+  return tls === 'opportunistic' && auth
+    ? '"opportunistic" may end in clear text, where a login must not go; use "starttls" with auth'
+    : null;
+}
+
+function oauth2Problem(oauth2: NonNullable<NonNullable<CheckedOptions['auth']>['oauth2']>): string | null {
+  const { clientSecret, clientSecretFile, refreshToken, refreshTokenFile } = oauth2;
+  if (clientSecret !== undefined && clientSecretFile !== undefined)
+    return 'takes either clientSecret or clientSecretFile';
+  if (refreshToken !== undefined && refreshTokenFile !== undefined)
+    return 'takes either refreshToken or refreshTokenFile';
+  const given = clientSecret ?? clientSecretFile ?? refreshToken ?? refreshTokenFile;
+  return given === undefined ? 'needs clientSecret or clientSecretFile, or a refresh token' : null;
 }
 
 /** The domain of an address of the settings, as A-label. */

@@ -44,9 +44,6 @@ export function createUncertainDeliveries(
     async record(sender, messageId) {
       await query(recordStatement, [method, sender, messageId]);
     },
-    async of(messageId) {
-      const [found] = await query(readStatement, [method, messageId, senders]);
-      return found ?? null;
-    },
+    of: async (messageId) => (await query(readStatement, [method, messageId, senders]))[0] ?? null,
   };
 }

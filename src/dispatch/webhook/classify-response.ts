@@ -47,14 +47,17 @@ const overloadSeconds = 60;
 /** A broken name server can lead to an address that the guard refuses; after this many attempts it is the URL. */
 const maxForbiddenAttempts = 3;
 
+function adviceOf(header: string): string[] {
+  return header
+    .trim()
+    .toLowerCase()
+    .split(/\s*,\s*/);
+}
+
 /** The rules for any HTTP receiver. The formats of chat services have their own rules, which come first. */
 export function classifyResponse(response: ResponseFacts, context: ClassifyContext): Classification {
   const { status, headers } = response;
-  const advice =
-    headers['webhook-delivery']
-      ?.trim()
-      .toLowerCase()
-      .split(/\s*,\s*/) ?? [];
+  const advice = adviceOf(headers['webhook-delivery'] ?? '');
   if (status === 410 || advice.includes('disable')) return classifyGone(status);
   if (status >= 200 && status < 300)
     return { result: { outcome: 'sent', reply: { code: `${status}` } }, endpoint: 'healthy' };

@@ -171,10 +171,12 @@ function checkTls(
       cause: error,
     });
   }
-  if (tls.cert === undefined) return;
-  const { validToDate } = new X509Certificate(tls.cert);
-  if (validToDate < new Date())
-    throw new ConfigurationError(`${setting}.cert`, `expired on ${validToDate.toISOString()}`);
+  if (tls.cert !== undefined) requireUnexpired(`${setting}.cert`, tls.cert);
+}
+
+function requireUnexpired(setting: string, certificate: string): void {
+  const { validToDate } = new X509Certificate(certificate);
+  if (validToDate < new Date()) throw new ConfigurationError(setting, `expired on ${validToDate.toISOString()}`);
 }
 
 function definedOnly(tls: {

@@ -79,16 +79,12 @@ async function toStoredEndpoint(
 ): Promise<DispatchResult> {
   const call = endpoints === null ? 'unreadable' : await endpoints.call(id);
   if (typeof call === 'string') return notCalled(call);
-  const { settings, egress, delivery, context } = input;
+  const { endpoint } = call;
+  const { userAgent } = input.settings;
+  const { egress, delivery, context } = input;
   let classification: Classification = { result: failure('retry', 'internal', 'the attempt threw'), endpoint: 'none' };
   try {
-    classification = await attempt({
-      endpoint: call.endpoint,
-      egress,
-      userAgent: settings.userAgent,
-      delivery,
-      context,
-    });
+    classification = await attempt({ endpoint, egress, userAgent, delivery, context });
   } finally {
     call.done(classification, delivery.attempt);
   }

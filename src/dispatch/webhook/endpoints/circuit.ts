@@ -80,11 +80,7 @@ export function observe(circuit: Circuit, seen: Observation, now: Date): Transit
     case 'none':
       return { circuit, disable: null, event: null };
     case 'healthy':
-      return {
-        circuit: { ...healthyCircuit, ...windowOf(circuit, seen, now) },
-        disable: null,
-        event: circuit.warnedAt === null ? null : 'recovered',
-      };
+      return afterSuccess(circuit, seen, now);
     case 'gone':
     case 'unusable':
       return { circuit: failed(circuit, seen, now), disable: seen.effect, event: null };
@@ -92,13 +88,24 @@ export function observe(circuit: Circuit, seen: Observation, now: Date): Transit
       // The receiver responds, so a probe would tell nothing new.
       return consequences({ ...failed(circuit, seen, now), ...closed, faults: 0 }, seen, now);
     case 'failing':
-    case 'overloaded': {
-      const next = failed(circuit, seen, now);
-      return consequences(opened({ ...next, faults: circuit.faults + seen.count }, now), seen, now);
-    }
+    case 'overloaded':
+      return afterFault(circuit, seen, now);
     default:
       return seen.effect satisfies never;
   }
+}
+
+function afterSuccess(circuit: Circuit, seen: Observation, now: Date): Transition {
+  return {
+    circuit: { ...healthyCircuit, ...windowOf(circuit, seen, now) },
+    disable: null,
+    event: circuit.warnedAt === null ? null : 'recovered',
+  };
+}
+
+function afterFault(circuit: Circuit, seen: Observation, now: Date): Transition {
+  const next = failed(circuit, seen, now);
+  return consequences(opened({ ...next, faults: circuit.faults + seen.count }, now), seen, now);
 }
 
 /** Whether a success needs no write, because it would change nothing. */

@@ -50,18 +50,18 @@ export async function admit(
   const wanted = Map.groupBy(addressed.rows, ({ endpointId }) => endpointId);
   const rows = [...(await cache.read([...wanted.keys()])).values()];
   const messagesOf = ({ id }: StoredEndpoint) => (wanted.get(id) ?? []).map((message) => message.id);
-  const disabled = rows.filter(({ disabledAt }) => disabledAt !== null);
-  const enabled = rows.filter(({ disabledAt }) => disabledAt === null);
+  const { disabled = [], enabled = [] } = Object.groupBy(rows, stateOf);
   const ours = await claimProbes(pool, enabled, now);
   const requests = enabled.map((row) => requestOf(row, messagesOf(row), ours));
-  const admissions = await takeTokens(
-    rateLimits,
-    requests.map((request) => ({ request, capacity: limiter.capacity(request) })),
-  );
+  const admissions = await takeTokens(rateLimits, requests, limiter);
   return new Map([
     ...disabled.flatMap(messagesOf).map((id) => [id, held] as const),
     ...admissions.flatMap((capacity) => deferralsOf(capacity, limiter, now)),
   ]);
+}
+
+function stateOf({ disabledAt }: StoredEndpoint): 'disabled' | 'enabled' {
+  return disabledAt === null ? 'enabled' : 'disabled';
 }
 
 function deferralsOf(
@@ -92,7 +92,12 @@ async function claimProbes(pool: Pool, rows: readonly StoredEndpoint[], now: Dat
 }
 
 /** Limits endpoints that have a rate to the tokens that all replicas share. */
-async function takeTokens(rateLimits: RateLimits, admissions: readonly Admission[]): Promise<readonly Admission[]> {
+async function takeTokens(
+  rateLimits: RateLimits,
+  requests: readonly CapacityRequest[],
+  limiter: ConcurrencyLimiter,
+): Promise<readonly Admission[]> {
+  const admissions = requests.map((request) => ({ request, capacity: limiter.capacity(request) }));
   const limited = admissions.flatMap(
     ({ request: { endpointId: key, requestsPerSecond: perSecond }, capacity: wanted }) =>
       perSecond !== null && wanted > 0 ? [{ key: `${bucketPrefix}${key}`, perSecond, wanted }] : [],

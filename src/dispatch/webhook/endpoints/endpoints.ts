@@ -7,9 +7,9 @@ import type { Endpoint } from '../endpoint.ts';
 import type { Deferral } from '../../dispatcher.ts';
 import { createRateLimits } from '../../rate-limits.ts';
 import { admit, bucketPrefix } from './endpoint-admission.ts';
-import { createEndpointCache } from './endpoint-cache.ts';
-import { createConcurrencyLimiter } from './concurrency-limiter.ts';
-import { createHealthRecorder } from './health-recorder.ts';
+import { createEndpointCache, type EndpointCache } from './endpoint-cache.ts';
+import { type ConcurrencyLimiter, createConcurrencyLimiter } from './concurrency-limiter.ts';
+import { createHealthRecorder, type HealthRecorder } from './health-recorder.ts';
 import type { NotifyOwner } from './notify-owner.ts';
 
 /** What stored endpoints need. */
@@ -50,21 +50,29 @@ export function createEndpoints(services: EndpointServices): Endpoints {
   const rateLimits = createRateLimits(pool, bucketPrefix);
   return {
     admit: (messageIds) => admit(messageIds, { pool, cache, limiter, rateLimits }),
-    async call(endpointId) {
-      const row = await cache.find(endpointId);
-      if (row === undefined) return 'deleted';
-      if (row.disabledAt !== null) return 'disabled';
-      const endpoint = cache.open(row);
-      if (endpoint === null) return 'unreadable';
-      const leave = limiter.startCall(endpointId, new Date());
-      return {
-        endpoint,
-        done(classification, attempt) {
-          leave(classification.endpoint, new Date());
-          recorder.record(endpointId, { effect: classification.endpoint, count: 1, attempt }, row);
-        },
-      };
-    },
+    call: (endpointId) => startCall(endpointId, { cache, limiter, recorder }),
     close: () => recorder.flush(),
+  };
+}
+
+interface CallServices {
+  readonly cache: EndpointCache;
+  readonly limiter: ConcurrencyLimiter;
+  readonly recorder: HealthRecorder;
+}
+
+async function startCall(endpointId: string, { cache, limiter, recorder }: CallServices): Promise<Call | NoCall> {
+  const row = await cache.find(endpointId);
+  if (row === undefined) return 'deleted';
+  if (row.disabledAt !== null) return 'disabled';
+  const endpoint = cache.open(row);
+  if (endpoint === null) return 'unreadable';
+  const leave = limiter.startCall(endpointId, new Date());
+  return {
+    endpoint,
+    done(classification, attempt) {
+      leave(classification.endpoint, new Date());
+      recorder.record(endpointId, { effect: classification.endpoint, count: 1, attempt }, row);
+    },
   };
 }

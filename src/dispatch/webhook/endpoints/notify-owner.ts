@@ -66,20 +66,24 @@ function notificationOf(
   event: EndpointEvent,
   { contact, host }: { readonly contact: string; readonly host: string },
 ): string {
-  const { endpointId, failures, failingSince, reason, recipientId, tenant } = event;
+  const { endpointId, recipientId, tenant } = event;
   return JSON.stringify({
     template,
     to: { id: recipientId ?? tenant ?? `endpoint:${endpointId}`, email: contact },
     methods: ['smtp'],
-    labels: {
-      endpoint: endpointId,
-      url: host,
-      failures: String(failures),
-      since: (failingSince ?? new Date()).toISOString(),
-      reason: causes[reason ?? 'failing'],
-    },
+    labels: labelsOf(event, host),
     ...(tenant !== null && { tenant }),
     targets: [endpointId],
     createdBy: 'pg-herald',
   });
+}
+
+function labelsOf({ endpointId, failures, failingSince, reason }: EndpointEvent, host: string) {
+  return {
+    endpoint: endpointId,
+    url: host,
+    failures: String(failures),
+    since: (failingSince ?? new Date()).toISOString(),
+    reason: causes[reason ?? 'failing'],
+  };
 }

@@ -28,12 +28,7 @@ export const discordFormat: Format = {
   build({ content, createdAt }, endpoint) {
     const url = new URL(endpoint.url);
     url.searchParams.set('wait', 'true');
-    const links = content.actions
-      .map(link)
-      .filter((text) => text !== null)
-      .slice(0, limits.actions)
-      .join('\n');
-    const footer = links === '' ? '' : `\n\n${links}`;
+    const footer = footerOf(content.actions);
     const text = fit(plain(content.text).trim(), { max: limits.description - footer.length, escape });
     const message = {
       embeds: [
@@ -58,6 +53,11 @@ export const discordFormat: Format = {
     return classifyResponse({ ...response, headers: { ...headers, 'retry-after': `${parsed.retry_after}` } }, context);
   },
 };
+
+function footerOf(actions: readonly Action[]): string {
+  const links = actions.map(link).filter((text) => text !== null);
+  return links.length === 0 ? '' : `\n\n${links.slice(0, limits.actions).join('\n')}`;
+}
 
 function link({ label, url }: Action): string | null {
   const target = safeUrl(url);

@@ -4,6 +4,7 @@
  * https://docs.ntfy.sh/publish/#publish-as-json
  */
 import * as v from 'valibot';
+import type { Action } from '../../../vocabulary.ts';
 import { accepted, contentRefused, parseBody, unusable } from './answer.ts';
 import type { Format } from './format.ts';
 import { fit, oneLine, plain, utf8Length } from './text.ts';
@@ -31,11 +32,7 @@ export const ntfyFormat: Format = {
       title: fit(oneLine(content.title), { max: limits.title, measure: utf8Length }),
       message: fit(plain(content.text).trim(), { max: limits.message, measure: utf8Length, ending: more }),
       ...(first === undefined ? {} : { click: first.url }),
-      actions: links.map((action) => ({
-        action: 'view',
-        label: fit(oneLine(action.label), { max: limits.label, measure: utf8Length }),
-        url: action.url,
-      })),
+      actions: links.map(viewAction),
     };
     const [token] = endpoint.secrets;
     return {
@@ -52,6 +49,10 @@ export const ntfyFormat: Format = {
     return null;
   },
 };
+
+function viewAction({ label, url }: Action) {
+  return { action: 'view', label: fit(oneLine(label), { max: limits.label, measure: utf8Length }), url };
+}
 
 /** ntfy publishes JSON to its root, so the path is the topic alone. */
 function topicOf({ pathname }: URL): string | null {

@@ -6,6 +6,7 @@
  */
 import { createHash } from 'node:crypto';
 import * as v from 'valibot';
+import type { Action } from '../../../vocabulary.ts';
 import type { Delivery } from '../../dispatcher.ts';
 import { accepted, contentRefused, parseBody, unusable } from './answer.ts';
 import type { Format } from './format.ts';
@@ -37,10 +38,7 @@ export const pagerDutyFormat: Format = {
         class: delivery.template.name,
         custom_details: details(delivery),
       },
-      links: content.actions
-        .filter(({ url }) => url.startsWith('http'))
-        .slice(0, limits.links)
-        .map(({ label, url }) => ({ href: url, text: fit(oneLine(label), { max: limits.field }) })),
+      links: linksOf(content.actions),
     };
     return { url: endpoint.url, headers: {}, body: Buffer.from(JSON.stringify(event)) };
   },
@@ -52,6 +50,13 @@ export const pagerDutyFormat: Format = {
     return null;
   },
 };
+
+function linksOf(actions: readonly Action[]) {
+  return actions
+    .filter(({ url }) => url.startsWith('http'))
+    .slice(0, limits.links)
+    .map(({ label, url }) => ({ href: url, text: fit(oneLine(label), { max: limits.field }) }));
+}
 
 function dedupKey({ groupKey, dedupeKey, messageId }: Delivery): string {
   const key = groupKey ?? dedupeKey ?? messageId;

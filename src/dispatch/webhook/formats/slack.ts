@@ -54,10 +54,6 @@ export const slackFormat: Format = {
 /** The message of the incoming webhook. A test compares its type with Slack's own. */
 export function slackMessage(content: RenderedContent) {
   const title = oneLine(content.title);
-  const links = content.actions
-    .slice(0, limits.actions)
-    .map(link)
-    .filter((text) => text !== null);
   const body = fit(plain(content.text), { max: limits.section, escape });
   return {
     // For notifications, and for services that do not show blocks.
@@ -70,7 +66,7 @@ export function slackMessage(content: RenderedContent) {
         ? []
         : [{ type: 'header' as const, text: plainText(fit(title, { max: limits.header, escape })) }]),
       ...(body.trim() === '' ? [] : [{ type: 'section' as const, text: plainText(body) }]),
-      ...linkSections(links),
+      ...linkSections(content.actions),
     ],
   };
 }
@@ -105,7 +101,11 @@ function link({ label, url }: Action): string | null {
 }
 
 /** As few sections as possible: two links of maximum length do not fit into one. */
-function linkSections(links: readonly string[]) {
+function linkSections(actions: readonly Action[]) {
+  const links = actions
+    .slice(0, limits.actions)
+    .map(link)
+    .filter((text) => text !== null);
   const texts = links.reduce<string[]>((lines, next) => {
     const last = lines.at(-1);
     if (last === undefined || last.length + next.length + 1 > limits.section) return [...lines, next];
