@@ -32,7 +32,7 @@ export type {
   QueryTransaction,
   Transaction,
   UnsafeTransaction,
-} from './database/connection.ts';
+} from './database/caller-transaction.ts';
 export type { Queryable } from './database/pool.ts';
 export {
   installScript,

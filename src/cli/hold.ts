@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import type { Pool } from 'pg';
 import { holdMessages } from '../operate/message-actions.ts';
-import { holdAfterRestore } from '../operate/restore.ts';
+import { holdAfterRestore } from '../operate/hold-after-restore.ts';
 import { instant } from './arguments.ts';
 import { recordCommand } from './audit.ts';
 import { command, withPool } from './command.ts';

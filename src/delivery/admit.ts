@@ -3,7 +3,7 @@
  * and the job change in one transaction.
  */
 import { transaction } from '../database/pool.ts';
-import type { Database } from '../database/statements.ts';
+import type { Database } from '../database/database.ts';
 import type { Deferral, Dispatcher } from '../dispatch/dispatcher.ts';
 import type { LeasedJob, Queue } from '../queue/queue.ts';
 import { isFresh } from './jobs/prefetch.ts';

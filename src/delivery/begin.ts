@@ -4,7 +4,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Database } from '../database/statements.ts';
+import type { Database } from '../database/database.ts';
 import type { LeasedJob, RequeuedJob } from '../queue/queue.ts';
 import { maxInteger, maxUnknownRetries, unknownDelaySeconds } from './limits.ts';
 import { isFresh } from './jobs/prefetch.ts';

@@ -2,7 +2,7 @@
 import type { Pool } from 'pg';
 import { maintenanceTimeouts } from '../database/pool.ts';
 import { detectSessionMode, openSessionPool, type SessionMode, trackSockets } from '../database/session.ts';
-import { type Database, openDatabase } from '../database/statements.ts';
+import { type Database, openDatabase } from '../database/database.ts';
 import type { QueueOptions } from '../queue/queue.ts';
 import type { WorkerOptions } from './options.ts';
 import type { ErrorReporter } from './services.ts';

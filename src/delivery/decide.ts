@@ -1,4 +1,7 @@
-/** What the result of an attempt means for its message. Pure: the rules of retry in one place. */
+/**
+ * What the result of an attempt means for its message. Pure. Two other places decide without a result: begin.ts for the
+ * messages of a worker that died, and jobs/recover.ts for jobs that no worker could begin.
+ */
 import type { Dispatcher, DispatchResult, FailedDispatch } from '../dispatch/dispatcher.ts';
 import type { Decision, OpenMessage } from './attempt.ts';
 import {

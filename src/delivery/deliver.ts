@@ -1,5 +1,5 @@
 /**
- * The act, step by step. A batch of leased jobs: admit -> begin. Each message whose attempt is open: render ->
+ * One delivery, step by step. A batch of leased jobs: admit -> begin. Each message whose attempt is open: render ->
  * dispatch -> decide -> settle -> react.
  */
 import { admit } from './admit.ts';
@@ -17,7 +17,7 @@ export interface BatchOptions {
   readonly isolated: boolean;
 }
 
-/** A batch on its way. */
+/** A batch whose delivery has begun. */
 export interface DeliveredBatch {
   /** Resolves when every attempt that was opened has ended. */
   readonly ended: Promise<void>;
@@ -25,7 +25,7 @@ export interface DeliveredBatch {
   readonly toIsolate: Begun['toIsolate'];
 }
 
-/** Resolves when the attempts are open; they end on their own. Rejects when the database is away. */
+/** Resolves once the attempts are open; they then finish on their own. Rejects if the database is unavailable. */
 export async function deliverBatch(
   batch: Batch,
   options: BatchOptions,

@@ -1,6 +1,6 @@
 /** The metrics that are read at collection: what is in flight in this worker, and the state of the whole database. */
 import type { BatchObservableResult, Observable } from '@opentelemetry/api';
-import type { Database } from '../database/statements.ts';
+import type { Database } from '../database/database.ts';
 import { enqueueLagSeconds, type Gauges, readGauges } from '../operate/gauges.ts';
 import { type Instruments, metricDescriptions, observable } from '../telemetry/metrics.ts';
 import { within } from './clock.ts';

@@ -1,5 +1,5 @@
 /** What a worker asks every second, for all its methods in one statement: pauses, probes and what is due. */
-import type { Database } from '../database/statements.ts';
+import type { Database } from '../database/database.ts';
 import { readOnlyCode } from './database-errors.ts';
 
 /** The state of one method. */

@@ -1,5 +1,5 @@
 /** From a stored message to its `Delivery`, and on to the dispatcher. No failure throws: each is a result. */
-import type { Database } from '../database/statements.ts';
+import type { Database } from '../database/database.ts';
 import { createDelivery } from '../dispatch/delivery.ts';
 import type { Delivery, DispatchResult, FailedDispatch } from '../dispatch/dispatcher.ts';
 import { ConfigurationError } from '../errors.ts';

@@ -3,7 +3,7 @@
  * them.
  */
 import type { Pool } from 'pg';
-import type { Database } from '../database/statements.ts';
+import type { Database } from '../database/database.ts';
 import type { Dispatcher, DispatchResult } from '../dispatch/dispatcher.ts';
 import type { LeasedJob, Queue, RequeuedJob } from '../queue/queue.ts';
 import type { Renderer, TemplateTexts } from '../templates/render.ts';

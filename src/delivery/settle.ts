@@ -4,7 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createBatcher } from '../batcher.ts';
-import type { Database } from '../database/statements.ts';
+import type { Database } from '../database/database.ts';
 import type { DispatchResult } from '../dispatch/dispatcher.ts';
 import type { LeasedJob, Queue, RequeuedJob } from '../queue/queue.ts';
 import type { Logger } from '../vocabulary.ts';

@@ -41,8 +41,8 @@ export interface Delivery {
   /** The labels without those that the template declares secret. */
   readonly labels: Readonly<Record<string, string>>;
   /**
-   * Values of secret labels that the content contains; empty if they are withheld. For one purpose: to remove them from
-   * what the receiver says before it is stored or logged.
+   * Values of secret labels that the content contains; empty if they are withheld. Use them only
+   * to redact the receiver's reply before it is stored or logged.
    */
   readonly secrets?: readonly string[];
   /** Any JSON that the application attached; null if none. */
@@ -111,8 +111,8 @@ export type DispatchResult =
       readonly pauseMethod?: true;
       /**
        * With `retry` and `countAttempt: false`: the sender that was used is at fault, and another may take the
-       * message. If the message meets such a fault again although others were sent meanwhile, the worker counts it as
-       * its own.
+       * message. If the message hits such a fault again after others were sent, the worker counts it as the
+       * message's own failure.
        */
       readonly senderFault?: true;
       /** With `pauseMethod`: the first probe comes no sooner than this. Default: `retryAfterSeconds`. */
@@ -159,7 +159,7 @@ export interface DispatchContext {
 
 /** What happens to a leased message that cannot go now. Operators see the detail. */
 export type Deferral =
-  /** Look at it again at this time, by the database's clock. */
+  /** Check it again at this time (database clock). */
   | { readonly at: Date; readonly detail: string }
   /** Hold it for an operator. */
   | { readonly at: null; readonly reason: Reason; readonly detail: string };
@@ -168,11 +168,11 @@ export type Deferral =
 export interface Dispatcher {
   /** Concurrent dispatches in one worker process, 1 to 10,000. */
   readonly concurrency: number;
-  /** The longest time of one dispatch in seconds, 1 to 900; then its signal is aborted. */
+  /** Maximum duration of one dispatch in seconds, 1 to 900, after which its signal is aborted. */
   readonly timeoutSeconds: number;
   /**
-   * Waits between attempts in seconds; the worker varies each by up to 20 %. A message fails after one attempt more
-   * than there are waits, unless its template sets `maxAttempts`; then the last wait repeats.
+   * Waits between attempts in seconds; the worker varies each by up to 20 %. By default a message gets one
+   * attempt more than there are waits. `maxAttempts` of its template overrides that; then the last wait repeats.
    */
   readonly retryDelaysSeconds: readonly number[];
   /**
@@ -190,8 +190,8 @@ export interface Dispatcher {
   start?(services: DispatcherServices): Promise<void>;
   /**
    * Decides which of these leased messages cannot go now, so that a receiver that is slow, dead or limited holds no
-   * slot that another could use. A message that is missing from the map goes. Only decides: the worker writes the
-   * message row and the job. No attempt is opened or counted.
+   * slot that another could use. Messages that are not in the map are sent. `admit` only decides: the worker
+   * writes the message row and the job. No attempt is opened or counted.
    */
   admit?(messageIds: readonly string[]): Promise<ReadonlyMap<string, Deferral>>;
   /** Hands over one message. Must settle soon after `context.signal` is aborted. */

@@ -1,5 +1,5 @@
 /** Cancels in the caller's transaction. */
-import { run, type Transaction } from '../database/connection.ts';
+import { run, type Transaction } from '../database/caller-transaction.ts';
 import { InvalidNotificationError } from '../errors.ts';
 
 /** What to cancel: exactly one of these. A dedupe key selects the messages of all its windows. */

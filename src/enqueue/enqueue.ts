@@ -1,5 +1,5 @@
 /** The typed wrapper of the SQL function `herald.enqueue`: one round trip in the caller's transaction. */
-import { run, type Transaction } from '../database/connection.ts';
+import { run, type Transaction } from '../database/caller-transaction.ts';
 import type { EncryptLabels } from '../secrets.ts';
 import type { TelemetryOptions } from '../telemetry/options.ts';
 import type { Template } from '../templates/define.ts';

@@ -1,6 +1,6 @@
 /** Enqueues for the rows of a query, in one statement. */
 import { type SQLWrapper, sql } from 'drizzle-orm';
-import { run, runDrizzle, type Transaction } from '../database/connection.ts';
+import { run, runDrizzle, type Transaction } from '../database/caller-transaction.ts';
 import { InvalidNotificationError } from '../errors.ts';
 import type { DataOf, LabelsOf, Template } from '../templates/define.ts';
 import type { MessageStatus, Reason } from '../vocabulary.ts';

@@ -1,5 +1,5 @@
 /** What recipients want, read and written in the caller's transaction. A later enqueue sees the change. */
-import { run, type Transaction } from '../database/connection.ts';
+import { run, type Transaction } from '../database/caller-transaction.ts';
 
 /**
  * A choice of a recipient. The most specific one decides: template before group before all, a named method before all

@@ -1,5 +1,5 @@
 /** The recipients of a call: resolved where only the id is given, and checked before anything is written. */
-import type { Transaction } from '../database/connection.ts';
+import type { Transaction } from '../database/caller-transaction.ts';
 import { parseAddress } from '../email-address.ts';
 import { InvalidNotificationError, type Issue } from '../errors.ts';
 import type { Recipient } from '../vocabulary.ts';

@@ -3,7 +3,7 @@
  * added to it, so that a label that either of them declares is encrypted.
  */
 import { randomUUID } from 'node:crypto';
-import { run, type Transaction } from '../database/connection.ts';
+import { run, type Transaction } from '../database/caller-transaction.ts';
 import { InvalidNotificationError } from '../errors.ts';
 import type { EncryptLabels } from '../secrets.ts';
 import type { Template } from '../templates/define.ts';

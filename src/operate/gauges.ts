@@ -1,5 +1,5 @@
 /** What metrics report about the whole database. Fast with millions of messages, because it counts only recent ones. */
-import type { Database } from '../database/statements.ts';
+import type { Database } from '../database/database.ts';
 import { workersConnected } from './workers.ts';
 
 /** The state of one method. */

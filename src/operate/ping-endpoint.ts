@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { createDelivery } from '../dispatch/delivery.ts';
 import type { Delivery } from '../dispatch/dispatcher.ts';
 import type { Egress } from '../dispatch/egress/egress.ts';
-import { attempt } from '../dispatch/webhook/attempt.ts';
+import { attempt } from '../dispatch/webhook/call-endpoint.ts';
 import type { Endpoint } from '../dispatch/webhook/endpoint.ts';
 import { silentLogger } from '../vocabulary.ts';
 

@@ -1,5 +1,5 @@
 /** Delivery without a worker: everything happens in the test's own transaction, so that a rollback undoes it. */
-import { run, type Transaction } from '../database/connection.ts';
+import { run, type Transaction } from '../database/caller-transaction.ts';
 import { createDelivery } from '../dispatch/delivery.ts';
 import type { Delivery, Dispatcher, DispatchResult } from '../dispatch/dispatcher.ts';
 import { type RenderedContent, silentLogger } from '../vocabulary.ts';

@@ -1,5 +1,5 @@
 /** Reads the messages of a transaction, with the content that would be sent. */
-import { run, type Transaction } from '../database/connection.ts';
+import { run, type Transaction } from '../database/caller-transaction.ts';
 import type { Action, Brand, JsonValue, MessageStatus, Reason, Recipient, RenderedContent } from '../vocabulary.ts';
 import { createRenderer } from '../templates/render.ts';
 import type { DecryptLabels } from '../secrets.ts';

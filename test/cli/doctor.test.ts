@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { domainRecords, isAligned } from '../../src/dispatch/smtp/probe.ts';
+import { domainRecords, isAligned } from '../../src/dispatch/smtp/check-sender.ts';
 import { examineDatabase } from '../../src/operate/doctor/database.ts';
 import { tryDelivery } from '../../src/operate/doctor/trial.ts';
 import { greetingFile, putTemplates } from '../support/application.ts';

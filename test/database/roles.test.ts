@@ -2,7 +2,7 @@
 import { Pool } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { applyRoles } from '../../src/database/roles.ts';
-import { openDatabase } from '../../src/database/statements.ts';
+import { openDatabase } from '../../src/database/database.ts';
 import { createConnectionLimits } from '../../src/dispatch/smtp/connection-limits.ts';
 import { smtp } from '../../src/dispatch/smtp/smtp.ts';
 import { migrate } from '../../src/database/migrate.ts';

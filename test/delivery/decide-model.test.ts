@@ -1,7 +1,7 @@
 /** Random sequences of results against what is promised about a message: copies, counts and waits are bounded. */
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Database, openDatabase } from '../../src/database/statements.ts';
+import { type Database, openDatabase } from '../../src/database/database.ts';
 import { openAttempts } from '../../src/delivery/begin.ts';
 import { type AttemptFacts, decideBy, isCounted, isFault, ownResult } from '../../src/delivery/decide.ts';
 import { recordSettlements } from '../../src/delivery/settle.ts';

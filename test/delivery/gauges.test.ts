@@ -1,7 +1,7 @@
 import { PrometheusExporter, PrometheusSerializer } from '@opentelemetry/exporter-prometheus';
 import { MeterProvider } from '@opentelemetry/sdk-metrics';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Database, openDatabase } from '../../src/database/statements.ts';
+import { type Database, openDatabase } from '../../src/database/database.ts';
 import { observeGauges } from '../../src/delivery/gauges.ts';
 import { createHerald } from '../../src/enqueue/enqueue.ts';
 import { pauseForFault } from '../../src/dispatch/fault-pause.ts';

@@ -1,7 +1,7 @@
 /** A message that is sent back on its way while the worker that settled it has not removed its job yet. */
 import { Pool, type PoolClient } from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { type Database, openDatabase } from '../../src/database/statements.ts';
+import { type Database, openDatabase } from '../../src/database/database.ts';
 import { transaction } from '../../src/database/pool.ts';
 import { openAttempts } from '../../src/delivery/begin.ts';
 import { recordSettlements } from '../../src/delivery/settle.ts';

@@ -8,7 +8,7 @@ import { Client } from 'pg';
 import { fromDrizzle, fromKnex, fromKysely, fromPrisma } from 'pg-boss';
 import postgres from 'postgres';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { AdapterTransaction, Transaction } from '../../src/database/connection.ts';
+import type { AdapterTransaction, Transaction } from '../../src/database/caller-transaction.ts';
 import { installScript } from '../../src/database/migrate.ts';
 import { createHerald, type EnqueuedMessage } from '../../src/enqueue/enqueue.ts';
 import { InvalidNotificationError } from '../../src/errors.ts';

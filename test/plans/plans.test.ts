@@ -9,7 +9,7 @@ import { enqueueMany, recipientOf, labels } from '../../bench/backlog.ts';
 import { writeHistory } from '../../bench/history.ts';
 import { shippedTemplate } from '../../bench/shipped.ts';
 import { migrate } from '../../src/database/migrate.ts';
-import { openDatabase } from '../../src/database/statements.ts';
+import { openDatabase } from '../../src/database/database.ts';
 import { createHerald } from '../../src/enqueue/enqueue.ts';
 import { watchMessages } from '../../src/operate/watch-messages.ts';
 import { enqueueLagSeconds, readGauges } from '../../src/operate/gauges.ts';

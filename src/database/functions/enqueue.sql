@@ -1,7 +1,7 @@
--- Writes the messages of one notification and their jobs, in the caller's transaction. Returns one row per message: the written ones
--- in the order of recipients and methods, then those that an earlier enqueue wrote under the same dedupe key.
--- SECURITY DEFINER, so that a role that enqueues needs no right on a table; the fixed search_path keeps a caller from slipping in
--- objects of its own. Generic plans, because planning costs more than running.
+-- Writes the messages of one notification and their jobs, in the caller's transaction. Returns one row per message: first
+-- those just written, in recipient and method order, then any that an earlier enqueue wrote with the same dedupe key.
+-- SECURITY DEFINER, so that a role that enqueues needs no table privileges; the fixed search_path keeps a caller from
+-- injecting its own objects. Generic plans, because planning costs more than running.
 CREATE OR REPLACE FUNCTION herald.enqueue(notification jsonb)
 RETURNS TABLE (message_id uuid, recipient_id text, method text, status text, reason text, deduplicated boolean)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER

@@ -1,7 +1,7 @@
 /** Gives leased jobs a later start. */
 import type { Pool } from 'pg';
 import { transaction } from '../../database/pool.ts';
-import type { Database } from '../../database/statements.ts';
+import type { Database } from '../../database/database.ts';
 import type { LeasedJob, Queue, RequeuedJob } from '../../queue/queue.ts';
 import type { Requeue } from '../services.ts';
 

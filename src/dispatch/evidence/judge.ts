@@ -2,7 +2,7 @@
  * Who is at fault for a refusal: the message, or the sender that every message goes through. Decided by evidence, never
  * by the words of one reply. Pure.
  *
- * - Before a recipient was named, nothing but the sender can be at fault.
+ * - Before a recipient was named it is the sender.
  * - After that it is the message, unless three messages to different recipients get the same reply and none is accepted
  *   in between.
  * - One message is evidence once. If it is refused again although others were accepted since, it is at fault itself.

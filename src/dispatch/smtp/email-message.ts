@@ -10,7 +10,7 @@ import { ConfigurationError } from '../../errors.ts';
 import { renderEmail } from '../../templates/email.ts';
 import type { Attachment } from '../../vocabulary.ts';
 import type { Delivery } from '../dispatcher.ts';
-import { displayName, encodeLookalikes, fileName, subjectHeader, unsubscribeHeader } from './email-headers.ts';
+import { displayName, encodeLookalikes, fileName, subjectHeader, unsubscribeHeader } from './header-values.ts';
 import { serializeMime } from './serialize-mime.ts';
 import type { SmtpSettings } from './smtp-settings.ts';
 

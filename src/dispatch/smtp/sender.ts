@@ -9,7 +9,7 @@ import {
   requeueUncounted,
 } from '../dispatcher.ts';
 import { classifySmtpFailure, type SmtpRefusal } from './classify-failure.ts';
-import { type Connections, createConnections } from './connections.ts';
+import { type Connections, createConnections } from './connection-slots.ts';
 import { messageIdOf, writeEmail } from './email-message.ts';
 import { knownTextsOf, secretsOf } from './known-texts.ts';
 import { createTokenSource, type TokenSource } from './login.ts';

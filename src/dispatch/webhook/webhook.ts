@@ -8,7 +8,7 @@ import {
   requeueUncounted,
 } from '../dispatcher.ts';
 import { createEgress, type Egress } from '../egress/egress.ts';
-import { attempt } from './attempt.ts';
+import { attempt } from './call-endpoint.ts';
 import { failure, type Classification } from './classify-response.ts';
 import { maxTimeoutSeconds } from './endpoint.ts';
 import { createEndpoints, type Endpoints, type NoCall } from './endpoints/endpoints.ts';

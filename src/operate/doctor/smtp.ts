@@ -4,7 +4,13 @@ import { isLoopback } from '../../dispatch/egress/ip-address.ts';
 import { readSmtpFiles } from '../../dispatch/smtp/smtp-files.ts';
 import type { SmtpOptions } from '../../dispatch/smtp/smtp-options.ts';
 import type { SmtpSettings } from '../../dispatch/smtp/smtp-settings.ts';
-import { type DomainRecord, domainRecords, isAligned, probeSmtp, type RelayAnswer } from '../../dispatch/smtp/probe.ts';
+import {
+  type DomainRecord,
+  domainRecords,
+  isAligned,
+  probeSmtp,
+  type RelayAnswer,
+} from '../../dispatch/smtp/check-sender.ts';
 import { parseSenders, type SmtpSendersOptions } from '../../dispatch/smtp/senders.ts';
 import { ConfigurationError } from '../../errors.ts';
 import type { Reason } from '../../vocabulary.ts';

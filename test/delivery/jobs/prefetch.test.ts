@@ -1,6 +1,6 @@
 /** Jobs that a fast worker leases ahead of its slots. */
 import { expect, onTestFinished, test } from 'vitest';
-import { openDatabase } from '../../../src/database/statements.ts';
+import { openDatabase } from '../../../src/database/database.ts';
 import { createErrorReporter } from '../../../src/delivery/database-errors.ts';
 import { createPrefetch } from '../../../src/delivery/jobs/prefetch.ts';
 import { createRequeue } from '../../../src/delivery/jobs/requeue.ts';

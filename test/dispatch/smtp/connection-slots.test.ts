@@ -1,7 +1,7 @@
 /** How many connections a server gets: what waits, what makes them fewer and more. */
 import { afterEach, describe, expect, test } from 'vitest';
 import type { DispatchResult, FailedDispatch } from '../../../src/dispatch/dispatcher.ts';
-import { createConnections } from '../../../src/dispatch/smtp/connections.ts';
+import { createConnections } from '../../../src/dispatch/smtp/connection-slots.ts';
 import { createConnectionLimits } from '../../../src/dispatch/smtp/connection-limits.ts';
 import { parseSmtpOptions } from '../../../src/dispatch/smtp/smtp-settings.ts';
 import { createSender } from '../../../src/dispatch/smtp/sender.ts';

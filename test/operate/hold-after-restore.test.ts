@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { createHerald } from '../../src/enqueue/enqueue.ts';
 import { discardMessages } from '../../src/operate/message-actions.ts';
-import { holdAfterRestore } from '../../src/operate/restore.ts';
+import { holdAfterRestore } from '../../src/operate/hold-after-restore.ts';
 import { pauseMethod, listPauses, resumeMethod } from '../../src/operate/pause.ts';
 import { runCli } from '../cli/support.ts';
 import { greeting, greetingFile, scriptedDispatcher, testWorker } from '../support/application.ts';
