@@ -2059,7 +2059,8 @@ SELECT herald.enqueue('greeting', '[{"id": "1", "email": "a@example.com"}, {"id"
   targets => '{thing-1}', data => '{"deep": [1, {"more": true}]}');
 SELECT herald.enqueue('greeting', '{"id": "5", "email": "e@example.com"}', '{"who": "Eve"}', methods => '{smtp,webhook}',
   attachments => '[{"name": "a.txt", "contentType": "text/plain", "content": "aGVsbG8="}]');
-SELECT herald.enqueue('code', '{"id": "6", "email": "f@example.com"}', '{"code": "123456"}', delay => '1 day');
+SELECT herald.enqueue('{"template": "code", "to": {"id": "6", "email": "f@example.com"}, "labels": {"code": "123456"},
+  "delaySeconds": 86400, "allowPlainSecrets": true}'::jsonb);
 SELECT herald.enqueue('greeting', '{"id": "7", "email": "g@example.com"}', '{"who": "Gus"}', dedupe_key => 'cancelled');
 SELECT herald.cancel(dedupe_key => 'cancelled');
 UPDATE herald.message SET status = 'held', next_attempt_at = 'infinity' WHERE recipient_id = '2';
