@@ -32,7 +32,7 @@ CREATE TABLE "herald"."audit" (
 	"id" uuid PRIMARY KEY DEFAULT gen_random_uuid() NOT NULL,
 	"at" timestamp with time zone DEFAULT now() NOT NULL,
 	"actor" text NOT NULL,
-	"database_user" text DEFAULT session_user NOT NULL,
+	"database_user" text DEFAULT SESSION_USER NOT NULL,
 	"action" text NOT NULL,
 	"subject" text,
 	"why" text,

@@ -492,7 +492,7 @@ export const audit = herald.table(
     at: moment('at').notNull().defaultNow(),
     actor: text().notNull(),
     /** Login role of the connection that wrote it: with a shared token, `actor` is only a claim. */
-    databaseUser: text('database_user').notNull().default(sql`session_user`),
+    databaseUser: text('database_user').notNull().default(sql`SESSION_USER`),
     /** A command, for example `retry` or `pause`. */
     action: text().notNull(),
     /** What it was done to: a message id, a method, a template; null: see `detail`. */

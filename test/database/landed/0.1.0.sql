@@ -41,7 +41,7 @@ CREATE TABLE "herald"."audit" (
 	"id" uuid PRIMARY KEY DEFAULT gen_random_uuid() NOT NULL,
 	"at" timestamp with time zone DEFAULT now() NOT NULL,
 	"actor" text NOT NULL,
-	"database_user" text DEFAULT session_user NOT NULL,
+	"database_user" text DEFAULT SESSION_USER NOT NULL,
 	"action" text NOT NULL,
 	"subject" text,
 	"why" text,
@@ -299,7 +299,7 @@ CREATE INDEX "message_notification" ON "herald"."message" USING btree ("notifica
 CREATE UNIQUE INDEX "message_dedupe" ON "herald"."message" USING btree ("dedupe_key","dedupe_slot","recipient_id","dedupe_scope") WHERE "herald"."message"."dedupe_key" is not null;--> statement-breakpoint
 CREATE UNIQUE INDEX "notification_seal" ON "herald"."notification" USING btree ("seal_id") WHERE "herald"."notification"."seal_id" is not null;
 --> statement-breakpoint
-INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('0000_tables', 'f259ab06c63087facb7eab35ff2318d2cb766898dcb711dc7e7eaf8dd8466b28', '0.1.0')
+INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('0000_tables', 'a14b0041a30e5cd8d5215bd340cdf6641e876e39237867efb1a4276d263fddc5', '0.1.0')
 ON CONFLICT (name) DO UPDATE SET sha256 = excluded.sha256, release = excluded.release, applied_at = now();
 --> statement-breakpoint
 -- functions
@@ -1204,10 +1204,10 @@ BEGIN
 END
 $$;
 --> statement-breakpoint
--- Writes the messages of one notification and their jobs, in the caller's transaction. Returns one row per message: the written ones
--- in the order of recipients and methods, then those that an earlier enqueue wrote under the same dedupe key.
--- SECURITY DEFINER, so that a role that enqueues needs no right on a table; the fixed search_path keeps a caller from slipping in
--- objects of its own. Generic plans, because planning costs more than running.
+-- Writes the messages of one notification and their jobs, in the caller's transaction. Returns one row per message: first
+-- those just written, in recipient and method order, then any that an earlier enqueue wrote with the same dedupe key.
+-- SECURITY DEFINER, so that a role that enqueues needs no table privileges; the fixed search_path keeps a caller from
+-- injecting its own objects. Generic plans, because planning costs more than running.
 CREATE OR REPLACE FUNCTION herald.enqueue(notification jsonb)
 RETURNS TABLE (message_id uuid, recipient_id text, method text, status text, reason text, deduplicated boolean)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
@@ -1540,7 +1540,7 @@ $$;
 -- Postgres lets everybody execute a new function. Only the owner and the roles of roles.sql may call these.
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA herald FROM PUBLIC;
 --> statement-breakpoint
-INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('functions', '30fd4461d8231efdc58aa6638add2e1900df02c0c7b5a9d048b3f5c7fedcbfde', '0.1.0')
+INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('functions', 'c4e0e803cfaeb6c707a40ce8901cc032e49ef57727c82e1f39db724e69e5ae01', '0.1.0')
 ON CONFLICT (name) DO UPDATE SET sha256 = excluded.sha256, release = excluded.release, applied_at = now();
 
     BEGIN;
