@@ -70,6 +70,7 @@ export function classifySmtpFailure(failure: SmtpFailure, known: KnownTexts = no
   const phase = phaseOf(command, code);
 
   if (failure.aborted !== undefined) return afterAbort(failure, method);
+  if (isBrokenOffReply(failure, phase)) return afterTheEnd(code);
   if (responseCode === 421 && (phase === 'connection' || phase === 'mail'))
     return method('throttled', `the server closes the session${quote(reply)}`, { retryAfterSeconds: 10 });
   if (isLogin(failure)) return loginFault(failure, reply, method);
@@ -103,6 +104,14 @@ function replyOf(failure: SmtpFailure, known: KnownTexts): Reply | undefined {
   if (!isLogin(failure)) return reply;
   const { text: _, ...codes } = reply;
   return { ...codes, text: [codes.code, codes.enhanced].filter(Boolean).join(' ') };
+}
+
+/**
+ * nodemailer reports what it has of a reply when the connection closes within it as an error of the connection. After
+ * the final dot an incomplete refusal is no reply: the server may have accepted the message.
+ */
+function isBrokenOffReply({ stream, responseCode }: SmtpFailure, phase: Phase): boolean {
+  return stream === 'all' && phase === 'connection' && responseCode !== undefined;
 }
 
 function isLogin({ code, command = '' }: SmtpFailure): boolean {
@@ -147,7 +156,16 @@ function withReplyIn(phase: Phase, { failure, reply, method }: RefusedFailure): 
   if (responseCode < 400 || responseCode > 599) return unreadable(failure, method);
   if (phase === 'data' && stream === 'all' && !isUniform(failure.response ?? '')) return unreadable(failure, method);
   if (phase === 'mail') return mailRefusal(responseCode, reply, method);
-  return messageRefusal(phase, responseCode, reply);
+  const refused = messageRefusal(phase, responseCode, reply);
+  // Lines that contradict each other refuse nothing for good.
+  if (refused.outcome === 'failed' && !isUniform(failure.response ?? ''))
+    return {
+      outcome: 'retry',
+      reason: 'protocol',
+      detail: `the reply to ${failure.command ?? phase} could not be read`,
+      ...(reply !== undefined && { reply }),
+    };
+  return refused;
 }
 
 function isTransient(responseCode: number | undefined): boolean {

@@ -41,7 +41,10 @@ function isReusedAndClosed(error: unknown): boolean {
 
 const pieceBytes = 16_384;
 
-/** In pieces: a single chunk would end the stream long before the connection had sent it. */
+/**
+ * In pieces: a single chunk would end the stream long before the connection had sent it. The end comes one turn after
+ * the last piece: a reply that arrived together with 354 is read before it, and so is never taken for acceptance.
+ */
 export function trackedStream(bytes: Uint8Array, progress: Progress): Readable {
   let at = 0;
   progress.of = new Readable({
@@ -50,7 +53,7 @@ export function trackedStream(bytes: Uint8Array, progress: Progress): Readable {
       const piece = bytes.subarray(at, at + pieceBytes);
       at += pieceBytes;
       if (piece.length > 0) this.push(piece);
-      if (at >= bytes.length) this.push(null);
+      else setImmediate(() => this.destroyed || this.push(null));
     },
   });
   return progress.of;

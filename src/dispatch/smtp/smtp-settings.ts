@@ -159,7 +159,7 @@ export function parseSmtpOptions(options: SmtpOptions, place = 'smtp'): SmtpSett
     ...rest,
     place,
     tls,
-    ehloName: given.ehloName ?? ehloNameFor(domainOf(given.from.address)),
+    ehloName: given.ehloName ?? ehloNameOf(hostname(), domainOf(given.from.address)),
     servername: given.servername ?? (isIP(given.host) ? null : given.host),
     envelopeFrom: given.envelopeFrom ?? plain(given.from.address),
     messagesPerSecond: given.messagesPerSecond ?? null,
@@ -228,9 +228,9 @@ function plain(text: string): string {
 }
 
 /**
- * RFC 5321 section 4.1.4: a domain name that resolves, or an address literal. The name of a container is neither, and a
- * host name may not even be legal.
+ * The name for EHLO: the first of the two that is a domain name with a dot, else an address literal (RFC 5321 section
+ * 4.1.4). The name of a container is neither, and a host name may not even be legal.
  */
-function ehloNameFor(fromDomain: string): string {
-  return [hostname(), fromDomain].find((name) => domainName.test(name) && isIP(name) === 0) ?? '[127.0.0.1]';
+export function ehloNameOf(hostName: string, fromDomain: string): string {
+  return [hostName, fromDomain].find((name) => domainName.test(name) && isIP(name) === 0) ?? '[127.0.0.1]';
 }

@@ -1,9 +1,17 @@
 /** Headers show what people typed, and stay valid whatever that is. */
+import { isUtf8 } from 'node:buffer';
+import { hostname } from 'node:os';
 import { simpleParser } from 'mailparser';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import type { Delivery } from '../../../src/dispatch/dispatcher.ts';
 import { writeEmail } from '../../../src/dispatch/smtp/email-message.ts';
-import { parseSmtpOptions } from '../../../src/dispatch/smtp/smtp-settings.ts';
+import { ehloNameOf, parseSmtpOptions } from '../../../src/dispatch/smtp/smtp-settings.ts';
+import { smtp } from '../../../src/dispatch/smtp/smtp.ts';
+import { createHerald } from '../../../src/enqueue/enqueue.ts';
+import { greeting, greetingFile, testWorker } from '../../support/application.ts';
+import { startSmtpServer } from '../../support/smtp-server.ts';
+import { useDatabase } from '../../support/use-database.ts';
+import { until } from '../../support/wait.ts';
 import { delivery } from '../support.ts';
 
 const settings = parseSmtpOptions({ host: 'localhost', tls: 'none', from: { address: 'noreply@acme.example' } });
@@ -100,4 +108,79 @@ test('a mandatory template has no List-Id', async () => {
   const template = { name: 'reset', version: 1, group: 'Security' };
   expect((await written({ template: { ...template, mandatory: true } })).raw).not.toContain('List-I');
   expect((await written({ template })).raw).toMatch(/^List-ID: <security\.acme\.example>$/im);
+});
+
+describe('the name for EHLO', () => {
+  test.each([
+    ['mail.acme.example', 'other.example', 'mail.acme.example'],
+    ['3f2a9c1b77de', 'acme.example', 'acme.example'],
+    ['under_score.acme.example', 'acme.example', 'acme.example'],
+    ['10.0.0.7', 'acme.example', 'acme.example'],
+    ['vm', 'localhost', '[127.0.0.1]'],
+    ['vm', 'acme.example.123', '[127.0.0.1]'],
+  ])('of the host %j and the sender at %j is %j', (host, fromDomain, expected) => {
+    expect(ehloNameOf(host, fromDomain)).toBe(expected);
+  });
+
+  test('is that of this host and of From unless it is set', () => {
+    const options = { host: 'localhost', tls: 'none', from: { address: 'noreply@acme.example' } } as const;
+    expect(parseSmtpOptions(options).ehloName).toBe(ehloNameOf(hostname(), 'acme.example'));
+    expect(parseSmtpOptions({ ...options, ehloName: 'vm' }).ehloName).toBe('vm');
+  });
+});
+
+describe('a subject of emoji', () => {
+  const family = '👨\u200d👩\u200d👧\u200d👦';
+  test.each([0, 1, 2, 3].flatMap((shift) => ['😀', family, '🇩🇪', '👍🏽'].map((emoji) => [shift, emoji] as const)))(
+    'is cut into encoded words between characters: shifted by %i, %s',
+    async (shift, emoji) => {
+      const title = `${'x'.repeat(shift)}${emoji.repeat(30)}`;
+      const { raw, mail } = await written(titled(title));
+      expect(mail.subject).toBe(title);
+      const header = /^Subject: (.*(?:\r\n .*)*)/m.exec(raw)?.[1] ?? '';
+      const words = [...header.matchAll(/=\?utf-8\?([bq])\?(.*?)\?=/gi)];
+      expect(words.length).toBeGreaterThan(1);
+      for (const [, encoding, word] of words) expect(isUtf8(decodeWord(encoding ?? '', word ?? ''))).toBe(true);
+    },
+  );
+});
+
+function decodeWord(encoding: string, word: string): Buffer {
+  if (encoding.toUpperCase() === 'B') return Buffer.from(word, 'base64');
+  const text = word
+    .replaceAll('_', ' ')
+    .replace(/=([0-9A-F]{2})/gi, (_, hex) => String.fromCharCode(Number(`0x${hex}`)));
+  return Buffer.from(text, 'latin1');
+}
+
+describe('the Date', () => {
+  const database = useDatabase({ templates: { greeting: greetingFile } });
+
+  async function dateOf(sendAt: Date | undefined): Promise<number> {
+    const relay = await startSmtpServer();
+    onTestFinished(() => relay.close());
+    const from = { address: 'noreply@acme.example' };
+    const dispatcher = smtp({ host: '127.0.0.1', port: relay.port, tls: 'none', from });
+    const worker = testWorker(database.url, { dispatchers: { smtp: dispatcher } });
+    await worker.start();
+    onTestFinished(() => worker.stop());
+    await createHerald().enqueue(database.pool, greeting, {
+      to: { id: 'u', email: 'u@example.com' },
+      labels: { who: 'x' },
+      ...(sendAt && { sendAt }),
+    });
+    const mail = await until(() => relay.received()[0]);
+    return Date.parse(/^Date: (.*)\r$/m.exec(String(mail.raw))?.[1] ?? '');
+  }
+
+  // Headers have whole seconds.
+  test('of a scheduled email is the time it was scheduled for', async () => {
+    const sendAt = new Date(Math.ceil(Date.now() / 1000) * 1000 + 2000);
+    expect(await dateOf(sendAt)).toBe(sendAt.getTime());
+  });
+
+  test('of an email that was scheduled for the past is the time of enqueue', async () => {
+    const enqueuedAt = Math.floor(Date.now() / 1000) * 1000;
+    expect(await dateOf(new Date(enqueuedAt - 60_000))).toBeGreaterThanOrEqual(enqueuedAt);
+  });
 });
