@@ -309,6 +309,7 @@ describe('secret labels', () => {
       herald.enqueue(database.pool, template, {
         to: { id: 'x', email: 'ada@example.com 4F9K' },
         labels: { who: '', code: '' },
+        strict: true,
       }),
     ).rejects.toThrow();
     const worker = testWorker(database.url, { dispatchers: { smtp }, telemetry, logger });

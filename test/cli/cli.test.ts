@@ -286,7 +286,7 @@ describe('the command line', () => {
       'plain text to a stranger',
       ['worker'],
       { HERALD_SMTP_HOST: 'mail.example', HERALD_SMTP_FROM: 'a@b.example', HERALD_SMTP_TLS: 'none' },
-      /smtp\.tls: "none" would send mail and logins in clear/,
+      /smtp\.tls: "none" would send email and logins in clear text/,
     ],
   ])('says in one line what is wrong with %s, and exits with 2', async (_, args, env, text) => {
     const result = await herald(args, env);

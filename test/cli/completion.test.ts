@@ -28,8 +28,8 @@ describe('completion', () => {
   test.each<[string, string[]]>([
     ['pg-herald mess', ['messages']],
     ['pg-herald messages t', ['tail']],
-    ['pg-herald endpoints re', ['remove', 'replay']],
-    ['pg-herald retry --wh', ['--where']],
+    ['pg-herald endpoints re', ['reseal', 'remove', 'replay']],
+    ['pg-herald retry --wh', ['--where', '--why']],
     ['pg-herald retry --where status=f', ['failed']],
     ['pg-herald retry --where status=failed rea', ['reason=']],
     ['pg-herald retry --where status=failed --y', ['--yes']],

@@ -173,7 +173,11 @@ describe('a trace', () => {
     const kept = keepSpans();
     const herald = createHerald({ telemetry: { tracerProvider: kept.provider } });
     await expect(
-      herald.enqueue(database.pool, greeting, { to: { id: 'ada', email: 'ada @example' }, labels: { who: 'Ada' } }),
+      herald.enqueue(database.pool, greeting, {
+        to: { id: 'ada', email: 'ada @example' },
+        labels: { who: 'Ada' },
+        strict: true,
+      }),
     ).rejects.toThrow();
     const [span] = kept.spans();
     expect(span?.status).toEqual({ code: SpanStatusCode.ERROR });

@@ -84,7 +84,8 @@ test('three messages to different recipients refused alike pause the sender, and
   expect(await pause()).toMatchObject({
     reason: 'content_refused',
     detail: expect.stringMatching(
-      /^3 messages in a row were refused alike, so the sender is at fault: DATA: 550 5\.7\.26 <address>/,
+      // The third message or a later one, whichever is recorded first.
+      /^(3 messages in a row were refused alike|refused like .* since), so the sender is at fault: DATA: 550 5\.7\.26 <a/,
     ),
   });
   // Also those whose refusal was recorded a moment later than the fault.

@@ -47,7 +47,7 @@ describe('a mail', () => {
       `Message-ID: <${messageId}@acme.example>`,
       'Date: Tue, 24 Nov 2026 08:30:00 +0000',
       'Auto-Submitted: auto-generated',
-      'X-Auto-Response-Suppress: All',
+      'X-Auto-Response-Suppress: DR, RN, NRN, OOF, AutoReply',
       'List-ID: <workspace-events.acme.example>',
       'List-Unsubscribe: <https://acme.example/u/1>',
       'List-Unsubscribe-Post: List-Unsubscribe=One-Click',
