@@ -1,4 +1,5 @@
 /** Processes of one kind, replaced when they are killed, and all accounted for at the end. */
+import { setTimeout as pause } from 'node:timers/promises';
 import { type Program, startProgram } from '../support/processes.ts';
 import type { EnqueuerOptions } from './programs/enqueuer.ts';
 import { pick, type Random } from './random.ts';
@@ -24,24 +25,36 @@ export interface Crew {
   killAll(): Promise<void>;
 }
 
+/** Between a failed start and the next one. */
+const restartMs = 500;
+
 type Start = (name: string, environment?: Readonly<Record<string, string>>) => Program;
 
 /** Starts them, and resolves when all are ready. Names are the prefix and a number that is never used twice. */
 export async function startCrew(size: number, prefix: string, start: Start): Promise<Crew> {
   const everybody: Member[] = [];
   const ready = new Set<Member>();
+  let ended = false;
   const hire = (environment?: Readonly<Record<string, string>>): Member => {
     const name = `${prefix}-${everybody.length + 1}`;
     const program = start(name, environment);
-    // A member that is killed before it was ready is replaced like any other.
     const getsReady = program.line(/ready/, { timeoutMs: 120_000 }).then(
       () => ready.add(member),
-      () => undefined,
+      () => restartIfItFailed(member, environment),
     );
     const member: Member = { name, program, ready: getsReady, stopped: false };
     everybody.push(member);
     return member;
   };
+  /** As an orchestrator does: a start fails while the database refuses connections. A killed member has no exit code. */
+  async function restartIfItFailed(member: Member, environment?: Readonly<Record<string, string>>): Promise<unknown> {
+    const { code } = await member.program.exited;
+    await pause(restartMs);
+    if (code === null || code === 0 || ended || !members.includes(member)) return undefined;
+    const successor = hire(environment);
+    members[members.indexOf(member)] = successor;
+    return successor.ready;
+  }
   const members = Array.from({ length: size }, () => hire());
   await Promise.all(members.map((member) => member.ready));
   const log = () => everybody.flatMap(({ program }) => program.stderr().split('\n').slice(0, -1));
@@ -66,6 +79,7 @@ export async function startCrew(size: number, prefix: string, start: Start): Pro
       return counts;
     },
     async killAll() {
+      ended = true;
       await Promise.all(everybody.map(({ program }) => program.kill('SIGKILL')));
     },
   };

@@ -62,7 +62,7 @@ const enqueue = (on: Pool) =>
   herald.enqueue(on, greeting, { to: { id: 'u', email: 'u@example.com' }, labels: { who: 'x' } });
 const told = () =>
   logger.lines.filter((line) => /^(the database|database)/.test(line.message)).map((line) => line.message);
-const away = 'the database is away; delivery goes on by itself when it is back';
+const away = 'the database is away; delivery resumes automatically when it is back';
 
 /** Milliseconds until one more message has gone out. */
 async function resumption(on: Pool): Promise<number> {

@@ -133,7 +133,7 @@ test.skipIf(!possible)(
       checks: expect.arrayContaining([{ name: 'database', ok: false, text: 'read-only' }]),
     });
     const onStandby = { DATABASE_URL: databaseUrl(standby.url, name) };
-    expect((await runCli(['status', '--table'], onStandby)).out).toMatch(/the database is read-only, a standby/);
+    expect((await runCli(['status', '--table'], onStandby)).out).toMatch(/the database is a read-only standby/);
     expect(JSON.parse((await runCli(['status', '--json'], onStandby)).out)).toMatchObject({ readOnly: 'standby' });
     await until(() => performance.now() - before.at > 5000 && application.committed.size > committedBefore + 20, {
       timeoutMs: 30_000,

@@ -59,6 +59,7 @@ describe.skipIf(missing !== null)(`Postfix${missing === null ? '' : ` (skipped: 
       await database.pool.query('SELECT herald.enqueue($1::text::jsonb)', [
         JSON.stringify({
           template: name,
+          allowPlainSecrets: true,
           to: to('ada'),
           labels: example?.labels ?? {},
           data: example?.data ?? null,

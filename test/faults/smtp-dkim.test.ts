@@ -48,6 +48,7 @@ test.skipIf(needs.skip)(
       await scene.database().pool.query('SELECT herald.enqueue($1::text::jsonb)', [
         JSON.stringify({
           template: name,
+          allowPlainSecrets: true,
           to: { id: 'ada', email: 'ada@example.com', name: 'Käthe “K” Öl 🦊' },
           labels: example?.labels ?? {},
           data: example?.data ?? null,

@@ -37,7 +37,7 @@ describe('row 49: the proxy', () => {
       {
         status: 'pending',
         counted: 0,
-        attempts: ['retry, free: proxy: the proxy refused or could not be reached'],
+        attempts: ['retry, free: proxy: the proxy refused the connection or could not be reached'],
         paused: 'proxy',
       },
       0,
@@ -55,7 +55,7 @@ describe('row 49: the proxy', () => {
 
   test.each([
     ['http', 'the proxy could not be reached: ECONNREFUSED'],
-    ['socks5', 'the proxy refused or could not be reached'],
+    ['socks5', 'the proxy refused the connection or could not be reached'],
   ])('of %s is down', async (scheme, detail) => {
     expect(
       await scene.deliver({ port: 25, proxy: `${scheme}://herald:${password}@127.0.0.1:${await freePort()}` }),

@@ -46,7 +46,7 @@ describe('row 8: EHLO is refused and HELO is not', () => {
     expect(await scene.deliver({ port: relay.port, tls: 'starttls' })).toMatchObject({
       status: 'pending',
       counted: 0,
-      attempts: [expect.stringMatching(/^retry, free: tls: TLS is required, and the server knows no EHLO: 50\d/)],
+      attempts: [expect.stringMatching(/^retry, free: tls: TLS is required, but the server rejects EHLO: 50\d/)],
       paused: 'tls',
     });
     expect(relay.mails()).toEqual([]);
