@@ -1,6 +1,7 @@
 /** Cancels in the caller's transaction. */
 import { run, type Transaction } from '../database/caller-transaction.ts';
 import { InvalidNotificationError } from '../errors.ts';
+import { isUuid } from '../vocabulary.ts';
 
 /** What to cancel: exactly one of these. A dedupe key selects the messages of all its windows. */
 export type CancelBy =
@@ -20,8 +21,6 @@ export interface CancelAnswer {
   readonly answer: 'cancelled' | 'in_flight' | 'already_settled';
 }
 
-const uuidPattern = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
-
 /**
  * Returns the result per message; ids that do not exist are left out. The row lock makes it final once the transaction
  * commits.
@@ -39,7 +38,7 @@ export async function cancel(tx: Transaction, by: CancelBy): Promise<CancelAnswe
 function argumentOf(by: CancelBy): ['message_ids' | 'dedupe_key' | 'target', string] {
   if ('dedupeKey' in by) return ['dedupe_key', requireText(by.dedupeKey, 'dedupeKey')];
   if ('target' in by) return ['target', requireText(by.target, 'target')];
-  const wrong = by.ids.findIndex((id) => !uuidPattern.test(id));
+  const wrong = by.ids.findIndex((id) => !isUuid(id));
   if (wrong >= 0)
     throw new InvalidNotificationError([{ path: `ids[${wrong}]`, message: 'is not a message id (a UUID)' }]);
   return ['message_ids', `{${by.ids.join(',')}}`];
