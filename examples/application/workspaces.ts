@@ -16,11 +16,11 @@ const herald = createHerald();
 export interface Deletion {
   readonly id: string;
   readonly reason: string;
-  /** Runs last in the transaction; if it throws, nothing of all this has happened. */
-  readonly confirm?: () => void;
+  /** Runs last in the transaction, with the number of messages; if it throws, nothing of all this has happened. */
+  readonly confirm?: (enqueued: number) => void;
 }
 
-/** Deletes a workspace. Its owner hears of it if, and only if, the deletion commits. */
+/** Deletes a workspace. Its owner is notified if, and only if, the deletion commits. */
 export function deleteWorkspace(db: NodePgDatabase, { id, reason, confirm }: Deletion): Promise<EnqueuedMessage[]> {
   return db.transaction(async (tx) => {
     const [deleted] = await tx.delete(workspace).where(eq(workspace.id, id)).returning();
@@ -35,7 +35,7 @@ export function deleteWorkspace(db: NodePgDatabase, { id, reason, confirm }: Del
       dedupeKey: `workspace-deleted:${deleted.id}`,
       createdBy: 'example cleanup',
     });
-    confirm?.();
+    confirm?.(messages.length);
     return messages;
   });
 }

@@ -16,6 +16,8 @@ export interface StartOptions {
   readonly through?: readonly string[];
   /** Path of the Node that runs it; this one by default. */
   readonly node?: string;
+  /** Whether `type` may be used; by default its standard input is empty. */
+  readonly typed?: boolean;
 }
 
 export interface Exit {
@@ -30,6 +32,8 @@ export interface Program {
   readonly stderr: () => string;
   /** Waits for a whole line of standard output that matches, also one that is already there. */
   readonly line: (pattern: RegExp, options?: WaitOptions) => Promise<string>;
+  /** Writes to its standard input, which stays open. */
+  readonly type: (text: string) => void;
   /** Sends the signal, SIGKILL by default, and waits for the end. */
   readonly kill: (signal?: NodeJS.Signals) => Promise<Exit>;
   readonly exited: Promise<Exit>;
@@ -39,13 +43,13 @@ export interface Program {
 /** Starts a TypeScript or JavaScript file with this Node, or another. It is killed when this process exits. */
 export function startProgram(
   file: string | URL,
-  { args = [], env = {}, cwd, through = [], node = process.execPath }: StartOptions = {},
+  { args = [], env = {}, cwd, through = [], node = process.execPath, typed = false }: StartOptions = {},
 ): Program {
   const [command = '', ...rest] = [...through, node, file instanceof URL ? fileURLToPath(file) : file, ...args];
   const child = spawn(command, rest, {
     cwd,
     env: { ...process.env, ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: [typed ? 'pipe' : 'ignore', 'pipe', 'pipe'],
   });
   const output = { stdout: collect(child, 'stdout'), stderr: collect(child, 'stderr') };
   const running = () => child.exitCode === null && child.signalCode === null;
@@ -61,6 +65,7 @@ export function startProgram(
     stdout: output.stdout,
     stderr: output.stderr,
     line: (pattern, options) => lineOf({ ...output, running }, pattern, options),
+    type: (text) => void child.stdin?.write(text),
     kill: (signal = 'SIGKILL') => {
       if (running()) child.kill(signal);
       return exited;

@@ -15,20 +15,23 @@ export interface DockerServer {
 interface DockerOptions {
   readonly version?: number | undefined;
   readonly settings: Readonly<Record<string, string>>;
+  readonly password: string | undefined;
 }
 
 /** Throws when no engine answers within a second. */
-export async function startDocker({ version = 18, settings }: DockerOptions): Promise<DockerServer> {
+export async function startDocker({ version = 18, settings, password }: DockerOptions): Promise<DockerServer> {
   if (!(await engineAnswers())) throw new Error('no Docker engine answers');
   const { GenericContainer } = await import('testcontainers');
   const port = await freePort();
+  const authentication =
+    password === undefined ? { POSTGRES_HOST_AUTH_METHOD: 'trust' } : { POSTGRES_PASSWORD: password };
   const container = await new GenericContainer(`postgres:${version}-alpine`)
-    .withEnvironment({ POSTGRES_HOST_AUTH_METHOD: 'trust', POSTGRES_INITDB_ARGS: '--locale=C --encoding=UTF8' })
+    .withEnvironment({ ...authentication, POSTGRES_INITDB_ARGS: '--locale=C --encoding=UTF8' })
     .withCommand(['postgres', ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])])
     // A fixed port, because an assigned one would be another after a restart.
     .withExposedPorts({ container: 5432, host: port })
     .start();
-  await accepts(port);
+  await accepts(port, password);
   return {
     port,
     version,
@@ -38,7 +41,7 @@ export async function startDocker({ version = 18, settings }: DockerOptions): Pr
     restart: async (shutdown) => {
       // The image stops by SIGINT, the fast shutdown; without time to stop it is killed.
       await container.restart({ timeout: shutdown === 'fast' ? 10_000 : 0 });
-      await accepts(port);
+      await accepts(port, password);
     },
   };
 }
@@ -64,10 +67,10 @@ function pings(target: { socketPath: string } | { host: string; port: string }):
 }
 
 /** While the image prepares its folder, and after a restart, the port is open before the server listens. */
-async function accepts(port: number): Promise<void> {
+async function accepts(port: number, password: string | undefined): Promise<void> {
   const deadline = Date.now() + 60_000;
   for (;;) {
-    const client = new Client({ host: '127.0.0.1', port, user: 'postgres', database: 'postgres' });
+    const client = new Client({ host: '127.0.0.1', port, user: 'postgres', password, database: 'postgres' });
     client.on('error', () => undefined);
     try {
       await client.connect();

@@ -30,6 +30,8 @@ export interface PostgresOptions {
   readonly folder?: string;
   /** The only place to take the server from; by default HERALD_POSTGRES, then all in order. */
   readonly source?: Source;
+  /** Of the superuser of a new cluster, for every connection; by default everyone on this machine may connect. */
+  readonly password?: string;
 }
 
 export interface ResolvedPostgres {
@@ -63,8 +65,8 @@ export async function resolvePostgres(options: PostgresOptions = {}): Promise<Re
 }
 
 /**
- * Starts a local PostgreSQL that accepts connections on 127.0.0.1 and on a socket in its folder, without passwords. It
- * ends with this process, however that ends. Throws one line that says what was tried and what to do.
+ * Starts a local PostgreSQL that accepts connections on 127.0.0.1 and on a socket in its folder, by default without
+ * passwords. It ends with this process, however that ends. Throws one line that says what was tried and what to do.
  */
 export async function startPostgres(options: PostgresOptions = {}): Promise<PostgresServer> {
   if (process.platform === 'win32') throw new Error('no local PostgreSQL on Windows: set DATABASE_URL');
@@ -93,10 +95,10 @@ function wantedSources({ source, folder }: PostgresOptions): readonly Source[] {
 const starters: Record<Source, (options: PostgresOptions) => Promise<PostgresServer>> = {
   system: async (options) => startFromPrograms('system', options),
   packaged: async (options) => startFromPrograms('packaged', options),
-  docker: async ({ version, settings = {} }) => {
-    const { stop, restart, ...server } = await startDocker({ version, settings });
+  docker: async ({ version, settings = {}, password }) => {
+    const { stop, restart, ...server } = await startDocker({ version, settings, password });
     const nothing = { folder: undefined, binaries: undefined, pid: undefined };
-    return { source: 'docker', ...server, ...nothing, url: urlOf(server.port), stop, restart };
+    return { source: 'docker', ...server, ...nothing, url: urlOf(server.port, password), stop, restart };
   },
 };
 
@@ -104,12 +106,12 @@ async function startFromPrograms(source: 'system' | 'packaged', options: Postgre
   const account = await serverAccount();
   const search = { account, version: options.version, path: process.env['PATH'] };
   const binaries = await (source === 'system' ? systemBinaries(search) : packagedBinaries(search));
-  const { folder, settings = {} } = options;
-  const server = await startLocal({ binaries, account, settings, folder });
+  const { folder, settings = {}, password } = options;
+  const server = await startLocal({ binaries, account, settings, folder, superuserPassword: password });
   return {
     source,
     version: binaries.version,
-    url: urlOf(server.port),
+    url: urlOf(server.port, password),
     port: server.port,
     folder: server.folder,
     binaries: binaries.folder,
@@ -121,6 +123,6 @@ async function startFromPrograms(source: 'system' | 'packaged', options: Postgre
   };
 }
 
-function urlOf(port: number): string {
-  return `postgres://postgres@127.0.0.1:${port}/postgres`;
+function urlOf(port: number, password: string | undefined): string {
+  return `postgres://postgres${password === undefined ? '' : `:${password}`}@127.0.0.1:${port}/postgres`;
 }

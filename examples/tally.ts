@@ -1,0 +1,63 @@
+/** What the demonstration did, counted in the database and at the receivers. */
+import type { Pool } from 'pg';
+import type { Deletions } from './application/cleanup.ts';
+import type { Arrival } from './receivers.ts';
+
+export interface Tally {
+  /** Messages in the database, also those that somebody enqueued in the console. */
+  readonly committed: number;
+  readonly rolledBack: number;
+  readonly sent: number;
+  readonly failed: number;
+  /** Waiting or being sent. */
+  readonly pending: number;
+  /** Settled or held in another way, for example cancelled in the console. */
+  readonly other: number;
+  readonly duplicates: number;
+  /** Committed, but not in the database, or `sent` without having arrived. */
+  readonly lost: number;
+}
+
+interface Row {
+  readonly id: string;
+  readonly status: string;
+}
+
+/** Counts everything that there is now. */
+export async function readTally(pool: Pool, arrivals: readonly Arrival[], deletions: Deletions): Promise<Tally> {
+  const { rows } = await pool.query<Row>('SELECT id, status FROM herald.message');
+  const arrived = arrivals.map(({ messageId }) => messageId);
+  const known = new Set(rows.map(({ id }) => id));
+  const count = (...statuses: readonly string[]) => rows.filter(({ status }) => statuses.includes(status)).length;
+  const [sent, failed, pending] = [count('sent'), count('failed'), count('pending', 'sending')];
+  return {
+    committed: rows.length,
+    rolledBack: deletions.rolledBackMessages,
+    ...{ sent, failed, pending },
+    other: rows.length - sent - failed - pending,
+    duplicates: arrived.length - new Set(arrived).size,
+    lost:
+      deletions.committedIds.filter((id) => !known.has(id)).length +
+      rows.filter(({ id, status }) => status === 'sent' && !arrived.includes(id)).length,
+  };
+}
+
+/** The tally as sentences. */
+export function sentencesOf(tally: Tally, { workspaces, rolledBack }: Deletions): string[] {
+  const { committed, sent, failed, pending, other, lost, duplicates } = tally;
+  const kinds = { sent, failed, waiting: pending, 'stopped by you': other };
+  const counts = Object.entries(kinds).flatMap(([kind, n]) => (n === 0 ? [] : [`${n} ${kind}`]));
+  return [
+    `${plural(workspaces, 'workspace was', 'workspaces were')} deleted, each with its messages in one transaction.`,
+    `${plural(rolledBack, 'deletion was', 'deletions were')} rolled back: ` +
+      `its ${plural(tally.rolledBack, 'message')} never existed.`,
+    `${plural(committed, 'message was', 'messages were')} committed: ${counts.join(', ')}.`,
+    lost + duplicates === 0
+      ? 'None was lost, and none was sent twice.'
+      : `LOST: ${lost}. SENT TWICE: ${duplicates}. This must not happen; please report it.`,
+  ];
+}
+
+function plural(n: number, one: string, many = `${one}s`): string {
+  return `${n} ${n === 1 ? one : many}`;
+}
