@@ -139,7 +139,15 @@ export {
 } from './secrets.ts';
 export type { TelemetryOptions } from './telemetry/options.ts';
 export { type CatalogEntry, listTemplates, syncTemplates, type TemplateChange } from './templates/catalog.ts';
-export { type DataOf, defineTemplate, type LabelsOf, type LabelsSchema, type Template } from './templates/define.ts';
+export {
+  type DataOf,
+  defineTemplate,
+  type LabelsOf,
+  type LabelsSchema,
+  type RequiredData,
+  type Template,
+} from './templates/define.ts';
+export { type FileLabels, type FileTemplate, templateFromFile, typeOfData } from './templates/generated.ts';
 export { readTemplates, shippedTemplatesFolder } from './templates/files.ts';
 export type { TemplateExample, TemplateIssue, TemplateOrigin, TemplateSource } from './templates/template-file.ts';
 export type { Position } from './templates/syntax.ts';

@@ -1,4 +1,4 @@
-import { relative, resolve } from 'node:path';
+import { join, relative, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { Client } from 'pg';
 import type { CapturedMessage } from '../console/index.ts';
@@ -6,6 +6,7 @@ import { type Development, startDevelopment } from '../development/development.t
 import type { SyncReport } from '../development/template-watch.ts';
 import { isLoopback } from '../dispatch/egress/ip-address.ts';
 import { ConfigurationError } from '../errors.ts';
+import { typesFileName } from '../templates/generate-types.ts';
 import type { Logger } from '../vocabulary.ts';
 import { portNumber } from './arguments.ts';
 import { type CommonOptions, command } from './command.ts';
@@ -16,6 +17,8 @@ import { untilSignal } from './signals.ts';
 
 interface DevOptions extends CommonOptions {
   readonly templates: string;
+  /** False with `--no-types`. */
+  readonly types?: string | false;
   readonly port: number;
   readonly smtpPort: number;
   readonly remote?: boolean;
@@ -42,6 +45,8 @@ export function devCommand(): Command {
     },
   )
     .option('--templates <folder>', 'folder of .md files; created if it does not exist', 'templates')
+    .option('--types <file>', `file that gets the types of the templates; default ${typesFileName} in their folder`)
+    .option('--no-types', 'write no such file')
     .option('--port <n>', 'port of the web page; the next free one if it is taken', portNumber, 4780)
     .option('--smtp-port <n>', 'port that takes emails; any free one if it is taken', portNumber, 1025)
     .option('--remote', 'use the database even if it is on another machine')
@@ -58,13 +63,14 @@ async function develop(options: DevOptions): Promise<void> {
     databaseUrl,
     project: process.cwd(),
     templates: options.templates,
+    typesFile: typesFileOf(options),
     port: options.port,
     smtpPort: options.smtpPort,
     operator: readOperator(),
     logger: loggerOf(say),
     onCapture: ({ raw, ...captured }) =>
       options.json ? printJson({ ...captured, source: String(raw) }) : sayCaptured(captured),
-    onTemplates: (report) => (options.json ? undefined : sayTemplates(report, options.templates)),
+    onTemplates: (report) => (options.json ? undefined : sayTemplates(report, options)),
     onTemplateError: (error) => say('templates', color('red', explainError(error).line ?? 'cannot be read')),
   });
   if (options.json) {
@@ -73,6 +79,10 @@ async function develop(options: DevOptions): Promise<void> {
   } else introduce(development);
   await stopped;
   await development.stop();
+}
+
+function typesFileOf({ templates, types }: DevOptions): string | null {
+  return types === false ? null : resolve(types ?? join(templates, typesFileName));
 }
 
 function requireLocal(databaseUrl: string): void {
@@ -113,13 +123,14 @@ function sayCaptured({ kind, to, title, messageId }: Omit<CapturedMessage, 'raw'
   );
 }
 
-function sayTemplates({ templates, changes, issues }: SyncReport, folder: string): void {
-  const where = relative(process.cwd(), resolve(folder)) || '.';
+function sayTemplates({ templates, changes, issues, typesWritten }: SyncReport, options: DevOptions): void {
+  const where = relative(process.cwd(), resolve(options.templates)) || '.';
   for (const { name, version, change } of changes) sayLine('templates', `${name} v${version}: ${change}`);
   for (const { path, severity, message } of issues)
     sayLine('templates', `${color(severity === 'error' ? 'red' : 'yellow', severity)} ${where}/${path}: ${message}`);
   if (issues.some(({ severity }) => severity === 'error'))
     sayLine('templates', 'templates with errors stay at their last good version');
+  if (typesWritten) sayLine('templates', `wrote ${relative(process.cwd(), typesFileOf(options) ?? '')}`);
   if (templates === 0 && issues.length === 0)
     sayLine('templates', `none in ${where} yet: save one there, for example as welcome.md`);
 }

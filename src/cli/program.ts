@@ -10,6 +10,7 @@ const commands: ReadonlyMap<string, () => Promise<Command>> = new Map([
   ['dev', async () => (await import('./dev.ts')).devCommand()],
   ['migrate', async () => (await import('./migrate.ts')).migrateCommand()],
   ['templates', async () => (await import('./templates.ts')).templatesCommand()],
+  ['types', async () => (await import('./types.ts')).typesCommand()],
   ['worker', async () => (await import('./worker.ts')).workerCommand()],
   ['send', async () => (await import('./send.ts')).sendCommand()],
   ['messages', async () => (await import('./messages.ts')).messagesCommand()],
@@ -37,7 +38,7 @@ const commands: ReadonlyMap<string, () => Promise<Command>> = new Map([
 
 /** The headings of `pg-herald --help`; a command that is not named here is under the last. */
 const groups: readonly (readonly [heading: string, ...names: string[]])[] = [
-  ['Set up:', 'dev', 'migrate', 'templates', 'worker', 'send', 'completion'],
+  ['Set up:', 'dev', 'migrate', 'templates', 'types', 'worker', 'send', 'completion'],
   ['Look:', 'status', 'messages', 'why', 'console', 'audit', 'doctor'],
   ['Act:', 'retry', 'cancel', 'hold', 'release', 'discard', 'pause', 'resume'],
   ['Rules and receivers:', 'methods', 'preferences', 'suppressions', 'endpoints'],

@@ -1,18 +1,18 @@
 import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Command } from 'commander';
 import { type CatalogEntry, listTemplates, syncTemplates } from '../templates/catalog.ts';
-import { checkTemplate, renderExample } from '../templates/check.ts';
-import { readTemplates } from '../templates/files.ts';
+import { renderExample } from '../templates/check.ts';
+import { typesFileName } from '../templates/generate-types.ts';
 import { readTemplateHistory, type TemplateHistory } from '../templates/history.ts';
-import type { TemplateIssue, TemplateSource } from '../templates/template-file.ts';
 import { suggestion } from '../templates/nearest.ts';
+import { typesFileIssues } from '../templates/types-file.ts';
 import { positiveInteger } from './arguments.ts';
+import { checked, defaultFolder, isError, printIssues, refuse } from './check-templates.ts';
 import { type CommonOptions, command, commandGroup, tableCommand, withPool } from './command.ts';
 import { readBrand } from './config.ts';
 import {
-  CommandFailed,
   color,
-  colorStderr,
   plural,
   print,
   printFields,
@@ -25,8 +25,6 @@ import {
 import { noSuchTemplate, setCommand } from './set-template.ts';
 
 type StoredVersion = TemplateHistory['versions'][number];
-
-const defaultFolder = 'templates';
 
 /** `pg-herald templates` */
 export function templatesCommand(): Command {
@@ -76,16 +74,28 @@ function checkCommand(): Command {
   return command(
     'check',
     'Find unknown labels, syntax errors and bad headers, and render every example. Needs no database',
-    { example: 'templates check ./templates', seeAlso: ['templates preview', 'templates sync'] },
+    {
+      example: 'templates check ./templates',
+      notes: [`It also compares the file that "pg-herald types" wrote, if there is one.`],
+      seeAlso: ['templates preview', 'templates sync', 'types'],
+    },
   )
     .argument('[folder]', 'folder of .md files', defaultFolder)
-    .action(async (folder: string, options: CommonOptions) => {
-      const { sources, issues } = await checked(folder);
-      if (issues.some(isError)) return refuse(issues, options);
-      if (options.json) return printJson({ templates: sources.length, issues });
-      printIssues(issues);
-      print(`${plural(sources.length, 'template')}, no errors`);
-    });
+    .option('--types <file>', `the file of "pg-herald types"; default ${typesFileName} in the folder`)
+    .action(check);
+}
+
+async function check(folder: string, options: CommonOptions & { types?: string }): Promise<void> {
+  const { sources, issues } = await checked(folder);
+  // A broken template has no types.
+  const outdated = issues.some(isError)
+    ? []
+    : await typesFileIssues(options.types ?? join(folder, typesFileName), { folder, sources });
+  const all = [...issues, ...outdated];
+  if (all.some(isError)) return refuse(all, options);
+  if (options.json) return printJson({ templates: sources.length, issues });
+  printIssues(issues);
+  print(`${plural(sources.length, 'template')}, no errors`);
 }
 
 function listCommand(): Command {
@@ -188,25 +198,4 @@ async function preview(name: string, folder: string, options: CommonOptions & { 
   if (options.json) return printJson({ content, email });
   print(`${color('bold', email.subject)}\n\n${email.text}`);
   if (options.html) printStderr(`wrote ${options.html}`);
-}
-
-async function checked(folder: string): Promise<{ sources: TemplateSource[]; issues: TemplateIssue[] }> {
-  const { sources, issues } = await readTemplates(folder);
-  return { sources, issues: [...issues, ...sources.flatMap((source) => checkTemplate(source))] };
-}
-
-const isError = ({ severity }: TemplateIssue) => severity === 'error';
-
-function printIssues(issues: readonly TemplateIssue[]): void {
-  for (const issue of issues) {
-    const severity = isError(issue) ? colorStderr('red', 'error') : colorStderr('yellow', 'warning');
-    printStderr(`${issue.path}: ${severity}: ${issue.message}`);
-  }
-}
-
-function refuse(issues: readonly TemplateIssue[], options: CommonOptions, consequence = ''): never {
-  if (options.json) printJson({ issues });
-  printIssues(issues);
-  printStderr(`${plural(issues.filter(isError).length, 'error')}${consequence}`);
-  throw new CommandFailed();
 }

@@ -29,6 +29,8 @@ export interface DevelopmentOptions {
   /** Folders to search for PostgreSQL, in the format of PATH. */
   readonly path: string;
   readonly templates: string;
+  /** The file that the types of the templates are written to; null: none. */
+  readonly typesFile: string | null;
   /** Port of the console; any free one if it is taken. */
   readonly port: number;
   /** Port of the mail catcher; any free one if it is taken. */
@@ -83,7 +85,8 @@ export async function startDevelopment(options: DevelopmentOptions): Promise<Dev
     const hook = started(await startWebhookCatcher(captured), end);
     const { onTemplates: onReport, onTemplateError: onError } = options;
     const folder = resolve(options.project, options.templates);
-    started(await watchTemplates(pool, folder, { onReport, onError }), (watching) => watching.close());
+    const watched = { folder, typesFile: options.typesFile };
+    started(await watchTemplates(pool, watched, { onReport, onError }), (watching) => watching.close());
     const served = started(await serve(pool, captured, options), (server) => server.close());
     const worker = createCapturingWorker(databaseUrl, { pool, mail, hook }, options);
     started(worker, () => worker.stop());

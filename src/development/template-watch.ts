@@ -4,11 +4,13 @@
  */
 import { watch } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
+import { basename } from 'node:path';
 import type { Pool } from 'pg';
 import { syncTemplates, type TemplateChange } from '../templates/catalog.ts';
 import { checkTemplate } from '../templates/check.ts';
 import { readTemplates } from '../templates/files.ts';
 import type { TemplateIssue } from '../templates/template-file.ts';
+import { writeTypesFile } from '../templates/types-file.ts';
 
 /** What a synchronization did. */
 export interface SyncReport {
@@ -17,23 +19,36 @@ export interface SyncReport {
   /** Only templates that changed. */
   readonly changes: readonly TemplateChange[];
   readonly issues: readonly TemplateIssue[];
+  /** Whether the file of their types was written. */
+  readonly typesWritten: boolean;
+}
+
+/** A folder of templates, and the file that their types are written to. */
+export interface WatchedTemplates {
+  readonly folder: string;
+  /** Null: no file is written. */
+  readonly typesFile: string | null;
 }
 
 /** Editors save a file in several steps; wait for the last one, in milliseconds. */
 const settleMs = 80;
 
 /** Stores the valid files of a folder in the database. An empty folder is not an error: files will follow. */
-export async function syncFolder(pool: Pool, folder: string): Promise<SyncReport> {
+export async function syncFolder(pool: Pool, { folder, typesFile }: WatchedTemplates): Promise<SyncReport> {
   const { sources, issues } = await readTemplates(folder, { allowEmpty: true });
   const checked = sources.map((source) => ({ source, issues: checkTemplate(source) }));
   const good = checked
     .filter((each) => each.issues.every(({ severity }) => severity !== 'error'))
     .map(({ source }) => source);
   const changes = await syncTemplates(pool, good);
+  const allIssues = [...issues, ...checked.flatMap((each) => each.issues)];
+  // Code that uses a template must go on compiling while its file has an error.
+  const complete = good.length > 0 && allIssues.every(({ severity }) => severity !== 'error');
   return {
     templates: good.length,
     changes: changes.filter(({ change }) => change !== 'unchanged' && change !== 'missing'),
-    issues: [...issues, ...checked.flatMap((each) => each.issues)],
+    issues: allIssues,
+    typesWritten: typesFile !== null && complete && (await writeTypesFile(typesFile, good)),
   };
 }
 
@@ -46,19 +61,21 @@ export interface TemplateWatch {
 /** Synchronizes now and after every change. Creates the folder if it is missing. */
 export async function watchTemplates(
   pool: Pool,
-  folder: string,
+  watched: WatchedTemplates,
   {
     onReport,
     onError,
   }: { readonly onReport: (report: SyncReport) => void; readonly onError: (error: unknown) => void },
 ): Promise<TemplateWatch> {
+  const { folder, typesFile } = watched;
   await mkdir(folder, { recursive: true });
   let timer: NodeJS.Timeout | undefined;
   let syncing: Promise<void> = Promise.resolve();
   const sync = () => {
-    syncing = syncing.then(() => syncFolder(pool, folder).then(onReport, onError));
+    syncing = syncing.then(() => syncFolder(pool, watched).then(onReport, onError));
   };
-  const watcher = watch(folder, () => {
+  const watcher = watch(folder, (_, file) => {
+    if (typesFile !== null && file === basename(typesFile)) return;
     clearTimeout(timer);
     timer = setTimeout(sync, settleMs);
   });

@@ -2,7 +2,7 @@
 import { run, type Transaction } from '../database/caller-transaction.ts';
 import type { EncryptLabels } from '../secrets.ts';
 import type { TelemetryOptions } from '../telemetry/options.ts';
-import type { Template } from '../templates/define.ts';
+import type { RequiredData, Template } from '../templates/define.ts';
 import type { MessageStatus, Reason } from '../vocabulary.ts';
 import { type CancelAnswer, type CancelBy, cancel } from './cancel.ts';
 import { type EnqueuedCount, enqueueRows, type FromQuery } from './from-query.ts';
@@ -61,14 +61,22 @@ export interface Herald {
    * earlier enqueue wrote under the same dedupe key.
    * @throws {InvalidNotificationError} if the notification is wrong, before anything is written.
    */
-  enqueue<T extends Template>(tx: Transaction, template: T, notification: Notification<T>): Promise<EnqueuedMessage[]>;
+  enqueue<T extends Template>(
+    tx: Transaction,
+    template: T,
+    notification: Notification<T> & RequiredData<T>,
+  ): Promise<EnqueuedMessage[]>;
   /**
    * Does the same for every row of a query: columns `id` (text or a number) and, as far as they exist, `email`, `name`,
    * `locale`, `timeZone`; at most 100,000 rows. Set-based: no row passes through this process. A row without a valid
    * address does not stop the others: its message becomes `inhibited` with reason `invalid_address` or `no_address`.
    * @throws {InvalidNotificationError} if the notification is wrong, before anything is written.
    */
-  enqueueFrom<T extends Template>(tx: Transaction, template: T, notification: FromQuery<T>): Promise<EnqueuedCount[]>;
+  enqueueFrom<T extends Template>(
+    tx: Transaction,
+    template: T,
+    notification: FromQuery<T> & RequiredData<T>,
+  ): Promise<EnqueuedCount[]>;
   /**
    * Cancels messages and returns the result per message.
    * @throws {InvalidNotificationError} if `by` names nothing.
@@ -89,7 +97,8 @@ export function createHerald(options: HeraldOptions = {}): Herald {
   const secretLabels = createSecretLabels(options.encryptLabels);
   const plainAllowed = options.allowPlainSecrets === true && options.encryptLabels === undefined;
   return {
-    async enqueue(tx, template, { to, labels, data, traceContext: given, ...rest }) {
+    async enqueue(tx, template, notification) {
+      const { to, labels, data, traceContext: given, ...rest }: Notification<typeof template> = notification;
       const write = async (traceContext: Pick<NotificationOptions, 'traceContext'>) => {
         const stored = await prepare(tx, template, { labels, data, options: { ...rest, ...traceContext } });
         const recipients = await resolveRecipients(tx, to, { ...options, strict: rest.strict });
@@ -101,7 +110,8 @@ export function createHerald(options: HeraldOptions = {}): Herald {
         messageId: messages.length === 1 ? (messages[0]?.id ?? null) : null,
       }));
     },
-    async enqueueFrom(tx, template, { recipients, labels, data, traceContext: given, ...rest }) {
+    async enqueueFrom(tx, template, notification) {
+      const { recipients, labels, data, traceContext: given, ...rest }: FromQuery<typeof template> = notification;
       const write = async (traceContext: Pick<NotificationOptions, 'traceContext'>) => {
         const stored = await prepare(tx, template, { labels, data, options: { ...rest, ...traceContext } });
         const json = notificationJson(stored, { attachments: rest.attachments });

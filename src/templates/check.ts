@@ -6,7 +6,14 @@ import { suggestion } from './nearest.ts';
 import { parseSyntax } from './parse.ts';
 import { createRenderer, RenderError } from './render.ts';
 import { containsPlaceholder } from './placeholders.ts';
-import { issueAt, positionWithin, syntaxIssues, type TemplateIssue, type TemplateSource } from './template-file.ts';
+import {
+  issueAt,
+  positionWithin,
+  syntaxIssues,
+  type TemplateIssue,
+  type TemplateSource,
+  textsOf,
+} from './template-file.ts';
 import type { Position } from './syntax.ts';
 
 /** Gmail clips the HTML of an email at about 102 KB and hides the rest. In bytes. */
@@ -17,7 +24,7 @@ export const maximumEmailHtml = 100_000;
  * issues by their position in the file.
  */
 export function checkTemplate(source: TemplateSource): TemplateIssue[] {
-  const texts = textsOf(source);
+  const texts = parsedTexts(source);
   const broken = texts.flatMap((text) => writingIssues(source, text));
   const issues = [
     ...broken,
@@ -36,16 +43,12 @@ interface Text {
   readonly uses: readonly LabelUse[];
 }
 
-function textsOf({ title, body, actions }: TemplateSource): Text[] {
-  const pairs = [
-    ['title', title],
-    ['body', body],
-    ...actions.flatMap(({ label, url }, index) => [
-      [`actions[${index}].label`, label],
-      [`actions[${index}].url`, url],
-    ]),
-  ] as [string, string][];
-  return pairs.map(([where, source]) => ({ where, source, uses: labelUses(parseSyntax(source).parts) }));
+function parsedTexts(template: TemplateSource): Text[] {
+  return textsOf(template).map(({ where, text }) => ({
+    where,
+    source: text,
+    uses: labelUses(parseSyntax(text).parts),
+  }));
 }
 
 type Fault = Parameters<typeof issueAt>[2];
@@ -135,7 +138,7 @@ function exampleIssues(template: TemplateSource, sound: boolean): TemplateIssue[
       'there is no example, so the template was not rendered; add "example:" with its labels, and data if it uses any';
     return [issueIn(template, null, { message, severity: 'warning' })];
   }
-  const uses = textsOf(template).flatMap((text) => text.uses);
+  const uses = parsedTexts(template).flatMap((text) => text.uses);
   const missing = requiredAndOptional(uses).required.filter((label) => !Object.hasOwn(example.labels, label));
   // These issues are already reported, with their positions.
   if (!sound || missing.length > 0) return [];

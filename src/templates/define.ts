@@ -36,6 +36,13 @@ export type DataOf<T extends Template> = T['data'] extends StandardSchemaV1
   ? StandardSchemaV1.InferInput<T['data']>
   : JsonValue;
 
+/** Makes `data` required for a template whose data may not be absent. */
+export type RequiredData<T extends Template> = T['data'] extends StandardSchemaV1
+  ? undefined extends DataOf<T>
+    ? unknown
+    : { readonly data: DataOf<T> }
+  : unknown;
+
 /** Valid template names. The name is also the file name without `.md`. */
 export const templateNamePattern = /^[a-z0-9][a-z0-9-]{0,99}$/;
 

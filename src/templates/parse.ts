@@ -129,7 +129,8 @@ class Reader {
   }
 
   #inner(name: 'each' | 'with', subject: Expression, node: HbBlock, scope: Scope): Scope {
-    const at = subject.kind === 'path' && subject.field === 'value' ? subject.absolute : null;
+    const list = subject.kind === 'call' && subject.name === 'first' ? subject.args[0] : subject;
+    const at = list?.kind === 'path' && list.field === 'value' ? list.absolute : null;
     if (at?.length === 1 && at[0] === 'labels') {
       this.#refuse(node, `{{#${name} labels}} is not allowed: name each label, so that it can be checked`);
     }

@@ -101,6 +101,24 @@ export function positionWithin(start: Position, { line, column }: Position): Pos
   return { line: start.line + line - 1, column: line === 1 ? start.column + column - 1 : column };
 }
 
+/** One text of a template, with its name: `title`, `body` or for example `actions[0].url`. */
+export interface TemplateText {
+  readonly where: string;
+  readonly text: string;
+}
+
+/** The texts of a template, in the order of its file. */
+export function textsOf({ title, body, actions }: Pick<TemplateSource, 'title' | 'body' | 'actions'>): TemplateText[] {
+  return [
+    { where: 'title', text: title },
+    { where: 'body', text: body },
+    ...actions.flatMap(({ label, url }, index) => [
+      { where: `actions[${index}].label`, text: label },
+      { where: `actions[${index}].url`, text: url },
+    ]),
+  ];
+}
+
 /** Returns the syntax errors of one text of a template. `start` is its position in the file. */
 export function syntaxIssues(
   file: string,
@@ -175,8 +193,8 @@ function sourceOf({
   header: Header;
 }): TemplateSource {
   const { methods, ttlSeconds, maxAttempts, sender, example, labels: listed, ...options } = header;
-  const texts = [options.title, body, ...options.actions.flatMap((action) => [action.label, action.url])];
-  const used = requiredAndOptional(texts.flatMap((text) => labelUses(parseSyntax(text).parts)));
+  const texts = textsOf({ ...options, body });
+  const used = requiredAndOptional(texts.flatMap(({ text }) => labelUses(parseSyntax(text).parts)));
   const labels = [...new Set([...used.required, ...listed])].sort();
   const content = [options.title, body, options.actions, labels, options.secrets];
   return {

@@ -68,6 +68,9 @@ describe('in a folder without a database', { timeout: 120_000 }, () => {
     expect(program.stdout()).toMatch(/templates {2}none in templates yet/);
     await save('greeting.md', greetingFile);
     await program.line(/greeting v1: created/);
+    await program.line(/templates +wrote templates\/templates\.gen\.ts/);
+    const types = () => readFile(join(project, 'templates/templates.gen.ts'), 'utf8');
+    expect(await types()).toContain("greeting: templateFromFile({\n    name: 'greeting',\n    labels: ['who'],");
 
     const id = await send(databaseUrl);
     await program.line(new RegExp(`mail +captured Hello Zoë -> kim@example\\.com {2}${id}`));
@@ -80,6 +83,7 @@ describe('in a folder without a database', { timeout: 120_000 }, () => {
 
     await save('greeting.md', greetingFile.replace('title:', 'titel:'));
     await program.line(/error templates\/greeting\.md:2:\d+: .*titel/);
+    expect(await types()).toContain('greeting: templateFromFile');
     await send(databaseUrl);
     await save('greeting.md', greetingFile.replace('Hello', 'Good morning,'));
     await program.line(/greeting v2: new version/);

@@ -5,6 +5,7 @@
  *   sh                       run, in the folder and with the variables that the blocks before it left behind
  *   sh terminal              run in a terminal, where tables are printed and not JSON
  *   sh eventually            run again until the output that the page shows is there: a worker is at it
+ *   sh after=PATH            run as soon as this file is there: what runs in the background writes it
  *   sh background until=TEXT started and left running; the next block begins when a line holds TEXT
  *   LANGUAGE file=PATH       written to this file; `ts` files are compiled at the end
  *   LANGUAGE append=PATH     added to this file

@@ -1,6 +1,15 @@
 /** Does what a page tells its reader to do, block by block, in an empty project. */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { appendFileSync, chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -114,6 +123,9 @@ function createReader(folder: string, { replace: given = {}, env = {}, tarball }
       if (language === 'ts') scripts.push(file);
       if (marks.has('run')) await run(`node ${file}`);
     } else if (language === 'sh') {
+      const needed = marks.get('after');
+      if (needed !== undefined)
+        await until(() => existsSync(join(folder, needed)), { timeoutMs: 30_000, what: `the file ${needed}` });
       if (marks.has('background')) await start(text, marks.get('until'));
       else await run(text, marks.has('terminal'));
       again = marks.has('eventually') ? () => run(text, marks.has('terminal')) : null;

@@ -1,0 +1,39 @@
+import type { Command } from 'commander';
+import { generateTypes } from '../templates/generate-types.ts';
+import { writeTypesFile } from '../templates/types-file.ts';
+import { checked, defaultFolder, isError, refuse } from './check-templates.ts';
+import { type CommonOptions, command } from './command.ts';
+import { print, printJson, printStderr } from './output.ts';
+
+/** `pg-herald types` */
+export function typesCommand(): Command {
+  return command(
+    'types',
+    'Write the templates of a folder as TypeScript: names, labels, secrets and data. Needs no database',
+    {
+      example: 'types notifications --out src/templates.gen.ts',
+      more: [['types notifications', 'print it']],
+      notes: [
+        'Labels and their kinds come from the text and the header. The types of data come from the example, so ' +
+          'give one to each template that uses data.',
+        '"pg-herald dev" writes the file on every save, and "pg-herald templates check" compares it.',
+      ],
+      seeAlso: ['templates check', 'dev'],
+    },
+  )
+    .argument('[folder]', 'folder of .md files', defaultFolder)
+    .option('--out <file>', 'write it to this file instead of standard output')
+    .action(writeTypes);
+}
+
+async function writeTypes(folder: string, options: CommonOptions & { out?: string }): Promise<void> {
+  const { sources, issues } = await checked(folder);
+  if (issues.some(isError)) return refuse(issues, options, '; nothing was written');
+  if (options.out === undefined) {
+    const typescript = generateTypes(sources);
+    return options.json ? printJson({ typescript }) : print(typescript.trimEnd());
+  }
+  const changed = await writeTypesFile(options.out, sources);
+  if (options.json) return printJson({ file: options.out, changed });
+  printStderr(changed ? `wrote ${options.out}` : `${options.out} is up to date`);
+}
