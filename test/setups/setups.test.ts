@@ -1,26 +1,30 @@
 /**
- * A stranger's first ten minutes: the packed library, installed by npm from the registry into applications of several kinds. Each
- * ends with an email in the catcher of `pg-herald dev` and with what `pg-herald why` says about it.
+ * A stranger's first ten minutes: the packed library, installed by npm from the registry into applications of several
+ * kinds. Each ends with an email in the catcher of `pg-herald dev` and with what `pg-herald why` says about it.
  */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { followGuide, type GuideOptions } from '../docs/support/guide.ts';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { followGuide, type Guide, type GuideOptions } from '../docs/support/guide.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { freePort } from '../support/daemons.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'pg-herald-setups-'));
+const documentedUrl = 'postgres://app@localhost/app';
 let tarball: string;
+
+/** What is in npm's cache is not asked for again. */
+const npmSettings = { npm_config_prefer_offline: 'true', npm_config_audit: 'false', npm_config_fund: 'false' };
 
 const npm = (cwd: string, ...words: string[]) =>
   execFileSync('npm', words, {
     cwd,
     stdio: 'pipe',
-    env: { ...process.env, PATH: `${dirname(process.execPath)}:${process.env['PATH'] ?? ''}` },
+    env: { ...process.env, ...npmSettings, PATH: `${dirname(process.execPath)}:${process.env['PATH'] ?? ''}` },
   });
 
 beforeAll(() => {
@@ -32,76 +36,119 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 /** The database that `pg-herald dev` started and printed. */
 const printedUrl = (printed: string) => /export DATABASE_URL=(\S+)/.exec(printed)?.[1] ?? 'not printed';
 
-async function follow(page: string, options: GuideOptions): Promise<string> {
-  const guide = await followGuide(page, {
-    tarball,
-    ...options,
-    replace: { 'postgres://app@localhost/app': printedUrl, ...options.replace },
-  });
-  await guide.close();
-  return guide.transcript;
+async function follow(page: string, options: GuideOptions, check?: (guide: Guide) => Promise<void>): Promise<void> {
+  const guide = await followGuide(page, { tarball, ...options, env: { ...npmSettings, ...options.env } });
+  try {
+    expect(guide.transcript).toMatch(/^sent /m);
+    await check?.(guide);
+  } finally {
+    await guide.close();
+  }
 }
-
-async function followFramework(section: string, prepare: (folder: string) => void): Promise<void> {
-  const port = String(await freePort());
-  const transcript = await follow('docs/frameworks.md', {
-    section,
-    introduction: true,
-    prepare,
-    replace: { '3000': port },
-  });
-  expect(transcript).toMatch(/<title>.*<\/title>/);
-}
-
-const packages = (names: string, manifest: object = {}) => {
-  return (project: string) => {
-    writeFileSync(join(project, 'package.json'), JSON.stringify({ name: 'application', private: true, ...manifest }));
-    npm(project, 'install', '--no-audit', '--no-fund', ...names.split(' '));
-  };
-};
 
 test('README.md in an empty folder, with npm init', async () => {
-  await follow('README.md', { section: 'Your first notification' });
+  await follow('README.md', { section: 'Your first notification', replace: { [documentedUrl]: printedUrl } });
 });
 
-test('plain pg in an empty folder, with npm init', async () => {
-  const database = await createTestDatabase({ empty: true });
-  await follow('docs/plain-pg.md', { replace: { 'postgres://app@localhost/app': database.url } });
-  await database.close();
-});
+describe('with a database that is there:', () => {
+  test('plain pg in an empty folder, with npm init', async () => {
+    await withDatabase((url) => follow('docs/plain-pg.md', { replace: { [documentedUrl]: url } }));
+  });
 
-test('Next.js', async () => {
-  await followFramework('Next.js', (project) => {
-    packages('next react react-dom typescript @types/react @types/node @types/pg')(project);
-    mkdirSync(join(project, 'app'));
-    writeFileSync(
-      join(project, 'app/layout.tsx'),
-      `export default function Layout({ children }: { children: React.ReactNode }) {
+  test('Next.js', async () => {
+    await followFramework('Next.js', (project) => {
+      install(project, 'next react react-dom typescript @types/react @types/node @types/pg');
+      mkdirSync(join(project, 'app'));
+      writeFileSync(
+        join(project, 'app/layout.tsx'),
+        `export default function Layout({ children }: { children: React.ReactNode }) {
   return <html lang="en"><body>{children}</body></html>;
 }
 `,
-    );
+      );
+    });
   });
-});
 
-test('NestJS', async () => {
-  await followFramework('NestJS', (project) => {
-    packages(
-      '@nestjs/common @nestjs/core @nestjs/platform-express reflect-metadata rxjs typescript @types/node @types/pg',
-      { type: 'commonjs' },
-    )(project);
-    const compilerOptions = {
-      ...{ module: 'nodenext', target: 'es2023', strict: true, skipLibCheck: true, types: ['node'] },
-      ...{ rootDir: 'src', outDir: 'dist', experimentalDecorators: true, emitDecoratorMetadata: true },
+  test('NestJS, whose body parsers run before the console', async () => {
+    const prepare = (project: string) => {
+      install(
+        project,
+        '@nestjs/common @nestjs/core @nestjs/platform-express reflect-metadata rxjs typescript @types/node @types/pg',
+        { type: 'commonjs' },
+      );
+      const compilerOptions = {
+        ...{ module: 'nodenext', target: 'es2023', strict: true, skipLibCheck: true, types: ['node'] },
+        ...{ rootDir: 'src', outDir: 'dist', experimentalDecorators: true, emitDecoratorMetadata: true },
+      };
+      writeFileSync(join(project, 'tsconfig.json'), JSON.stringify({ compilerOptions, include: ['src'] }));
     };
-    writeFileSync(join(project, 'tsconfig.json'), JSON.stringify({ compilerOptions, include: ['src'] }));
+    await followFramework('NestJS', prepare, {
+      'const app = await NestFactory.create(AppModule);': `const app = await NestFactory.create(AppModule);
+  (app as import('@nestjs/platform-express').NestExpressApplication).useBodyParser('urlencoded', { extended: true });`,
+    });
+  });
+
+  test('Express in CommonJS', async () => {
+    await followFramework('Express, in CommonJS', (project) => install(project, 'express', { type: 'commonjs' }));
+  });
+
+  test('Fastify', async () => {
+    await followFramework('Fastify', (project) => install(project, 'fastify'));
+  });
+
+  test('Hono', async () => {
+    await followFramework('Hono', (project) => install(project, 'hono @hono/node-server'));
   });
 });
 
-test('Express in CommonJS', async () => {
-  await followFramework('Express, in CommonJS', packages('express', { type: 'commonjs' }));
-});
+async function withDatabase(work: (url: string) => Promise<void>): Promise<void> {
+  const database = await createTestDatabase({ empty: true });
+  await work(database.url).finally(database.close);
+}
 
-test('Fastify', async () => {
-  await followFramework('Fastify', packages('fastify'));
-});
+function install(project: string, packages: string, manifest: object = {}): void {
+  writeFileSync(join(project, 'package.json'), JSON.stringify({ name: 'application', private: true, ...manifest }));
+  npm(project, 'install', ...packages.split(' '));
+}
+
+async function followFramework(
+  section: string,
+  prepare: (folder: string) => void,
+  replace: Readonly<Record<string, string>> = {},
+): Promise<void> {
+  const port = String(await freePort());
+  await withDatabase((url) =>
+    follow(
+      'docs/frameworks.md',
+      {
+        section,
+        introduction: true,
+        prepare,
+        env: { DATABASE_URL: url, NEXT_TELEMETRY_DISABLED: '1' },
+        replace: { [documentedUrl]: url, '3000': port, ...replace },
+      },
+      async ({ transcript }) => {
+        expect(transcript).toMatch(/<title>.*<\/title>/);
+        await submitForm(`http://127.0.0.1:${port}`);
+      },
+    ),
+  );
+}
+
+/** Pauses a method as an operator's browser does: the server must leave the form's body to the console. */
+async function submitForm(origin: string): Promise<void> {
+  const headers = { 'x-operator': 'ada', accept: 'text/html', origin, 'sec-fetch-site': 'same-origin' };
+  const page = await fetch(`${origin}/admin/herald/`, { headers });
+  const cookie = page.headers
+    .getSetCookie()
+    .map((line) => line.split(';')[0])
+    .join('; ');
+  const form = /name="form" value="([^"]+)"/.exec(await page.text())?.[1] ?? '';
+  const answer = await fetch(`${origin}/admin/herald/methods/smtp/pause`, {
+    method: 'POST',
+    redirect: 'manual',
+    headers: { ...headers, cookie },
+    body: new URLSearchParams({ form, why: 'the relay moves' }),
+  });
+  expect([answer.status, await answer.text()]).toEqual([303, '']);
+}
