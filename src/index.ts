@@ -28,6 +28,7 @@ import './node-version.ts';
 
 export type {
   AdapterTransaction,
+  Connection,
   DrizzleTransaction,
   QueryTransaction,
   Transaction,
@@ -67,6 +68,7 @@ export type { WebhookEndpointsOptions, WebhookOptions } from './dispatch/webhook
 export { webhook } from './dispatch/webhook/webhook.ts';
 export type { CancelAnswer, CancelBy } from './enqueue/cancel.ts';
 export {
+  type Committing,
   createHerald,
   type EnqueuedMessage,
   type Herald,

@@ -113,6 +113,7 @@ describe('secret labels', () => {
     const { encryptLabels, decryptLabels } = labelSecrets(createSecretBox([newKey()]));
     const herald = createHerald({ encryptLabels });
     const [message] = await herald.enqueue(database.pool, template, {
+      autocommit: true,
       to: { id: 'ada', email: 'ada@example.com' },
       labels: { who: 'Ada', code: '4F9K-27QX' },
     });
@@ -156,8 +157,9 @@ describe('secret labels', () => {
     await database.pool.query('TRUNCATE herald.message, herald.attempt, herald.notification');
     const { encryptLabels } = labelSecrets(createSecretBox([newKey()]));
     const herald = createHerald({ encryptLabels });
-    await herald.enqueue(database.pool, declaredInFileOnly, { to, labels });
+    await herald.enqueue(database.pool, declaredInFileOnly, { autocommit: true, to, labels });
     await herald.enqueueFrom(database.pool, declaredInFileOnly, {
+      autocommit: true,
       recipients: { text: `SELECT 'bob' AS id, 'bob@example.com' AS email` },
       labels,
     });
@@ -171,7 +173,7 @@ describe('secret labels', () => {
     await database.pool.query('TRUNCATE herald.message, herald.attempt, herald.notification');
     for (const each of [template, declaredInFileOnly]) {
       const error = await createHerald()
-        .enqueue(database.pool, each, { to, labels })
+        .enqueue(database.pool, each, { autocommit: true, to, labels })
         .catch((thrown: unknown) => thrown);
       expect(error).toMatchObject({ issues: [{ path: 'labels.code', message: /must be encrypted.*encryptLabels/ }] });
       expect(String(error)).not.toContain('4F9K');
@@ -204,14 +206,16 @@ describe('secret labels', () => {
     await putTemplates(database.pool, { later: greetingFile.replace('welcome', 'your code is {{labels.code}}') });
     const later = defineTemplate({ name: 'later', labels: v.object({ who: v.string(), code: v.string() }) });
     const herald = createHerald({ encryptLabels: labelSecrets(createSecretBox([newKey()])).encryptLabels });
-    await herald.enqueue(database.pool, later, { to, labels });
+    await herald.enqueue(database.pool, later, { autocommit: true, to, labels });
     await putTemplates(database.pool, {
       later: greetingFile
         .replace('group:', 'secrets: [code]\ngroup:')
         .replace('welcome', 'your code is {{labels.code}}'),
     });
-    await expect(herald.enqueue(database.pool, later, { to, labels })).rejects.toThrow(/must be encrypted/);
-    await herald.enqueue(database.pool, later, { to, labels });
+    await expect(herald.enqueue(database.pool, later, { autocommit: true, to, labels })).rejects.toThrow(
+      /must be encrypted/,
+    );
+    await herald.enqueue(database.pool, later, { autocommit: true, to, labels });
     const { rows } = await database.pool.query(
       `SELECT secrets FROM herald.message WHERE template = 'later' ORDER BY created_at DESC LIMIT 1`,
     );
@@ -222,6 +226,7 @@ describe('secret labels', () => {
     await database.pool.query('TRUNCATE herald.message, herald.attempt');
     const herald = createHerald({ allowPlainSecrets: true });
     await herald.enqueue(database.pool, template, {
+      autocommit: true,
       to: { id: 'ada', email: 'ada@example.com' },
       labels: { who: 'Ada', code: '4F9K-27QX' },
     });
@@ -238,6 +243,7 @@ describe('secret labels', () => {
     await database.pool.query('TRUNCATE herald.message, herald.attempt');
     const herald = createHerald({ encryptLabels: labelSecrets(createSecretBox([newKey()])).encryptLabels });
     await herald.enqueue(database.pool, template, {
+      autocommit: true,
       to: { id: 'ada', email: 'ada@example.com' },
       labels: { who: 'Ada', code: '4F9K-27QX' },
     });
@@ -259,7 +265,11 @@ describe('secret labels', () => {
     const { encryptLabels, decryptLabels } = labelSecrets(createSecretBox([newKey()]));
     const herald = createHerald({ encryptLabels });
     for (const id of ['victim', 'thief'])
-      await herald.enqueue(database.pool, template, { to: { id, email: `${id}@example.com` }, labels });
+      await herald.enqueue(database.pool, template, {
+        autocommit: true,
+        to: { id, email: `${id}@example.com` },
+        labels,
+      });
     await database.pool.query(`UPDATE herald.message SET secrets =
       (SELECT secrets FROM herald.message WHERE recipient_id = 'victim') WHERE recipient_id = 'thief'`);
     const smtp = scriptedDispatcher();
@@ -300,6 +310,7 @@ describe('secret labels', () => {
     const logger = keepingLogger();
     const herald = createHerald({ telemetry, allowPlainSecrets: true });
     await herald.enqueue(database.pool, template, {
+      autocommit: true,
       to: Object.keys(answers).map((id) => ({ id, email: 'ada@example.com', name: 'Countess Ada' })),
       labels: { who: 'Ada', code: '4F9K-27QX' },
       dedupeKey: 'dedupe-4F9K',
@@ -307,6 +318,7 @@ describe('secret labels', () => {
     });
     await expect(
       herald.enqueue(database.pool, template, {
+        autocommit: true,
         to: { id: 'x', email: 'ada@example.com 4F9K' },
         labels: { who: '', code: '' },
         strict: true,

@@ -2,22 +2,30 @@
 import { type SQL, sql } from 'drizzle-orm';
 import { InvalidNotificationError } from '../errors.ts';
 
-/** A Drizzle transaction or database (node-postgres, postgres-js, PGlite). */
+/** A Drizzle transaction (node-postgres, postgres-js, PGlite). A Drizzle database has no `rollback`. */
 export interface DrizzleTransaction {
   /** Runs a `sql` query. */
   execute(query: SQL): PromiseLike<unknown>;
+  /** Only a transaction has it. */
+  rollback(): never;
 }
 
-/** A `pg` client, pool or PGlite instance or transaction. */
+/** A `pg` client after `BEGIN`, or a PGlite transaction. Neither a pool nor a PGlite instance. */
 export interface QueryTransaction {
   /** Runs a statement with `$1`... and returns its rows. */
   query(text: string, values: unknown[]): PromiseLike<{ rows: unknown[] }>;
+  /** A `pg` pool has it, and runs each statement in a transaction of its own. */
+  readonly totalCount?: never;
+  /** A PGlite instance has it. */
+  readonly transaction?: never;
 }
 
-/** A postgres-js `sql` or transaction `sql`. */
+/** The `sql` that postgres-js passes to the function of `begin`. */
 export interface UnsafeTransaction {
   /** Runs a statement with `$1`... and returns its rows. */
   unsafe(text: string, values: never[]): PromiseLike<unknown>;
+  /** Only the `sql` of a transaction has it. */
+  readonly savepoint: unknown;
 }
 
 /** One of pg-boss's adapters, for example `fromKysely(trx)`. */
@@ -29,6 +37,16 @@ export interface AdapterTransaction {
 /** The caller's open transaction, of whatever driver. */
 export type Transaction = DrizzleTransaction | QueryTransaction | UnsafeTransaction | AdapterTransaction;
 
+/**
+ * A transaction, or what runs each statement in a transaction of its own: a Drizzle database, a `pg` pool, the `sql` of
+ * postgres-js, a PGlite instance.
+ */
+export type Connection =
+  | Pick<DrizzleTransaction, 'execute'>
+  | Pick<QueryTransaction, 'query'>
+  | Pick<UnsafeTransaction, 'unsafe'>
+  | AdapterTransaction;
+
 /** A statement whose parameters are all text; `$1` is the first. The SQL text casts them. */
 export interface Statement {
   readonly text: string;
@@ -36,10 +54,10 @@ export interface Statement {
 }
 
 /**
- * Runs one statement in the caller's transaction and returns its rows.
+ * Runs one statement on the caller's connection and returns its rows.
  * @throws {InvalidNotificationError} if `tx` is none of the supported kinds.
  */
-export async function run<Row>(tx: Transaction, statement: Statement): Promise<Row[]> {
+export async function run<Row>(tx: Connection, statement: Statement): Promise<Row[]> {
   if (hasMethod(tx, 'executeSql')) return rowsOf(await tx.executeSql(statement.text, [...statement.values]));
   // Drizzle first: its databases have a `query` too, but an object of relations.
   if (hasMethod(tx, 'execute')) return rowsOf(await tx.execute(drizzleSql(statement)));
@@ -56,7 +74,7 @@ export async function run<Row>(tx: Transaction, statement: Statement): Promise<R
 }
 
 /** Runs a query of Drizzle in the caller's transaction and returns its rows. */
-export async function runDrizzle<Row>(tx: DrizzleTransaction, query: SQL): Promise<Row[]> {
+export async function runDrizzle<Row>(tx: Pick<DrizzleTransaction, 'execute'>, query: SQL): Promise<Row[]> {
   return rowsOf(await tx.execute(query));
 }
 
@@ -71,7 +89,7 @@ export function drizzleSql({ text, values }: Statement): SQL {
 function hasMethod<Name extends string>(
   value: unknown,
   name: Name,
-): value is Record<Name, (...input: unknown[]) => unknown> & Extract<Transaction, Record<Name, unknown>> {
+): value is Record<Name, (...input: unknown[]) => unknown> & Extract<Connection, Record<Name, unknown>> {
   return (
     (typeof value === 'object' || typeof value === 'function') &&
     value !== null &&

@@ -1,5 +1,5 @@
 /** Cancels in the caller's transaction. */
-import { run, type Transaction } from '../database/caller-transaction.ts';
+import { type Connection, run } from '../database/caller-transaction.ts';
 import { InvalidNotificationError } from '../errors.ts';
 import { isUuid } from '../vocabulary.ts';
 
@@ -26,7 +26,7 @@ export interface CancelAnswer {
  * commits.
  * @throws {InvalidNotificationError} if an id is not a UUID, or a key or target is empty.
  */
-export async function cancel(tx: Transaction, by: CancelBy): Promise<CancelAnswer[]> {
+export async function cancel(tx: Connection, by: CancelBy): Promise<CancelAnswer[]> {
   const [argument, value] = argumentOf(by);
   const rows = await run<{ message_id: string; answer: CancelAnswer['answer'] }>(tx, {
     text: `SELECT * FROM herald.cancel(${argument} => $1${argument === 'message_ids' ? '::text::uuid[]' : '::text'})`,

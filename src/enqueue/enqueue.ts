@@ -1,5 +1,5 @@
 /** The typed wrapper of the SQL function `herald.enqueue`: one round trip in the caller's transaction. */
-import { run, type Transaction } from '../database/caller-transaction.ts';
+import { type Connection, run, type Transaction } from '../database/caller-transaction.ts';
 import type { EncryptLabels } from '../secrets.ts';
 import type { TelemetryOptions } from '../telemetry/options.ts';
 import type { RequiredData, Template } from '../templates/define.ts';
@@ -53,29 +53,33 @@ export interface HeraldOptions {
   readonly telemetry?: Pick<TelemetryOptions, 'tracerProvider'>;
 }
 
+/** What an enqueue runs on: an open transaction, or also a pool or a database where `autocommit` is true. */
+export type Committing<Autocommit extends boolean> = Autocommit extends true ? Connection : Transaction;
+
 /** The enqueuing side of pg-herald. Every method runs in the caller's transaction. */
 export interface Herald {
   /**
    * Writes the messages and their jobs in one statement. If the transaction commits they will be delivered; if it rolls
    * back they never existed. Returns the messages in the order of recipients and methods, and after them those that an
    * earlier enqueue wrote under the same dedupe key.
-   * @throws {InvalidNotificationError} if the notification is wrong, before anything is written.
+   * @throws {InvalidNotificationError} if the notification is wrong, before anything is written; or if no transaction
+   * is open and `autocommit` is not true.
    */
-  enqueue<T extends Template>(
-    tx: Transaction,
+  enqueue<T extends Template, Autocommit extends boolean = false>(
+    tx: Committing<Autocommit>,
     template: T,
-    notification: Notification<T> & RequiredData<T>,
+    notification: Notification<T> & RequiredData<T> & { readonly autocommit?: Autocommit },
   ): Promise<EnqueuedMessage[]>;
   /**
    * Does the same for every row of a query: columns `id` (text or a number) and, as far as they exist, `email`, `name`,
    * `locale`, `timeZone`; at most 100,000 rows. Set-based: no row passes through this process. A row without a valid
    * address does not stop the others: its message becomes `inhibited` with reason `invalid_address` or `no_address`.
-   * @throws {InvalidNotificationError} if the notification is wrong, before anything is written.
+   * @throws {InvalidNotificationError} if `enqueue` would throw it.
    */
-  enqueueFrom<T extends Template>(
-    tx: Transaction,
+  enqueueFrom<T extends Template, Autocommit extends boolean = false>(
+    tx: Committing<Autocommit>,
     template: T,
-    notification: FromQuery<T> & RequiredData<T>,
+    notification: FromQuery<T> & RequiredData<T> & { readonly autocommit?: Autocommit },
   ): Promise<EnqueuedCount[]>;
   /**
    * Cancels messages and returns the result per message.
@@ -86,9 +90,9 @@ export interface Herald {
    * Stores what a recipient wants; an enqueue after it in the same transaction sees it.
    * @throws {InvalidNotificationError} if template, group or method is unknown, or the template is mandatory.
    */
-  setPreference(tx: Transaction, preference: Preference): Promise<void>;
+  setPreference(tx: Connection, preference: Preference): Promise<void>;
   /** Returns what a recipient gets at present, by template and method. */
-  preferencesOf(tx: Transaction, recipientId: string): Promise<EffectivePreference[]>;
+  preferencesOf(tx: Connection, recipientId: string): Promise<EffectivePreference[]>;
 }
 
 /** Creates the enqueuing side. It holds no connection: everything happens in the transactions it is given. */
@@ -128,7 +132,7 @@ export function createHerald(options: HeraldOptions = {}): Herald {
   };
 
   async function prepare(
-    tx: Transaction,
+    tx: Connection,
     template: Template,
     input: { labels: unknown; data?: unknown; options: NotificationOptions },
   ): Promise<StoredNotification> {
@@ -147,7 +151,7 @@ interface EnqueueRow {
   readonly deduplicated: boolean;
 }
 
-async function callEnqueue(tx: Transaction, json: string): Promise<EnqueuedMessage[]> {
+async function callEnqueue(tx: Connection, json: string): Promise<EnqueuedMessage[]> {
   const statement = { text: 'SELECT * FROM herald.enqueue($1::text::jsonb)', values: [json] };
   const rows = await withClearErrors(() => run<EnqueueRow>(tx, statement));
   return rows.map(({ message_id: id, recipient_id: recipientId, method, status, reason, deduplicated }) => ({

@@ -1,6 +1,6 @@
 /** Enqueues for the rows of a query, in one statement. */
 import { type SQLWrapper, sql } from 'drizzle-orm';
-import { run, runDrizzle, type Transaction } from '../database/caller-transaction.ts';
+import { type Connection, run, runDrizzle } from '../database/caller-transaction.ts';
 import { InvalidNotificationError } from '../errors.ts';
 import type { DataOf, LabelsOf, Template } from '../templates/define.ts';
 import type { MessageStatus, Reason } from '../vocabulary.ts';
@@ -48,7 +48,7 @@ interface CountRow extends Omit<EnqueuedCount, 'count'> {
  * transaction.
  */
 export async function enqueueRows(
-  tx: Transaction,
+  tx: Connection,
   query: FromQuery<Template>['recipients'],
   json: string,
 ): Promise<EnqueuedCount[]> {
@@ -58,12 +58,12 @@ export async function enqueueRows(
   return rows.map((row) => ({ ...row, count: Number(row.count) }));
 }
 
-function runText(tx: Transaction, text: string, values: readonly string[]): Promise<CountRow[]> {
+function runText(tx: Connection, text: string, values: readonly string[]): Promise<CountRow[]> {
   const [head, middle, tail] = statementParts;
   return run<CountRow>(tx, { text: `${head}$${values.length}${middle}${text}${tail}`, values });
 }
 
-async function runQuery(tx: Transaction, query: SQLWrapper, json: string): Promise<CountRow[]> {
+async function runQuery(tx: Connection, query: SQLWrapper, json: string): Promise<CountRow[]> {
   if (!('execute' in tx))
     throw new InvalidNotificationError([
       { path: 'recipients', message: 'is a Drizzle query, but tx is not a Drizzle transaction; pass { text, values }' },

@@ -62,6 +62,11 @@ export interface NotificationOptions {
   readonly strict?: boolean;
   /** Files that travel with an email; other methods leave them out. At most 10, together at most 10 MB. */
   readonly attachments?: readonly Attachment[];
+  /**
+   * True: enqueue outside a transaction is meant, on a pool or a database. Default false: it is refused, because it
+   * could not be rolled back with your data.
+   */
+  readonly autocommit?: boolean;
   /** W3C trace context of the caller, carried to the delivery. */
   readonly traceContext?: Readonly<Record<string, string>>;
 }
@@ -84,9 +89,10 @@ export async function checkNotification(
   if ('issues' in content || 'issues' in checked)
     throw new InvalidNotificationError([content, checked].flatMap((part) => ('issues' in part ? part.issues : [])));
   const { labels, data } = content.value;
-  const { attachments: _, strict, ...flat } = checked.value;
+  const { attachments: _, strict, autocommit = false, ...flat } = checked.value;
   const stored = {
     ...flat,
+    ...(!autocommit && { requireTransaction: true }),
     ...(strict && { invalidAddress: 'reject' }),
     template: template.name,
     labels,

@@ -109,6 +109,7 @@ const optionsSchema = v.strictObject({
   unsubscribeUrl: v.optional(unsubscribeUrl),
   createdBy: v.optional(line(bounds.createdBy)),
   strict: v.optional(v.boolean()),
+  autocommit: v.optional(v.boolean()),
   traceContext: v.optional(v.record(v.string(), v.string())),
   attachments: v.optional(attachments),
 });

@@ -1,5 +1,5 @@
 /** What recipients want, read and written in the caller's transaction. A later enqueue sees the change. */
-import { run, type Transaction } from '../database/caller-transaction.ts';
+import { type Connection, run } from '../database/caller-transaction.ts';
 
 /**
  * A choice of a recipient. The most specific one decides: template before group before all, a named method before all
@@ -38,7 +38,7 @@ export interface EffectivePreference {
  * Stores a choice. The database refuses an unknown template, group or method (HE001, HE004), and turning off a
  * mandatory template (HE006).
  */
-export async function setPreference(tx: Transaction, preference: Preference): Promise<void> {
+export async function setPreference(tx: Connection, preference: Preference): Promise<void> {
   const { template, group } = preference;
   const [scope, subject] =
     template !== undefined ? ['template', template] : group !== undefined ? ['group', group] : ['all', ''];
@@ -55,7 +55,7 @@ export async function setPreference(tx: Transaction, preference: Preference): Pr
 }
 
 /** Returns one row per template and method that the template uses. */
-export async function preferencesOf(tx: Transaction, recipientId: string): Promise<EffectivePreference[]> {
+export async function preferencesOf(tx: Connection, recipientId: string): Promise<EffectivePreference[]> {
   return run<EffectivePreference>(tx, {
     text: `SELECT template, template_group AS "group", method, enabled, mandatory, decided_by AS "decidedBy"
       FROM herald.preferences($1::text)`,

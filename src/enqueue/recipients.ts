@@ -1,12 +1,12 @@
 /** The recipients of a call: resolved where only the id is given, and checked before anything is written. */
-import type { Transaction } from '../database/caller-transaction.ts';
+import type { Connection } from '../database/caller-transaction.ts';
 import { parseAddress } from '../email-address.ts';
 import { InvalidNotificationError, type Issue } from '../errors.ts';
 import type { Recipient } from '../vocabulary.ts';
 import { bounds } from './bounds.ts';
 
 /** Returns one recipient per id, in any order. Runs in the caller's transaction. */
-export type RecipientResolver = (tx: Transaction, ids: readonly string[]) => Promise<readonly Recipient[]>;
+export type RecipientResolver = (tx: Connection, ids: readonly string[]) => Promise<readonly Recipient[]>;
 
 const maxIssues = 100;
 
@@ -26,7 +26,7 @@ export interface ResolveOptions {
  * @throws {InvalidNotificationError} that names the place of each wrong field and never its value.
  */
 export async function resolveRecipients(
-  tx: Transaction,
+  tx: Connection,
   to: Recipient | string | readonly (Recipient | string)[],
   { recipients: resolver, strict = false }: ResolveOptions,
 ): Promise<Recipient | Recipient[]> {
@@ -46,7 +46,7 @@ export async function resolveRecipients(
 }
 
 async function lookUp(
-  tx: Transaction,
+  tx: Connection,
   ids: readonly string[],
   resolver: RecipientResolver | undefined,
 ): Promise<ReadonlyMap<string, Recipient>> {

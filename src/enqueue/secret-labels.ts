@@ -3,7 +3,7 @@
  * added to it, so that a label that either of them declares is encrypted.
  */
 import { randomUUID } from 'node:crypto';
-import { run, type Transaction } from '../database/caller-transaction.ts';
+import { type Connection, run } from '../database/caller-transaction.ts';
 import { InvalidNotificationError } from '../errors.ts';
 import type { EncryptLabels } from '../secrets.ts';
 import type { Template } from '../templates/define.ts';
@@ -12,7 +12,7 @@ import type { StoredNotification } from './notification.ts';
 /** Encrypts the secret labels of notifications. */
 export interface SecretLabels {
   /** Moves the secret labels out of `labels` into `secrets`, encrypted. */
-  encrypt(tx: Transaction, template: Template, stored: StoredNotification): Promise<StoredNotification>;
+  encrypt(tx: Connection, template: Template, stored: StoredNotification): Promise<StoredNotification>;
   /** Runs an enqueue. If it is refused, the names are read again by the next one: a sync may have changed them. */
   whileKnown<T>(template: Template, enqueue: () => Promise<T>): Promise<T>;
 }
@@ -29,7 +29,7 @@ const statement = 'SELECT to_json(herald.secret_labels($1))::text AS names';
 export function createSecretLabels(encrypt: EncryptLabels | undefined): SecretLabels {
   const known = new Map<string, { readonly names: readonly string[]; readonly readAt: number }>();
 
-  async function declaredNames(tx: Transaction, template: string): Promise<readonly string[]> {
+  async function declaredNames(tx: Connection, template: string): Promise<readonly string[]> {
     const cached = known.get(template);
     if (cached !== undefined && performance.now() - cached.readAt < maxAgeMs) return cached.names;
     const [row] = await run<{ names: string | null }>(tx, { text: statement, values: [template] });

@@ -1,5 +1,5 @@
 /** Delivery without a worker: everything happens in the test's own transaction, so that a rollback undoes it. */
-import { run, type Transaction } from '../database/caller-transaction.ts';
+import { type Connection, run } from '../database/caller-transaction.ts';
 import { createDelivery } from '../dispatch/delivery.ts';
 import type { Delivery, Dispatcher, DispatchResult } from '../dispatch/dispatcher.ts';
 import { type RenderedContent, silentLogger } from '../vocabulary.ts';
@@ -41,7 +41,7 @@ DELETE FROM herald_queue.job j USING settled s WHERE j.name = s.method AND j.id 
  * @returns the delivered messages with their results.
  * @throws {RenderError} if a message cannot be rendered.
  */
-export async function drain(tx: Transaction, options: DrainOptions = {}): Promise<Drained[]> {
+export async function drain(tx: Connection, options: DrainOptions = {}): Promise<Drained[]> {
   const collecting = collectingDispatcher();
   const waiting = await writtenMessages(tx, { ...options, status: 'pending' });
   const drained: Drained[] = [];

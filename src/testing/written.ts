@@ -1,5 +1,5 @@
 /** Reads the messages of a transaction, with the content that would be sent. */
-import { run, type Transaction } from '../database/caller-transaction.ts';
+import { type Connection, run } from '../database/caller-transaction.ts';
 import type { Action, Brand, JsonValue, MessageStatus, Reason, Recipient, RenderedContent } from '../vocabulary.ts';
 import { createRenderer } from '../templates/render.ts';
 import type { DecryptLabels } from '../secrets.ts';
@@ -108,7 +108,7 @@ ORDER BY m.created_at, m.id LIMIT 1000`;
  *
  * @throws {RenderError} if a message cannot be rendered.
  */
-export async function writtenMessages(tx: Transaction, filter: MessageFilter = {}): Promise<WrittenMessage[]> {
+export async function writtenMessages(tx: Connection, filter: MessageFilter = {}): Promise<WrittenMessage[]> {
   const { template = null, recipientId = null, method = null, status = null, target = null } = filter;
   const rows = await run<Row>(tx, { text: statement, values: [template, recipientId, method, status, target] });
   const render = createRenderer();

@@ -20,7 +20,11 @@ test('a lone worker whose connections all went half-open takes over what a dead 
   const worker = testWorker(url.href, { dispatchers: { smtp } });
   await worker.start();
   const enqueue = (id: string) =>
-    createHerald().enqueue(pool, greeting, { to: { id, email: `${id}@example.com` }, labels: { who: id } });
+    createHerald().enqueue(pool, greeting, {
+      autocommit: true,
+      to: { id, email: `${id}@example.com` },
+      labels: { who: id },
+    });
   await enqueue('first');
   await until(() => smtp.deliveries.length === 1);
   // The connections of the queue's own upkeep are open, too.

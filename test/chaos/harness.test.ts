@@ -22,7 +22,7 @@ describe('the comparison', () => {
     await putTemplates(pool, { greeting: greetingFile });
     await pool.query('CREATE SCHEMA chaos; CREATE TABLE chaos.ledger (id uuid PRIMARY KEY)');
     const to = Array.from({ length: 4 }, (_, i) => ({ id: `u${i}`, email: `u${i}@example.com` }));
-    const messages = await createHerald().enqueue(pool, greeting, { to, labels: { who: 'x' } });
+    const messages = await createHerald().enqueue(pool, greeting, { autocommit: true, to, labels: { who: 'x' } });
     ids = messages.map((message) => message.id);
     await pool.query(`UPDATE herald.message SET status = 'sent', settled_at = now()`);
     // The last one is on record although its transaction is not in the ledger.

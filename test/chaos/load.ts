@@ -25,9 +25,19 @@ export async function evenLoad(
         email: `u${enqueued + i}@example.com`,
       }));
       const half = Math.ceil(owed / 2);
-      await herald.enqueue(pool, greeting, { to: to.slice(0, half), labels: { who: 'soak' }, methods: ['smtp'] });
+      await herald.enqueue(pool, greeting, {
+        autocommit: true,
+        to: to.slice(0, half),
+        labels: { who: 'soak' },
+        methods: ['smtp'],
+      });
       if (owed > half)
-        await herald.enqueue(pool, greeting, { to: to.slice(half), labels: { who: 'soak' }, methods: ['webhook'] });
+        await herald.enqueue(pool, greeting, {
+          autocommit: true,
+          to: to.slice(half),
+          labels: { who: 'soak' },
+          methods: ['webhook'],
+        });
       enqueued += owed;
     }
     if (elapsedMs >= seconds * 1000) return enqueued;

@@ -73,6 +73,7 @@ describe('a worker with --metrics-port', () => {
     const before = await scrape(url);
     expect(before.value('herald_attempts_total', { method: 'smtp', outcome: 'sent' })).toBe(0);
     await createHerald().enqueue(database.pool, greeting, {
+      autocommit: true,
       to: [
         { id: 'ada', email: 'ada@example.com' },
         { id: 'nobody', email: 'nobody@example.com' },
@@ -157,6 +158,7 @@ describe('a worker with --metrics-port', () => {
     await worker.kill('SIGTERM');
     await until(async () => (await fetch(`${otherUrl}/readyz`)).status === 200);
     await createHerald().enqueue(database.pool, greeting, {
+      autocommit: true,
       to: { id: 'ada', email: 'ada@example.com' },
       labels: { who: 'you' },
     });

@@ -71,7 +71,7 @@ describe.skipIf(executable === null)('in a browser', { timeout: 60_000 }, () => 
 
   async function enqueue(id: string, who = 'Ada'): Promise<string> {
     const to = { id, email: `${id}@example.com` };
-    const [message] = await createHerald().enqueue(database.pool, greeting, { to, labels: { who } });
+    const [message] = await createHerald().enqueue(database.pool, greeting, { autocommit: true, to, labels: { who } });
     return message?.id ?? '';
   }
 

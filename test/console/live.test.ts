@@ -14,7 +14,11 @@ const database = useConsoleDatabase({ templates: { greeting: greetingFile } });
 
 const enqueue = async () => {
   const to = { id: 'ada', email: 'ada@example.com' };
-  const [message] = await createHerald().enqueue(database.pool, greeting, { to, labels: { who: 'Ada' } });
+  const [message] = await createHerald().enqueue(database.pool, greeting, {
+    autocommit: true,
+    to,
+    labels: { who: 'Ada' },
+  });
   return message?.id ?? '';
 };
 

@@ -32,6 +32,7 @@ const farewell = defineTemplate({ name: 'farewell', labels: v.object({ who: v.st
 
 async function enqueue(id: string, more: object = {}, template: 'greeting' | 'farewell' = 'greeting'): Promise<string> {
   const [message] = await herald.enqueue(database.pool, template === 'greeting' ? greeting : farewell, {
+    autocommit: true,
     to: { id, email: `${id}@example.com` },
     labels: { who: 'Ada' },
     ...more,
@@ -114,6 +115,7 @@ describe('the search', () => {
     });
     const { encryptLabels } = labelSecrets(createSecretBox([Buffer.alloc(32, 3).toString('base64')]));
     await createHerald({ encryptLabels }).enqueue(database.pool, template, {
+      autocommit: true,
       to: { id: 'ada', email: 'ada@example.com' },
       labels: { who: 'Ada', code: '4F9K' },
     });
@@ -248,6 +250,7 @@ describe('a message', () => {
     const box = createSecretBox([Buffer.alloc(32, 3).toString('base64')]);
     for (const source of [herald, createHerald({ encryptLabels: labelSecrets(box).encryptLabels })]) {
       const [message] = await source.enqueue(database.pool, template, {
+        autocommit: true,
         to: { id: 'ada', email: 'ada@example.com' },
         labels: { who: 'Ada', code: '4F9K-27QX' },
       });

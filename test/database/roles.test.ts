@@ -6,6 +6,7 @@ import { openDatabase } from '../../src/database/database.ts';
 import { createConnectionLimits } from '../../src/dispatch/smtp/connection-limits.ts';
 import { smtp } from '../../src/dispatch/smtp/smtp.ts';
 import { migrate } from '../../src/database/migrate.ts';
+import { transaction } from '../../src/database/pool.ts';
 import { createHerald } from '../../src/enqueue/enqueue.ts';
 import { listAudit, recordAudit } from '../../src/operate/audit.ts';
 import { discardMessages, holdMessages, retryMessages } from '../../src/operate/message-actions.ts';
@@ -49,8 +50,10 @@ describe('an enqueuer', () => {
   test('enqueues, cancels, sets and reads preferences', async () => {
     const herald = createHerald();
     const app = poolAs('herald_enqueuer');
-    const [message] = await herald.enqueue(app, greeting, { ...ada, delaySeconds: 3600 });
-    expect(await herald.cancel(app, { ids: [message?.id ?? ''] })).toMatchObject([{ answer: 'cancelled' }]);
+    const [message] = await herald.enqueue(app, greeting, { autocommit: true, ...ada, delaySeconds: 3600 });
+    expect(await transaction(app, (tx) => herald.cancel(tx, { ids: [message?.id ?? ''] }))).toMatchObject([
+      { answer: 'cancelled' },
+    ]);
     await herald.setPreference(app, { recipientId: 'ada', template: 'greeting', enabled: true });
     expect(await herald.preferencesOf(app, 'ada')).toMatchObject([{ template: 'greeting', enabled: true }]);
     await app.query(
@@ -98,7 +101,7 @@ describe('a worker', () => {
       () => undefined,
     );
     const first = await readGauges({ pool, ...rest }, { seenUntil: null, lagSeconds: 0 });
-    await createHerald().enqueue(database.pool, greeting, { ...ada, delaySeconds: 3600 });
+    await createHerald().enqueue(database.pool, greeting, { autocommit: true, ...ada, delaySeconds: 3600 });
     const { enqueued, methods } = await readGauges({ pool, ...rest }, { seenUntil: first.seenUntil, lagSeconds: 0 });
     await pool.end();
     expect(enqueued).toEqual([{ method: 'smtp', reason: null, count: 1 }]);
@@ -118,7 +121,7 @@ describe('a worker', () => {
     const worker = testWorker(urlAs('herald_worker'), { dispatchers: { smtp: scripted }, logger });
     await worker.start();
     try {
-      const [message] = await createHerald().enqueue(database.pool, greeting, ada);
+      const [message] = await createHerald().enqueue(database.pool, greeting, { ...ada, autocommit: true });
       await until(
         async () => {
           await database.pool.query(`UPDATE herald.method SET probe_at = now() WHERE pause_kind = 'fault'`);
@@ -163,7 +166,7 @@ describe('a worker', () => {
     await worker.start();
     try {
       const to = Array.from({ length: 6 }, (_, i) => ({ id: `r${i}`, email: `r${i}@example.com` }));
-      await createHerald().enqueue(database.pool, greeting, { to, labels: { who: 'R' } });
+      await createHerald().enqueue(database.pool, greeting, { autocommit: true, to, labels: { who: 'R' } });
       await relay.waitFor(6, { timeoutMs: 20_000 });
       const limits = createConnectionLimits();
       await limits.start({ pool: poolAs('herald_worker'), method: 'smtp', logger }, []);
@@ -202,6 +205,7 @@ describe('an operator', () => {
   const waiting = async (id: string) =>
     (
       await createHerald().enqueue(database.pool, greeting, {
+        autocommit: true,
         to: { id, email: `${id}@example.com` },
         labels: { who: 'O' },
         delaySeconds: 3600,
@@ -216,7 +220,9 @@ describe('an operator', () => {
     expect(await holdMessages(operator, [held])).toBe(1);
     expect(await discardMessages(operator, [held])).toBe(1);
     expect(await statusOf(held)).toBe('cancelled');
-    expect(await createHerald().cancel(operator, { ids: [cancelled] })).toMatchObject([{ answer: 'cancelled' }]);
+    expect(await transaction(operator, (tx) => createHerald().cancel(tx, { ids: [cancelled] }))).toMatchObject([
+      { answer: 'cancelled' },
+    ]);
     await database.pool.query(`UPDATE herald.message SET status = 'failed', settled_at = now() WHERE id = $1`, [held]);
     expect(await retryMessages(operator, [held])).toMatchObject([{ retried: true }]);
   });

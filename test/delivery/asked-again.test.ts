@@ -15,7 +15,11 @@ beforeEach(() =>
 );
 
 const enqueue = () =>
-  herald.enqueue(database.pool, greeting, { to: { id: 'ada', email: 'Ada@Example.com' }, labels: { who: 'Ada' } });
+  herald.enqueue(database.pool, greeting, {
+    autocommit: true,
+    to: { id: 'ada', email: 'Ada@Example.com' },
+    labels: { who: 'Ada' },
+  });
 
 async function deliver(status: string, retries: number) {
   let left = retries;

@@ -24,6 +24,7 @@ test('a file reaches every recipient by mail, no other method, and is deleted wi
   const { pool } = database;
   const webhook = scriptedDispatcher();
   await herald.enqueue(pool, greeting, {
+    autocommit: true,
     to: [
       { id: 'a', email: 'a@example.com' },
       { id: 'b', email: 'b@example.com' },

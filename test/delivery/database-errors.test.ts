@@ -38,6 +38,7 @@ beforeEach(() => pool.query('TRUNCATE herald.message, herald.attempt; DELETE FRO
 
 const enqueue = (count: number) =>
   herald.enqueue(pool, greeting, {
+    autocommit: true,
     to: Array.from({ length: count }, (_, i) => ({ id: `u${i}`, email: `u${i}@example.com` })),
     labels: { who: 'x' },
   });

@@ -17,6 +17,7 @@ test.each(['German', 'SQL, DMY', 'Postgres, MDY'])('delivers and retries with Da
   await worker.start();
   onTestFinished(() => worker.stop());
   await createHerald().enqueue(database.pool, greeting, {
+    autocommit: true,
     to: { id: 'u', email: 'u@example.com' },
     labels: { who: 'x' },
     expiresAt: new Date(Date.now() + 3_600_000),

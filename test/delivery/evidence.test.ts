@@ -17,6 +17,7 @@ beforeEach(() =>
 
 const enqueue = async (id: string, priority = 0) => {
   const [message] = await herald.enqueue(database.pool, greeting, {
+    autocommit: true,
     to: { id, email: `${id}@example.com` },
     labels: { who: id },
     priority,

@@ -53,11 +53,15 @@ const labels = { who: 'you' };
 
 describe('the gauges of the whole database', () => {
   test('count what is enqueued from the first look on, whoever enqueues, and what is inhibited by reason', async () => {
-    await herald.enqueue(database.pool, greeting, { to: to('before'), labels });
+    await herald.enqueue(database.pool, greeting, { autocommit: true, to: to('before'), labels });
     const { look } = observed();
     expect((await look()).value('herald_enqueued_total', { method: 'smtp' })).toBe(0);
     await herald.setPreference(database.pool, { recipientId: 'mute', template: 'greeting', enabled: false });
-    await herald.enqueue(database.pool, greeting, { to: [to('ada'), to('grace'), to('mute'), { id: 'none' }], labels });
+    await herald.enqueue(database.pool, greeting, {
+      autocommit: true,
+      to: [to('ada'), to('grace'), to('mute'), { id: 'none' }],
+      labels,
+    });
     await database.pool.query(
       `SELECT herald.enqueue('greeting', '{"id": "sql", "email": "s@example.com"}', labels => '{"who": "x"}')`,
     );
@@ -72,10 +76,10 @@ describe('the gauges of the whole database', () => {
 
   test('say since when the oldest due message waits, and leave out what is not due', async () => {
     await database.pool.query('TRUNCATE herald.message');
-    await herald.enqueue(database.pool, greeting, { to: to('later'), labels, delaySeconds: 3600 });
+    await herald.enqueue(database.pool, greeting, { autocommit: true, to: to('later'), labels, delaySeconds: 3600 });
     const { look } = observed();
     expect((await look()).value('herald_oldest_due_seconds', { method: 'smtp' })).toBe(0);
-    await herald.enqueue(database.pool, greeting, { to: to('ada'), labels });
+    await herald.enqueue(database.pool, greeting, { autocommit: true, to: to('ada'), labels });
     await database.pool.query(
       `UPDATE herald.message SET next_attempt_at = now() - interval '10 minutes' WHERE recipient_id = 'ada'`,
     );
@@ -143,7 +147,11 @@ describe('the gauges of the whole database', () => {
     await pauseMethod(database.pool, { method: 'smtp', by: 'ada', why: '' });
     const running = testWorker(database.url, { dispatchers: { smtp: scriptedDispatcher() } });
     await running.start();
-    await herald.enqueue(database.pool, greeting, { to: Array.from({ length: 30 }, (_, i) => to(`r${i}`)), labels });
+    await herald.enqueue(database.pool, greeting, {
+      autocommit: true,
+      to: Array.from({ length: 30 }, (_, i) => to(`r${i}`)),
+      labels,
+    });
     const { look } = observed();
     // pg-boss counts its jobs every second here.
     await until(async () => ((await look()).value('herald_pending', { method: 'smtp' }) ?? 0) >= 30, {

@@ -10,7 +10,12 @@ const database = useDatabase({ templates: { greeting: greetingFile } });
 
 test('somebody who locks the job of one method does not hold up the heartbeats of another', async () => {
   const to = { id: 'ada', email: 'ada@example.com' };
-  await createHerald().enqueue(database.pool, greeting, { to, labels: { who: 'Ada' }, methods: ['smtp', 'inbox'] });
+  await createHerald().enqueue(database.pool, greeting, {
+    autocommit: true,
+    to,
+    labels: { who: 'Ada' },
+    methods: ['smtp', 'inbox'],
+  });
   const gate = Promise.withResolvers<DispatchResult>();
   const smtp = scriptedDispatcher(() => gate.promise);
   const inbox = scriptedDispatcher(() => gate.promise);

@@ -45,6 +45,7 @@ test('a locked table takes no more connections than the pools have, and delivery
   expect(most).toBeLessThanOrEqual(15);
   await lock.release();
   await createHerald().enqueue(database.pool, greeting, {
+    autocommit: true,
     to: { id: 'u', email: 'u@example.com' },
     labels: { who: 'x' },
   });
@@ -55,6 +56,7 @@ test('locked messages are neither unknown nor held when the lock is gone: nothin
   timeout: 120_000,
 }, async () => {
   const before = await createHerald().enqueue(database.pool, greeting, {
+    autocommit: true,
     to: Array.from({ length: 5 }, (_, i) => ({ id: `v${i}`, email: `v${i}@example.com` })),
     labels: { who: 'x' },
     delaySeconds: 3600,

@@ -59,6 +59,7 @@ test.each(['*', 'smtp'])(
     expect(sent).toBeGreaterThan(200);
     expect(others).toBeLessThan(200);
     await createHerald().enqueue(database.pool, greeting, {
+      autocommit: true,
       to: { id: 'u', email: 'u@example.com' },
       labels: { who: 'x' },
     });

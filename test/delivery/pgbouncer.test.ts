@@ -102,6 +102,7 @@ test.skipIf(!installed)(
     await worker.start();
     const application = new Pool({ connectionString: url });
     await createHerald().enqueue(application, greeting, {
+      autocommit: true,
       to: Array.from({ length: 20 }, (_, i) => ({ id: `p${i}`, email: `p${i}@example.com` })),
       labels: { who: 'x' },
     });

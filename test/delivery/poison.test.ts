@@ -22,6 +22,7 @@ afterEach(async () => {
 
 async function enqueue(count: number, method: 'smtp' | 'webhook' = 'smtp'): Promise<string[]> {
   const messages = await herald.enqueue(database.pool, greeting, {
+    autocommit: true,
     to: Array.from({ length: count }, (_, i) => ({ id: `u${i}`, email: `u${i}@example.com` })),
     labels: { who: 'x' },
     methods: [method],

@@ -27,6 +27,7 @@ test('a worker on a read-only database says so in one line, and goes on without 
   await until(() => logger.lines.some((line) => /the database is (read-only|away)/.test(line.message)));
   await database.pool.query('SET default_transaction_read_only = off');
   await createHerald().enqueue(database.pool, greeting, {
+    autocommit: true,
     to: { id: 'u', email: 'u@example.com' },
     labels: { who: 'x' },
   });

@@ -20,6 +20,7 @@ test.each([['begin', 'herald.message', 'UPDATE', /^cannot (lease|begin) \(/]])(
       `CREATE TRIGGER refuse BEFORE ${right} ON ${table} FOR EACH STATEMENT EXECUTE FUNCTION public.refuse()`,
     );
     await createHerald().enqueue(database.pool, greeting, {
+      autocommit: true,
       to: { id: 'u', email: 'u@example.com' },
       labels: { who: 'x' },
     });

@@ -11,6 +11,7 @@ const database = useDatabase({ templates: { greeting: greetingFile } });
 
 test('what has no reply when the worker must stop is recorded as unknown, and waits for five minutes', async () => {
   await createHerald().enqueue(database.pool, greeting, {
+    autocommit: true,
     to: { id: 'u', email: 'u@example.com' },
     labels: { who: 'x' },
   });

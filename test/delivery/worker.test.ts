@@ -44,7 +44,7 @@ function start(options: Parameters<typeof testWorker>[1]): Promise<void> {
 
 async function enqueue(count = 1, template = greeting): Promise<EnqueuedMessage[]> {
   const to = Array.from({ length: count }, (_, i) => ({ id: `user-${i}`, email: `user-${i}@example.com` }));
-  return herald.enqueue(database.pool, template, { to, labels: { who: 'Ada' } });
+  return herald.enqueue(database.pool, template, { autocommit: true, to, labels: { who: 'Ada' } });
 }
 
 async function messages() {
@@ -126,6 +126,7 @@ describe('a worker', () => {
     });
     await start({ dispatchers: { smtp } });
     await herald.enqueue(database.pool, greeting, {
+      autocommit: true,
       to: { id: 'a', email: 'a@example.com' },
       labels: { who: 'x' },
       priority: 7,
@@ -264,6 +265,7 @@ describe('a worker', () => {
     );
     await start({ dispatchers: { smtp } });
     await herald.enqueue(database.pool, greeting, {
+      autocommit: true,
       to: { id: 'a', email: 'a@example.com' },
       labels: { who: 'x' },
       ttlSeconds: 1,

@@ -42,9 +42,10 @@ beforeAll(async () => {
   const to = (id: string) => ({ to: { id, email: `${id}@example.com` }, labels: { who: id } });
   const herald = createHerald();
   // Enabled when it was enqueued, and not any more when it is to be sent.
-  await herald.enqueue(database.pool, { ...greeting, name: 'gone' }, to('ada'));
+  await herald.enqueue(database.pool, { ...greeting, name: 'gone' }, { ...to('ada'), autocommit: true });
   await database.pool.query(`UPDATE herald.template SET enabled = false WHERE name = 'gone'`);
-  for (const id of ['ada', 'forged', 'slow']) await herald.enqueue(database.pool, greeting, to(id));
+  for (const id of ['ada', 'forged', 'slow'])
+    await herald.enqueue(database.pool, greeting, { ...to(id), autocommit: true });
   const worker: Program = start(main, {
     args: ['worker', '--metrics-port', '0'],
     env: {

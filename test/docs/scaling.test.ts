@@ -21,6 +21,7 @@ const herald = createHerald();
 
 const enqueue = (n: number, dedupeKey?: string) =>
   herald.enqueue(database.pool, greeting, {
+    autocommit: true,
     to: { id: `u${n}`, email: `u${n}@example.com` },
     labels: { who: 'Ada' },
     ...(dedupeKey !== undefined && { dedupeKey }),

@@ -74,7 +74,7 @@ const table: readonly (readonly [string, Options, Options])[] = [
 const sql = (options: Options) =>
   database.pool.query(`SELECT * FROM herald.enqueue($1::jsonb)`, [JSON.stringify({ template: 'any', to, ...options })]);
 const typed = (options: Options) =>
-  herald.enqueue(database.pool, template, { to, labels: {}, ...(options as Record<string, never>) });
+  herald.enqueue(database.pool, template, { autocommit: true, to, labels: {}, ...(options as Record<string, never>) });
 
 describe('at its bound, and not beyond it, both TypeScript and SQL accept', () => {
   test.each(table)('%s', async (_, accepted, refused) => {

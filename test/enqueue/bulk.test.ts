@@ -19,7 +19,7 @@ const many = 100_000;
 const crowd = (n: number) => Array.from({ length: n }, (_, i) => ({ id: `u${i}`, email: `u${i}@example.com` }));
 const crowdQuery = `SELECT 'u' || i AS id, 'u' || i || '@example.com' AS email FROM generate_series(1, 100000) i`;
 const fromQuery = (recipients: Parameters<typeof it.herald.enqueueFrom>[2]['recipients'], more: object = {}) =>
-  it.herald.enqueueFrom(it.pool, greeting, { recipients, labels: { who: 'all' }, ...more });
+  it.herald.enqueueFrom(it.pool, greeting, { autocommit: true, recipients, labels: { who: 'all' }, ...more });
 const counted = (counts: readonly { method: string; reason: string | null; status: string; count: number }[]) =>
   counts.map((c) => `${c.count} ${c.method} ${c.reason ?? c.status}`);
 
@@ -78,7 +78,7 @@ describe('a query', () => {
     const customer = pgTable('customer', { id: text(), email: text() });
     const one = sql`SELECT age AS id, email FROM customer WHERE id = ${'ada'}`;
     const send = (recipients: Parameters<typeof it.herald.enqueueFrom>[2]['recipients']) =>
-      it.herald.enqueueFrom(db, greeting, { recipients, labels: { who: 'x' } });
+      it.herald.enqueueFrom(db, greeting, { autocommit: true, recipients, labels: { who: 'x' } });
     expect(counted(await send(one))).toEqual(['1 smtp pending']);
     expect((await it.rows())[0].recipient).toEqual({ id: '36', email: 'ada@example.com' });
     expect(counted(await send(db.select().from(customer).where(sql`${customer.id} = ${'ada'}`)))).toEqual([

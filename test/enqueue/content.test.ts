@@ -60,6 +60,7 @@ describe('encrypted labels', () => {
   test('copied out of a dump cannot be enqueued again for somebody else', async () => {
     const herald = createHerald({ encryptLabels });
     await herald.enqueue(it.pool, code, {
+      autocommit: true,
       to: { id: 'victim', email: 'v@example.com' },
       labels: { who: 'v', code: '42' },
     });

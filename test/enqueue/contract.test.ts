@@ -76,7 +76,11 @@ test("a pg-boss of the host application's own is not touched", async () => {
   });
   await own.start();
   await own.createQueue('smtp');
-  await herald.enqueue(database.pool, greeting, { to: { id: 'ada', email: 'ada@example.com' }, labels: { who: 'x' } });
+  await herald.enqueue(database.pool, greeting, {
+    autocommit: true,
+    to: { id: 'ada', email: 'ada@example.com' },
+    labels: { who: 'x' },
+  });
   expect(await own.fetch('smtp')).toEqual([]);
   await own.stop({ graceful: false });
 });

@@ -27,7 +27,7 @@ test('labels and data are typed from the schemas', () => {
   expectTypeOf<DataOf<typeof greeting>>().toEqualTypeOf<JsonValue>();
   const { herald, pool } = it;
   const compile = () => [
-    herald.enqueue(pool, report, { to: ada, labels: { who: 'x' }, data: { builds: 1 } }),
+    herald.enqueue(pool, report, { autocommit: true, to: ada, labels: { who: 'x' }, data: { builds: 1 } }),
     // @ts-expect-error a missing label
     herald.enqueue(pool, greeting, { to: ada, labels: {} }),
     // @ts-expect-error a label that is no string
@@ -133,7 +133,9 @@ test('what is no transaction is refused by name', async () => {
 
 test.each(['greeting', {}])('%j in place of a template is refused with what to pass', async (template) => {
   expect(
-    await issuesOf(it.herald.enqueue(it.pool, template as typeof greeting, { to: ada, labels: { who: 'x' } })),
+    await issuesOf(
+      it.herald.enqueue(it.pool, template as typeof greeting, { autocommit: true, to: ada, labels: { who: 'x' } }),
+    ),
   ).toEqual([expect.stringMatching(/^template: is not a template; pass what defineTemplate/)]);
 });
 
@@ -233,8 +235,8 @@ describe('secret labels', () => {
       encryptLabels: (secrets, template) =>
         Object.fromEntries(Object.entries(secrets).map(([name, value]) => [name, `${template}:${value.length}`])),
     });
-    await encrypting.enqueue(it.pool, code, { to: ada, labels: { who: 'x', code: '1234' } });
-    await it.herald.enqueue(it.pool, code, { to: ada, labels: { who: 'y', code: '1234' } });
+    await encrypting.enqueue(it.pool, code, { autocommit: true, to: ada, labels: { who: 'x', code: '1234' } });
+    await it.herald.enqueue(it.pool, code, { autocommit: true, to: ada, labels: { who: 'y', code: '1234' } });
     await it.pool.query(
       `SELECT herald.enqueue('{"template": "code", "to": {"id": "bob", "email": "b@example.com"},
          "labels": {"who": "z", "code": "5678"}, "allowPlainSecrets": true}')`,
@@ -252,7 +254,7 @@ describe('secret labels', () => {
       labels: v.object({ who: v.string(), code: v.string() }),
       secrets: ['code'],
     });
-    await it.herald.enqueue(it.pool, early, { to: ada, labels: { who: 'x', code: '1234' } });
+    await it.herald.enqueue(it.pool, early, { autocommit: true, to: ada, labels: { who: 'x', code: '1234' } });
     expect(await stored()).toEqual([{ labels: { who: 'x' }, secrets: { code: '1234' } }]);
   });
 
@@ -261,7 +263,7 @@ describe('secret labels', () => {
     ['with a NUL byte', { who: 'x', code: '7\u0000h' }],
   ])('never stand in an error (%s)', async (_, labels) => {
     const error = await it.herald
-      .enqueue(it.pool, code, { to: { id: 'x', email: 'secret@example.com' }, labels })
+      .enqueue(it.pool, code, { autocommit: true, to: { id: 'x', email: 'secret@example.com' }, labels })
       .catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(InvalidNotificationError);
     expect(`${String(error)} ${JSON.stringify(error)}`).toMatch(/labels\.code/);

@@ -2,6 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { createHerald } from '../../src/enqueue/enqueue.ts';
+import type { Notification } from '../../src/enqueue/notification.ts';
 import { greeting, greetingFile } from '../support/application.ts';
 import { useDatabase } from '../support/use-database.ts';
 import { outcomes } from './support.ts';
@@ -117,6 +118,7 @@ describe('for any sequence of calls', () => {
         const order = ['template', 'group', 'all'].flatMap((scope) => [by, '*'].map((of) => `${who} ${scope} ${of}`));
         const wanted = order.map((key) => model.get(key)).find((enabled) => enabled !== undefined) ?? true;
         const messages = await herald.enqueue(database.pool, greeting, {
+          autocommit: true,
           to: recipient(who),
           labels: { who: 'x' },
           methods: [by],
@@ -151,17 +153,14 @@ describe('for any sequence of calls', () => {
         for (const { template, override, methods, off, to, key, ttlSeconds } of scenes) {
           await database.pool.query('UPDATE herald.template SET methods_override = $1', [override]);
           await database.pool.query('UPDATE herald.method SET enabled = name IS DISTINCT FROM $1', [off]);
-          const messages = await herald.enqueue(
-            database.pool,
-            { ...greeting, name: template } as never,
-            {
-              to: to.map(({ id, reachable }) => (reachable ? recipient(id) : { id })),
-              labels: { who: 'x' },
-              ...(methods && { methods }),
-              ...(key && { dedupeKey: key }),
-              ...(ttlSeconds && { ttlSeconds }),
-            } as never,
-          );
+          const messages = await herald.enqueue(database.pool, { ...greeting, name: template }, {
+            autocommit: true,
+            to: to.map(({ id, reachable }) => (reachable ? recipient(id) : { id })),
+            labels: { who: 'x' },
+            ...(methods && { methods }),
+            ...(key && { dedupeKey: key }),
+            ...(ttlSeconds && { ttlSeconds }),
+          } as Notification<typeof greeting> & { autocommit: true });
           const chosen = override ?? methods ?? ['smtp', 'webhook'];
           const firstOfEach = to.filter(({ id }, index) => to.findIndex((other) => other.id === id) === index);
           const wanted = firstOfEach.flatMap(({ id, reachable }) => {
@@ -322,7 +321,9 @@ describe('for any sequence of calls', () => {
       fc.asyncProperty(broken, async (input) => {
         await empty();
         const inTypeScript = await placeOf(
-          herald.enqueue(database.pool, greeting, { ...input, strict: true } as never),
+          herald.enqueue(database.pool, greeting, { autocommit: true, ...input, strict: true } as Notification<
+            typeof greeting
+          > & { autocommit: true }),
           'issues',
         );
         await empty();

@@ -2,7 +2,7 @@
 import * as v from 'valibot';
 import { expect } from 'vitest';
 import { createHerald, type EnqueuedMessage } from '../../src/enqueue/enqueue.ts';
-import type { NotificationOptions } from '../../src/enqueue/notification.ts';
+import type { Notification, NotificationOptions } from '../../src/enqueue/notification.ts';
 import { InvalidNotificationError } from '../../src/errors.ts';
 import { defineTemplate, type Template } from '../../src/templates/define.ts';
 import { greeting, greetingFile, putTemplates } from '../support/application.ts';
@@ -61,7 +61,13 @@ export async function openEnqueueing() {
     enqueue: (
       options: NotificationOptions & { to?: unknown; labels?: unknown; data?: unknown } = {},
       template: Template = greeting,
-    ) => herald.enqueue(pool, template, { to: ada, labels: { who: 'Ada' }, ...options } as never),
+    ) =>
+      herald.enqueue(pool, template, {
+        autocommit: true,
+        to: ada,
+        labels: { who: 'Ada' },
+        ...options,
+      } as Notification<Template> & { autocommit: true }),
     count: async (what = 'herald.message'): Promise<number> =>
       (await pool.query(`SELECT count(*)::int AS n FROM ${what}`)).rows[0].n,
     rows: async () => (await pool.query(allColumns)).rows,

@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ClientBase, Pool } from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { transaction } from '../../src/database/pool.ts';
 import { openAttempts } from '../../src/delivery/begin.ts';
 import { until } from '../support/wait.ts';
 import { ada, bob, type Enqueueing, issuesOf, named, openEnqueueing } from './support.ts';
@@ -79,8 +80,10 @@ describe('when', () => {
 });
 
 describe('cancelling', () => {
-  const answersTo = async (by: Parameters<Enqueueing['herald']['cancel']>[1], tx: Enqueueing['pool'] = it.pool) =>
-    (await it.herald.cancel(tx, by)).map((answer) => answer.answer);
+  const answersTo = async (by: Parameters<Enqueueing['herald']['cancel']>[1], tx?: ClientBase) =>
+    (await (tx ? it.herald.cancel(tx, by) : transaction(it.pool, (own) => it.herald.cancel(own, by)))).map(
+      (answer) => answer.answer,
+    );
 
   test('answers by id, key and target what is definitely the case', async () => {
     const [message] = await it.enqueue({ dedupeKey: 'k', targets: ['w-1', 'o-1'] });
@@ -132,7 +135,7 @@ describe('cancelling', () => {
     ['no key at all', { dedupeKey: undefined }, 'dedupeKey: must be a string that is not empty'],
     ['a target with a NUL byte', { target: 'a\u0000' }, 'target: must be a string that is not empty'],
   ])('%s is an error', async (_, by, expected) => {
-    expect(await issuesOf(it.herald.cancel(it.pool, by as never))).toEqual([expected]);
+    expect(await issuesOf(it.withClient((client) => it.herald.cancel(client, by as never)))).toEqual([expected]);
   });
 
   test('from SQL it takes exactly one of its arguments', async () => {

@@ -59,7 +59,7 @@ afterEach(async () => {
 });
 
 const enqueue = (on: Pool) =>
-  herald.enqueue(on, greeting, { to: { id: 'u', email: 'u@example.com' }, labels: { who: 'x' } });
+  herald.enqueue(on, greeting, { autocommit: true, to: { id: 'u', email: 'u@example.com' }, labels: { who: 'x' } });
 const told = () =>
   logger.lines.filter((line) => /^(the database|database)/.test(line.message)).map((line) => line.message);
 const away = 'the database is away; delivery resumes automatically when it is back';

@@ -27,6 +27,7 @@ const message = async () =>
 test('overwrites nothing when it wakes up; its late success is known then', async () => {
   const sleeper = await startWorker('sleeper');
   await createHerald().enqueue(database.pool, greeting, {
+    autocommit: true,
     to: { id: 'u', email: 'u@example.com' },
     labels: { who: 'takes 4 s' },
   });

@@ -24,6 +24,7 @@ async function openDatabase(): Promise<TestDatabase> {
 
 const enqueue = ({ pool }: TestDatabase, who: string, from: number, count: number) =>
   herald.enqueue(pool, greeting, {
+    autocommit: true,
     to: Array.from({ length: count }, (_, i) => ({ id: `u${from + i}`, email: `u${from + i}@example.com` })),
     labels: { who },
   });

@@ -48,7 +48,7 @@ describe.skipIf(missing !== null)(`Postfix${missing === null ? '' : ` (skipped: 
   const to = (name: string) => ({ id: name, email: `${name}@example.com`, name: 'Käthe “K” Öl 🦊' });
 
   async function settled(name: string, labels = { who: name }) {
-    const [message] = await herald.enqueue(database.pool, greeting, { to: to(name), labels });
+    const [message] = await herald.enqueue(database.pool, greeting, { autocommit: true, to: to(name), labels });
     await until(async () => (await row(message?.id)).settled_at !== null);
     return row(message?.id);
   }

@@ -95,7 +95,7 @@ export function openScene(): Scene {
     return herald.enqueue(
       database.pool,
       { ...greeting, name: template },
-      { to, labels: { who: 'ada-label' }, ...more },
+      { autocommit: true, to, labels: { who: 'ada-label' }, ...more },
     );
   };
   const start: Scene['start'] = async (relay, { dispatcher, worker: options } = {}) => {

@@ -12,7 +12,7 @@ test('a worker leases no more than it has slots for, and a receiver that takes 2
   const concurrency = 5;
   const count = 40;
   const to = Array.from({ length: count }, (_, i) => ({ id: `u${i}`, email: `u${i}@example.com` }));
-  await createHerald().enqueue(database.pool, greeting, { to, labels: { who: 'all' } });
+  await createHerald().enqueue(database.pool, greeting, { autocommit: true, to, labels: { who: 'all' } });
   const smtp = scriptedDispatcher(
     async ({ recipient }) => {
       // The receivers of the first messages; each of the others takes a moment.

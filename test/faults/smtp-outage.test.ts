@@ -37,6 +37,7 @@ test.skipIf(sink.skip)(
     const worker = testWorker(url, { dispatchers: { smtp: method }, logger });
     await worker.start();
     const [message] = await createHerald().enqueue(pool, greeting, {
+      autocommit: true,
       to: { id: 'ada', email: 'ada@example.com' },
       labels: { who: 'Ada' },
     });

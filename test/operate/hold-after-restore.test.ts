@@ -27,6 +27,7 @@ beforeEach(async () => {
   await database.pool.query('DELETE FROM herald_queue.job');
   await resumeMethod(database.pool, { method: '*' });
   await herald.enqueue(database.pool, greeting, {
+    autocommit: true,
     to: [...Object.keys(left), 'new'].map((id) => ({ id, email: `${id}@example.com` })),
     labels: { who: 'Ada' },
   });

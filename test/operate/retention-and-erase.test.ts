@@ -38,11 +38,7 @@ describe('retention', () => {
         const [message] = await herald.enqueue(
           database.pool,
           { ...greeting, name },
-          {
-            to: to(`u${days}`),
-            labels: { who: 'x' },
-            attachments,
-          },
+          { autocommit: true, to: to(`u${days}`), labels: { who: 'x' }, attachments },
         );
         await database.pool.query(
           `UPDATE herald.message SET created_at = now() - interval '101 days', status = CASE WHEN $2::int IS NULL THEN 'held' ELSE 'sent' END,
@@ -141,6 +137,7 @@ describe('erasing a person', () => {
 
   async function fill(): Promise<void> {
     await herald.enqueue(database.pool, greeting, {
+      autocommit: true,
       to: to('ada', 'bob'),
       labels: { who: 'label of ada' },
       data: { of: 'ada' },
@@ -149,12 +146,18 @@ describe('erasing a person', () => {
       attachments,
     });
     await herald.enqueue(database.pool, greeting, {
+      autocommit: true,
       to: to('ada'),
       labels: { who: 'ada' },
       targets: ['ada', 'workspace-2'],
       attachments,
     });
-    await herald.enqueue(database.pool, greeting, { to: to('ada'), labels: { who: 'ada' }, methods: ['webhook'] });
+    await herald.enqueue(database.pool, greeting, {
+      autocommit: true,
+      to: to('ada'),
+      labels: { who: 'ada' },
+      methods: ['webhook'],
+    });
     await database.pool.query(
       `UPDATE herald.message SET status = 'failed', reason = 'refused', detail = 'ada', settled_at = now() WHERE method = 'webhook'`,
     );

@@ -9,6 +9,7 @@ import { enqueueMany, recipientOf, labels } from '../../bench/backlog.ts';
 import { writeHistory } from '../../bench/history.ts';
 import { shippedTemplate } from '../../bench/shipped.ts';
 import { migrate } from '../../src/database/migrate.ts';
+import { transaction } from '../../src/database/pool.ts';
 import { openDatabase } from '../../src/database/database.ts';
 import { createHerald } from '../../src/enqueue/enqueue.ts';
 import { watchMessages } from '../../src/operate/watch-messages.ts';
@@ -158,14 +159,15 @@ describe(`with ${settled.toLocaleString('en-US')} settled messages no statement 
       const to = Array.from({ length: 300 }, (_, i) => recipientOf(i + 1));
       for (let i = 0; i < 2; i++)
         await herald.enqueue(pool, shippedTemplate, {
+          autocommit: true,
           to: recipientOf(7),
           labels,
           dedupeKey: 'one',
           targets: ['workspace-1'],
         });
-      await herald.enqueue(pool, shippedTemplate, { to, labels, dedupeKey: 'many' });
-      await herald.cancel(pool, { dedupeKey: 'one' });
-      await herald.cancel(pool, { target: 'workspace-17' });
+      await herald.enqueue(pool, shippedTemplate, { autocommit: true, to, labels, dedupeKey: 'many' });
+      await transaction(pool, (tx) => herald.cancel(tx, { dedupeKey: 'one' }));
+      await transaction(pool, (tx) => herald.cancel(tx, { target: 'workspace-17' }));
     });
     expectIndexes(statements, ['WITH written AS', 'herald.earlier_messages(', 'WITH locked AS']);
   });

@@ -49,7 +49,12 @@ async function run(
 }
 
 const enqueue = (herald: Herald, id = 'ada', more: object = {}) =>
-  herald.enqueue(database.pool, greeting, { to: { id, email: `${id}@example.com` }, labels: { who: 'you' }, ...more });
+  herald.enqueue(database.pool, greeting, {
+    autocommit: true,
+    to: { id, email: `${id}@example.com` },
+    labels: { who: 'you' },
+    ...more,
+  });
 const named = (kept: KeptSpans, name: string) => kept.spans().filter((span) => span.name === name);
 const settled = (status: string) =>
   until(async () => (await database.pool.query('SELECT FROM herald.message WHERE status = $1', [status])).rowCount);
@@ -174,6 +179,7 @@ describe('a trace', () => {
     const herald = createHerald({ telemetry: { tracerProvider: kept.provider } });
     await expect(
       herald.enqueue(database.pool, greeting, {
+        autocommit: true,
         to: { id: 'ada', email: 'ada @example' },
         labels: { who: 'Ada' },
         strict: true,

@@ -19,6 +19,7 @@ export const functionFiles = [
   'judge-recipients',
   'write-messages',
   'content',
+  'require-transaction',
   'enqueue',
   'enqueue-named',
   'cancel',

@@ -9,6 +9,7 @@ AS $$
     WHEN 'secrets' THEN 'must be an object of strings'
     WHEN 'sealId' THEN 'must be a UUID, beside encrypted secrets'
     WHEN 'allowPlainSecrets' THEN 'must be true or false, and not beside encrypted secrets'
+    WHEN 'requireTransaction' THEN 'must be true or false'
     WHEN 'invalidAddress' THEN 'must be "reject" or "inhibit"'
     WHEN 'actions' THEN 'must be an array of 10 at most, each {"label": "...", "url": "https://..."}'
     WHEN 'targets' THEN 'must be an array of 100 strings at most, each one line of 200 characters at most'
@@ -42,6 +43,7 @@ AS $$
     WHEN o ? 'secrets' AND NOT herald.are_strings(o -> 'secrets') THEN 'secrets'
     WHEN o ? 'sealId' AND NOT (o ? 'secrets' AND coalesce((o ->> 'sealId') ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$', false)) THEN 'sealId'
     WHEN o ? 'allowPlainSecrets' AND NOT (jsonb_typeof(o -> 'allowPlainSecrets') = 'boolean' AND NOT o ? 'sealId') THEN 'allowPlainSecrets'
+    WHEN o ? 'requireTransaction' AND jsonb_typeof(o -> 'requireTransaction') <> 'boolean' THEN 'requireTransaction'
     WHEN o ? 'actions' AND NOT herald.are_actions(o -> 'actions') THEN 'actions'
     WHEN o ? 'targets' AND NOT herald.are_lines(o -> 'targets', 0, 100, 200) THEN 'targets'
     WHEN o ? 'methods' AND NOT herald.are_lines(o -> 'methods', 1, 10, 50) THEN 'methods'
@@ -72,7 +74,8 @@ AS $$
 DECLARE
   known CONSTANT text[] := ARRAY['template', 'to', 'labels', 'secrets', 'data', 'actions', 'targets', 'methods', 'dedupeKey',
     'dedupeWindowSeconds', 'sendAt', 'delaySeconds', 'expiresAt', 'ttlSeconds', 'priority', 'tenant', 'groupKey',
-    'unsubscribeUrl', 'createdBy', 'traceContext', 'invalidAddress', 'attachments', 'sealId', 'allowPlainSecrets'];
+    'unsubscribeUrl', 'createdBy', 'traceContext', 'invalidAddress', 'attachments', 'sealId', 'allowPlainSecrets',
+    'requireTransaction'];
   wrong text;
 BEGIN
   IF jsonb_typeof(notification) IS DISTINCT FROM 'object' THEN

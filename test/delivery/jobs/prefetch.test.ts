@@ -26,10 +26,7 @@ const enqueue = (count: number) => {
     id: `u${i}`,
     email: `u${i}@example.com`,
   }));
-  return createHerald().enqueue(database.pool, greeting, {
-    to,
-    labels: { who: 'all' },
-  });
+  return createHerald().enqueue(database.pool, greeting, { autocommit: true, to, labels: { who: 'all' } });
 };
 
 const activeJobs = async () => {

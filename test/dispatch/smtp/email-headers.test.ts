@@ -165,6 +165,7 @@ describe('the Date', () => {
     await worker.start();
     onTestFinished(() => worker.stop());
     await createHerald().enqueue(database.pool, greeting, {
+      autocommit: true,
       to: { id: 'u', email: 'u@example.com' },
       labels: { who: 'x' },
       ...(sendAt && { sendAt }),
