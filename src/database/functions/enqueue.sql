@@ -13,8 +13,9 @@ DECLARE
   notification_id CONSTANT uuid := herald.uuid_v7();
   options CONSTANT jsonb := herald.check_options(notification);
   attachments CONSTANT jsonb := coalesce(nullif(notification -> 'attachments', 'null'), '[]');
-  template CONSTANT herald.template := herald.resolve_template(options ->> 'template');
-  labels CONSTANT record := herald.split_labels(options, template);
+  resolved CONSTANT record := herald.resolve_template(options ->> 'template');
+  template CONSTANT herald.template := resolved.template;
+  labels CONSTANT record := herald.split_labels(options, template, resolved.required, resolved.secret_names);
   delivery CONSTANT record := herald.resolve_methods(options, template);
   recipients CONSTANT jsonb := herald.check_recipients(notification -> 'to', delivery.fields, options ->> 'invalidAddress');
   written bigint;
@@ -25,7 +26,7 @@ BEGIN
   PERFORM set_config('herald.enqueued_at', 'open', true) WHERE options -> 'requireTransaction' = 'true';
   RETURN QUERY SELECT w.*, false
     FROM herald.write_messages(notification_id, options, template, labels.secrets, jsonb_array_length(attachments), recipients,
-      delivery.methods, delivery.has_endpoints) w;
+      delivery.methods, delivery.notified, delivery.has_endpoints) w;
   GET DIAGNOSTICS written = ROW_COUNT;
   IF written > 0 THEN
     PERFORM herald.write_content(notification_id, labels.labels, options, attachments);

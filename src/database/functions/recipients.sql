@@ -63,6 +63,11 @@ DECLARE
   checked jsonb := jsonb_strip_nulls(CASE jsonb_typeof(recipients) WHEN 'array' THEN recipients ELSE jsonb_build_array(recipients) END);
   must_be_valid CONSTANT boolean := coalesce(invalid_address = 'reject', false);
 BEGIN
+  -- The only recipient of a call, as nearly always: expressions without the two queries.
+  IF jsonb_array_length(checked) = 1 AND herald.is_recipient(checked -> 0, fields)
+      AND (NOT checked -> 0 ? 'email' OR herald.is_address(checked -> 0 ->> 'email')) THEN
+    RETURN checked;
+  END IF;
   IF EXISTS (SELECT FROM jsonb_array_elements(checked) AS r WHERE r.value ->> 'email' ~ '^\s|\s$') THEN
     checked := (SELECT jsonb_agg(CASE WHEN r.value ->> 'email' ~ '^\s|\s$'
       THEN jsonb_set(r.value, '{email}', to_jsonb(regexp_replace(r.value ->> 'email', '^\s+|\s+$', '', 'g'))) ELSE r.value END ORDER BY r.position)

@@ -1,16 +1,19 @@
--- Returns the template that a notification names.
-CREATE OR REPLACE FUNCTION herald.resolve_template(name text) RETURNS herald.template
+-- Returns the template that a notification names, and the labels of its current version: those that it needs and those that are secret.
+CREATE OR REPLACE FUNCTION herald.resolve_template(name text, OUT template herald.template, OUT required text[], OUT secret_names text[])
 LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
-  template herald.template;
+  current record;
 BEGIN
-  SELECT t.* INTO template FROM herald.template t WHERE t.name = $1;
-  IF template.name IS NULL THEN
+  SELECT t AS template, v.labels, v.secrets INTO current
+  FROM herald.template t JOIN herald.template_version v ON v.template = t.name AND v.version = t.current_version WHERE t.name = $1;
+  IF NOT FOUND THEN
     PERFORM herald.reject('HE001', 'template', format('unknown template "%s"', left($1, 200)),
       'Write templates/<name>.md and run "pg-herald templates sync".');
   END IF;
-  RETURN template;
+  template := current.template;
+  required := current.labels;
+  secret_names := current.secrets;
 END
 $$;
 
@@ -26,18 +29,15 @@ $$;
 -- Splits the labels of a notification into those that anybody may read and the secret ones. A label that the template declares secret
 -- never stays among the others, whoever enqueues, and is refused in plain text: what is encrypted comes in the option "secrets" together
 -- with its sealId.
-CREATE OR REPLACE FUNCTION herald.split_labels(options jsonb, template herald.template, OUT labels jsonb, OUT secrets jsonb)
+CREATE OR REPLACE FUNCTION herald.split_labels(options jsonb, template herald.template, required text[], secret_names text[],
+  OUT labels jsonb, OUT secrets jsonb)
 LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
-  required text[];
-  secret_names text[];
   missing text;
   plain text;
   undeclared text;
 BEGIN
-  SELECT v.labels, v.secrets INTO required, secret_names
-  FROM herald.template_version v WHERE v.template = $2.name AND v.version = $2.current_version;
   labels := coalesce(options -> 'labels', '{}');
   secrets := coalesce(options -> 'secrets', '{}');
   IF secrets <> '{}' AND NOT options ? 'sealId' THEN
@@ -70,9 +70,9 @@ END
 $$;
 
 -- Returns the methods of a notification, in order: the operator's choice, else the caller's, else the template's, else the default.
--- fields: what a recipient may have for these methods.
+-- fields: what a recipient may have for these methods. notified: the methods whose workers listen.
 CREATE OR REPLACE FUNCTION herald.resolve_methods(options jsonb, template herald.template,
-  OUT methods text[], OUT fields text[], OUT has_endpoints boolean)
+  OUT methods text[], OUT fields text[], OUT notified text[], OUT has_endpoints boolean)
 LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
@@ -89,8 +89,8 @@ BEGIN
   END IF;
   fields := ARRAY['id', 'email', 'name', 'locale', 'timeZone'];
   SELECT fields || array_agg(m.requires) FILTER (WHERE m.requires <> ALL (fields)), count(*),
-      bool_or(EXISTS (SELECT FROM herald.endpoint e WHERE e.method = m.name))
-    INTO fields, known, has_endpoints
+      array_agg(m.name) FILTER (WHERE m.notify), bool_or(EXISTS (SELECT FROM herald.endpoint e WHERE e.method = m.name))
+    INTO fields, known, notified, has_endpoints
     FROM herald.method m WHERE m.name = ANY (methods) AND m.name <> '*';
   IF known < cardinality(methods) THEN
     missing := (SELECT c FROM unnest(methods) AS c WHERE NOT EXISTS (SELECT FROM herald.method m WHERE m.name = c AND m.name <> '*') LIMIT 1);

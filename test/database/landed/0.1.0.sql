@@ -499,22 +499,19 @@ AS $$
   END
 $$;
 --> statement-breakpoint
--- The first option that breaks its rule. One expression over all of them costs a few microseconds, a query over the
--- members ten times that. JSON null stands for an option that is not given.
-CREATE OR REPLACE FUNCTION herald.wrong_option(o jsonb) RETURNS text
-LANGUAGE sql STABLE PARALLEL SAFE
+-- Returns the first that breaks its rule of the options that most notifications do without, or null. In plpgsql, because the planner
+-- inlines a function in SQL, and Postgres sets up an expression anew in each transaction, used or not.
+CREATE OR REPLACE FUNCTION herald.wrong_rare_option(o jsonb) RETURNS text
+LANGUAGE plpgsql STABLE PARALLEL SAFE
 AS $$
-  SELECT CASE
-    WHEN jsonb_typeof(o -> 'template') IS DISTINCT FROM 'string' THEN 'template'
-    WHEN coalesce(jsonb_typeof(o -> 'to') NOT IN ('object', 'array'), true) THEN 'to'
-    WHEN o ? 'labels' AND NOT herald.are_strings(o -> 'labels') THEN 'labels'
+BEGIN
+  RETURN CASE
     WHEN o ? 'secrets' AND NOT herald.are_strings(o -> 'secrets') THEN 'secrets'
     WHEN o ? 'sealId' AND NOT (o ? 'secrets' AND coalesce((o ->> 'sealId') ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$', false)) THEN 'sealId'
     WHEN o ? 'allowPlainSecrets' AND NOT (jsonb_typeof(o -> 'allowPlainSecrets') = 'boolean' AND NOT o ? 'sealId') THEN 'allowPlainSecrets'
     WHEN o ? 'actions' AND NOT herald.are_actions(o -> 'actions') THEN 'actions'
     WHEN o ? 'targets' AND NOT herald.are_lines(o -> 'targets', 0, 100, 200) THEN 'targets'
     WHEN o ? 'methods' AND NOT herald.are_lines(o -> 'methods', 1, 10, 50) THEN 'methods'
-    WHEN o ? 'dedupeKey' AND NOT herald.is_line(o -> 'dedupeKey', 400) THEN 'dedupeKey'
     WHEN o ? 'dedupeWindowSeconds' AND NOT (herald.is_number(o -> 'dedupeWindowSeconds', 1, 3155760000) AND o ? 'dedupeKey') THEN 'dedupeWindowSeconds'
     WHEN o ? 'sendAt' AND NOT (herald.is_time(o -> 'sendAt') AND NOT o ? 'delaySeconds') THEN 'sendAt'
     WHEN o ? 'delaySeconds' AND NOT herald.is_number(o -> 'delaySeconds', 0, 3155760000) THEN 'delaySeconds'
@@ -530,11 +527,26 @@ AS $$
     WHEN o ? 'invalidAddress' AND o ->> 'invalidAddress' NOT IN ('reject', 'inhibit') THEN 'invalidAddress'
     WHEN o ? 'attachments' AND (jsonb_typeof(o -> 'attachments') <> 'array' OR jsonb_array_length(o -> 'attachments') > 10) THEN 'attachments'
     WHEN o ? 'traceContext' AND NOT herald.are_strings(o -> 'traceContext') THEN 'traceContext'
+  END;
+END
+$$;
+--> statement-breakpoint
+-- Returns the first option of all that breaks its rule, or null. JSON null stands for an option that is not given. One expression over all of
+-- them costs a few microseconds, a query over the members ten times that.
+CREATE OR REPLACE FUNCTION herald.wrong_option(o jsonb) RETURNS text
+LANGUAGE sql STABLE PARALLEL SAFE
+AS $$
+  SELECT CASE
+    WHEN jsonb_typeof(o -> 'template') IS DISTINCT FROM 'string' THEN 'template'
+    WHEN coalesce(jsonb_typeof(o -> 'to') NOT IN ('object', 'array'), true) THEN 'to'
+    WHEN o ? 'labels' AND NOT herald.are_strings(o -> 'labels') THEN 'labels'
+    WHEN o ? 'dedupeKey' AND NOT herald.is_line(o -> 'dedupeKey', 400) THEN 'dedupeKey'
+    WHEN o - '{template,to,labels,dedupeKey}'::text[] <> '{}' THEN herald.wrong_rare_option(o)
   END
 $$;
 --> statement-breakpoint
--- Checks what needs no table, before anything is written, and answers with the options alone: without the recipients,
--- and without those that are null.
+-- Checks what needs no table, before anything is written, and returns the options alone: without the recipients, the attachments and
+-- what is null.
 CREATE OR REPLACE FUNCTION herald.check_options(notification jsonb) RETURNS jsonb
 LANGUAGE plpgsql STABLE
 AS $$
@@ -646,6 +658,11 @@ DECLARE
   checked jsonb := jsonb_strip_nulls(CASE jsonb_typeof(recipients) WHEN 'array' THEN recipients ELSE jsonb_build_array(recipients) END);
   must_be_valid CONSTANT boolean := coalesce(invalid_address = 'reject', false);
 BEGIN
+  -- The only recipient of a call, as nearly always: expressions without the two queries.
+  IF jsonb_array_length(checked) = 1 AND herald.is_recipient(checked -> 0, fields)
+      AND (NOT checked -> 0 ? 'email' OR herald.is_address(checked -> 0 ->> 'email')) THEN
+    RETURN checked;
+  END IF;
   IF EXISTS (SELECT FROM jsonb_array_elements(checked) AS r WHERE r.value ->> 'email' ~ '^\s|\s$') THEN
     checked := (SELECT jsonb_agg(CASE WHEN r.value ->> 'email' ~ '^\s|\s$'
       THEN jsonb_set(r.value, '{email}', to_jsonb(regexp_replace(r.value ->> 'email', '^\s+|\s+$', '', 'g'))) ELSE r.value END ORDER BY r.position)
@@ -787,19 +804,22 @@ AS $$
   ORDER BY o.created_at, o.id LIMIT 1000
 $$;
 --> statement-breakpoint
--- Returns the template that a notification names.
-CREATE OR REPLACE FUNCTION herald.resolve_template(name text) RETURNS herald.template
+-- Returns the template that a notification names, and the labels of its current version: those that it needs and those that are secret.
+CREATE OR REPLACE FUNCTION herald.resolve_template(name text, OUT template herald.template, OUT required text[], OUT secret_names text[])
 LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
-  template herald.template;
+  current record;
 BEGIN
-  SELECT t.* INTO template FROM herald.template t WHERE t.name = $1;
-  IF template.name IS NULL THEN
+  SELECT t AS template, v.labels, v.secrets INTO current
+  FROM herald.template t JOIN herald.template_version v ON v.template = t.name AND v.version = t.current_version WHERE t.name = $1;
+  IF NOT FOUND THEN
     PERFORM herald.reject('HE001', 'template', format('unknown template "%s"', left($1, 200)),
       'Write templates/<name>.md and run "pg-herald templates sync".');
   END IF;
-  RETURN template;
+  template := current.template;
+  required := current.labels;
+  secret_names := current.secrets;
 END
 $$;
 --> statement-breakpoint
@@ -815,18 +835,15 @@ $$;
 -- Splits the labels of a notification into those that anybody may read and the secret ones. A label that the template declares secret
 -- never stays among the others, whoever enqueues, and is refused in plain text: what is encrypted comes in the option "secrets" together
 -- with its sealId.
-CREATE OR REPLACE FUNCTION herald.split_labels(options jsonb, template herald.template, OUT labels jsonb, OUT secrets jsonb)
+CREATE OR REPLACE FUNCTION herald.split_labels(options jsonb, template herald.template, required text[], secret_names text[],
+  OUT labels jsonb, OUT secrets jsonb)
 LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
-  required text[];
-  secret_names text[];
   missing text;
   plain text;
   undeclared text;
 BEGIN
-  SELECT v.labels, v.secrets INTO required, secret_names
-  FROM herald.template_version v WHERE v.template = $2.name AND v.version = $2.current_version;
   labels := coalesce(options -> 'labels', '{}');
   secrets := coalesce(options -> 'secrets', '{}');
   IF secrets <> '{}' AND NOT options ? 'sealId' THEN
@@ -859,9 +876,9 @@ END
 $$;
 --> statement-breakpoint
 -- Returns the methods of a notification, in order: the operator's choice, else the caller's, else the template's, else the default.
--- fields: what a recipient may have for these methods.
+-- fields: what a recipient may have for these methods. notified: the methods whose workers listen.
 CREATE OR REPLACE FUNCTION herald.resolve_methods(options jsonb, template herald.template,
-  OUT methods text[], OUT fields text[], OUT has_endpoints boolean)
+  OUT methods text[], OUT fields text[], OUT notified text[], OUT has_endpoints boolean)
 LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
@@ -878,8 +895,8 @@ BEGIN
   END IF;
   fields := ARRAY['id', 'email', 'name', 'locale', 'timeZone'];
   SELECT fields || array_agg(m.requires) FILTER (WHERE m.requires <> ALL (fields)), count(*),
-      bool_or(EXISTS (SELECT FROM herald.endpoint e WHERE e.method = m.name))
-    INTO fields, known, has_endpoints
+      array_agg(m.name) FILTER (WHERE m.notify), bool_or(EXISTS (SELECT FROM herald.endpoint e WHERE e.method = m.name))
+    INTO fields, known, notified, has_endpoints
     FROM herald.method m WHERE m.name = ANY (methods) AND m.name <> '*';
   IF known < cardinality(methods) THEN
     missing := (SELECT c FROM unnest(methods) AS c WHERE NOT EXISTS (SELECT FROM herald.method m WHERE m.name = c AND m.name <> '*') LIMIT 1);
@@ -1052,65 +1069,49 @@ $$;
 --> statement-breakpoint
 -- Writes the messages of a notification and their jobs, wakes the workers, and returns the messages in the order of recipients and
 -- methods. A message that has its dedupe key, window, recipient and scope from an earlier enqueue is left out.
--- The only message of a call, as nearly always, is inserted from the draft: without the sort, the joins and the set-up that several
+-- The only message of a call, as nearly always, has an INSERT of its own: without the sort, the joins and the set-up that several
 -- messages need, 440 instead of 800 us of processor time.
 CREATE OR REPLACE FUNCTION herald.write_messages(notification_id uuid, options jsonb, template herald.template, secrets jsonb,
-  attachments integer, recipients jsonb, methods text[], has_endpoints boolean)
+  attachments integer, recipients jsonb, methods text[], notified text[], has_endpoints boolean)
 RETURNS TABLE (message_id uuid, recipient_id text, method text, status text, reason text)
 LANGUAGE plpgsql VOLATILE
 AS $$
 #variable_conflict use_column
 DECLARE
   schedule CONSTANT record := herald.resolve_schedule(options, template);
-  -- Named in the body only: a signature with the type of the table would keep it from being replaced by a partitioned one.
-  draft herald.message;
+  shared record;
+  judged record;
+  first_id uuid;
 BEGIN
-  draft.notification_id := notification_id;
-  draft.template := template.name;
-  draft.template_version := template.current_version;
-  draft.ordinal := 1;
-  draft.secrets := nullif(secrets, '{}');
-  draft.targets := CASE WHEN options ? 'targets' THEN ARRAY(SELECT jsonb_array_elements_text(options -> 'targets')) ELSE '{}' END;
-  draft.tenant := options ->> 'tenant';
-  draft.group_key := options ->> 'groupKey';
-  draft.unsubscribe_url := options ->> 'unsubscribeUrl';
-  draft.dedupe_key := options ->> 'dedupeKey';
-  draft.dedupe_slot := herald.dedupe_slot(options);
-  draft.priority := coalesce((options ->> 'priority')::numeric, 0);
-  draft.send_at := schedule.send_at;
-  draft.next_attempt_at := schedule.start_at;
-  draft.expires_at := schedule.expires_at;
-  draft.max_attempts := template.max_attempts;
-  draft.unknown := template.unknown;
-  draft.attachments := attachments;
-  draft.created_by := coalesce(options ->> 'createdBy', session_user);
-  draft.created_at := now();
-  -- The defaults of the table: an insert of a whole row does not take them.
-  draft.attempts := 0;
-  draft.counted := 0;
-  draft.crashes := 0;
-  draft.unknowns := 0;
-  draft.uncounted := 0;
+  -- One statement instead of an assignment per column: Postgres sets up each expression of PL/pgSQL anew in each transaction.
+  SELECT template.name AS template, template.current_version AS template_version, nullif(secrets, '{}') AS secrets,
+    CASE WHEN options ? 'targets' THEN ARRAY(SELECT jsonb_array_elements_text(options -> 'targets')) ELSE '{}' END AS targets,
+    options ->> 'tenant' AS tenant, options ->> 'groupKey' AS group_key, options ->> 'unsubscribeUrl' AS unsubscribe_url,
+    options ->> 'dedupeKey' AS dedupe_key, herald.dedupe_slot(options) AS dedupe_slot,
+    coalesce((options ->> 'priority')::numeric, 0)::smallint AS priority, coalesce(options ->> 'createdBy', session_user) AS created_by,
+    coalesce(schedule.expires_at <= now(), false) AS expired
+    INTO shared;
 
   IF jsonb_array_length(recipients) = 1 AND cardinality(methods) = 1 AND NOT has_endpoints THEN
-    draft.id := herald.message_id(draft.notification_id, 1, 1, 0);
-    draft.method := methods[1];
-    draft.recipient_id := recipients -> 0 ->> 'id';
-    draft.recipient := herald.stored_recipient(recipients -> 0);
-    draft.dedupe_scope := CASE WHEN draft.dedupe_key IS NOT NULL THEN CASE template.fallback WHEN 'first' THEN '*' ELSE draft.method END END;
-    SELECT j.address, j.reason INTO draft.address, draft.reason
-      FROM herald.judge_recipient(recipients -> 0, draft.method, template, draft.expires_at <= now()) j;
-    draft.status := herald.first_status(draft.reason);
-    IF draft.reason IS NOT NULL THEN
-      draft.settled_at := now();
-      draft.secrets := NULL;
-    END IF;
-    INSERT INTO herald.message SELECT draft.* ON CONFLICT DO NOTHING;
+    SELECT j.address, j.reason, herald.first_status(j.reason) AS status INTO judged
+      FROM herald.judge_recipient(recipients -> 0, methods[1], template, shared.expired) j;
+    INSERT INTO herald.message AS m (id, notification_id, template, template_version, method, ordinal, status, reason, recipient_id, address,
+      recipient, secrets, targets, tenant, group_key, unsubscribe_url, dedupe_key, dedupe_slot, dedupe_scope, priority,
+      send_at, attachments, expires_at, next_attempt_at, max_attempts, unknown, created_by, created_at, settled_at)
+    VALUES (herald.message_id(notification_id, 1, 1, 0), notification_id, shared.template, shared.template_version, methods[1], 1, judged.status,
+      judged.reason, recipients -> 0 ->> 'id', judged.address, herald.stored_recipient(recipients -> 0),
+      CASE WHEN judged.reason IS NULL THEN shared.secrets END, shared.targets, shared.tenant, shared.group_key, shared.unsubscribe_url,
+      shared.dedupe_key, shared.dedupe_slot,
+      CASE WHEN shared.dedupe_key IS NOT NULL THEN CASE template.fallback WHEN 'first' THEN '*' ELSE methods[1] END END, shared.priority,
+      schedule.send_at, attachments, schedule.expires_at, schedule.start_at, template.max_attempts, template.unknown, shared.created_by, now(),
+      CASE WHEN judged.reason IS NOT NULL THEN now() END)
+    ON CONFLICT DO NOTHING
+    RETURNING m.id INTO first_id;
     IF FOUND THEN
-      IF draft.status = 'pending' THEN
-        PERFORM herald.insert_jobs(ARRAY[draft.id], ARRAY[draft.method], ARRAY[draft.priority], ARRAY[draft.next_attempt_at]);
+      IF judged.status = 'pending' THEN
+        PERFORM herald.insert_jobs(ARRAY[first_id], methods, ARRAY[shared.priority], ARRAY[schedule.start_at]);
       END IF;
-      RETURN QUERY SELECT draft.id, draft.recipient_id, draft.method, draft.status, draft.reason;
+      RETURN QUERY SELECT first_id, recipients -> 0 ->> 'id', methods[1], judged.status, judged.reason;
     END IF;
   ELSE
     RETURN QUERY
@@ -1118,13 +1119,13 @@ BEGIN
       INSERT INTO herald.message AS m (id, notification_id, template, template_version, method, ordinal, status, reason, recipient_id, address,
         recipient, secrets, targets, tenant, group_key, unsubscribe_url, dedupe_key, dedupe_slot, dedupe_scope, priority,
         send_at, endpoint_id, attachments, expires_at, next_attempt_at, max_attempts, unknown, created_by, created_at, settled_at)
-      SELECT herald.message_id(draft.notification_id, j.position, j.ordinal, j.endpoint_number), draft.notification_id, draft.template,
-        draft.template_version, j.method, j.ordinal, herald.first_status(j.reason), j.reason, j.recipient_id, j.address,
-        herald.stored_recipient(j.recipient), CASE WHEN j.reason IS NULL THEN draft.secrets END, draft.targets, draft.tenant, draft.group_key,
-        draft.unsubscribe_url, draft.dedupe_key, draft.dedupe_slot, CASE WHEN draft.dedupe_key IS NOT NULL THEN j.dedupe_scope END,
-        draft.priority, draft.send_at, j.endpoint_id, draft.attachments, draft.expires_at, draft.next_attempt_at, draft.max_attempts,
-        draft.unknown, draft.created_by, draft.created_at, CASE WHEN j.reason IS NOT NULL THEN now() END
-      FROM herald.judge_recipients(recipients, methods, has_endpoints, template, draft.tenant, draft.expires_at <= now()) j
+      SELECT herald.message_id(notification_id, j.position, j.ordinal, j.endpoint_number), notification_id, shared.template,
+        shared.template_version, j.method, j.ordinal, herald.first_status(j.reason), j.reason, j.recipient_id, j.address,
+        herald.stored_recipient(j.recipient), CASE WHEN j.reason IS NULL THEN shared.secrets END, shared.targets, shared.tenant, shared.group_key,
+        shared.unsubscribe_url, shared.dedupe_key, shared.dedupe_slot, CASE WHEN shared.dedupe_key IS NOT NULL THEN j.dedupe_scope END,
+        shared.priority, schedule.send_at, j.endpoint_id, attachments, schedule.expires_at, schedule.start_at, template.max_attempts,
+        template.unknown, shared.created_by, now(), CASE WHEN j.reason IS NOT NULL THEN now() END
+      FROM herald.judge_recipients(recipients, methods, has_endpoints, template, shared.tenant, shared.expired) j
       ON CONFLICT DO NOTHING
       RETURNING m.id, m.recipient_id, m.method, m.status, m.reason, m.priority, m.next_attempt_at
     ), jobs AS (
@@ -1134,7 +1135,9 @@ BEGIN
     SELECT w.id, w.recipient_id, w.method, w.status, w.reason FROM written w CROSS JOIN jobs ORDER BY w.id;
   END IF;
   IF FOUND AND schedule.start_at <= now() THEN
-    PERFORM pg_notify('herald', m.name) FROM herald.method m WHERE m.name = ANY (methods) AND m.notify;
+    FOR i IN 1 .. cardinality(notified) LOOP
+      PERFORM pg_notify('herald', notified[i]);
+    END LOOP;
   END IF;
 END
 $$;
@@ -1219,8 +1222,9 @@ DECLARE
   notification_id CONSTANT uuid := herald.uuid_v7();
   options CONSTANT jsonb := herald.check_options(notification);
   attachments CONSTANT jsonb := coalesce(nullif(notification -> 'attachments', 'null'), '[]');
-  template CONSTANT herald.template := herald.resolve_template(options ->> 'template');
-  labels CONSTANT record := herald.split_labels(options, template);
+  resolved CONSTANT record := herald.resolve_template(options ->> 'template');
+  template CONSTANT herald.template := resolved.template;
+  labels CONSTANT record := herald.split_labels(options, template, resolved.required, resolved.secret_names);
   delivery CONSTANT record := herald.resolve_methods(options, template);
   recipients CONSTANT jsonb := herald.check_recipients(notification -> 'to', delivery.fields, options ->> 'invalidAddress');
   written bigint;
@@ -1230,7 +1234,7 @@ BEGIN
   END IF;
   RETURN QUERY SELECT w.*, false
     FROM herald.write_messages(notification_id, options, template, labels.secrets, jsonb_array_length(attachments), recipients,
-      delivery.methods, delivery.has_endpoints) w;
+      delivery.methods, delivery.notified, delivery.has_endpoints) w;
   GET DIAGNOSTICS written = ROW_COUNT;
   IF written > 0 THEN
     PERFORM herald.write_content(notification_id, labels.labels, options, attachments);
@@ -1540,7 +1544,7 @@ $$;
 -- Postgres lets everybody execute a new function. Only the owner and the roles of roles.sql may call these.
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA herald FROM PUBLIC;
 --> statement-breakpoint
-INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('functions', 'c4e0e803cfaeb6c707a40ce8901cc032e49ef57727c82e1f39db724e69e5ae01', '0.1.0')
+INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('functions', '246405c11a44d68ec5c333edb775ea92cd0a8d7b02d50aac254ab6c19ad8348a', '0.1.0')
 ON CONFLICT (name) DO UPDATE SET sha256 = excluded.sha256, release = excluded.release, applied_at = now();
 
     BEGIN;
