@@ -23,7 +23,6 @@ BEGIN
   IF jsonb_array_length(recipients) > 1 THEN
     PERFORM herald.check_volume(jsonb_array_length(recipients), delivery.methods, delivery.has_endpoints, options, labels.secrets);
   END IF;
-  PERFORM set_config('herald.enqueued_at', 'open', true) WHERE options -> 'requireTransaction' = 'true';
   RETURN QUERY SELECT w.*, false
     FROM herald.write_messages(notification_id, options, template, labels.secrets, jsonb_array_length(attachments), recipients,
       delivery.methods, delivery.notified, delivery.has_endpoints) w;
@@ -36,6 +35,8 @@ BEGIN
     RETURN QUERY SELECT e.*, true
       FROM herald.earlier_messages(notification_id, options, recipients, delivery.methods, template.fallback) e;
   END IF;
-  PERFORM set_config('herald.enqueued_at', extract(epoch FROM statement_timestamp())::text, true) WHERE options -> 'requireTransaction' = 'true';
+  IF options -> 'requireTransaction' = 'true' THEN
+    PERFORM set_config('herald.enqueued_at', extract(epoch FROM statement_timestamp())::text, true);
+  END IF;
 END
 $$;

@@ -41,7 +41,6 @@ BEGIN
     WHEN o ? 'secrets' AND NOT herald.are_strings(o -> 'secrets') THEN 'secrets'
     WHEN o ? 'sealId' AND NOT (o ? 'secrets' AND coalesce((o ->> 'sealId') ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$', false)) THEN 'sealId'
     WHEN o ? 'allowPlainSecrets' AND NOT (jsonb_typeof(o -> 'allowPlainSecrets') = 'boolean' AND NOT o ? 'sealId') THEN 'allowPlainSecrets'
-    WHEN o ? 'requireTransaction' AND jsonb_typeof(o -> 'requireTransaction') <> 'boolean' THEN 'requireTransaction'
     WHEN o ? 'actions' AND NOT herald.are_actions(o -> 'actions') THEN 'actions'
     WHEN o ? 'targets' AND NOT herald.are_lines(o -> 'targets', 0, 100, 200) THEN 'targets'
     WHEN o ? 'methods' AND NOT herald.are_lines(o -> 'methods', 1, 10, 50) THEN 'methods'
@@ -74,7 +73,8 @@ AS $$
     WHEN coalesce(jsonb_typeof(o -> 'to') NOT IN ('object', 'array'), true) THEN 'to'
     WHEN o ? 'labels' AND NOT herald.are_strings(o -> 'labels') THEN 'labels'
     WHEN o ? 'dedupeKey' AND NOT herald.is_line(o -> 'dedupeKey', 400) THEN 'dedupeKey'
-    WHEN o - '{template,to,labels,dedupeKey}'::text[] <> '{}' THEN herald.wrong_rare_option(o)
+    WHEN o ? 'requireTransaction' AND jsonb_typeof(o -> 'requireTransaction') <> 'boolean' THEN 'requireTransaction'
+    WHEN o - '{template,to,labels,dedupeKey,requireTransaction}'::text[] <> '{}' THEN herald.wrong_rare_option(o)
   END
 $$;
 

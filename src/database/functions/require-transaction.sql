@@ -1,11 +1,11 @@
 -- Refuses an enqueue that says "requireTransaction" and is not in a transaction block: nothing could roll it back. Postgres has no function
 -- that tells. A deferred trigger can: where there is no block it runs in the statement that enqueued, otherwise in the one that commits.
--- "open" is what it meets if the transaction has said SET CONSTRAINTS ALL IMMEDIATE.
+-- herald.enqueue says last which statement it is, so that nothing is refused while SET CONSTRAINTS ALL IMMEDIATE is in force.
 CREATE OR REPLACE FUNCTION herald.require_transaction() RETURNS trigger
 LANGUAGE plpgsql
 AS $$
 BEGIN
-  IF current_setting('herald.enqueued_at') = extract(epoch FROM statement_timestamp())::text THEN
+  IF current_setting('herald.enqueued_at', true) = extract(epoch FROM statement_timestamp())::text THEN
     RAISE EXCEPTION USING ERRCODE = 'HE006', COLUMN = 'tx', MESSAGE = 'herald: no transaction is open, so nothing could roll this back',
       HINT = 'Pass the transaction (tx), not the database or pool beside it. If you mean it, set autocommit to true.';
   END IF;
@@ -17,7 +17,7 @@ DO $$
 BEGIN
   IF NOT EXISTS (SELECT FROM pg_catalog.pg_trigger WHERE tgrelid = 'herald.notification'::regclass AND tgname = 'require_transaction') THEN
     CREATE CONSTRAINT TRIGGER require_transaction AFTER INSERT ON herald.notification DEFERRABLE INITIALLY DEFERRED
-      FOR EACH ROW WHEN (current_setting('herald.enqueued_at', true) <> '') EXECUTE FUNCTION herald.require_transaction();
+      FOR EACH ROW EXECUTE FUNCTION herald.require_transaction();
   END IF;
 END
 $$;

@@ -478,6 +478,7 @@ AS $$
     WHEN 'secrets' THEN 'must be an object of strings'
     WHEN 'sealId' THEN 'must be a UUID, beside encrypted secrets'
     WHEN 'allowPlainSecrets' THEN 'must be true or false, and not beside encrypted secrets'
+    WHEN 'requireTransaction' THEN 'must be true or false'
     WHEN 'invalidAddress' THEN 'must be "reject" or "inhibit"'
     WHEN 'actions' THEN 'must be an array of 10 at most, each {"label": "...", "url": "https://..."}'
     WHEN 'targets' THEN 'must be an array of 100 strings at most, each one line of 200 characters at most'
@@ -541,7 +542,8 @@ AS $$
     WHEN coalesce(jsonb_typeof(o -> 'to') NOT IN ('object', 'array'), true) THEN 'to'
     WHEN o ? 'labels' AND NOT herald.are_strings(o -> 'labels') THEN 'labels'
     WHEN o ? 'dedupeKey' AND NOT herald.is_line(o -> 'dedupeKey', 400) THEN 'dedupeKey'
-    WHEN o - '{template,to,labels,dedupeKey}'::text[] <> '{}' THEN herald.wrong_rare_option(o)
+    WHEN o ? 'requireTransaction' AND jsonb_typeof(o -> 'requireTransaction') <> 'boolean' THEN 'requireTransaction'
+    WHEN o - '{template,to,labels,dedupeKey,requireTransaction}'::text[] <> '{}' THEN herald.wrong_rare_option(o)
   END
 $$;
 --> statement-breakpoint
@@ -553,7 +555,8 @@ AS $$
 DECLARE
   known CONSTANT text[] := ARRAY['template', 'to', 'labels', 'secrets', 'data', 'actions', 'targets', 'methods', 'dedupeKey',
     'dedupeWindowSeconds', 'sendAt', 'delaySeconds', 'expiresAt', 'ttlSeconds', 'priority', 'tenant', 'groupKey',
-    'unsubscribeUrl', 'createdBy', 'traceContext', 'invalidAddress', 'attachments', 'sealId', 'allowPlainSecrets'];
+    'unsubscribeUrl', 'createdBy', 'traceContext', 'invalidAddress', 'attachments', 'sealId', 'allowPlainSecrets',
+    'requireTransaction'];
   wrong text;
 BEGIN
   IF jsonb_typeof(notification) IS DISTINCT FROM 'object' THEN
@@ -1207,6 +1210,30 @@ BEGIN
 END
 $$;
 --> statement-breakpoint
+-- Refuses an enqueue that says "requireTransaction" and is not in a transaction block: nothing could roll it back. Postgres has no function
+-- that tells. A deferred trigger can: where there is no block it runs in the statement that enqueued, otherwise in the one that commits.
+-- herald.enqueue says last which statement it is, so that nothing is refused while SET CONSTRAINTS ALL IMMEDIATE is in force.
+CREATE OR REPLACE FUNCTION herald.require_transaction() RETURNS trigger
+LANGUAGE plpgsql
+AS $$
+BEGIN
+  IF current_setting('herald.enqueued_at', true) = extract(epoch FROM statement_timestamp())::text THEN
+    RAISE EXCEPTION USING ERRCODE = 'HE006', COLUMN = 'tx', MESSAGE = 'herald: no transaction is open, so nothing could roll this back',
+      HINT = 'Pass the transaction (tx), not the database or pool beside it. If you mean it, set autocommit to true.';
+  END IF;
+  RETURN NULL;
+END
+$$;
+--> statement-breakpoint
+DO $$
+BEGIN
+  IF NOT EXISTS (SELECT FROM pg_catalog.pg_trigger WHERE tgrelid = 'herald.notification'::regclass AND tgname = 'require_transaction') THEN
+    CREATE CONSTRAINT TRIGGER require_transaction AFTER INSERT ON herald.notification DEFERRABLE INITIALLY DEFERRED
+      FOR EACH ROW EXECUTE FUNCTION herald.require_transaction();
+  END IF;
+END
+$$;
+--> statement-breakpoint
 -- Writes the messages of one notification and their jobs, in the caller's transaction. Returns one row per message: first
 -- those just written, in recipient and method order, then any that an earlier enqueue wrote with the same dedupe key.
 -- SECURITY DEFINER, so that a role that enqueues needs no table privileges; the fixed search_path keeps a caller from
@@ -1243,6 +1270,9 @@ BEGIN
       OR written < jsonb_array_length(recipients) * (CASE template.fallback WHEN 'first' THEN 1 ELSE cardinality(delivery.methods) END)) THEN
     RETURN QUERY SELECT e.*, true
       FROM herald.earlier_messages(notification_id, options, recipients, delivery.methods, template.fallback) e;
+  END IF;
+  IF options -> 'requireTransaction' = 'true' THEN
+    PERFORM set_config('herald.enqueued_at', extract(epoch FROM statement_timestamp())::text, true);
   END IF;
 END
 $$;
@@ -1544,7 +1574,7 @@ $$;
 -- Postgres lets everybody execute a new function. Only the owner and the roles of roles.sql may call these.
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA herald FROM PUBLIC;
 --> statement-breakpoint
-INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('functions', '246405c11a44d68ec5c333edb775ea92cd0a8d7b02d50aac254ab6c19ad8348a', '0.1.0')
+INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('functions', '5cc0e0d12a0992739bdb44fc100988a01acead3556560d03dd90fba15a0b878b', '0.1.0')
 ON CONFLICT (name) DO UPDATE SET sha256 = excluded.sha256, release = excluded.release, applied_at = now();
 
     BEGIN;
