@@ -28,6 +28,19 @@ export const outcomes = ['sent', 'retry', 'failed', 'unknown'] as const;
 /** The outcome of an attempt. */
 export type Outcome = (typeof outcomes)[number];
 
+/** The rules that may stop a message already when it is enqueued. */
+export const inhibitingReasons = [
+  'no_address',
+  'invalid_address',
+  'template_disabled',
+  'method_disabled',
+  'preference',
+  'default_off',
+  'suppressed',
+  'endpoint_disabled',
+  'not_subscribed',
+] as const;
+
 /**
  * Why a message or an attempt has its status or outcome: a closed list, so that reasons can be counted and alerted on.
  * The receiver's words go into the detail beside it.
@@ -38,15 +51,7 @@ export const reasons = [
   'render_failed',
   'no_dispatcher',
   // rules: why nothing was sent
-  'no_address',
-  'invalid_address',
-  'template_disabled',
-  'method_disabled',
-  'preference',
-  'default_off',
-  'suppressed',
-  'endpoint_disabled',
-  'not_subscribed',
+  ...inhibitingReasons,
   'expired',
   'cancelled',
   // the worker

@@ -3,27 +3,13 @@ import type { BatchObservableResult, Observable } from '@opentelemetry/api';
 import type { Database } from '../database/database.ts';
 import { enqueueLagSeconds, type Gauges, readGauges } from '../operate/gauges.ts';
 import { type Instruments, metricDescriptions, observable } from '../telemetry/metrics.ts';
+import { inhibitingReasons } from '../vocabulary.ts';
 import { within } from './clock.ts';
 
 /** The database is asked once in this time, no matter how often and by how many collectors. */
 const freshMs = 10_000;
 /** Longest wait of a collection for the database. After that its metrics keep their values, and age. */
 const answerWithinMs = 2_000;
-
-/**
- * Why a message may be inhibited when it is enqueued: these series begin at 0, so that the first one already counts.
- */
-const reasonsAtEnqueue = [
-  'no_address',
-  'invalid_address',
-  'template_disabled',
-  'method_disabled',
-  'preference',
-  'default_off',
-  'suppressed',
-  'endpoint_disabled',
-  'not_subscribed',
-] as const;
 
 /** Where the gauges come from. */
 export interface GaugeSources {
@@ -94,8 +80,7 @@ function createReader(sources: GaugeSources): { now(): Promise<Reading | null>; 
     ({ seenUntil } = gauges);
     succeededAt = performance.now();
     for (const { method } of gauges.methods)
-      if (!total.has(method))
-        total.set(method, { enqueued: 0, inhibited: new Map(reasonsAtEnqueue.map((reason) => [reason, 0])) });
+      if (!total.has(method)) total.set(method, { enqueued: 0, inhibited: countsAtZero() });
     for (const { method, reason, count } of gauges.enqueued) {
       const sum = total.get(method);
       if (sum === undefined) continue;
@@ -120,6 +105,11 @@ function createReader(sources: GaugeSources): { now(): Promise<Reading | null>; 
     },
     ageSeconds: () => (performance.now() - succeededAt) / 1000,
   };
+}
+
+/** These series begin at 0, so that the first message that is inhibited already counts. */
+function countsAtZero(): Map<string, number> {
+  return new Map(inhibitingReasons.map((reason) => [reason, 0]));
 }
 
 type Observables = Readonly<
