@@ -70,16 +70,17 @@ export async function releaseMessages(client: Queryable, ids: readonly string[])
 }
 
 /** Cancels held messages without sending them; their reason stays. Returns how many it cancelled. */
-export async function discardMessages(client: Queryable, ids: readonly string[]): Promise<number> {
+export async function discardMessages(client: Queryable, ids: readonly string[], note?: OperatorNote): Promise<number> {
   const { rowCount } = await client.query(
     `WITH discarded AS (
        UPDATE herald.message
-       SET status = 'cancelled', reason = coalesce(reason, 'cancelled'), settled_at = now(), secrets = NULL
+       SET status = 'cancelled', reason = coalesce(reason, 'cancelled'), detail = $2, settled_at = now(),
+         secrets = NULL
        WHERE id = ANY ($1::uuid[]) AND status = 'held' RETURNING id, method
      ), job AS (
        DELETE FROM herald_queue.job j USING discarded d WHERE j.name = d.method AND j.id = d.id AND j.state < 'active'
      ) SELECT FROM discarded`,
-    [ids],
+    [ids, note === undefined ? null : noteText(note)],
   );
   return rowCount ?? 0;
 }

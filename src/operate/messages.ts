@@ -113,6 +113,10 @@ export interface MessageDetails extends MessageLine {
   readonly secretsWiped: boolean;
   /** The endpoint that it goes to; null: none of its own. */
   readonly endpointId: string | null;
+  /** Whether the database accepts no writes, so that nothing is delivered. */
+  readonly readOnly: boolean;
+  /** When the sender that had refused it turned out to be at fault, so that it was put back; oldest first. */
+  readonly putBacks: readonly { readonly sender: string; readonly at: Date }[];
   /** Why the method is paused; null if it is not. `method` is `*` if everything is paused. */
   readonly paused: {
     readonly method: string;
@@ -210,6 +214,7 @@ SELECT ${lineColumns}, m.notification_id AS "notificationId", t."group", m.recip
   (SELECT jsonb_build_object('state', j.state, 'startAfter', j.start_after) FROM herald_queue.job j
     WHERE j.name = m.method AND j.id = m.id) AS job,
   ${workersConnected} AS workers,
+  pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean AS "readOnly",
   (SELECT jsonb_build_object('method', p.name, 'kind', p.pause_kind, 'reason', p.pause_reason, 'detail', p.pause_detail,
       'since', p.paused_at)
     FROM herald.method p WHERE p.name IN (m.method, '*') AND p.paused_at IS NOT NULL ORDER BY p.name LIMIT 1) AS paused,
@@ -234,7 +239,17 @@ export async function showMessage(client: Queryable, id: string): Promise<Messag
     attemptRecords: await attemptsOf(client, id),
     registeredWorkers: await readWorkers(client),
     operatorActions: (await listAudit(client, { subject: id })).reverse(),
+    putBacks: await putBacksOf(client, message),
   };
+}
+
+async function putBacksOf(client: Queryable, { id, method }: MessageLine): Promise<MessageDetails['putBacks']> {
+  const result = await client.query<MessageDetails['putBacks'][number]>(
+    `SELECT sender, put_back_at AS at FROM herald.refusal
+     WHERE method = $1 AND kind = 'refused' AND message_id = $2 AND put_back_at IS NOT NULL ORDER BY put_back_at`,
+    [method, id],
+  );
+  return result.rows;
 }
 
 async function attemptsOf(client: Queryable, id: string): Promise<AttemptRecord[]> {

@@ -1,12 +1,15 @@
 /** What an operator can do about a message: the command for its state and reason. Pure. */
 import type { MessageDetails } from './messages.ts';
-import { isUnserved } from './workers.ts';
+import { isAbandoned, isHeldForEndpoint, mayHaveArrived } from './state-text.ts';
+import { serviceOf } from './workers.ts';
 
-/** Returns null if nothing needs to be done. */
+/** Returns null if nothing needs to be done, or nothing can be: for a message whose person was erased. */
 export function remedyOf(message: MessageDetails): string | null {
+  if (message.recipientId === 'erased') return null;
   switch (message.status) {
     case 'pending':
-      return pendingRemedy(message);
+    case 'sending':
+      return waitingRemedy(message);
     case 'held':
       return heldRemedy(message);
     case 'failed':
@@ -27,35 +30,47 @@ function word(text: string): string {
 
 const retry = ({ id }: MessageDetails) => `pg-herald retry ${id}`;
 
-/** A message without its secret labels, or without its recipient, can only be enqueued anew. */
-function ifPossible({ secretsWiped, recipientId }: MessageDetails, remedy: string): string | null {
-  if (recipientId === 'erased') return null;
-  return secretsWiped ? 'Enqueue it again: its secret labels were wiped when it was settled.' : remedy;
+/** A message without its secret labels can only be enqueued anew. */
+function ifPossible(message: MessageDetails, remedy: string): string {
+  if (!message.secretsWiped) return mayHaveArrived(message) ? `${askFirst} ${remedy}` : remedy;
+  return 'Enqueue it again: its secret labels were wiped when it was settled.';
 }
 
-function pendingRemedy({ paused, workers, method, registeredWorkers }: MessageDetails): string | null {
-  if (paused?.kind === 'operator') return `pg-herald resume${paused.method === '*' ? '' : ` ${word(paused.method)}`}`;
-  if (paused?.kind === 'fault')
-    return (
-      'Fix the cause of the pause. pg-herald probes it and resumes automatically; ' +
-      `"pg-herald resume ${word(paused.method)}" resumes at once.`
-    );
-  if (workers === 0) return 'Start a worker: "pg-herald worker", or createWorker in your application.';
-  return isUnserved(method, registeredWorkers)
-    ? `Start a worker with a dispatcher for ${method}, or cancel the message.`
-    : null;
+const askFirst = 'Ask the recipient whether it arrived.';
+
+function waitingRemedy(message: MessageDetails): string | null {
+  const { id, status, paused, method, readOnly } = message;
+  // A pause does not stop an attempt that has begun.
+  if (status === 'pending' && paused !== null) return pauseRemedy(paused);
+  if (readOnly) return 'Connect to the primary, or turn off default_transaction_read_only.';
+  switch (status === 'pending' || isAbandoned(message) ? serviceOf(method, message) : 'served') {
+    case 'none':
+      return 'Start a worker: "pg-herald worker", or createWorker in your application.';
+    case 'silent':
+      return 'Look at the log of the worker, or restart it: it cannot write to the database.';
+    case 'unserved':
+      return `Start a worker with a dispatcher for ${method}${status === 'pending' ? `, or: pg-herald cancel ${id}` : ''}`;
+    default:
+      return null;
+  }
+}
+
+function pauseRemedy({ kind, method }: NonNullable<MessageDetails['paused']>): string {
+  const resume = `pg-herald resume${method === '*' ? '' : ` ${word(method)}`}`;
+  if (kind !== 'fault') return resume;
+  return `Fix the cause of the pause. pg-herald probes it and resumes automatically; "${resume}" resumes at once.`;
 }
 
 function heldRemedy(message: MessageDetails): string {
-  const { id, reason, endpointId } = message;
+  const { id, endpointId } = message;
   const decide = `pg-herald release ${id}, or pg-herald discard ${id}`;
-  if (reason === 'endpoint_disabled' && endpointId !== null)
+  if (isHeldForEndpoint(message) && endpointId !== null)
     return `When the receiver works again: pg-herald endpoints enable ${endpointId}`;
-  if (reason === null) return `To send it, or never to send it: ${decide}`;
-  return `Ask the recipient whether it arrived. If it did not, or if a second copy is harmless: ${decide}`;
+  if (!mayHaveArrived(message)) return `To send it, or never to send it: ${decide}`;
+  return `${askFirst} If it did not, or if a second copy is harmless: ${decide}`;
 }
 
-function failedRemedy(message: MessageDetails): string | null {
+function failedRemedy(message: MessageDetails): string {
   switch (message.reason) {
     case 'render_failed':
       return 'Fix the template and enqueue again: a message keeps the version it was enqueued with.';
@@ -73,14 +88,17 @@ function failedRemedy(message: MessageDetails): string | null {
   }
 }
 
-function inhibitedRemedy(message: MessageDetails): string | null {
+function inhibitedRemedy(message: MessageDetails): string {
   const { reason, recipientId, recipient, template, method } = message;
-  if (recipientId === 'erased') return null;
   const thenRetry = message.secretsWiped ? 'then enqueue it again (its secrets were wiped)' : `then ${retry(message)}`;
   switch (reason) {
     case 'preference':
     case 'default_off':
-      return `pg-herald preferences set ${word(recipientId)} --template ${word(template)} --on, ${thenRetry}`;
+      return (
+        'If the recipient asks for it: ' +
+        `pg-herald preferences set ${word(recipientId)} --template ${word(template)} --method ${word(method)} --on, ` +
+        thenRetry
+      );
     case 'suppressed':
       return (
         'If the address works again: ' +

@@ -2,7 +2,7 @@
 import type { Queryable } from '../database/pool.ts';
 import { listPauses, type PauseState } from './pause.ts';
 import { readSenders, type SenderState } from './senders.ts';
-import { isUnserved, readWorkers, type RegisteredWorker, workersConnected } from './workers.ts';
+import { readWorkers, serviceOf, type RegisteredWorker, workersConnected } from './workers.ts';
 
 /** The backlog and the last hour of one method. */
 export interface MethodStatus {
@@ -79,14 +79,16 @@ export async function readStatus(client: Queryable): Promise<Status> {
   const methods = await client.query<Omit<MethodStatus, 'unserved'>>(methodsQuery);
   const server = await client.query<Pick<Status, 'workers' | 'readOnly'>>(serverQuery);
   const registeredWorkers = await readWorkers(client);
+  const workers = server.rows[0]?.workers ?? 0;
+  const isUnserved = (method: string) => serviceOf(method, { workers, registeredWorkers }) === 'unserved';
   return {
     methods: methods.rows
-      .map((row) => ({ ...row, unserved: isUnserved(row.method, registeredWorkers) }))
+      .map((row) => ({ ...row, unserved: isUnserved(row.method) }))
       .filter((row) => isInUse(row, registeredWorkers)),
     registeredWorkers,
     pauses: await listPauses(client),
     senders: await readSenders(client),
-    workers: server.rows[0]?.workers ?? 0,
+    workers,
     readOnly: server.rows[0]?.readOnly ?? null,
   };
 }

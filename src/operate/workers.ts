@@ -1,9 +1,16 @@
 /** The workers of this database: those that are connected, and what each of them delivers. */
 import type { Queryable } from '../database/pool.ts';
 
-/** SQL expression: the number of workers that hold a connection to this database. */
-export const workersConnected = `(SELECT count(DISTINCT application_name)::int FROM pg_stat_activity
-  WHERE datname = current_database() AND application_name LIKE 'pg-herald worker %')`;
+/**
+ * SQL expression: the number of workers that are connected to this database. A worker behind a pooler, or whose
+ * connection string names the application, has no session of its own name: there the row counts that it writes.
+ */
+export const workersConnected = `(SELECT count(*)::int FROM (
+  SELECT application_name FROM pg_stat_activity
+  WHERE datname = current_database() AND application_name LIKE 'pg-herald worker %'
+  UNION
+  SELECT left('pg-herald worker ' || name, 63) FROM herald.worker
+  WHERE seen_at > now() - interval '1 minute') connected)`;
 
 /** A worker that runs, or that died less than a day ago. */
 export interface RegisteredWorker {
@@ -55,8 +62,18 @@ export async function methodsWithoutWorker(client: Queryable): Promise<string[]>
   return rows.map(({ name }) => name);
 }
 
-/** Whether workers are alive and none of them delivers a method. */
-export function isUnserved(method: string, workers: readonly RegisteredWorker[]): boolean {
-  const alive = workers.filter((worker) => worker.alive);
-  return alive.length > 0 && !alive.some((worker) => worker.methods.includes(method));
+/**
+ * Who delivers a method: a worker that is alive (`served`), none of those that are (`unserved`), workers that are
+ * connected but do not report (`silent`), or `none`.
+ */
+export type Service = 'served' | 'unserved' | 'silent' | 'none';
+
+/** Returns who delivers a method. `workers` is the number of those that are connected. */
+export function serviceOf(
+  method: string,
+  { workers, registeredWorkers }: { readonly workers: number; readonly registeredWorkers: readonly RegisteredWorker[] },
+): Service {
+  const alive = registeredWorkers.filter((worker) => worker.alive);
+  if (alive.length > 0) return alive.some(({ methods }) => methods.includes(method)) ? 'served' : 'unserved';
+  return workers > 0 ? 'silent' : 'none';
 }

@@ -53,7 +53,7 @@ describe('a pending message', () => {
     await worker('w1', ['smtp']);
     const { summary, remedy } = connected(await show(id), 1);
     expect(summary).toMatch(/^Not tried yet: due since .*, but no connected worker delivers webhook\.$/);
-    expect(remedy).toBe('Start a worker with a dispatcher for webhook, or cancel the message.');
+    expect(remedy).toBe(`Start a worker with a dispatcher for webhook, or: pg-herald cancel ${id}`);
     await worker('w2', ['webhook']);
     expect(connected(await show(id), 2)).toMatchObject({
       summary: expect.stringMatching(/A worker takes it as soon as one is free\.$/),
@@ -118,8 +118,21 @@ describe('what an operator did', () => {
     const ids = [await enqueue(), await enqueue()];
     await holdMessages(database.pool, ids, { by: 'grace' });
     for (const id of ids) expect((await why(id)).summary).toMatch(/^Held by grace\./);
-    await discardMessages(database.pool, ids);
-    for (const id of ids) expect((await why(id)).summary).toMatch(/^Cancelled/);
+    await discardMessages(database.pool, ids, { by: 'ada', why: 'old' });
+    for (const id of ids) expect((await why(id)).summary).toBe('Cancelled by ada (old) before it was sent.');
+  });
+
+  test('is not mixed with what a receiver said before', async () => {
+    const id = await enqueue();
+    await set(id, `detail = 'RCPT TO', reason = 'deferred', attempts = 1`);
+    await cancel(database.pool, { ids: [id] });
+    expect((await why(id)).summary).toBe('Cancelled after 1 attempt.');
+  });
+
+  test('is told as what it was: an action that changed nothing says so', async () => {
+    const id = await enqueue();
+    await recordAudit(database.pool, { actor: 'grace', action: 'retry', subject: id, detail: { count: 0 } });
+    expect((await why(id)).timeline.map(({ what }) => what)).toContain('retry by grace: nothing changed');
   });
 });
 
@@ -128,6 +141,20 @@ test('a scheduled message that was cancelled before its time was never allowed t
   await cancel(database.pool, { ids: [id] });
   const { timeline } = await why(id);
   expect(timeline.map(({ what }) => what)).toEqual([expect.stringMatching(/^enqueued/), 'cancelled']);
+});
+
+test('a message of a default method that no worker delivers says so', async () => {
+  await database.pool.query(
+    `INSERT INTO herald.setting (key, value, updated_by) VALUES ('methods', '["inbox"]', 'test') ON CONFLICT (key)
+     DO UPDATE SET value = excluded.value`,
+  );
+  const id = await enqueue();
+  await database.pool.query(`DELETE FROM herald.setting WHERE key = 'methods'`);
+  await worker('w1', ['smtp']);
+  expect(await why(id)).toMatchObject({
+    summary: expect.stringMatching(/^Not tried yet: due since .*, but no connected worker delivers inbox\.$/),
+    remedy: `Start a worker with a dispatcher for inbox, or: pg-herald cancel ${id}`,
+  });
 });
 
 test('a message in flight whose worker is gone says that another takes over', async () => {
@@ -144,9 +171,9 @@ describe('the remedy', () => {
     [
       'inhibited',
       'preference',
-      /^pg-herald preferences set 'user 7' --template greeting --on, then pg-herald retry ID$/,
+      /: pg-herald preferences set 'user 7' --template greeting --method smtp --on, then pg-herald retry ID$/,
     ],
-    ['inhibited', 'default_off', /^pg-herald preferences set 'user 7' --template greeting --on, then/],
+    ['inhibited', 'default_off', /: pg-herald preferences set 'user 7' --template greeting --method smtp --on, then/],
     ['inhibited', 'suppressed', /pg-herald suppressions remove smtp ada@example\.com, then pg-herald retry ID$/],
     ['inhibited', 'template_disabled', /^pg-herald templates set greeting --enable, then pg-herald retry ID$/],
     ['inhibited', 'method_disabled', /^pg-herald methods enable smtp, then pg-herald retry ID$/],

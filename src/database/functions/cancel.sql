@@ -23,7 +23,7 @@ BEGIN
     SELECT m.id, m.method, m.status FROM herald.message m WHERE m.id = ANY (ids) ORDER BY m.id FOR UPDATE
   ), stopped AS (
     UPDATE herald.message m
-    SET status = 'cancelled', reason = 'cancelled', settled_at = now(), secrets = NULL
+    SET status = 'cancelled', reason = 'cancelled', detail = NULL, settled_at = now(), secrets = NULL
     FROM locked l
     WHERE m.id = l.id AND l.status IN ('pending', 'held')
     RETURNING m.id, m.method
