@@ -25,7 +25,12 @@ export function doctorCommand(): Command {
   });
 }
 
-const marks = { ok: color('green', '✓'), warning: color('yellow', '!'), problem: color('red', '✗') } as const;
+const marks = {
+  ok: color('green', '✓'),
+  info: color('dim', '·'),
+  warning: color('yellow', '!'),
+  problem: color('red', '✗'),
+} as const;
 
 function printFinding({ check, level, text, remedy }: Finding): void {
   printWrapped(`${marks[level]} ${check.padEnd(11)} ${withoutBreaks(text)}`, 14);

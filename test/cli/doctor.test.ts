@@ -3,9 +3,10 @@ import { generateKeyPairSync } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { domainRecords, isAligned } from '../../src/dispatch/smtp/check-sender.ts';
 import { examineDatabase } from '../../src/operate/doctor/database.ts';
+import { examineSmtp } from '../../src/operate/doctor/smtp.ts';
 import { tryDelivery } from '../../src/operate/doctor/trial.ts';
 import { greetingFile, putTemplates } from '../support/application.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
@@ -330,5 +331,79 @@ test('the doctor counts secret labels in clear text, and names a method that no 
   expect(status.out).toMatch(/w1: webhook; version 0\.1\.0/);
   expect(status.out).toContain('no worker delivers smtp');
   expect(status.out).not.toMatch(/inbox/);
-  await database.pool.query('TRUNCATE herald.worker');
+  expect(status.out).toMatch(/\n {2}w1: settle failed \(53100\), 3 times, last \d s ago\n/);
+  expect(findings).toContainEqual(
+    expect.objectContaining({
+      check: 'workers',
+      text: expect.stringMatching(/^w1: settle failed .*, 3 times, last at /),
+    }),
+  );
+  await database.pool.query('TRUNCATE herald.worker, herald.message');
+});
+
+describe('the doctor and the workers', () => {
+  const register = (name: string, methods: string[], seen = 'now()') =>
+    database.pool.query(
+      `INSERT INTO herald.worker (name, methods, version, seen_at, notified) VALUES ($1, $2, '0.1.0', ${seen}, true)`,
+      [name, methods],
+    );
+  const workersFound = async () =>
+    (await examineDatabase(database.pool)).filter(({ check, level }) => check === 'workers' && level !== 'ok');
+  afterEach(() => database.pool.query('TRUNCATE herald.worker, herald.message, herald.refusal, herald.sender'));
+
+  test('finds nothing to warn of on a laptop whose worker delivers everything that waits', async () => {
+    await database.pool.query(`UPDATE herald.method SET paused_at = NULL, pause_kind = NULL`);
+    await register('laptop', ['smtp', 'webhook']);
+    const findings = [...(await examineDatabase(database.pool)), ...(await examineSmtp(null))];
+    expect(findings.filter(({ level }) => level === 'warning' || level === 'problem')).toEqual([]);
+    expect(findings).toContainEqual(
+      expect.objectContaining({ check: 'smtp', level: 'info', text: expect.stringContaining('not examined') }),
+    );
+  });
+
+  test('names a method that none of them delivers: a problem if a message waits for it', async () => {
+    await register('w1', ['webhook']);
+    expect(await workersFound()).toMatchObject([
+      { level: 'info', text: expect.stringContaining('delivers smtp; no message') },
+    ]);
+    await database.pool.query(
+      `SELECT herald.enqueue('greeting', '{"id": "1", "email": "a@example.com"}', '{"who": "x"}')`,
+    );
+    expect(await workersFound()).toMatchObject([
+      {
+        level: 'problem',
+        text: 'no connected worker delivers smtp: 1 pending, 0 held',
+        remedy: 'start one with a dispatcher for smtp',
+      },
+    ]);
+  });
+
+  test('knows a worker behind a pooler, and does not count one that is dead', async () => {
+    await register('pooled', ['smtp', 'webhook']);
+    await database.pool.query('UPDATE herald.worker SET notified = false');
+    expect(await workersFound()).toMatchObject([
+      { level: 'warning', text: expect.stringContaining('NOTIFY does not reach it') },
+    ]);
+    await database.pool.query(`UPDATE herald.worker SET seen_at = now() - interval '2 minutes'`);
+    expect(await workersFound()).toMatchObject([{ level: 'warning', text: 'none connected' }]);
+  });
+
+  test('are told with the refusals that may still turn against a sender', async () => {
+    await database.pool.query(
+      `INSERT INTO herald.refusal (method, sender, kind, message_id, recipient, reply)
+       SELECT 'smtp', 'main', 'refused', gen_random_uuid(), n::text, '{"code": "550", "enhanced": "5.7.1", "phase": "recipient"}'
+       FROM generate_series(1, 2) n`,
+    );
+    const refusals = async () => (await examineDatabase(database.pool)).filter(({ check }) => check === 'refusals');
+    expect(await refusals()).toMatchObject([
+      {
+        level: 'info',
+        text:
+          'smtp sender main: 2 messages to 2 recipients refused since it last accepted one, last with 550 5.7.1 ' +
+          '(recipient); three alike to different recipients pause it',
+      },
+    ]);
+    await database.pool.query(`INSERT INTO herald.sender (method, name, succeeded_at) VALUES ('smtp', 'main', now())`);
+    expect(await refusals()).toEqual([]);
+  });
 });

@@ -1,19 +1,15 @@
-/** Examines the database: server, clock, migrations, queues, and what stops messages. */
+/** Examines the database: server, clock, migrations and queues. */
 import type { Pool } from 'pg';
 import { pendingMigrations } from '../../database/journal.ts';
 import type { Queryable } from '../../database/pool.ts';
 import { ConfigurationError } from '../../errors.ts';
 import { knownQueueVersion } from '../../queue/options.ts';
-import type { PauseState } from '../pause.ts';
-import type { SenderState } from '../senders.ts';
-import { type MethodStatus, readStatus, type Status } from '../status.ts';
+import { type Finding, ok, problem } from './finding.ts';
+import { examineFlow } from './flow.ts';
 import { tryDelivery } from './trial.ts';
-import { type Finding, ok, problem, warning } from './finding.ts';
 
 /** In seconds. With a larger difference of the clocks, receivers reject the timestamps of webhooks. */
 const clockTolerance = 5;
-/** In seconds. A message that has been due for longer is stuck. */
-const lateSeconds = 300;
 
 /** Stops early if the remaining checks need what failed. `now` is for tests. */
 export async function examineDatabase(client: Pool, now: () => number = Date.now): Promise<Finding[]> {
@@ -96,101 +92,4 @@ async function examineQueue(client: Queryable): Promise<Finding> {
   return method === undefined
     ? ok('queue', `pg-boss schema ${version}, a queue for each method`)
     : problem('queue', `no queue for ${method.name}`, `run "pg-herald migrate --method ${method.name}"`);
-}
-
-async function examineFlow(client: Queryable): Promise<Finding[]> {
-  const [status, disabled] = [await readStatus(client), await countDisabledEndpoints(client)];
-  const plain = await countPlainSecrets(client);
-  return [
-    ...examineWorkers(status),
-    ...status.pauses.map(pausedMethod),
-    ...status.senders.filter(({ pausedSince }) => pausedSince !== null).map(pausedSender),
-    ...status.methods.flatMap(backlog),
-    ...(disabled > 0
-      ? [warning('endpoints', `${disabled} disabled`, 'see "pg-herald endpoints list", then test and enable them')]
-      : []),
-    ...(plain > 0
-      ? [warning('secrets', `${plain} waiting messages have secret labels in plain text`, encryptThem)]
-      : []),
-  ];
-}
-
-const encryptThem = 'give createHerald the encryptLabels of labelSecrets, and do without allowPlainSecrets';
-
-async function countPlainSecrets(client: Queryable): Promise<number> {
-  const text = `SELECT count(*)::int AS n FROM herald.message m JOIN herald.notification n ON n.id = m.notification_id
-    WHERE m.status IN ('pending', 'held') AND m.secrets IS NOT NULL AND n.seal_id IS NULL`;
-  return (await client.query<{ n: number }>(text)).rows[0]?.n ?? 0;
-}
-
-const startWorker = 'start one: "pg-herald worker", or createWorker in the application';
-/** In milliseconds. An older error of a worker is history. */
-const recentMs = 3_600_000;
-
-function examineWorkers({ workers, registeredWorkers: registered, methods }: Status): Finding[] {
-  const registeredWorkers = registered.filter(({ alive }) => alive);
-  if (workers === 0) return [warning('workers', 'none connected', startWorker)];
-  const served = [...new Set(registeredWorkers.flatMap((worker) => worker.methods))].sort().join(', ');
-  const now = Date.now();
-  return [
-    ok('workers', `${workers} connected${served === '' ? '' : `, delivering ${served}`}`),
-    ...methods
-      .filter(({ unserved, pending, held }) => unserved && pending + held > 0)
-      .map(({ method, pending }) =>
-        problem(
-          'workers',
-          `no worker delivers ${method}: ${pending} pending`,
-          `start one with a dispatcher for ${method}`,
-        ),
-      ),
-    ...registeredWorkers.flatMap(({ name, errors }) =>
-      errors
-        .filter(({ at }) => now - Date.parse(at) < recentMs)
-        .map(({ what, code, at, count }) =>
-          warning(
-            'workers',
-            `${name}: ${what} failed (${code}), ${count} times, last at ${at}`,
-            "see the worker's log",
-          ),
-        ),
-    ),
-    ...registeredWorkers
-      .filter(({ notified }) => notified === false)
-      .map(({ name }) =>
-        warning(
-          'workers',
-          `${name}: NOTIFY does not reach it, so it finds messages by polling`,
-          'connect workers directly, not through a pooler in transaction mode',
-        ),
-      ),
-  ];
-}
-
-async function countDisabledEndpoints(client: Queryable): Promise<number> {
-  const text = 'SELECT count(*)::int AS n FROM herald.endpoint WHERE disabled_at IS NOT NULL';
-  return (await client.query<{ n: number }>(text)).rows[0]?.n ?? 0;
-}
-
-const fixTheCause = 'fix the cause; pg-herald probes it and resumes automatically';
-
-function pausedMethod({ method, kind, reason, detail }: PauseState): Finding {
-  const all = method === '*';
-  const text = `${all ? 'everything' : method} is paused (${[kind, reason, detail].filter(Boolean).join(', ')})`;
-  return warning('pause', text, kind === 'fault' ? fixTheCause : `"pg-herald resume${all ? '' : ` ${method}`}"`);
-}
-
-function pausedSender({ method, name, reason, detail }: SenderState): Finding {
-  return warning('sender', `${method} sender ${name} is paused (${reason}, ${detail})`, fixTheCause);
-}
-
-function backlog({ method, oldestDueSeconds, held }: MethodStatus): Finding[] {
-  const minutes = Math.round(oldestDueSeconds / 60);
-  const late = `${method}: the oldest due message has been waiting for ${minutes} min`;
-  const toHold = '"pg-herald messages list --where status=held", then release or cancel them';
-  return [
-    ...(oldestDueSeconds > lateSeconds
-      ? [problem('backlog', late, 'start a worker with this method, or more of them')]
-      : []),
-    ...(held > 0 ? [warning('held', `${method}: ${held} held`, toHold)] : []),
-  ];
 }

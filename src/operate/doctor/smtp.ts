@@ -14,21 +14,16 @@ import {
 import { parseSenders, type SmtpSendersOptions } from '../../dispatch/smtp/senders.ts';
 import { ConfigurationError } from '../../errors.ts';
 import type { Reason } from '../../vocabulary.ts';
-import { type Finding, ok, problem, warning } from './finding.ts';
+import { type Finding, info, ok, problem, warning } from './finding.ts';
 
 /** 10 MB of attachments, encoded, and the text around them. */
 const largestMailBytes = 14_000_000;
 
-/** Examines the senders of a worker; null if none is configured. Sends no email. */
+const notSet = 'not examined: neither HERALD_SMTP_HOST nor HERALD_SMTP_SENDERS_FILE is set here';
+
+/** Examines the senders of a worker; null if none is configured here. Sends no email. */
 export async function examineSmtp(options: SmtpOptions | SmtpSendersOptions | null): Promise<Finding[]> {
-  if (options === null)
-    return [
-      warning(
-        'smtp',
-        'neither HERALD_SMTP_HOST nor HERALD_SMTP_SENDERS_FILE is set here',
-        'set one of them in the environment of the worker',
-      ),
-    ];
+  if (options === null) return [info('smtp', notSet)];
   const senders = parseSenders(options);
   const found = await Promise.all(
     senders.map(async ({ name, settings }) => {
