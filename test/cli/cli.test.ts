@@ -328,3 +328,35 @@ test('what operators did is on record: who, what, to which, why; without address
   expect(JSON.stringify(records)).not.toMatch(/@example\.com|user-7/);
   expect(await json(['audit', '--subject', id])).toHaveLength(1);
 });
+
+test('each action on messages records who, why, how many and by which conditions', { timeout: 60_000 }, async () => {
+  const { id } = await send();
+  const as = (...args: string[]) => herald(args, { HERALD_OPERATOR: 'ada', USER: 'shared' });
+  const where = ['--where', 'status=held', 'template=test-notification', 'recipient=user-7', '--yes'];
+  for (const args of [
+    ['hold', id, '--why', 'a question'],
+    ['release', ...where, '--why', 'answered'],
+    ['hold', id, '--why', 'wrong list'],
+    ['retry', id, '--why', 'right list'],
+    ['hold', id, '--why', 'again'],
+    ['discard', id, '--why', 'old'],
+    ['cancel', '--where', 'status=pending', '--yes', '--why', 'clean up'],
+  ])
+    expect(await as(...args)).toMatchObject({ code: 0 });
+  const records = await json<{ actor: string; action: string; why: string; detail: object }[]>(['audit']);
+  expect(records.slice(0, 7).map(({ actor, action, why }) => [actor, action, why])).toEqual([
+    ['ada', 'cancel', 'clean up'],
+    ['ada', 'discard', 'old'],
+    ['ada', 'hold', 'again'],
+    ['ada', 'retry', 'right list'],
+    ['ada', 'hold', 'wrong list'],
+    ['ada', 'release', 'answered'],
+    ['ada', 'hold', 'a question'],
+  ]);
+  expect(records[5]).toMatchObject({
+    detail: { where: ['status=held', 'template=test-notification', 'recipient'] },
+  });
+  expect((await herald(['why', id])).out).toMatch(
+    /^cancelled {2}Cancelled by ada \(old\) before it was sent\.[\s\S]*hold by ada \(a question\)[\s\S]*retry by ada \(right list\)/,
+  );
+});
