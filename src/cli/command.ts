@@ -22,8 +22,15 @@ export interface CommandHelp {
   readonly seeAlso?: readonly string[];
 }
 
-/** A command with the common options and its help page. */
+/**
+ * A command with the common options and its help page. It takes --table as well, which changes nothing where there is
+ * no other form than text: a script may give it to any command.
+ */
 export function command(name: string, description: string, help: string | CommandHelp): Command {
+  return baseCommand(name, description, help).addOption(new Option('--table').conflicts('json').hideHelp());
+}
+
+function baseCommand(name: string, description: string, help: string | CommandHelp): Command {
   const made = new Command(name)
     .description(description)
     .option('--json', 'print JSON for programs')
@@ -36,7 +43,7 @@ export function command(name: string, description: string, help: string | Comman
  * because a program reads it then.
  */
 export function tableCommand(name: string, description: string, help: string | CommandHelp): Command {
-  return command(name, description, help)
+  return baseCommand(name, description, help)
     .addOption(new Option('--table', 'print the table even if standard output is not a terminal').conflicts('json'))
     .hook('preAction', (_, called) => {
       if (!process.stdout.isTTY && called.opts().table !== true) called.setOptionValue('json', true);

@@ -12,7 +12,7 @@ import { portNumber } from './arguments.ts';
 import { type CommonOptions, command } from './command.ts';
 import { readDevelopment, readOperator } from './config.ts';
 import { explainError } from './error-text.ts';
-import { color, print, printJson, printWrapped, withoutBreaks } from './output.ts';
+import { color, print, printJsonLine, printWrapped, withoutBreaks } from './output.ts';
 import { untilSignal } from './signals.ts';
 
 interface DevOptions extends CommonOptions {
@@ -69,13 +69,13 @@ async function develop(options: DevOptions): Promise<void> {
     operator: readOperator(),
     logger: loggerOf(say),
     onCapture: ({ raw, ...captured }) =>
-      options.json ? printJson({ ...captured, source: String(raw) }) : sayCaptured(captured),
+      options.json ? printJsonLine({ ...captured, source: String(raw) }) : sayCaptured(captured),
     onTemplates: (report) => (options.json ? undefined : sayTemplates(report, options)),
     onTemplateError: (error) => say('templates', color('red', explainError(error).line ?? 'cannot be read')),
   });
   if (options.json) {
     const { url, databaseUrl: database, smtpPort, webhookUrl } = development;
-    printJson({ url, databaseUrl: database, smtpPort, webhookUrl });
+    printJsonLine({ url, databaseUrl: database, smtpPort, webhookUrl });
   } else introduce(development);
   await stopped;
   await development.stop();

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { erase } from '../operate/erase.ts';
 import { recordCommand } from './audit.ts';
 import { type CommonOptions, command, withPool } from './command.ts';
-import { CommandFailed, print, printJson, UsageError } from './output.ts';
+import { CommandFailed, countText, plural, print, printJson, UsageError } from './output.ts';
 import { confirm } from './prompt.ts';
 
 interface EraseOptions extends CommonOptions {
@@ -39,8 +39,9 @@ async function eraseSelected(recipientId: string | undefined, options: EraseOpti
     const by = address === undefined ? 'recipient' : 'address';
     await recordCommand(pool, { action: 'erase', subject: null, detail: { by, ...report } });
     if (options.json) printJson(report);
-    else print(`${report.erased} messages erased, ${report.cancelled} of them cancelled`);
+    else print(`${plural(report.erased, 'message')} erased, ${countText(report.cancelled)} of them cancelled`);
     if (report.inFlight === 0) return;
-    throw new CommandFailed(`${report.inFlight} are in flight: run the command again when their attempts have ended`);
+    const remedy = 'run the command again when the attempts have ended';
+    throw new CommandFailed(`${plural(report.inFlight, 'message')} in flight: ${remedy}`);
   });
 }

@@ -59,9 +59,14 @@ export function printStderr(text: string): void {
   console.error(withoutControls(text));
 }
 
-/** Prints JSON: indented in a terminal, elsewhere on one line. */
+/** Prints JSON, indented: people read it too, in the pipe of kubectl or ssh. */
 export function printJson(value: unknown): void {
-  console.log(printableJson(value, process.stdout.isTTY ? 2 : undefined));
+  console.log(printableJson(value, 2));
+}
+
+/** Prints one line of a stream of JSON values. */
+export function printJsonLine(value: unknown): void {
+  console.log(printableJson(value));
 }
 
 /** Prints rows under headings, or `empty` if there are none. */
@@ -125,6 +130,15 @@ export function statusText(status: string): string {
 /** UTC to the second, in a form that sorts; empty for null. */
 export function timeText(date: Date | null): string {
   return date === null ? '' : date.toISOString().replace('T', ' ').slice(0, 19);
+}
+
+/** Seconds in the largest useful unit, for example `26 min`. */
+export function ageText(seconds: number): string {
+  if (seconds < 120) return `${Math.round(seconds)} s`;
+  const minutes = Math.round(seconds / 60);
+  if (minutes < 120) return `${minutes} min`;
+  const hours = Math.round(minutes / 60);
+  return hours < 48 ? `${hours} h` : `${Math.round(hours / 24)} d`;
 }
 
 /** A number with separators, the same for every locale. */

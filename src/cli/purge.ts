@@ -3,7 +3,7 @@ import { purge } from '../operate/purge.ts';
 import { duration } from './arguments.ts';
 import { recordCommand } from './audit.ts';
 import { type CommonOptions, command, withPool } from './command.ts';
-import { plural, print, printJson, timeText } from './output.ts';
+import { countText, plural, print, printJson, timeText } from './output.ts';
 import { startProgress } from './progress.ts';
 import { confirm } from './prompt.ts';
 
@@ -32,7 +32,7 @@ export function purgeCommand(): Command {
         const before = new Date(Date.now() - options.olderThan);
         const matching = await purge(pool, { before, dryRun: true });
         if (options.dryRun || matching === 0)
-          return options.json ? printJson({ deleted: 0, matching }) : print(`${matching} would be deleted`);
+          return options.json ? printJson({ deleted: 0, matching }) : print(untouchedText(matching));
         const object = `${plural(matching, 'message')} that were settled before ${timeText(before)} UTC`;
         await confirm({ verb: 'delete', object }, options);
         const progress = startProgress('deleted', matching);
@@ -40,7 +40,11 @@ export function purgeCommand(): Command {
         const detail = { before: before.toISOString(), deleted };
         await recordCommand(pool, { action: 'purge', subject: null, detail });
         if (options.json) return printJson({ deleted, matching });
-        print(`${deleted} deleted`);
+        print(`${countText(deleted)} deleted`);
       }),
     );
+}
+
+function untouchedText(matching: number): string {
+  return matching === 0 ? 'nothing to delete' : `${plural(matching, 'message')} would be deleted`;
 }

@@ -1,35 +1,26 @@
 import type { Command } from 'commander';
 import { type RetryAnswer, retriedStatuses, retryMessages } from '../operate/message-actions.ts';
-import { command, withPool } from './command.ts';
+import { withPool } from './command.ts';
 import { CommandFailed, print, printJson, printStderr } from './output.ts';
-import {
-  inBatches,
-  recordSelection,
-  type SelectionOptions,
-  select,
-  selectionNotes,
-  withSelection,
-} from './selection.ts';
+import { inBatches, recordSelection, type SelectionOptions, select, selectingCommand } from './selection.ts';
 
 /** Messages that are named one by one when they cannot be retried. */
 const mostNamed = 20;
 
 /** `pg-herald retry` */
 export function retryCommand(): Command {
-  const made = command('retry', 'Deliver messages again that failed, expired, were inhibited or are held', {
+  return selectingCommand('retry', 'Deliver messages again that failed, expired, were inhibited or are held', {
     example: 'retry --where status=failed since=2h',
     more: [
       ['retry 01890a5d-ac96-774b-bcce-b302099a8057', 'one message'],
       ['retry --where method=smtp reason=misconfigured since=1d --yes', 'in a script'],
     ],
     notes: [
-      ...selectionNotes,
       'Pending, sending, sent and cancelled messages are left unchanged, and so is a message whose secret ' +
         'labels were wiped.',
     ],
     seeAlso: ['why', 'messages list', 'cancel'],
-  });
-  return withSelection(made).action(retry);
+  }).action(retry);
 }
 
 async function retry(ids: string[], options: SelectionOptions): Promise<void> {

@@ -1,13 +1,15 @@
 /** Selects the messages of an action, asks for confirmation, and acts in batches. */
 import type { Command } from 'commander';
 import type { Pool } from 'pg';
+import type { OperatorNote } from '../operate/message-actions.ts';
 import type { MessageFilter } from '../operate/message-filter.ts';
 import { countMessages, findMessages, type MessageState } from '../operate/messages.ts';
 import { type MessageStatus, messageStatuses } from '../vocabulary.ts';
 import { messageId } from './arguments.ts';
 import { recordCommand } from './audit.ts';
-import type { CommonOptions } from './command.ts';
-import { countText, plural, printStderr, UsageError } from './output.ts';
+import { type CommandHelp, type CommonOptions, command, withPool } from './command.ts';
+import { readOperator } from './config.ts';
+import { countText, plural, print, printJson, printStderr, UsageError } from './output.ts';
 import { startProgress } from './progress.ts';
 import { confirm } from './prompt.ts';
 import { conditionsHelp, parseWhere, recordableConditions, whereOption } from './where.ts';
@@ -41,27 +43,25 @@ const mostOthers = 100_000;
 const batchSize = 1000;
 
 /** For the help of every command that selects messages. */
-export const selectionNotes = [
+const selectionNotes = [
   'With --where it shows how many messages match and asks for confirmation. If stdin is not a terminal (a ' +
     'pipe, cron, CI), it changes nothing and exits with 2, unless --yes is given.',
   `Conditions: ${conditionsHelp}.`,
 ];
 
-/** Adds the arguments that select messages. */
-export function withSelection(made: Command): Command {
-  return made
+/** A command with the arguments that select messages. */
+export function selectingCommand(name: string, description: string, help: CommandHelp): Command {
+  return command(name, description, { ...help, notes: [...selectionNotes, ...(help.notes ?? [])] })
     .argument('[ids...]', 'ids of messages')
     .addOption(whereOption(`instead of ids: ${conditionsHelp}`))
     .option('--why <text>', 'an explanation for the audit log')
     .option('--yes', 'do not ask for confirmation');
 }
 
-/** Selects the ids that are given, or all matching messages, after confirmation. */
-export async function selectMessages(pool: Pool, request: SelectionRequest): Promise<Selection> {
-  return select(pool, request, messageStatuses);
-}
-
-/** The same for an action on some statuses only. Reports how many matching messages have another status. */
+/**
+ * Selects the ids that are given, or the matching messages that the action applies to, after confirmation. Reports how
+ * many matching messages have another status.
+ */
 export async function select(
   pool: Pool,
   request: SelectionRequest,
@@ -81,6 +81,12 @@ export async function select(
   // Without a terminal, --yes is required as soon as anything matches.
   if (total > 0 || (others.length > 0 && !canAsk)) await confirm({ verb, object: plural(total, 'message') }, options);
   return { total, batches: () => pages(pool, narrowed, total), others };
+}
+
+/** Selects all messages that match a filter, without asking. */
+export async function selectMatching(pool: Pool, filter: MessageFilter): Promise<Selection> {
+  const total = await countMessages(pool, filter);
+  return { total, batches: () => pages(pool, filter, total), others: [] };
 }
 
 async function* slices(ids: readonly string[]): AsyncGenerator<readonly string[]> {
@@ -136,19 +142,47 @@ export async function inBatches<Answer>(
   return answers;
 }
 
-/** Acts on batches and returns the sum of the counts. */
-export async function countInBatches(
-  selection: Selection,
-  done: string,
-  act: (batch: readonly string[]) => Promise<number>,
-): Promise<number> {
-  const counts = await inBatches(selection, done, async (batch) => [await act(batch)]);
-  return counts.reduce((sum, each) => sum + each, 0);
+/** Who acts, and why, for the message and the audit log. */
+export function noteOf({ why }: SelectionOptions): OperatorNote {
+  return { by: readOperator(), why };
 }
 
-/** Adds the condition that the messages are held. */
-export function onlyHeld(options: SelectionOptions): SelectionOptions {
-  return { ...options, ...(options.where && { where: [...options.where, 'status=held'] }) };
+/** What a command does to messages of one status, batch by batch. */
+export interface Action {
+  /** Name of the command. */
+  readonly verb: string;
+  /** What the messages are then, for example `released`. */
+  readonly done: string;
+  /** The status that it applies to. */
+  readonly status: MessageStatus;
+  /** Returns how many messages it changed. */
+  readonly act: (pool: Pool, ids: readonly string[], note: OperatorNote) => Promise<number>;
+}
+
+/** The handler of a command that does one thing to the messages it selects. */
+export function actionHandler(action: Action): (ids: string[], options: SelectionOptions) => Promise<void> {
+  return (ids, options) =>
+    withPool(options, async (pool) => printCount(action, await actOnSelected(pool, action, { ids, options }), options));
+}
+
+/** Acts, records it, and returns how many messages were changed. */
+export async function actOnSelected(
+  pool: Pool,
+  { verb, done, status, act }: Action,
+  { ids, options }: Pick<SelectionRequest, 'ids' | 'options'>,
+): Promise<number> {
+  const selection = await select(pool, { ids, options, verb }, [status]);
+  const note = noteOf(options);
+  const counts = await inBatches(selection, done, async (batch) => [await act(pool, batch, note)]);
+  const count = counts.reduce((sum, each) => sum + each, 0);
+  await recordSelection(pool, verb, { ids, options, count });
+  return count;
+}
+
+/** Prints what became of how many messages. */
+export function printCount({ done }: Pick<Action, 'done'>, count: number, { json }: CommonOptions): void {
+  if (json) printJson({ [done]: count });
+  else print(`${countText(count)} ${done}`);
 }
 
 /** Records one audit entry: for one message its id, for many their count and the conditions. */

@@ -5,13 +5,13 @@ import { type MethodStatus, type ReadOnly, readStatus } from '../operate/status.
 import type { RegisteredWorker } from '../operate/workers.ts';
 import { type CommonOptions, tableCommand, withPool } from './command.ts';
 import {
+  ageText,
   color,
   plural,
   print,
   printJson,
   printTable,
   printWrapped,
-  terminalWidth,
   timeText,
   withoutBreaks,
 } from './output.ts';
@@ -58,10 +58,13 @@ function methodRow(status: MethodStatus): string[] {
 function workerLines({ name, methods, version, startedAt, errors }: RegisteredWorker): string[] {
   return [
     withoutBreaks(`  ${name}: ${methods.join(', ')}; version ${version}, since ${timeText(startedAt)} UTC`),
-    ...errors.map(({ what, code, at, count }) =>
-      color('yellow', withoutBreaks(`  ${name}: ${what} failed (${code}), ${count} times, last at ${at}`)),
-    ),
+    ...errors.map((error) => color('yellow', withoutBreaks(`  ${name}: ${errorText(error)}`))),
   ];
+}
+
+function errorText({ what, code, at, count }: RegisteredWorker['errors'][number]): string {
+  const age = Math.max(0, (Date.now() - Date.parse(at)) / 1000);
+  return `${what} failed (${code}), ${plural(count, 'time')}, last ${ageText(age)} ago`;
 }
 
 const readOnlyTexts: Readonly<Record<ReadOnly, string>> = {
@@ -85,13 +88,4 @@ function senderText({ method, name, pausedSince, reason, detail, probeAt, maxCon
   const probe = pausedSince !== null && probeAt !== null ? [`next probe ${timeText(probeAt)}`] : [];
   const fewer = maxConnections === null ? [] : [`its server accepts ${maxConnections} connections from each worker`];
   return `${method} sender ${name}: ${[...paused, ...probe, ...fewer].join('; ')}`;
-}
-
-/** In a terminal in the largest useful unit; elsewhere in seconds. */
-function ageText(seconds: number): string {
-  if (terminalWidth() === undefined || seconds < 120) return `${Math.round(seconds)} s`;
-  const minutes = Math.round(seconds / 60);
-  if (minutes < 120) return `${minutes} min`;
-  const hours = Math.round(minutes / 60);
-  return hours < 48 ? `${hours} h` : `${Math.round(hours / 24)} d`;
 }

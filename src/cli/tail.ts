@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import type { MessageLine } from '../operate/messages.ts';
 import { watchMessages } from '../operate/watch-messages.ts';
 import { type CommonOptions, tableCommand, withPool } from './command.ts';
-import { print, printJson, statusText, terminalWidth, timeText, withoutBreaks } from './output.ts';
+import { print, printJsonLine, statusText, terminalWidth, timeText, withoutBreaks } from './output.ts';
 import { untilSignal } from './signals.ts';
 import { shortened } from './table.ts';
 import { parseWhere, whereOption } from './where.ts';
@@ -30,7 +30,7 @@ export function tailCommand(): Command {
         const watch = watchMessages(pool, parseWhere(options.where ?? [], new Date()));
         while (!stop.signal.aborted) {
           for (const line of await watch.poll()) {
-            if (options.json) printJson(line);
+            if (options.json) printJsonLine(line);
             else print(lineText(line, new Date()));
           }
           await sleep(pollMs, undefined, { signal: stop.signal }).catch(() => undefined);

@@ -46,13 +46,12 @@ describe('a command that prints a table', () => {
   test('is one of these; everything else is prose in a pipe, too', async () => {
     const found: string[] = [];
     const visit = (at: Command, path: readonly string[]): void => {
-      if (at.options.some((option) => option.long === '--table')) found.push(path.join(' '));
+      if (at.options.some((option) => option.long === '--table' && !option.hidden)) found.push(path.join(' '));
       for (const each of at.commands) visit(each, [...path, each.name()]);
     };
     visit(await createProgram(), []);
     expect(found.sort()).toEqual([
       'audit',
-      'cancel',
       'endpoints list',
       'endpoints show',
       'messages list',
@@ -70,6 +69,20 @@ describe('a command that prints a table', () => {
       'templates sync',
     ]);
     expect((await runCli(['why', id], env)).out).toMatch(/^pending/);
+  });
+
+  test('and every other takes --table, too', async () => {
+    expect(await runCli(['doctor', '--table'], env)).toMatchObject({
+      out: expect.stringMatching(/^✓ database +Postgre/),
+    });
+    expect(await runCli(['migrate', '--table'], env)).toMatchObject({
+      code: 0,
+      out: expect.stringContaining('nothing'),
+    });
+  });
+
+  test('prints JSON that people can read, too: a line per field', async () => {
+    expect((await runCli(['status'], env)).out).toMatch(/\n {6}"method": "smtp",\n {6}"enabled": true,\n/);
   });
 
   test('prints the table in a terminal', async () => {

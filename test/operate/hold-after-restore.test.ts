@@ -86,7 +86,7 @@ describe('the fence after a restore', () => {
     ).toBe(1);
     const env = { DATABASE_URL: database.url };
     expect(await runCli(['release', '--where', 'reason=restored', '--yes', '--json'], env)).toMatchObject({
-      out: expect.stringContaining('"released":2'),
+      out: expect.stringContaining('"released": 2'),
     });
     await until(async () =>
       expect(await statuses()).toEqual({
@@ -115,7 +115,7 @@ describe('the fence after a restore', () => {
       await runCli(['hold', '--since', since.toISOString(), '--yes', '--json', '--why', 'disk failure'], env),
     ).toMatchObject({
       code: 0,
-      out: expect.stringContaining('"held":3'),
+      out: expect.stringContaining('"held": 3'),
     });
     const audit = await database.pool.query('SELECT actor, action, why, detail FROM herald.audit');
     expect(audit.rows).toEqual([

@@ -111,7 +111,7 @@ describe('retention', () => {
     });
     expect(await runCli(['retention', 'set', '--group', 'Billing', '--keep', '30d', '--json'], env)).toMatchObject({
       code: 0,
-      out: '{"Billing":30}\n',
+      out: '{\n  "Billing": 30\n}\n',
     });
     expect((await database.pool.query('SELECT actor, action, subject, detail FROM herald.audit')).rows).toEqual([
       { actor: 'ada', action: 'retention set', subject: 'Billing', detail: { keep: '30 days' } },
@@ -205,7 +205,7 @@ describe('erasing a person', () => {
     const env = { DATABASE_URL: database.url };
     expect(await runCli(['erase', '--address', 'Ada@example.com', '--yes', '--json'], env)).toMatchObject({
       code: 1,
-      out: '{"erased":1,"cancelled":1,"inFlight":1}\n',
+      out: '{\n  "erased": 1,\n  "cancelled": 1,\n  "inFlight": 1\n}\n',
     });
     const audit = await database.pool.query('SELECT * FROM herald.audit');
     expect(audit.rows).toMatchObject([
