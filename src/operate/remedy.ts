@@ -49,7 +49,9 @@ function waitingRemedy(message: MessageDetails): string | null {
     case 'silent':
       return 'Look at the log of the worker, or restart it: it cannot write to the database.';
     case 'unserved':
-      return `Start a worker with a dispatcher for ${method}${status === 'pending' ? `, or: pg-herald cancel ${id}` : ''}`;
+      return (
+        `Start a worker with a dispatcher for ${method}` + (status === 'pending' ? `, or: pg-herald cancel ${id}` : '')
+      );
     default:
       return null;
   }

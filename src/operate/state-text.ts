@@ -15,7 +15,7 @@ function stateOf(message: MessageDetails, now: Date): string {
     case 'failed':
       return `Failed ${afterAttempts(message)}${because(message)}.`;
     case 'inhibited':
-      return `${message.attempts === 0 ? 'Nothing was sent' : `Inhibited ${afterAttempts(message)}`}${because(message)}.`;
+      return inhibitedText(message);
     case 'cancelled': {
       const when = message.attempts === 0 ? 'before it was sent' : afterAttempts(message);
       return `Cancelled${message.detail ? ` ${message.detail}` : ''} ${when}.`;
@@ -31,6 +31,11 @@ function stateOf(message: MessageDetails, now: Date): string {
     default:
       return message.status satisfies never;
   }
+}
+
+function inhibitedText(message: MessageDetails): string {
+  const what = message.attempts === 0 ? 'Nothing was sent' : `Inhibited ${afterAttempts(message)}`;
+  return `${what}${because(message)}.`;
 }
 
 /** A time of the database may be infinite, which is not a Date. */
@@ -125,7 +130,7 @@ function obstacle(message: MessageDetails): string | null {
     case 'none':
       return ', but no worker is connected to this database';
     case 'silent':
-      return `, but ${workers === 1 ? 'the connected worker has' : 'the connected workers have'} not reported for a minute`;
+      return `, but the connected ${workers === 1 ? 'worker has' : 'workers have'} not reported for a minute`;
     case 'unserved':
       return `, but no connected worker delivers ${method}`;
     default:
