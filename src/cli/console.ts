@@ -4,7 +4,7 @@ import { portNumber, readText } from './arguments.ts';
 import { type CommonOptions, command } from './command.ts';
 import { readConsole, readDatabaseUrl, readOperator } from './config.ts';
 import { createLogger } from './logger.ts';
-import { print, printJson, printStderr, UsageError } from './output.ts';
+import { print, printJsonLine, printStderr, UsageError } from './output.ts';
 import { untilSignal } from './signals.ts';
 
 interface ConsoleCommandOptions extends CommonOptions {
@@ -54,7 +54,7 @@ async function serve(options: ConsoleCommandOptions): Promise<void> {
     ...(config.from !== null && { from: config.from }),
     ...(options.basePath !== undefined && { basePath: options.basePath }),
   });
-  if (options.json) printJson({ url: server.url });
+  if (options.json) printJsonLine({ url: server.url });
   else print(server.url);
   printStderr(`the console is listening${token === null ? ', open to everyone on this machine' : ''}; Ctrl-C stops it`);
   await stopped;
