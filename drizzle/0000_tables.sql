@@ -1,5 +1,3 @@
-CREATE SCHEMA "herald";
---> statement-breakpoint
 CREATE TABLE "herald"."attachment" (
 	"notification_id" uuid NOT NULL,
 	"position" smallint NOT NULL,

@@ -26,8 +26,20 @@ export const functionsStep = 'functions';
 /** Ends one statement and begins the next, in a script that drizzle's migrator can run. */
 export const statementBreak = '--> statement-breakpoint';
 
-/** Creates the journal, if it is missing. */
-export const createJournal = `CREATE SCHEMA IF NOT EXISTS herald_meta;
+/** The schemas that belong to pg-herald: its tables, pg-boss's tables, and the journal. */
+export const schemas = ['herald', 'herald_queue', 'herald_meta'];
+
+/**
+ * Creates the schemas and the journal, if they are missing. `CREATE SCHEMA IF NOT EXISTS` needs the right to create
+ * schemas even where they exist, and an administrator may have created them for a role without that right.
+ */
+export const createJournal = `DO $$
+DECLARE name text;
+BEGIN
+  FOREACH name IN ARRAY '{${schemas.join()}}'::text[] LOOP
+    IF to_regnamespace(name) IS NULL THEN EXECUTE format('CREATE SCHEMA %I', name); END IF;
+  END LOOP;
+END $$;
 CREATE TABLE IF NOT EXISTS herald_meta.migration (
   name text PRIMARY KEY,
   sha256 text NOT NULL,
@@ -103,7 +115,10 @@ async function readJournal(database: ClientBase | Pool): Promise<JournalRow[]> {
   const { rows } = await database.query<{ column: string }>(
     `SELECT attname AS column FROM pg_attribute WHERE attrelid = to_regclass('herald_meta.migration') AND attnum > 0`,
   );
-  if (rows.length === 0) return [];
+  if (rows.length === 0) {
+    await requireEmptySchemas(database);
+    return [];
+  }
   if (!rows.some(({ column }) => column === 'release'))
     throw new ConfigurationError(
       'database',
@@ -111,6 +126,22 @@ async function readJournal(database: ClientBase | Pool): Promise<JournalRow[]> {
         'drop the schemas herald, herald_queue and herald_meta, then run "pg-herald migrate"',
     );
   return (await database.query<JournalRow>('SELECT name, sha256, release FROM herald_meta.migration')).rows;
+}
+
+/** Before the first migration: what is in our schemas now belongs to another program. */
+async function requireEmptySchemas(database: ClientBase | Pool): Promise<void> {
+  const { rows } = await database.query<{ schema: string; relation: string }>(
+    `SELECT nspname AS schema, relname AS relation FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace
+     WHERE nspname = ANY($1) AND relkind IN ('r', 'p', 'v', 'm', 'f', 'S') ORDER BY nspname, relname LIMIT 1`,
+    [schemas],
+  );
+  const [found] = rows;
+  if (found === undefined) return;
+  throw new ConfigurationError(
+    'database',
+    `the schema ${found.schema} holds "${found.relation}", which pg-herald did not create; move it to another ` +
+      'schema, because pg-herald needs the schemas herald, herald_queue and herald_meta for itself',
+  );
 }
 
 function requireSameContent(shipped: Migration, applied: JournalRow | undefined): void {

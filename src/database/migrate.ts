@@ -14,6 +14,7 @@ import {
   type Migration,
   pendingMigrations,
   recordOf,
+  schemas,
   shippedMigrations,
   statementBreak,
 } from './journal.ts';
@@ -53,20 +54,38 @@ const runsOutsideTransaction = ({ sql }: Migration) =>
 
 /**
  * Applies what is missing: tables, functions, queues, methods. Safe to run from many replicas at once: one works, the
- * others wait and find nothing to do. Needs a role that may create schemas in the database.
+ * others wait and find nothing to do. Needs the owner of the schemas, or a role that may create them.
  * @throws {ConfigurationError} if the database is not one that this release can upgrade, or another process migrates
  * for too long.
  */
 export async function migrate(connectionString: string, options: MigrateOptions = {}): Promise<MigrationReport> {
   return withLock(connectionString, options.waitSeconds ?? 300, async (client) => {
-    await client.query(createJournal);
     const pending = await pendingMigrations(client);
+    await prepareSchemas(client);
     for (const migration of pending) await applyMigration(client, migration);
     await requireKnownCommands(client);
     const queues = await installQueues(connectionString, [...builtInMethods, ...(options.methods ?? [])]);
     await repeatGrants(client);
     return { applied: pending.map((m) => m.name), ...queues };
   });
+}
+
+const insufficientPrivilege = '42501';
+
+/** @throws {ConfigurationError} with the SQL for the administrator if the role may not create schemas. */
+async function prepareSchemas(client: Client): Promise<void> {
+  try {
+    await client.query(createJournal);
+  } catch (error) {
+    if (codeOf(error) !== insufficientPrivilege) throw error;
+    const { rows } = await client.query<{ role: string }>('SELECT quote_ident(current_user) AS role');
+    const [role] = rows.map((row) => row.role);
+    const remedy = schemas.map((schema) => `CREATE SCHEMA ${schema} AUTHORIZATION ${role};`).join(' ');
+    throw new ConfigurationError(
+      'database',
+      `the role ${role} may not create the schemas of pg-herald; ask the administrator to run: ${remedy}`,
+    );
+  }
 }
 
 /** Returns the SQL that `migrate` would run on this database: ours, then pg-boss's. Changes nothing. */

@@ -75,7 +75,7 @@ async function versionOf(client: Client): Promise<number | null> {
 /** Returns the SQL that would install or upgrade pg-boss; empty if there is nothing to do. */
 export async function planQueues(client: Client): Promise<string> {
   const version = await versionOf(client);
-  if (version === null) return getConstructionPlans(queueSchema, { createSchema: true });
+  if (version === null) return getConstructionPlans(queueSchema, { createSchema: false });
   return version === knownQueueVersion ? '' : getMigrationPlans(queueSchema, version);
 }
 
@@ -87,7 +87,7 @@ export function queueInstallScript(methods: readonly string[]): string {
   const createQueue = (name: string, options: object) =>
     `SELECT ${queueSchema}.create_queue('${name}', '${JSON.stringify({ policy: 'standard', ...options })}'::jsonb);`;
   return [
-    getConstructionPlans(queueSchema, { createSchema: true }),
+    getConstructionPlans(queueSchema, { createSchema: false }),
     createQueue(deadLetterQueue, { retentionSeconds: methodQueueOptions.retentionSeconds }),
     ...methods.flatMap((method) => [
       createQueue(requireMethodName(method), methodQueueOptions),

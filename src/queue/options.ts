@@ -32,6 +32,7 @@ export const methodQueueOptions = {
 /** What every instance of pg-boss is told. */
 export const bossOptions = {
   schema: queueSchema,
+  createSchema: false,
   schedule: false,
   registerInstance: false,
 } as const;

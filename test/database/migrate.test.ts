@@ -36,7 +36,7 @@ describe('migrating', () => {
 
   test('a plan shows the SQL and changes nothing', async () => {
     expect(await migrationPlan(database.url)).toMatch(
-      /CREATE TABLE "herald"\."message"[\s\S]*CREATE SCHEMA IF NOT EXISTS herald_queue/,
+      /CREATE TABLE "herald"\."message"[\s\S]*CREATE TABLE herald_queue\.queue/,
     );
     expect((await database.pool.query(`SELECT 1 FROM pg_namespace WHERE nspname LIKE 'herald%'`)).rowCount).toBe(0);
     await migrate(database.url);
@@ -63,10 +63,35 @@ describe('migrating', () => {
   });
 
   test('rolls a file back as a whole when it fails', async () => {
-    await database.pool.query('CREATE SCHEMA herald');
-    await expect(migrate(database.url)).rejects.toThrow(/schema "herald" already exists/);
+    await database.pool.query('CREATE SCHEMA herald; CREATE TYPE herald.message AS ENUM ()');
+    await expect(migrate(database.url)).rejects.toThrow(/type "message" already exists/);
     expect((await database.pool.query('SELECT name FROM herald_meta.migration')).rows).toEqual([]);
   });
+
+  test('a role that may not create schemas uses those that an administrator made for it', async () => {
+    const role = `${database.name}_role`;
+    const url = `${database.url}?options=${encodeURIComponent(`-c role=${role}`)}`;
+    await database.pool.query(`CREATE ROLE ${role}`);
+    const refusal: unknown = await migrate(url).catch((error: unknown) => error);
+    const remedy = /ask the administrator to run: (.*)$/.exec(String(refusal))?.[1] ?? '';
+    expect(remedy).toContain(`CREATE SCHEMA herald AUTHORIZATION ${role};`);
+    await database.pool.query(remedy);
+    expect(await migrate(url)).toMatchObject({ applied: names, queueSchema: { before: null, after: 46 } });
+    expect(await migrate(url)).toMatchObject({ applied: [], createdMethods: [] });
+    await database.pool.query(`DROP OWNED BY ${role}; DROP ROLE ${role}`);
+  });
+
+  test.each(['herald', 'herald_queue', 'herald_meta'])(
+    "refuses a schema %s that holds another program's table, before it writes anything",
+    async (schema) => {
+      await database.pool.query(`CREATE SCHEMA ${schema}; CREATE TABLE ${schema}.invoice (id int)`);
+      const refused = new RegExp(`the schema ${schema} holds "invoice", which pg-herald did not create`);
+      await expect(migrate(database.url)).rejects.toThrow(refused);
+      await expect(migrationPlan(database.url)).rejects.toThrow(refused);
+      const { rows } = await database.pool.query(`SELECT nspname FROM pg_namespace WHERE nspname LIKE 'herald%'`);
+      expect(rows).toEqual([{ nspname: schema }]);
+    },
+  );
 
   test('a worker refuses a queue of a version that it does not know', async () => {
     await migrate(database.url);

@@ -3,11 +3,14 @@
  * kinds. Each ends with an email in the catcher of `pg-herald dev` and with what `pg-herald why` says about it.
  */
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { blocksOf } from '../docs/support/blocks.ts';
 import { followGuide, type Guide, type GuideOptions } from '../docs/support/guide.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { freePort } from '../support/daemons.ts';
@@ -53,6 +56,14 @@ test('README.md in an empty folder, with npm init', async () => {
 describe('with a database that is there:', () => {
   test('plain pg in an empty folder, with npm init', async () => {
     await withDatabase((url) => follow('docs/plain-pg.md', { replace: { [documentedUrl]: url } }));
+  });
+
+  test('plain pg with a database that another team administers', async () => {
+    await withDatabase(async (url) => {
+      const owner = await restrictedRole(url);
+      await follow('docs/plain-pg.md', { replace: { [documentedUrl]: owner.url } });
+      await owner.drop();
+    });
   });
 
   test('Next.js', async () => {
@@ -104,6 +115,26 @@ describe('with a database that is there:', () => {
 async function withDatabase(work: (url: string) => Promise<void>): Promise<void> {
   const database = await createTestDatabase({ empty: true });
   await work(database.url).finally(database.close);
+}
+
+/** A role that may do nothing but connect, and owns the schemas that the administrator made for it. */
+async function restrictedRole(url: string) {
+  const role = `setup_${randomBytes(4).toString('hex')}`;
+  const administrator = new Client({ connectionString: url });
+  await administrator.connect();
+  const { pathname } = new URL(url);
+  await administrator.query(`CREATE ROLE ${role} LOGIN PASSWORD 'sesame';
+    REVOKE ALL ON DATABASE ${pathname.slice(1)} FROM PUBLIC; GRANT CONNECT ON DATABASE ${pathname.slice(1)} TO ${role}`);
+  const page = readFileSync(join(root, 'docs/migrations.md'), 'utf8');
+  const schemas = blocksOf(page).find(({ marks }) => marks.get('file') === 'schemas.sql')?.text ?? '';
+  await administrator.query(schemas.replaceAll('AUTHORIZATION app', `AUTHORIZATION ${role}`));
+  return {
+    url: Object.assign(new URL(url), { username: role, password: 'sesame' }).href,
+    drop: async () => {
+      await administrator.query(`DROP OWNED BY ${role}; DROP ROLE ${role}`);
+      await administrator.end();
+    },
+  };
 }
 
 function install(project: string, packages: string, manifest: object = {}): void {

@@ -1,4 +1,10 @@
-CREATE SCHEMA IF NOT EXISTS herald_meta;
+DO $$
+DECLARE name text;
+BEGIN
+  FOREACH name IN ARRAY ARRAY['herald', 'herald_queue', 'herald_meta'] LOOP
+    IF to_regnamespace(name) IS NULL THEN EXECUTE format('CREATE SCHEMA %I', name); END IF;
+  END LOOP;
+END $$;
 CREATE TABLE IF NOT EXISTS herald_meta.migration (
   name text PRIMARY KEY,
   sha256 text NOT NULL,
@@ -7,8 +13,6 @@ CREATE TABLE IF NOT EXISTS herald_meta.migration (
 );
 --> statement-breakpoint
 -- 0000_tables
-CREATE SCHEMA "herald";
---> statement-breakpoint
 CREATE TABLE "herald"."attachment" (
 	"notification_id" uuid NOT NULL,
 	"position" smallint NOT NULL,
@@ -299,7 +303,7 @@ CREATE INDEX "message_notification" ON "herald"."message" USING btree ("notifica
 CREATE UNIQUE INDEX "message_dedupe" ON "herald"."message" USING btree ("dedupe_key","dedupe_slot","recipient_id","dedupe_scope") WHERE "herald"."message"."dedupe_key" is not null;--> statement-breakpoint
 CREATE UNIQUE INDEX "notification_seal" ON "herald"."notification" USING btree ("seal_id") WHERE "herald"."notification"."seal_id" is not null;
 --> statement-breakpoint
-INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('0000_tables', 'a14b0041a30e5cd8d5215bd340cdf6641e876e39237867efb1a4276d263fddc5', '0.1.0')
+INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('0000_tables', 'eafdd2a20a89a22fa5ff7aaaee150d67ae7a55c9a7fae7e471a2e3997f6acefb', '0.1.0')
 ON CONFLICT (name) DO UPDATE SET sha256 = excluded.sha256, release = excluded.release, applied_at = now();
 --> statement-breakpoint
 -- functions
@@ -1581,7 +1585,7 @@ ON CONFLICT (name) DO UPDATE SET sha256 = excluded.sha256, release = excluded.re
     SET LOCAL lock_timeout = 30000;
     SET LOCAL idle_in_transaction_session_timeout = 30000;
     SELECT pg_advisory_xact_lock(('x' || encode(sha224((current_database() || '.pgboss.herald_queue')::bytea), 'hex'))::bit(64)::bigint);
-CREATE SCHEMA IF NOT EXISTS herald_queue;
+;
 
     CREATE TYPE herald_queue.job_state AS ENUM (
       'created',
