@@ -98,8 +98,8 @@ function parseKey(text: string): { id: string; key: Buffer } {
 
 /**
  * Encrypts the secret labels of one notification of `template`. The result can only be decrypted with the same
- * `sealId`, a random UUID that is stored with the notification and that no other notification can take. See
- * `labelSecrets`.
+ * `sealId`, a random UUID of version 7 that is stored with the notification, that no other notification can take, and
+ * that no notification can take a day later. See `labelSecrets`.
  */
 export type EncryptLabels = (
   secrets: Readonly<Record<string, string>>,

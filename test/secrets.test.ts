@@ -191,9 +191,8 @@ describe('secret labels', () => {
       ]),
     ).rejects.toMatchObject({ code: 'HE002' });
     // A seal does not make the other labels encrypted.
-    await expect(inSql({ secrets: {}, sealId: '00000000-0000-4000-8000-000000000000' })).rejects.toMatchObject({
-      code: 'HE002',
-    });
+    const { rows } = await database.pool.query('SELECT herald.uuid_v7() AS id');
+    await expect(inSql({ secrets: {}, sealId: rows[0].id })).rejects.toMatchObject({ code: 'HE002' });
     expect(await storedSecrets()).toEqual([]);
     await inSql({ allowPlainSecrets: true });
     expect(await storedSecrets()).toEqual([{ secrets: { code: '4F9K-27QX' } }]);

@@ -144,7 +144,11 @@ export const smtpSettings = {
   },
   HERALD_SMTP_ENVELOPE_FROM: { type: 'text', default: 'the author', description: 'Address that bounces go to.' },
   HERALD_SMTP_REPLY_TO: { type: 'text', description: 'Address that replies go to.' },
-  HERALD_SMTP_EHLO_NAME: { type: 'text', default: 'the host name', description: 'Name in the EHLO command.' },
+  HERALD_SMTP_EHLO_NAME: {
+    type: 'text',
+    default: 'the host name, or the domain of HERALD_SMTP_FROM if the host name has no dot',
+    description: 'Name in the EHLO command.',
+  },
   HERALD_SMTP_MAX_CONNECTIONS: {
     type: 'number',
     unit: 'connections',

@@ -2,7 +2,7 @@
  * Which labels of a template are secret. The template in the database is the source of truth: what the code declares is
  * added to it, so that a label that either of them declares is encrypted.
  */
-import { randomUUID } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { type Connection, run } from '../database/caller-transaction.ts';
 import { InvalidNotificationError } from '../errors.ts';
 import type { EncryptLabels } from '../secrets.ts';
@@ -50,7 +50,7 @@ export function createSecretLabels(encrypt: EncryptLabels | undefined): SecretLa
       if (Object.keys(secrets).length === 0) return stored;
       const labels = Object.fromEntries(all.filter(([name]) => !names.includes(name)));
       if (encrypt === undefined) return { ...stored, labels, secrets };
-      const sealId = randomUUID();
+      const sealId = timeOrderedId();
       return { ...stored, labels, secrets: encrypt(secrets, template.name, sealId), sealId };
     },
     async whileKnown(template, enqueue) {
@@ -62,4 +62,18 @@ export function createSecretLabels(encrypt: EncryptLabels | undefined): SecretLa
       }
     },
   };
+}
+
+/** Returns a UUID of version 7 (RFC 9562, section 5.7): milliseconds since 1970, then random bits. */
+function timeOrderedId(): string {
+  const time = Date.now().toString(16).padStart(12, '0');
+  const random = randomBytes(10).toString('hex');
+  const variant = ((Number.parseInt(random.charAt(3), 16) & 3) | 8).toString(16);
+  return [
+    time.slice(0, 8),
+    time.slice(8),
+    `7${random.slice(0, 3)}`,
+    variant + random.slice(4, 7),
+    random.slice(8),
+  ].join('-');
 }

@@ -88,6 +88,20 @@ describe('encrypted labels', () => {
     expect(() => decryptLabels(secrets, 'code', '00000000-0000-4000-8000-000000000000')).toThrow(/cannot be decrypted/);
   });
 
+  test('of a notification that was purged cannot be enqueued again from an old dump', async () => {
+    const secrets = encryptLabels({ code: '43' }, 'code', '01932f4e-9a00-7123-8123-123456789abc');
+    const replay = (sealId: string) =>
+      it.pool.query('SELECT herald.enqueue($1::jsonb)', [
+        JSON.stringify({ template: 'code', to: { id: 'thief' }, labels: { who: 't' }, secrets, sealId }),
+      ]);
+    for (const sealId of [
+      '01932f4e-9a00-7123-8123-123456789abc',
+      '0fff2f4e-9a00-7123-8123-123456789abc',
+      '5ff5b6a5-6b52-4c5b-8f0e-123456789abc',
+    ])
+      await expect(replay(sealId)).rejects.toMatchObject({ code: 'HE006', column: 'sealId' });
+  });
+
   test('that the template does not declare are refused: they would shadow what an operator sees', async () => {
     const shadow = { template: 'greeting', to: { id: 'a' }, labels: { who: 'shown' }, secrets: { who: 'sent' } };
     await expect(it.pool.query('SELECT herald.enqueue($1::jsonb)', [JSON.stringify(shadow)])).rejects.toMatchObject({

@@ -75,6 +75,24 @@ test('the checks do not depend on settings of the session', async () => {
       `SELECT reason FROM herald.enqueue('greeting', '[{"id": "a", "email": "a@example.com,b@example.com"}]', '{"who": "x"}')`,
     );
     expect(rows).toEqual([{ reason: 'invalid_address' }]);
+    const enqueue = (more: object) =>
+      client.query('SELECT reason FROM herald.enqueue($1::jsonb)', [
+        JSON.stringify({
+          template: 'greeting',
+          to: { id: 'a', email: 'a@example.com' },
+          labels: { who: 'x' },
+          ...more,
+        }),
+      ]);
+    const backslash = await enqueue({ to: { id: 'a', email: String.raw`a\b@example.com` } });
+    expect(backslash.rows).toEqual([{ reason: 'invalid_address' }]);
+    await expect(enqueue({ unsubscribeUrl: String.raw`https://acme.example/a\b` })).rejects.toMatchObject({
+      column: 'unsubscribeUrl',
+    });
+    await expect(enqueue({ groupKey: 'a\nb' })).rejects.toMatchObject({ column: 'groupKey' });
+    await expect(client.query(`SELECT herald.set_preference(e'a\\nb', 'all', '', false)`)).rejects.toMatchObject({
+      column: 'recipient_id',
+    });
   } finally {
     client.release(true);
   }

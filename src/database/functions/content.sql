@@ -1,5 +1,5 @@
--- Writes the content that the messages of a notification share. A seal_id that another notification has is refused: whoever copies
--- encrypted labels out of a dump cannot have them decrypted for a recipient of their own.
+-- Writes the content that the messages of a notification share. A seal_id that another notification has is refused, and herald.wrong_option
+-- refuses an old one, whose notification may be purged: encrypted labels out of a dump cannot be decrypted for another recipient.
 CREATE OR REPLACE FUNCTION herald.write_content(notification_id uuid, labels jsonb, options jsonb, attachments jsonb) RETURNS void
 LANGUAGE plpgsql VOLATILE
 AS $$

@@ -7,7 +7,7 @@ AS $$
     WHEN 'to' THEN 'must be a recipient or an array of 100000 at most'
     WHEN 'labels' THEN 'must be an object of strings; pass other values as data'
     WHEN 'secrets' THEN 'must be an object of strings'
-    WHEN 'sealId' THEN 'must be a UUID, beside encrypted secrets'
+    WHEN 'sealId' THEN 'must be a time-ordered UUID (version 7) of the last 24 hours, beside encrypted secrets'
     WHEN 'allowPlainSecrets' THEN 'must be true or false, and not beside encrypted secrets'
     WHEN 'requireTransaction' THEN 'must be true or false'
     WHEN 'invalidAddress' THEN 'must be "reject" or "inhibit"'
@@ -39,7 +39,7 @@ AS $$
 BEGIN
   RETURN CASE
     WHEN o ? 'secrets' AND NOT herald.are_strings(o -> 'secrets') THEN 'secrets'
-    WHEN o ? 'sealId' AND NOT (o ? 'secrets' AND coalesce((o ->> 'sealId') ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$', false)) THEN 'sealId'
+    WHEN o ? 'sealId' AND NOT (o ? 'secrets' AND herald.is_recent_id(o ->> 'sealId')) THEN 'sealId'
     WHEN o ? 'allowPlainSecrets' AND NOT (jsonb_typeof(o -> 'allowPlainSecrets') = 'boolean' AND NOT o ? 'sealId') THEN 'allowPlainSecrets'
     WHEN o ? 'actions' AND NOT herald.are_actions(o -> 'actions') THEN 'actions'
     WHEN o ? 'targets' AND NOT herald.are_lines(o -> 'targets', 0, 100, 200) THEN 'targets'

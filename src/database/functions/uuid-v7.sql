@@ -9,3 +9,13 @@ AS $$
         FROM 1 FOR 6),
       52, 1), 53, 1), 'hex')::uuid
 $$;
+
+-- Returns whether this is a time-ordered id that was made within 24 hours of now.
+CREATE OR REPLACE FUNCTION herald.is_recent_id(id text) RETURNS boolean
+LANGUAGE plpgsql STABLE
+AS $$
+BEGIN
+  RETURN coalesce(id ~ '^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}$', false)
+    AND abs(('x' || left(replace(id, '-', ''), 12))::bit(48)::bigint - extract(epoch FROM now()) * 1000) < 86400000;
+END
+$$;

@@ -332,6 +332,16 @@ AS $$
       52, 1), 53, 1), 'hex')::uuid
 $$;
 --> statement-breakpoint
+-- Returns whether this is a time-ordered id that was made within 24 hours of now.
+CREATE OR REPLACE FUNCTION herald.is_recent_id(id text) RETURNS boolean
+LANGUAGE plpgsql STABLE
+AS $$
+BEGIN
+  RETURN coalesce(id ~ '^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}$', false)
+    AND abs(('x' || left(replace(id, '-', ''), 12))::bit(48)::bigint - extract(epoch FROM now()) * 1000) < 86400000;
+END
+$$;
+--> statement-breakpoint
 -- Raises an error about the input. The codes: HE001 template, HE002 labels, HE003 recipients, HE004 methods, HE005 size,
 -- HE006 options. COLUMN carries the path to the wrong value. No message repeats what may be an address or a secret.
 CREATE OR REPLACE FUNCTION herald.reject(code text, path text, message text, hint text) RETURNS boolean
@@ -480,7 +490,7 @@ AS $$
     WHEN 'to' THEN 'must be a recipient or an array of 100000 at most'
     WHEN 'labels' THEN 'must be an object of strings; pass other values as data'
     WHEN 'secrets' THEN 'must be an object of strings'
-    WHEN 'sealId' THEN 'must be a UUID, beside encrypted secrets'
+    WHEN 'sealId' THEN 'must be a time-ordered UUID (version 7) of the last 24 hours, beside encrypted secrets'
     WHEN 'allowPlainSecrets' THEN 'must be true or false, and not beside encrypted secrets'
     WHEN 'requireTransaction' THEN 'must be true or false'
     WHEN 'invalidAddress' THEN 'must be "reject" or "inhibit"'
@@ -512,7 +522,7 @@ AS $$
 BEGIN
   RETURN CASE
     WHEN o ? 'secrets' AND NOT herald.are_strings(o -> 'secrets') THEN 'secrets'
-    WHEN o ? 'sealId' AND NOT (o ? 'secrets' AND coalesce((o ->> 'sealId') ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$', false)) THEN 'sealId'
+    WHEN o ? 'sealId' AND NOT (o ? 'secrets' AND herald.is_recent_id(o ->> 'sealId')) THEN 'sealId'
     WHEN o ? 'allowPlainSecrets' AND NOT (jsonb_typeof(o -> 'allowPlainSecrets') = 'boolean' AND NOT o ? 'sealId') THEN 'allowPlainSecrets'
     WHEN o ? 'actions' AND NOT herald.are_actions(o -> 'actions') THEN 'actions'
     WHEN o ? 'targets' AND NOT herald.are_lines(o -> 'targets', 0, 100, 200) THEN 'targets'
@@ -1180,8 +1190,8 @@ AS $$
   ORDER BY r.position, array_position($4, m.method), m.id
 $$;
 --> statement-breakpoint
--- Writes the content that the messages of a notification share. A seal_id that another notification has is refused: whoever copies
--- encrypted labels out of a dump cannot have them decrypted for a recipient of their own.
+-- Writes the content that the messages of a notification share. A seal_id that another notification has is refused, and herald.wrong_option
+-- refuses an old one, whose notification may be purged: encrypted labels out of a dump cannot be decrypted for another recipient.
 CREATE OR REPLACE FUNCTION herald.write_content(notification_id uuid, labels jsonb, options jsonb, attachments jsonb) RETURNS void
 LANGUAGE plpgsql VOLATILE
 AS $$
@@ -1578,7 +1588,7 @@ $$;
 -- Postgres lets everybody execute a new function. Only the owner and the roles of roles.sql may call these.
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA herald FROM PUBLIC;
 --> statement-breakpoint
-INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('functions', '5cc0e0d12a0992739bdb44fc100988a01acead3556560d03dd90fba15a0b878b', '0.1.0')
+INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('functions', 'ff5f581ef50378a7d4acb340fa94a4c06f03838bbfb8974d6b6a54ca943386e9', '0.1.0')
 ON CONFLICT (name) DO UPDATE SET sha256 = excluded.sha256, release = excluded.release, applied_at = now();
 
     BEGIN;
