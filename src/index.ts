@@ -22,6 +22,7 @@
  *   batcher.ts        batched writing
  *   lru.ts            a bounded cache
  *   printable.ts      text of strangers, made safe to print
+ *   optional-package.ts  packages that only some applications install
  *   node-version.ts   refuses versions of Node that are too old
  */
 import './node-version.ts';
@@ -34,6 +35,7 @@ export type {
   Transaction,
   UnsafeTransaction,
 } from './database/caller-transaction.ts';
+export type { DrizzleQuery } from './database/drizzle-sql.ts';
 export type { Queryable } from './database/pool.ts';
 export {
   installScript,

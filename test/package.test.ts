@@ -1,10 +1,14 @@
 /** What users of the package get: dependencies that they can patch, and installs that verify every file. */
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import { readSourceFiles } from './support/source-files.ts';
 
 const json = (path: string) => JSON.parse(readFileSync(new URL(`../${path}`, import.meta.url), 'utf8'));
 const manifest = json('package.json') as {
   readonly dependencies: Readonly<Record<string, string>>;
+  readonly devDependencies: Readonly<Record<string, string>>;
+  readonly peerDependencies: Readonly<Record<string, string>>;
+  readonly peerDependenciesMeta: Readonly<Record<string, { readonly optional?: boolean }>>;
   readonly publishConfig: object;
   readonly files: readonly string[];
 };
@@ -30,5 +34,28 @@ describe('the package', () => {
   test('is published with its provenance, and without the snapshots of drizzle-kit', () => {
     expect(manifest.publishConfig).toMatchObject({ provenance: true });
     expect(manifest.files.filter((each) => each.startsWith('drizzle'))).toEqual([]);
+  });
+
+  test('asks nobody to install what only some need: every peer is optional, and present in development', () => {
+    const peers = Object.keys(manifest.peerDependencies);
+    expect(peers.filter((name) => manifest.peerDependenciesMeta[name]?.optional !== true)).toEqual([]);
+    expect(peers.filter((name) => manifest.devDependencies[name] === undefined)).toEqual([]);
+  });
+
+  test('loads an optional peer only where it is used, never with an import statement', () => {
+    const peers = Object.keys(manifest.peerDependencies);
+    const statements = readSourceFiles().flatMap(({ path, text }) =>
+      [...text.matchAll(/^import (?!type\b)[^;]*? from '([^']+)';/gm)]
+        .map((match) => match[1] ?? '')
+        .filter((name) => peers.some((peer) => name === peer || name.startsWith(`${peer}/`)))
+        .map((name) => `${path} imports ${name}`),
+    );
+    // The tables are Drizzle's; the library itself does not load them.
+    expect([...new Set(statements)]).toEqual([
+      'database/schema.ts imports drizzle-orm',
+      'database/schema.ts imports drizzle-orm/pg-core',
+    ]);
+    const users = readSourceFiles().filter(({ imports }) => imports.some(({ path }) => path === 'database/schema.ts'));
+    expect(users.map(({ path }) => path)).toEqual([]);
   });
 });

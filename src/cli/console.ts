@@ -1,5 +1,4 @@
 import type { Command } from 'commander';
-import { serveConsole } from '../console/index.ts';
 import { portNumber, readText } from './arguments.ts';
 import { type CommonOptions, command } from './command.ts';
 import { readConsole, readDatabaseUrl, readOperator } from './config.ts';
@@ -39,6 +38,7 @@ async function serve(options: ConsoleCommandOptions): Promise<void> {
   const config = readConsole();
   const token = tokenOf(options) ?? config.token;
   const stopped = untilSignal();
+  const { serveConsole } = await import('../console/index.ts');
   const server = await serveConsole({
     connectionString: databaseUrl,
     port: options.port,

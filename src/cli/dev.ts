@@ -2,7 +2,7 @@ import { join, relative, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { Client } from 'pg';
 import type { CapturedMessage } from '../console/index.ts';
-import { type Development, startDevelopment } from '../development/development.ts';
+import type { Development } from '../development/development.ts';
 import type { SyncReport } from '../development/template-watch.ts';
 import { isLoopback } from '../dispatch/egress/ip-address.ts';
 import { ConfigurationError } from '../errors.ts';
@@ -38,6 +38,7 @@ export function devCommand(): Command {
           'free.',
         'Emails and webhook calls, also those to stored endpoints, are captured and shown in the console ' +
           'beside their message. Ctrl-C stops everything; a second one exits at once.',
+        'It needs the package smtp-server: npm install --save-dev smtp-server.',
         'It refuses a database on another machine, because pending messages there would be captured instead ' +
           'of sent. --remote allows it.',
       ],
@@ -57,6 +58,7 @@ async function develop(options: DevOptions): Promise<void> {
   const { databaseUrl, ...settings } = readDevelopment(options.databaseUrl);
   if (databaseUrl !== null && options.remote !== true) requireLocal(databaseUrl);
   const stopped = untilSignal();
+  const { startDevelopment } = await import('../development/development.ts');
   const say = options.json ? () => undefined : sayLine;
   const development = await startDevelopment({
     ...settings,

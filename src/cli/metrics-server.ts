@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import type { MeterProvider } from '@opentelemetry/api';
 import type { Worker } from '../delivery/worker.ts';
 import { ConfigurationError } from '../errors.ts';
+import { optionalPackage } from '../optional-package.ts';
 
 /** An HTTP server with /metrics, /healthz and /readyz. */
 export interface MetricsServer {
@@ -28,12 +29,16 @@ interface Answer {
   readonly body: string;
 }
 
-/** Loads the SDK only when it is called: a worker without metrics does not pay for it. */
+/**
+ * Loads the SDK only when it is called: a worker without metrics does not pay for it.
+ * @throws {ConfigurationError} if its packages are not installed.
+ */
 export async function createMetricsServer({ host, port }: MetricsAddress): Promise<MetricsServer> {
-  const [{ MeterProvider }, { PrometheusExporter, PrometheusSerializer }] = await Promise.all([
-    import('@opentelemetry/sdk-metrics'),
-    import('@opentelemetry/exporter-prometheus'),
-  ]);
+  const [{ MeterProvider }, { PrometheusExporter, PrometheusSerializer }] = await optionalPackage(
+    () => Promise.all([import('@opentelemetry/sdk-metrics'), import('@opentelemetry/exporter-prometheus')]),
+    '@opentelemetry/sdk-metrics @opentelemetry/exporter-prometheus',
+    '--metrics-port',
+  );
   const reader = new PrometheusExporter({ preventServerStart: true });
   const meterProvider = new MeterProvider({ readers: [reader] });
   const serializer = new PrometheusSerializer(undefined, false, undefined, true, true);

@@ -24,6 +24,7 @@ export function workerCommand(): Command {
       notes: [
         'The first SIGTERM or Ctrl-C finishes the attempts in flight and returns the other messages; the ' +
           'second exits at once.',
+        '--metrics-port needs the packages @opentelemetry/sdk-metrics and @opentelemetry/exporter-prometheus.',
       ],
       seeAlso: ['status', 'doctor'],
     },

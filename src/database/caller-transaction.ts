@@ -1,11 +1,11 @@
 /** What `tx` may be. The only place that knows how each driver runs a statement in the caller's transaction. */
-import { type SQL, sql } from 'drizzle-orm';
 import { InvalidNotificationError } from '../errors.ts';
+import { joinSql, type SqlPart } from './drizzle-sql.ts';
 
 /** A Drizzle transaction (node-postgres, postgres-js, PGlite). A Drizzle database has no `rollback`. */
 export interface DrizzleTransaction {
   /** Runs a `sql` query. */
-  execute(query: SQL): PromiseLike<unknown>;
+  execute(query: never): PromiseLike<unknown>;
   /** Only a transaction has it. */
   rollback(): never;
 }
@@ -60,7 +60,7 @@ export interface Statement {
 export async function run<Row>(tx: Connection, statement: Statement): Promise<Row[]> {
   if (hasMethod(tx, 'executeSql')) return rowsOf(await tx.executeSql(statement.text, [...statement.values]));
   // Drizzle first: its databases have a `query` too, but an object of relations.
-  if (hasMethod(tx, 'execute')) return rowsOf(await tx.execute(drizzleSql(statement)));
+  if (hasMethod(tx, 'execute')) return runDrizzle(tx, partsOf(statement));
   if (hasMethod(tx, 'unsafe')) return rowsOf(await tx.unsafe(statement.text, [...statement.values] as never[]));
   if (hasMethod(tx, 'query')) return rowsOf(await tx.query(statement.text, [...statement.values]));
   throw new InvalidNotificationError([
@@ -74,16 +74,18 @@ export async function run<Row>(tx: Connection, statement: Statement): Promise<Ro
 }
 
 /** Runs a query of Drizzle in the caller's transaction and returns its rows. */
-export async function runDrizzle<Row>(tx: Pick<DrizzleTransaction, 'execute'>, query: SQL): Promise<Row[]> {
-  return rowsOf(await tx.execute(query));
+export async function runDrizzle<Row>(
+  tx: Pick<DrizzleTransaction, 'execute'>,
+  parts: readonly SqlPart[],
+): Promise<Row[]> {
+  return rowsOf(await tx.execute((await joinSql(parts)) as never));
 }
 
-/** Returns the statement as Drizzle's SQL: split at its placeholders, so that Drizzle numbers and binds the values. */
-export function drizzleSql({ text, values }: Statement): SQL {
-  const chunks = text
+/** Splits a statement at its placeholders. */
+function partsOf({ text, values }: Statement): SqlPart[] {
+  return text
     .split(/\$(\d+)/)
-    .map((part, index) => (index % 2 === 0 ? sql.raw(part) : sql`${values[Number(part) - 1]}`));
-  return sql.join(chunks, sql.raw(''));
+    .map((part, index) => (index % 2 === 0 ? { text: part } : { value: values[Number(part) - 1] ?? null }));
 }
 
 function hasMethod<Name extends string>(

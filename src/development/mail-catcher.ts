@@ -1,6 +1,6 @@
 /** A mail server on this machine that accepts and stores every email. */
 import { decodeWords } from 'postal-mime';
-import { SMTPServer } from 'smtp-server';
+import { optionalPackage } from '../optional-package.ts';
 import { type CaptureStore, messageIdIn } from './capture-store.ts';
 import { listenOrElse } from './listen.ts';
 
@@ -13,8 +13,13 @@ export interface Catcher {
 /** Size of an email, in bytes. */
 const maxBytes = 50_000_000;
 
-/** Starts on 127.0.0.1: on `port`, or on any free one if it is taken or 0. */
+/**
+ * Starts on 127.0.0.1: on `port`, or on any free one if it is taken or 0.
+ * @throws {ConfigurationError} if the package smtp-server is not installed.
+ */
 export async function startMailCatcher(captured: CaptureStore, port = 0): Promise<Catcher> {
+  const names = '--save-dev smtp-server';
+  const { SMTPServer } = await optionalPackage(() => import('smtp-server'), names, 'pg-herald dev');
   const server = new SMTPServer({
     authOptional: true,
     hideSTARTTLS: true,

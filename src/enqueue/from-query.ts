@@ -1,6 +1,6 @@
 /** Enqueues for the rows of a query, in one statement. */
-import { type SQLWrapper, sql } from 'drizzle-orm';
 import { type Connection, run, runDrizzle } from '../database/caller-transaction.ts';
+import type { DrizzleQuery } from '../database/drizzle-sql.ts';
 import { InvalidNotificationError } from '../errors.ts';
 import type { DataOf, LabelsOf, Template } from '../templates/define.ts';
 import type { MessageStatus, Reason } from '../vocabulary.ts';
@@ -10,7 +10,7 @@ import { withClearErrors } from './sql-errors.ts';
 /** A notification whose recipients are the rows of a query. */
 export interface FromQuery<T extends Template> extends NotificationOptions {
   /** A Drizzle `sql` or `select`, or text with `$1`... and its values, each bound as text. */
-  readonly recipients: SQLWrapper | { readonly text: string; readonly values?: readonly string[] };
+  readonly recipients: DrizzleQuery | { readonly text: string; readonly values?: readonly string[] };
   /** The labels of the template, the same for every recipient; 256 KiB with `data`. */
   readonly labels: LabelsOf<T>;
   /** The data of the template, the same for every recipient. Default null. */
@@ -63,11 +63,11 @@ function runText(tx: Connection, text: string, values: readonly string[]): Promi
   return run<CountRow>(tx, { text: `${head}$${values.length}${middle}${text}${tail}`, values });
 }
 
-async function runQuery(tx: Connection, query: SQLWrapper, json: string): Promise<CountRow[]> {
+async function runQuery(tx: Connection, query: DrizzleQuery, json: string): Promise<CountRow[]> {
   if (!('execute' in tx))
     throw new InvalidNotificationError([
       { path: 'recipients', message: 'is a Drizzle query, but tx is not a Drizzle transaction; pass { text, values }' },
     ]);
   const [head, middle, tail] = statementParts;
-  return runDrizzle<CountRow>(tx, sql`${sql.raw(head)}${json}${sql.raw(middle)}${query}${sql.raw(tail)}`);
+  return runDrizzle<CountRow>(tx, [{ text: head }, { value: json }, { text: middle }, query, { text: tail }]);
 }

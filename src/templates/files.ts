@@ -3,7 +3,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ConfigurationError } from '../errors.ts';
-import { issueAt, parseTemplate, type TemplateIssue, type TemplateSource } from './template-file.ts';
+import type { TemplateIssue, TemplateSource } from './template-file.ts';
 
 /** Path of the folder with the templates that come with the package. */
 export const shippedTemplatesFolder = fileURLToPath(new URL('../../templates/', import.meta.url));
@@ -24,6 +24,8 @@ export async function readTemplates(
   { allowEmpty = false }: { readonly allowEmpty?: boolean } = {},
 ): Promise<{ sources: TemplateSource[]; issues: TemplateIssue[] }> {
   const files = await templateFiles(folder, allowEmpty);
+  // The parsers of YAML and Handlebars take 20 MB, which an application that only enqueues does not need.
+  const { issueAt, parseTemplate } = await import('./template-file.ts');
   const sources: TemplateSource[] = [];
   const issues: TemplateIssue[] = [];
   const seen = new Map<string, string>();

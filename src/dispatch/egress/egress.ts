@@ -6,13 +6,12 @@ import { createHash } from 'node:crypto';
 import { networkInterfaces } from 'node:os';
 import { LruCache } from '../../lru.ts';
 import { addressSet } from './ip-address.ts';
-import { openConnection, type Connection } from './connection.ts';
-import { guardedConnector, type Connector, type TlsMaterial } from './connector.ts';
+import type { Connection } from './connection.ts';
+import type { Connector, TlsMaterial } from './connector.ts';
 import { checkDestination, type Destination, type DestinationPolicy } from './destination.ts';
 import { classifyError, type EgressFault } from './faults.ts';
 import type { EgressSettings } from './egress-options.ts';
 import { createConnectionPool } from './connection-pool.ts';
-import { proxyConnector } from './proxy.ts';
 import { publicResolver, type Resolve } from './resolver.ts';
 import type { EgressReply } from './reply.ts';
 
@@ -59,7 +58,7 @@ export function createEgress(settings: EgressSettings, resolve: Resolve = resolv
   const destinations = new LruCache<Destination>(maxDestinations);
   const destinationOf = (url: string) => destinations.get(url, () => checkDestination(url, policy));
 
-  function connectorFor(request: EgressRequest): { key: string; connector: Connector } {
+  function connectorFor(client: HttpClient, request: EgressRequest): { key: string; connector: Connector } {
     const timeoutMs = Math.min(maxConnectSeconds, request.timeoutSeconds) * 1_000;
     const key = `${timeoutMs} ${fingerprint(request.tls)}`;
     const known = connectors.get(key);
@@ -67,8 +66,8 @@ export function createEgress(settings: EgressSettings, resolve: Resolve = resolv
     if (connectors.size >= maxConnectors) connectors.clear();
     const options = { timeoutMs, ...(request.tls ? { tls: request.tls } : {}) };
     const connector = settings.proxy
-      ? proxyConnector(settings.proxy, options)
-      : guardedConnector({ ...options, policy, resolve });
+      ? client.proxyConnector(settings.proxy, options)
+      : client.guardedConnector({ ...options, policy, resolve });
     connectors.set(key, connector);
     return { key, connector };
   }
@@ -83,11 +82,12 @@ export function createEgress(settings: EgressSettings, resolve: Resolve = resolv
       if ('refusal' in destination) return { kind: 'refused', refusal: destination.refusal };
       if (request.signal?.aborted) return stopped;
       const { origin } = destination.url;
-      const { key, connector } = connectorFor(request);
+      const client = await loadClient();
+      const { key, connector } = connectorFor(client, request);
       // By URL, not by origin: if a receiver sends more than one response, the next call might get it, and it must not
       // be a call to somebody else's endpoint on the same host.
       const poolKey = `${request.url} ${key}`;
-      const connection = await pool.take(poolKey, () => openConnection(origin, connector));
+      const connection = await pool.take(poolKey, () => client.openConnection(origin, connector));
       const result = await exchange(connection, destination.url, request);
       if (result.kind === 'reply' && result.reply.complete) pool.give(poolKey, connection);
       else connection.destroy();
@@ -96,6 +96,11 @@ export function createEgress(settings: EgressSettings, resolve: Resolve = resolv
     close: () => pool.destroy(),
   };
 }
+
+/** undici takes 30 MB and 0.1 s, so only what calls anything loads it. */
+const loadClient = () => import('./client.ts');
+
+type HttpClient = Awaited<ReturnType<typeof loadClient>>;
 
 /** The signal was aborted before anything was opened. */
 const stopped: EgressResult = {

@@ -2,7 +2,6 @@
 import { createHmac } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { CustomAuthenticationContext } from 'nodemailer/lib/smtp-connection';
-import { request } from 'undici';
 import type { OAuth2Options } from './smtp-options.ts';
 
 /**
@@ -221,6 +220,7 @@ async function grant(options: OAuth2Options, refreshToken: string | undefined): 
     ...(options.scope !== undefined && { scope: options.scope }),
   });
   // Never follows a redirect: the form holds the secret.
+  const { request } = await import('undici');
   const { statusCode, body } = await request(options.tokenUrl, {
     method: 'POST',
     headers: { 'content-type': 'application/x-www-form-urlencoded', accept: 'application/json' },

@@ -8,7 +8,7 @@ import type { Deferral } from '../dispatcher.ts';
 import type { ConfiguredSender } from './failover.ts';
 import type { Bucket, RateLimits, TokenRequest } from '../rate-limits.ts';
 import type { SenderPause, SenderPauses } from './sender-pauses.ts';
-import { candidatesOf, type SenderRequest } from './senders.ts';
+import { candidatesOf, type SenderRequest, type SenderSettings } from './senders.ts';
 
 /** What admission needs. */
 export interface AdmissionServices {
@@ -33,7 +33,7 @@ SELECT m.id, now() AS now, t.sender, m.tenant,
 FROM herald.message m JOIN herald.template t ON t.name = m.template WHERE m.id = ANY ($1::uuid[])`;
 
 /** Whether the settings require admission: with one unlimited sender every message may be sent. */
-export function needsAdmission(senders: readonly ConfiguredSender[]): boolean {
+export function needsAdmission(senders: readonly SenderSettings[]): boolean {
   return senders.length > 1 || senders.some(({ settings }) => isLimited(settings));
 }
 

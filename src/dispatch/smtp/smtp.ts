@@ -3,11 +3,10 @@ import { type Address, parseAddress } from '../../email-address.ts';
 import type { Delivery, Dispatcher, DispatcherServices, FailedDispatch } from '../dispatcher.ts';
 import { createEvidence } from '../evidence/evidence.ts';
 import { createRateLimits } from '../rate-limits.ts';
-import { createConnectionLimits } from './connection-limits.ts';
+import { type ConnectionLimits, createConnectionLimits } from './connection-limits.ts';
 import { type ConfiguredSender, type FailoverServices, sendWithFailover } from './failover.ts';
-import { createSender } from './sender.ts';
 import { createSenderPauses } from './sender-pauses.ts';
-import { parseSenders, type SmtpSendersOptions } from './senders.ts';
+import { parseSenders, type SenderSettings, type SmtpSendersOptions } from './senders.ts';
 import { type AdmissionServices, admit, needsAdmission } from './smtp-admission.ts';
 import type { SmtpOptions } from './smtp-options.ts';
 import { createUncertainDeliveries } from './uncertain-deliveries.ts';
@@ -26,28 +25,24 @@ const retryDelaysSeconds = [30, 120, 360, 900, 1800, 3600, 7200, 14_400, ...Arra
  */
 export function smtp(options: SmtpOptions | SmtpSendersOptions): Dispatcher {
   const limits = createConnectionLimits();
-  const senders = parseSenders(options).map(({ name, tenants, settings }) => {
-    const sender = createSender(name, settings, (allowed) =>
-      limits.remember(name, allowed < settings.maxConnections ? allowed : null),
-    );
-    return { ...sender, tenants };
-  });
+  const configured = parseSenders(options);
   // Twice the connections: the next message is rendered while the one before it is being sent.
-  const concurrency = senders.reduce((sum, { settings }) => sum + settings.maxConnections * 2, 0);
+  const concurrency = configured.reduce((sum, { settings }) => sum + settings.maxConnections * 2, 0);
   let inFlight = 0;
   let services: SmtpServices | null = null;
 
   return {
     concurrency,
-    timeoutSeconds: longestAttempt(senders),
+    timeoutSeconds: longestAttempt(configured),
     retryDelaysSeconds,
     takesAttachments: true,
     async start(given) {
+      const senders = await createSenders(configured, limits);
       services = servicesOf(given, senders, () => concurrency - inFlight);
       for (const sender of senders) sender.start();
       await Promise.all([services.evidence.start(), limits.start(given, senders)]);
     },
-    ...(needsAdmission(senders) && {
+    ...(needsAdmission(configured) && {
       admit: async (messageIds: readonly string[]) => (services === null ? new Map() : admit(messageIds, services)),
     }),
     async dispatch(delivery, context) {
@@ -62,10 +57,23 @@ export function smtp(options: SmtpOptions | SmtpSendersOptions): Dispatcher {
       }
     },
     async close() {
-      for (const sender of senders) sender.close();
+      for (const sender of services?.senders ?? []) sender.close();
       await Promise.all([services?.evidence.close(), limits.close()]);
     },
   };
+}
+
+/** Only who sends emails loads nodemailer: it takes 30 MB and 0.1 s. */
+async function createSenders(
+  configured: readonly SenderSettings[],
+  limits: ConnectionLimits,
+): Promise<ConfiguredSender[]> {
+  const { createSender } = await import('./sender.ts');
+  return configured.map(({ name, tenants, settings }) => {
+    const onConnections = (allowed: number) =>
+      limits.remember(name, allowed < settings.maxConnections ? allowed : null);
+    return { ...createSender(name, settings, onConnections), tenants };
+  });
 }
 
 type SmtpServices = FailoverServices & AdmissionServices;
@@ -88,7 +96,7 @@ function servicesOf(
 }
 
 /** In seconds, with time for an orderly end. */
-function longestAttempt(senders: readonly ConfiguredSender[]): number {
+function longestAttempt(senders: readonly SenderSettings[]): number {
   const times = senders.map(({ settings }) => settings.sendTimeoutSeconds + settings.replyTimeoutSeconds);
   return Math.min(Math.max(...times) + 20, 900);
 }
