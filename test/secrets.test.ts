@@ -6,6 +6,7 @@ import { describe, expect, test } from 'vitest';
 import { createHerald } from '../src/enqueue/enqueue.ts';
 import { ConfigurationError } from '../src/errors.ts';
 import { examineDatabase } from '../src/operate/doctor/database.ts';
+import { smtp } from '../src/dispatch/smtp/smtp.ts';
 import { explain } from '../src/operate/why.ts';
 import { showMessage } from '../src/operate/messages.ts';
 import { createSecretBox, DecryptionError, labelSecrets } from '../src/secrets.ts';
@@ -13,6 +14,7 @@ import { defineTemplate } from '../src/templates/define.ts';
 import { greetingFile, keepingLogger, putTemplates, scriptedDispatcher, testWorker } from './support/application.ts';
 import { useDatabase } from './support/use-database.ts';
 import { keepSpans } from './support/tracing.ts';
+import { conversation, startSmtpScript } from './support/smtp-script.ts';
 import { until } from './support/wait.ts';
 
 const newKey = () => randomBytes(32).toString('base64');
@@ -257,6 +259,38 @@ describe('secret labels', () => {
           .rowCount,
     );
     await worker.stop();
+  });
+
+  test('that a relay repeats in its reply are stored nowhere and logged nowhere', async () => {
+    await database.pool.query('TRUNCATE herald.message, herald.attempt, herald.notification');
+    const repeated = Buffer.from('4F9K-27QX').toString('base64');
+    const relay = await startSmtpScript(
+      conversation({
+        message: {
+          expect: 'message',
+          reply: `550-5.7.1 spam: 4F9K-27QX\r\n550 5.7.1 in ${repeated} to ada@example.com`,
+        },
+      }),
+    );
+    const { encryptLabels, decryptLabels } = labelSecrets(createSecretBox([newKey()]));
+    await createHerald({ encryptLabels }).enqueue(database.pool, template, { autocommit: true, to, labels });
+    const logger = keepingLogger();
+    const worker = testWorker(database.url, {
+      dispatchers: {
+        smtp: smtp({ host: relay.host, port: relay.port, tls: 'none', from: { address: 'noreply@acme.example' } }),
+      },
+      decryptLabels,
+      logger,
+    });
+    await worker.start();
+    const refused = 'SELECT a.reply_text, a.detail, m.detail AS story FROM herald.attempt a, herald.message m';
+    await until(async () => ((await database.pool.query(refused)).rowCount ?? 0) >= 1);
+    await worker.stop();
+    await relay.close();
+    expect(relay.messages()[0]).toContain('4F9K-27QX');
+    const kept = JSON.stringify([(await database.pool.query(refused)).rows, logger.lines]);
+    expect(kept).toContain('5.7.1');
+    expect(kept).not.toMatch(/4F9K|NEY5Sy|ada@example/);
   });
 
   test('that belong to another notification fail their message at once', async () => {
