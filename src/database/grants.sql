@@ -77,7 +77,8 @@ GRANT EXECUTE ON FUNCTION herald.preferences(text), herald.choice_of(text, text,
 
 -- An operator, for the console and the command line, acts: retries, holds and cancels messages, pauses methods, suppresses addresses,
 -- manages endpoints (whose settings stay encrypted) and enables templates. It cannot change what was said to whom, or what is on record.
-GRANT EXECUTE ON FUNCTION herald.retry(uuid[]), herald.replay(uuid[]), herald.bring_forward(text), herald.cancel(uuid[], text, text), herald.enqueue(jsonb),
+GRANT EXECUTE ON FUNCTION herald.retry(uuid[]), herald.replay(uuid[]), herald.bring_forward(text), herald.release_refused(text, text),
+  herald.cancel(uuid[], text, text), herald.enqueue(jsonb),
   herald.set_preference(text, text, text, boolean, text), herald.uuid_v7() TO herald_operator;
 GRANT UPDATE (status, reason, detail, secrets, next_attempt_at, settled_at) ON herald.message TO herald_operator;
 GRANT INSERT (name, paused_at, paused_by, pause_kind, pause_reason, pause_detail), UPDATE (enabled, notify, paused_at, paused_by, pause_kind,

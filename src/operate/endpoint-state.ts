@@ -1,5 +1,6 @@
 /** Switching endpoints on and off, deleting them, and sending messages to them again. */
 import type { Queryable } from '../database/pool.ts';
+import { evidenceNameOf } from '../dispatch/webhook/weigh-refusal.ts';
 
 // Deleted last: a message that is enqueued in between fails, because its endpoint is gone.
 const removeStatement = `
@@ -25,7 +26,7 @@ const enableStatement = `
 UPDATE herald.endpoint SET disabled_at = NULL, disabled_reason = NULL, updated_at = now(), failures = 0, faults = 0,
   failing_since = NULL, warned_at = NULL, opened_at = NULL, probe_at = NULL, probing = false, probes = 0,
   window_at = NULL, window_calls = 0, window_faults = 0
-WHERE id = $1`;
+WHERE id = $1 RETURNING method`;
 
 /** Deletes an endpoint; returns how many messages were cancelled, or null if there is no such endpoint. */
 export async function removeEndpoint(pool: Queryable, id: string): Promise<number | null> {
@@ -41,8 +42,9 @@ export async function disableEndpoint(pool: Queryable, id: string): Promise<numb
 
 /** Switches an endpoint on; returns how many messages are sent now, or null if there is no such endpoint. */
 export async function enableEndpoint(pool: Queryable, id: string, since?: Date): Promise<number | null> {
-  const on = await pool.query(enableStatement, [id]);
-  if (on.rowCount === 0) return null;
+  const [on] = (await pool.query<{ method: string }>(enableStatement, [id])).rows;
+  if (on === undefined) return null;
+  await pool.query('SELECT herald.release_refused($1, $2)', [on.method, evidenceNameOf(id)]);
   const which =
     since === undefined ? `status = 'held'` : `status = ANY ('{held,failed,expired}') OR reason = 'endpoint_disabled'`;
   const { rows } = await pool.query<{ n: number }>(

@@ -1,6 +1,6 @@
 -- The sender was at fault: puts back the messages that it refused, whose rows are marked by put_back_at. They are pending again, the
--- refused attempt does not count, and what it said about their addresses is forgotten. A message whose secret labels are gone cannot be
--- rendered again and stays failed. Safe to repeat: results that are recorded late are put back by the next call.
+-- refused attempt does not count, they have met a fault, and what was said about their addresses is forgotten. A message whose secret labels
+-- are gone cannot be rendered again and stays failed. Safe to repeat: results that are recorded late are put back by the next call.
 -- drops: herald.put_back_refused(text, text, text)
 CREATE OR REPLACE FUNCTION herald.put_back_refused(refusing_method text, refusing_sender text, wait_seconds double precision) RETURNS bigint
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
@@ -11,7 +11,9 @@ DECLARE
 BEGIN
   WITH back AS (
     UPDATE herald.message m
-    SET status = 'pending', detail = 'put back: the sender was at fault', counted = greatest(m.counted - a.counted::int, 0), settled_at = NULL,
+    SET status = 'pending', counted = greatest(m.counted - a.counted::int, 0), settled_at = NULL,
+      detail = CASE WHEN r.sender LIKE 'endpoint%' THEN 'put back: the endpoint was at fault' ELSE 'put back: the sender was at fault' END,
+      uncounted = least(m.uncounted, 2147483646) + 1, uncounted_since = coalesce(m.uncounted_since, now()), fault_at = clock_timestamp(),
       next_attempt_at = now() + wait_seconds * interval '1 second', secrets = coalesce(m.secrets, r.secrets)
     FROM herald.refusal r
     JOIN herald.attempt a ON a.message_id = r.message_id AND a.number = r.attempt, herald.template_version v
@@ -80,10 +82,13 @@ BEGIN
 END
 $$;
 
--- Refusals are kept for four days, longer than a message is retried.
+-- Refusals are kept for four days, longer than a message is retried. So is what is known of endpoints, of which there may be many.
 CREATE OR REPLACE FUNCTION herald.delete_old_refusals(refusing_method text) RETURNS void
 LANGUAGE sql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
-  DELETE FROM herald.refusal r WHERE r.method = refusing_method AND r.at < now() - interval '4 days'
+  DELETE FROM herald.refusal r WHERE r.method = refusing_method AND r.at < now() - interval '4 days';
+  DELETE FROM herald.sender s
+  WHERE s.method = refusing_method AND s.name LIKE 'endpoint/%' AND s.succeeded_at < now() - interval '4 days'
+    AND NOT EXISTS (SELECT FROM herald.refusal r WHERE r.method = s.method AND r.sender = s.name)
 $$;

@@ -90,7 +90,8 @@ function servicesOf(
     freeSlots,
     rateLimits: createRateLimits(given.pool, `${given.method}/`),
     senderPauses: createSenderPauses(given),
-    evidence: createEvidence(given, senders.length > 1),
+    // Where another sender may take over, a message that is put back need not wait.
+    evidence: createEvidence(given, { accused: 'sender', putBackSeconds: senders.length > 1 ? 1 : 30 }),
     uncertainDeliveries: createUncertainDeliveries(given, names),
   };
 }

@@ -6,15 +6,24 @@ import { parseRetryAfter } from './retry-after.ts';
 
 /**
  * What an attempt says about the endpoint, whatever happens to the message:
- * - `healthy`: it accepted the message, or refused it because of its content
+ * - `healthy`: it accepted the message, or refused it because of its size
  * - `failing`: it did not work; counts towards opening its circuit
  * - `overloaded`: it asked us to slow down; like `failing`, and its concurrency limit drops to one
- * - `refusing`: it works but refuses everything; counts only towards switching it off after days
+ * - `refusing`: it refused a message; counts only towards switching it off after days
+ * - `at_fault`: it refuses one message after the other alike; its circuit opens
  * - `gone`: it asked to be switched off
  * - `unusable`: its URL, key or permission is wrong; switched off until its owner acts
  * - `none`: says nothing about the endpoint (our proxy, our shutdown, a bug in pg-herald)
  */
-export type EndpointEffect = 'healthy' | 'failing' | 'overloaded' | 'refusing' | 'gone' | 'unusable' | 'none';
+export type EndpointEffect =
+  | 'healthy'
+  | 'failing'
+  | 'overloaded'
+  | 'refusing'
+  | 'at_fault'
+  | 'gone'
+  | 'unusable'
+  | 'none';
 
 /** The meaning of one attempt. */
 export interface Classification {

@@ -8,11 +8,13 @@ import {
   requeueUncounted,
 } from '../dispatcher.ts';
 import { createEgress, type Egress } from '../egress/egress.ts';
+import { createEvidence, type Evidence } from '../evidence/evidence.ts';
 import { attempt } from './call-endpoint.ts';
 import { failure, type Classification } from './classify-response.ts';
 import { maxTimeoutSeconds } from './endpoint.ts';
-import { createEndpoints, type Endpoints, type NoCall } from './endpoints/endpoints.ts';
+import { type Call, createEndpoints, type Endpoints, type NoCall } from './endpoints/endpoints.ts';
 import { notifyOwnerByEmail } from './endpoints/notify-owner.ts';
+import { evidenceNameOf, weighRefusal } from './weigh-refusal.ts';
 import { parseWebhookOptions, type WebhookOptions, type WebhookSettings } from './webhook-options.ts';
 
 /**
@@ -33,13 +35,17 @@ export function webhook(options: WebhookOptions): Dispatcher {
   const egress = createEgress(settings.egress);
   requireAllowed(settings, egress);
   let endpoints: Endpoints | null = null;
+  let evidence: Evidence | null = null;
   return {
     concurrency: settings.concurrency,
     // A second call after a stale connection starts within a second; the rest is for cleaning up.
     timeoutSeconds: maxTimeoutSeconds + 10,
     retryDelaysSeconds: webhookRetryDelaysSeconds,
     withholdSecrets: !settings.includeSecrets,
-    async start({ pool, logger }) {
+    async start(services) {
+      const { pool, logger } = services;
+      evidence = createEvidence(services, { accused: 'endpoint', putBackSeconds: 30 });
+      await evidence.start();
       if (settings.endpoints === null) return;
       const { secrets: box, notifyOwner = notifyOwnerByEmail({ box, logger }) } = settings.endpoints;
       endpoints = createEndpoints({ pool, logger, box, notifyOwner, concurrency: settings.concurrency });
@@ -47,12 +53,13 @@ export function webhook(options: WebhookOptions): Dispatcher {
     admit: async (messageIds) => (await endpoints?.admit(messageIds)) ?? new Map(),
     dispatch(delivery, given) {
       const context = settings.sendTraceContext ? given : { ...given, traceContext: null };
+      const input = { settings, egress, evidence, delivery, context };
       return delivery.endpointId === null
-        ? toDefaultEndpoint({ settings, egress, delivery, context })
-        : toStoredEndpoint(delivery.endpointId, endpoints, { settings, egress, delivery, context });
+        ? toDefaultEndpoint(input)
+        : toStoredEndpoint(delivery.endpointId, endpoints, input);
     },
     async close() {
-      await endpoints?.close();
+      await Promise.all([endpoints?.close(), evidence?.close()]);
       egress.close();
     },
   };
@@ -61,15 +68,22 @@ export function webhook(options: WebhookOptions): Dispatcher {
 interface DispatchInput {
   readonly settings: WebhookSettings;
   readonly egress: Egress;
+  /** Null before the start. */
+  readonly evidence: Evidence | null;
   readonly delivery: Delivery;
   readonly context: DispatchContext;
 }
 
-async function toDefaultEndpoint({ settings, egress, delivery, context }: DispatchInput): Promise<DispatchResult> {
+async function toDefaultEndpoint(input: DispatchInput): Promise<DispatchResult> {
+  const { settings, egress, evidence, delivery, context } = input;
   const { endpoint, userAgent } = settings;
   if (endpoint === null)
     return failure('failed', 'no_address', 'the message has no endpoint, and there is no default endpoint');
-  return (await attempt({ endpoint, egress, userAgent, delivery, context })).result;
+  const classification = await attempt({ endpoint, egress, userAgent, delivery, context });
+  const { result, endpoint: effect } = await weighRefusal(classification, delivery, evidence);
+  if (result.outcome === 'sent') evidence?.accepted(evidenceNameOf(null));
+  // Where it is the only endpoint, the method pauses with it.
+  return effect === 'at_fault' && settings.endpoints !== null ? withoutPause({ result, endpoint: effect }) : result;
 }
 
 async function toStoredEndpoint(
@@ -81,19 +95,31 @@ async function toStoredEndpoint(
   if (typeof call === 'string') return notCalled(call);
   const { endpoint } = call;
   const { userAgent } = input.settings;
-  const { egress, delivery, context } = input;
+  const { egress, evidence, delivery, context } = input;
   let classification: Classification = { result: failure('retry', 'internal', 'the attempt threw'), endpoint: 'none' };
   try {
-    classification = await attempt({ endpoint, egress, userAgent, delivery, context });
+    const unweighed = await attempt({ endpoint, egress, userAgent, delivery, context });
+    classification = await weighRefusal(unweighed, delivery, evidence);
   } finally {
     call.done(classification, delivery.attempt);
   }
+  noteAccepted(classification, call, input);
   return withoutPause(classification);
 }
 
-/** An unusable endpoint among many must not pause the method: the endpoint is switched off and its message requeued. */
+/** Most endpoints have refused nothing: a success is written where something speaks against the endpoint. */
+function noteAccepted({ result }: Classification, { flawless }: Call, { delivery, evidence }: DispatchInput): void {
+  const name = evidenceNameOf(delivery.endpointId);
+  if (result.outcome === 'sent' && (!flawless || evidence?.suspects(name))) evidence?.accepted(name);
+}
+
+/**
+ * One endpoint among many must not pause the method. An unusable one is switched off; one at fault has an open circuit.
+ */
 function withoutPause({ result, endpoint }: Classification): DispatchResult {
-  return endpoint === 'unusable' && result.outcome === 'retry' ? requeueUncounted(result, 5) : result;
+  if (result.outcome !== 'retry') return result;
+  if (endpoint === 'unusable') return requeueUncounted(result, 5);
+  return endpoint === 'at_fault' ? requeueUncounted(result, result.retryAfterSeconds ?? 0) : result;
 }
 
 function notCalled(reason: NoCall): DispatchResult {

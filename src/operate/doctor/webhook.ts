@@ -6,14 +6,18 @@ import type { Queryable } from '../../database/pool.ts';
 import { ConfigurationError } from '../../errors.ts';
 import { createSecretBox } from '../../secrets.ts';
 import { endpoints } from '../endpoints.ts';
-import { type Finding, ok, problem } from './finding.ts';
+import { type Finding, ok, problem, warning } from './finding.ts';
 
 /** Examines the webhook settings of a worker. */
 export async function examineWebhook(
   client: Queryable,
   { webhook, secretKeys }: { readonly webhook: WebhookOptions; readonly secretKeys: readonly string[] },
 ): Promise<Finding[]> {
-  return [...examineDefaultEndpoint(webhook), ...(await examineStoredEndpoints(client, secretKeys))];
+  return [
+    ...examineDefaultEndpoint(webhook),
+    ...(await examineStoredEndpoints(client, secretKeys)),
+    ...(await examineFaults(client)),
+  ];
 }
 
 function examineDefaultEndpoint({ endpoint, egress: options }: WebhookOptions): Finding[] {
@@ -28,6 +32,26 @@ function examineDefaultEndpoint({ endpoint, egress: options }: WebhookOptions): 
   } finally {
     egress.close();
   }
+}
+
+const faultsStatement = `
+SELECT e.id, e.url_host AS host, a.detail FROM herald.endpoint e CROSS JOIN LATERAL (
+  SELECT a.detail FROM herald.refusal r JOIN herald.attempt a ON a.message_id = r.message_id AND a.number = r.attempt
+  WHERE r.method = e.method AND r.sender = 'endpoint/' || e.id AND r.kind = 'refused' AND r.waiting
+    AND a.detail LIKE '%the endpoint is at fault%'
+  ORDER BY r.at DESC LIMIT 1) a
+WHERE e.opened_at IS NOT NULL AND e.disabled_at IS NULL ORDER BY e.opened_at LIMIT 20`;
+
+/** The endpoints that evidence blames, each with that evidence. */
+async function examineFaults(client: Queryable): Promise<Finding[]> {
+  const { rows } = await client.query<{ id: string; host: string; detail: string }>(faultsStatement);
+  return rows.map(({ id, host, detail }) =>
+    warning(
+      'endpoints',
+      `${id} (${host}) refuses messages: ${detail}`,
+      `fix the receiver; a probe resumes it automatically, or "pg-herald endpoints enable ${id}" at once`,
+    ),
+  );
 }
 
 async function examineStoredEndpoints(client: Queryable, secretKeys: readonly string[]): Promise<Finding[]> {

@@ -1,7 +1,7 @@
 DO $$
 DECLARE name text;
 BEGIN
-  FOREACH name IN ARRAY ARRAY['herald', 'herald_queue', 'herald_meta'] LOOP
+  FOREACH name IN ARRAY '{herald,herald_queue,herald_meta}'::text[] LOOP
     IF to_regnamespace(name) IS NULL THEN EXECUTE format('CREATE SCHEMA %I', name); END IF;
   END LOOP;
 END $$;
@@ -1349,7 +1349,7 @@ BEGIN
     SELECT m.id, m.method, m.status FROM herald.message m WHERE m.id = ANY (ids) ORDER BY m.id FOR UPDATE
   ), stopped AS (
     UPDATE herald.message m
-    SET status = 'cancelled', reason = 'cancelled', settled_at = now(), secrets = NULL
+    SET status = 'cancelled', reason = 'cancelled', detail = NULL, settled_at = now(), secrets = NULL
     FROM locked l
     WHERE m.id = l.id AND l.status IN ('pending', 'held')
     RETURNING m.id, m.method
@@ -1409,8 +1409,8 @@ $$;
 DROP FUNCTION IF EXISTS herald.put_back_refused(text, text, text);
 --> statement-breakpoint
 -- The sender was at fault: puts back the messages that it refused, whose rows are marked by put_back_at. They are pending again, the
--- refused attempt does not count, and what it said about their addresses is forgotten. A message whose secret labels are gone cannot be
--- rendered again and stays failed. Safe to repeat: results that are recorded late are put back by the next call.
+-- refused attempt does not count, they have met a fault, and what was said about their addresses is forgotten. A message whose secret labels
+-- are gone cannot be rendered again and stays failed. Safe to repeat: results that are recorded late are put back by the next call.
 -- drops: herald.put_back_refused(text, text, text)
 CREATE OR REPLACE FUNCTION herald.put_back_refused(refusing_method text, refusing_sender text, wait_seconds double precision) RETURNS bigint
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
@@ -1421,7 +1421,9 @@ DECLARE
 BEGIN
   WITH back AS (
     UPDATE herald.message m
-    SET status = 'pending', detail = 'put back: the sender was at fault', counted = greatest(m.counted - a.counted::int, 0), settled_at = NULL,
+    SET status = 'pending', counted = greatest(m.counted - a.counted::int, 0), settled_at = NULL,
+      detail = CASE WHEN r.sender LIKE 'endpoint%' THEN 'put back: the endpoint was at fault' ELSE 'put back: the sender was at fault' END,
+      uncounted = least(m.uncounted, 2147483646) + 1, uncounted_since = coalesce(m.uncounted_since, now()), fault_at = clock_timestamp(),
       next_attempt_at = now() + wait_seconds * interval '1 second', secrets = coalesce(m.secrets, r.secrets)
     FROM herald.refusal r
     JOIN herald.attempt a ON a.message_id = r.message_id AND a.number = r.attempt, herald.template_version v
@@ -1490,12 +1492,15 @@ BEGIN
 END
 $$;
 --> statement-breakpoint
--- Refusals are kept for four days, longer than a message is retried.
+-- Refusals are kept for four days, longer than a message is retried. So is what is known of endpoints, of which there may be many.
 CREATE OR REPLACE FUNCTION herald.delete_old_refusals(refusing_method text) RETURNS void
 LANGUAGE sql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
-  DELETE FROM herald.refusal r WHERE r.method = refusing_method AND r.at < now() - interval '4 days'
+  DELETE FROM herald.refusal r WHERE r.method = refusing_method AND r.at < now() - interval '4 days';
+  DELETE FROM herald.sender s
+  WHERE s.method = refusing_method AND s.name LIKE 'endpoint/%' AND s.succeeded_at < now() - interval '4 days'
+    AND NOT EXISTS (SELECT FROM herald.refusal r WHERE r.method = s.method AND r.sender = s.name)
 $$;
 --> statement-breakpoint
 -- Deletes one batch of what is settled and older than its template's group is kept: the setting "retention" holds days by group, "*" for
@@ -1588,7 +1593,7 @@ $$;
 -- Postgres lets everybody execute a new function. Only the owner and the roles of roles.sql may call these.
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA herald FROM PUBLIC;
 --> statement-breakpoint
-INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('functions', 'ff5f581ef50378a7d4acb340fa94a4c06f03838bbfb8974d6b6a54ca943386e9', '0.1.0')
+INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('functions', '4e2754ec409c1c3f22237e424d066dc1a26d37bf065ff5739c9d19481fbd0630', '0.1.0')
 ON CONFLICT (name) DO UPDATE SET sha256 = excluded.sha256, release = excluded.release, applied_at = now();
 
     BEGIN;

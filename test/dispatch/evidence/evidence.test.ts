@@ -261,3 +261,26 @@ test('refusals survive a restart: the third one is judged by the two before it',
   await until(async () => (await pause()).kind === 'fault');
   expect((await pause()).detail).toContain('relay not permitted');
 }, 30_000);
+
+test('while the evidence cannot be read nothing fails and nothing pauses: a refused message is put back', async () => {
+  const relay = await relayWith({ onRecipient: (): Verdict => ({ code: 550, text: '5.1.1 no such user' }) });
+  const { logger } = await work({ ...plain, port: relay.port });
+  await database.pool.query('ALTER TABLE herald.refusal RENAME TO refusal_away');
+  await enqueue('greeting', people(3));
+  await becomes([{ status: 'pending', counted: 0, n: 3 }], counts);
+  await until(async () => (await database.pool.query('SELECT FROM herald.attempt')).rowCount === 3);
+  const { rows } = await database.pool.query('SELECT DISTINCT reason, counted, detail FROM herald.attempt');
+  expect(rows).toEqual([
+    {
+      reason: 'refused',
+      counted: false,
+      detail: expect.stringContaining('the evidence against the sender could not be read'),
+    },
+  ]);
+  expect((await pause()).kind).toBeNull();
+  expect((await database.pool.query('SELECT FROM herald.suppression')).rowCount).toBe(0);
+  expect(logger.lines.map(({ message }) => message)).toContain('cannot record or read the refusals of a sender');
+  await database.pool.query('ALTER TABLE herald.refusal_away RENAME TO refusal');
+  await dueNow();
+  await until(async () => (await pause()).kind === 'fault');
+}, 30_000);

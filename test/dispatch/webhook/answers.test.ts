@@ -8,7 +8,7 @@ describe('answers', () => {
   const context = { retry: 'all', attempt: 1, now } as const;
   type Row = [FormatName, number, string, Record<string, string>, object | null];
   const sent = { result: { outcome: 'sent' }, endpoint: 'healthy' };
-  const refused = { result: { outcome: 'failed', reason: 'content_refused' }, endpoint: 'healthy' };
+  const refused = { result: { outcome: 'failed', reason: 'content_refused' }, endpoint: 'refusing' };
   const unusable = {
     result: { outcome: 'retry', reason: 'authentication', pauseMethod: true, alert: true },
     endpoint: 'unusable',
@@ -63,7 +63,7 @@ describe('answers', () => {
       { result: { outcome: 'retry', reason: 'server_error' }, endpoint: 'failing' },
     ],
     ['teams', 400, '', {}, refused],
-    ['teams', 413, '', {}, refused],
+    ['teams', 413, '', {}, { ...refused, endpoint: 'healthy' }],
     ['teams', 401, '', {}, unusable],
     ['teams', 404, '', {}, unusable],
     ['teams', 429, '', {}, null],
@@ -108,7 +108,7 @@ describe('answers', () => {
     ],
     ['ntfy', 401, '', {}, unusable],
     ['ntfy', 403, '', {}, unusable],
-    ['ntfy', 413, '', {}, refused],
+    ['ntfy', 413, '', {}, { ...refused, endpoint: 'healthy' }],
     ['ntfy', 400, '', {}, refused],
     ['ntfy', 429, '', {}, null],
   ])('%s: %i %j', (name, status, body, headers, expected) => {

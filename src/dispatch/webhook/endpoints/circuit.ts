@@ -67,6 +67,8 @@ export const healthyCircuit: Circuit = {
 const faultsToOpen = 5;
 const windowSeconds = 300;
 const windowCallsToOpen = 10;
+/** Refused messages may have been refused for their own sake: another message shows it soon. */
+const firstProbeSecondsIfBlamed = 5;
 const probeDelaysSeconds = [60, 120, 300, 900] as const;
 /** The owner is told after this attempt of one message. */
 const attemptToWarn = 4;
@@ -87,6 +89,8 @@ export function observe(circuit: Circuit, seen: Observation, now: Date): Transit
     case 'refusing':
       // The receiver responds, so a probe would tell nothing new.
       return consequences({ ...failed(circuit, seen, now), ...closed, faults: 0 }, seen, now);
+    case 'at_fault':
+      return consequences(blamed(failed(circuit, seen, now), now), seen, now);
     case 'failing':
     case 'overloaded':
       return afterFault(circuit, seen, now);
@@ -141,6 +145,13 @@ function opened(circuit: Circuit, now: Date): Circuit {
   }
   const halfLost = circuit.windowCalls >= windowCallsToOpen && circuit.windowFaults * 2 >= circuit.windowCalls;
   return circuit.faults >= faultsToOpen || halfLost ? waiting({ ...circuit, openedAt: now, probes: 0 }, now) : circuit;
+}
+
+/** Opens the circuit at once, because the evidence is complete. */
+function blamed(circuit: Circuit, now: Date): Circuit {
+  if (circuit.openedAt !== null) return opened(circuit, now);
+  const probeAt = new Date(now.getTime() + firstProbeSecondsIfBlamed * 1_000);
+  return { ...circuit, openedAt: now, probing: false, probes: 0, probeAt };
 }
 
 function waiting(circuit: Circuit, now: Date): Circuit {

@@ -18,6 +18,14 @@ export interface AdmissionServices {
   readonly rateLimits: RateLimits;
 }
 
+interface Addressed {
+  readonly id: string;
+  readonly endpointId: string;
+  readonly now: Date;
+  /** It was refused when the endpoint was found at fault, and waits until the endpoint works again. */
+  readonly metFault: boolean;
+}
+
 interface Admission {
   readonly request: CapacityRequest;
   /** How many of its messages may go. */
@@ -29,8 +37,19 @@ export const bucketPrefix = 'endpoint/';
 /** A probe without a result after this time is lost, and another worker may send one. Longer than any call. */
 const probeLeaseSeconds = 90;
 
-const addressedStatement = `SELECT id, endpoint_id AS "endpointId", now() AS now
-FROM herald.message WHERE id = ANY ($1::uuid[]) AND endpoint_id IS NOT NULL`;
+const hasMetFault = `EXISTS (
+  SELECT FROM herald.refusal r WHERE r.method = m.method AND r.sender = 'endpoint/' || m.endpoint_id
+    AND r.kind = 'refused' AND r.message_id = m.id AND r.waiting)`;
+
+const addressedStatement = `
+SELECT m.id, m.endpoint_id AS "endpointId", now() AS now, ${hasMetFault} AS "metFault"
+FROM herald.message m WHERE m.id = ANY ($1::uuid[]) AND m.endpoint_id IS NOT NULL
+ORDER BY "metFault", array_position($1::uuid[], m.id)`;
+
+const othersStatement = `
+SELECT DISTINCT m.endpoint_id AS id FROM herald.message m
+WHERE m.endpoint_id = ANY ($1::uuid[]) AND m.settled_at IS NULL AND m.status = 'pending'
+  AND m.next_attempt_at < now() + interval '20 minutes' AND NOT ${hasMetFault}`;
 
 const claimStatement = `
 UPDATE herald.endpoint SET probing = true, probe_at = now() + make_interval(secs => ${probeLeaseSeconds})
@@ -43,7 +62,7 @@ export async function admit(
   messageIds: readonly string[],
   { pool, cache, limiter, rateLimits }: AdmissionServices,
 ): Promise<ReadonlyMap<string, Deferral>> {
-  const addressed = await pool.query<{ id: string; endpointId: string; now: Date }>(addressedStatement, [messageIds]);
+  const addressed = await pool.query<Addressed>(addressedStatement, [messageIds]);
   // The times of circuits are by the database's clock, which may differ from this machine's.
   const now = addressed.rows[0]?.now;
   if (now === undefined) return new Map();
@@ -51,7 +70,8 @@ export async function admit(
   const rows = [...(await cache.read([...wanted.keys()])).values()];
   const messagesOf = ({ id }: StoredEndpoint) => (wanted.get(id) ?? []).map((message) => message.id);
   const { disabled = [], enabled = [] } = Object.groupBy(rows, stateOf);
-  const ours = await claimProbes(pool, enabled, now);
+  const due = enabled.filter((row) => row.openedAt !== null && (row.probeAt ?? row.openedAt) <= now);
+  const ours = await claimProbes(pool, await withoutHeldBack(pool, due, wanted));
   const requests = enabled.map((row) => requestOf(row, messagesOf(row), ours));
   const admissions = await takeTokens(rateLimits, requests, limiter);
   return new Map([
@@ -83,9 +103,22 @@ function requestOf(row: StoredEndpoint, messageIds: readonly string[], ours: Rea
   };
 }
 
+/** A message that met the endpoint's fault is not the probe while another one waits: it might be at fault itself. */
+async function withoutHeldBack(
+  pool: Pool,
+  due: readonly StoredEndpoint[],
+  wanted: ReadonlyMap<string, readonly Addressed[]>,
+): Promise<readonly string[]> {
+  const ids = due.map(({ id }) => id);
+  const doubtful = ids.filter((id) => wanted.get(id)?.every(({ metFault }) => metFault));
+  if (doubtful.length === 0) return ids;
+  const { rows } = await pool.query<{ id: string }>(othersStatement, [doubtful]);
+  const heldBack = new Set(rows.map(({ id }) => id));
+  return ids.filter((id) => !heldBack.has(id));
+}
+
 /** Claims the probes that are due and returns the endpoints whose probe is ours: one replica wins each. */
-async function claimProbes(pool: Pool, rows: readonly StoredEndpoint[], now: Date): Promise<ReadonlySet<string>> {
-  const due = rows.filter((row) => row.openedAt !== null && (row.probeAt ?? row.openedAt) <= now).map(({ id }) => id);
+async function claimProbes(pool: Pool, due: readonly string[]): Promise<ReadonlySet<string>> {
   if (due.length === 0) return new Set();
   const { rows: claimed } = await pool.query<{ id: string }>(claimStatement, [due]);
   return new Set(claimed.map(({ id }) => id));

@@ -7,6 +7,7 @@ import type { Endpoint } from '../endpoint.ts';
 import type { Deferral } from '../../dispatcher.ts';
 import { createRateLimits } from '../../rate-limits.ts';
 import { admit, bucketPrefix } from './endpoint-admission.ts';
+import { isPristine } from './circuit.ts';
 import { createEndpointCache, type EndpointCache } from './endpoint-cache.ts';
 import { type ConcurrencyLimiter, createConcurrencyLimiter } from './concurrency-limiter.ts';
 import { createHealthRecorder, type HealthRecorder } from './health-recorder.ts';
@@ -25,6 +26,8 @@ export interface EndpointServices {
 /** A call that may be made. `done` must be called once with its result. */
 export interface Call {
   readonly endpoint: Endpoint;
+  /** The endpoint has refused nothing since its last success, as far as is known. */
+  readonly flawless: boolean;
   done(classification: Classification, attempt: number): void;
 }
 
@@ -70,6 +73,7 @@ async function startCall(endpointId: string, { cache, limiter, recorder }: CallS
   const leave = limiter.startCall(endpointId, new Date());
   return {
     endpoint,
+    flawless: isPristine(row),
     done(classification, attempt) {
       leave(classification.endpoint, new Date());
       recorder.record(endpointId, { effect: classification.endpoint, count: 1, attempt }, row);

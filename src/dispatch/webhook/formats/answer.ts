@@ -3,11 +3,11 @@ import * as v from 'valibot';
 import type { Reason } from '../../../vocabulary.ts';
 import { failure, type Classification } from '../classify-response.ts';
 
-/** The service will never accept this message. The endpoint works. */
+/** The service refuses this message. Whether it refuses every message alike is decided later, by evidence. */
 export function contentRefused(status: number): Classification {
   return {
     result: failure('failed', 'content_refused', `HTTP ${status}: the content was refused`, status),
-    endpoint: 'healthy',
+    endpoint: status === 413 ? 'healthy' : 'refusing',
   };
 }
 
