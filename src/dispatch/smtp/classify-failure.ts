@@ -70,7 +70,7 @@ export function classifySmtpFailure(failure: SmtpFailure, known: KnownTexts = no
   const phase = phaseOf(command, code);
 
   if (failure.aborted !== undefined) return afterAbort(failure, method);
-  if (isBrokenOffReply(failure, phase)) return afterTheEnd(code);
+  if (isBrokenOffReply(failure, phase)) return failure.stream === 'all' ? afterTheEnd(code) : lostBeforeTheEnd(failure);
   if (responseCode === 421 && (phase === 'connection' || phase === 'mail'))
     return method('throttled', `the server closes the session${quote(reply)}`, { retryAfterSeconds: 10 });
   if (isLogin(failure)) return loginFault(failure, reply, method);
@@ -107,11 +107,12 @@ function replyOf(failure: SmtpFailure, known: KnownTexts): Reply | undefined {
 }
 
 /**
- * nodemailer reports what it has of a reply when the connection closes within it as an error of the connection. After
- * the final dot an incomplete refusal is no reply: the server may have accepted the message.
+ * nodemailer reports what it has of a reply when the connection closes within it as an error of the connection. Once a
+ * message is under way that is a lost connection, whatever the part says: it names no command, and one message must not
+ * stop the others. After the final dot the server may have accepted the message.
  */
 function isBrokenOffReply({ stream, responseCode }: SmtpFailure, phase: Phase): boolean {
-  return stream === 'all' && phase === 'connection' && responseCode !== undefined;
+  return stream !== 'unopened' && phase === 'connection' && responseCode !== undefined;
 }
 
 function isLogin({ code, command = '' }: SmtpFailure): boolean {
@@ -207,6 +208,10 @@ function withoutReply(failure: SmtpFailure, method: MethodFault): FailedDispatch
   // A server that hangs up on this message would stop all others if this were the method's fault.
   if (code === 'ETIMEDOUT')
     return { outcome: 'retry', reason: 'no_reply', detail: 'the server fell silent before the end of the message' };
+  return lostBeforeTheEnd(failure);
+}
+
+function lostBeforeTheEnd({ stream }: SmtpFailure): FailedDispatch {
   return {
     outcome: 'retry',
     reason: 'connection_lost',

@@ -6,8 +6,10 @@ import { ConfigurationError } from '../../../src/errors.ts';
 import { certificateFiles } from '../../support/certificates.ts';
 import { type SmtpServerOptions, startSmtpServer, type TestSmtpServer } from '../../support/smtp-server.ts';
 import { conversation, startSmtpScript } from '../../support/smtp-script.ts';
+import { useDatabase } from '../../support/use-database.ts';
 import { context, delivery } from '../support.ts';
 
+const database = useDatabase();
 const closing: (() => Promise<unknown> | undefined)[] = [];
 afterEach(async () => {
   for (const close of closing.splice(0).reverse()) await close();
@@ -18,7 +20,7 @@ const from = { name: 'Acme', address: 'noreply@acme.example' };
 async function setUp(server: SmtpServerOptions = {}, options: Partial<SmtpOptions> = {}) {
   const relay: TestSmtpServer = await startSmtpServer(server);
   const dispatcher = smtp({ host: '127.0.0.1', port: relay.port, tls: 'none', from, ...options });
-  await dispatcher.start?.({ method: 'smtp', pool: null as never, logger: context().logger });
+  await dispatcher.start?.({ method: 'smtp', pool: database.pool, logger: context().logger });
   closing.push(
     () => relay.close(),
     () => dispatcher.close?.(),

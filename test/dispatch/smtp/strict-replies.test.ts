@@ -56,3 +56,21 @@ test('a server that takes no AUTH never sees the password, and its reply is not 
   expect(result).toMatchObject({ outcome: 'retry', reason: 'authentication', pauseMethod: true });
   expect(relay.lines().filter((line) => /^(AUTH|MAIL)/.test(line))).toEqual([]);
 });
+
+test.each(
+  (['mail', 'recipient', 'data'] as const).flatMap((phase) =>
+    ['450 4.2.0 gre', '550 5.1.1 no', '421 4.3.0 by', '450-4.2.0 one\r\n450-t'].map((raw) => ({ phase, raw })),
+  ),
+)(
+  'a reply to $phase that breaks off within "$raw" is a lost connection: nothing pauses for one message',
+  async ({ phase, raw }) => {
+    const relay = await startSmtpScript(conversation({ [phase]: { raw, then: 'end' } }));
+    closing.push(() => relay.close());
+    const result = await (await senderTo(relay.port))();
+    expect(result).toEqual({
+      outcome: 'retry',
+      reason: 'connection_lost',
+      detail: 'the connection was lost before the message was sent',
+    });
+  },
+);
