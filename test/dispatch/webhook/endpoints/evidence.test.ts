@@ -44,7 +44,12 @@ async function work(): Promise<void> {
 
 const enqueue = async (...who: readonly string[]) => {
   for (const id of who)
-    await herald.enqueue(database.pool, greeting, { to: { id }, labels: { who: id }, methods: ['webhook'] });
+    await herald.enqueue(database.pool, greeting, {
+      autocommit: true,
+      to: { id },
+      labels: { who: id },
+      methods: ['webhook'],
+    });
 };
 const statuses = async () =>
   (
