@@ -131,6 +131,7 @@ export {
   type Suppression,
   unsuppress as unsuppressAddress,
 } from './operate/suppressions.ts';
+export type { OperatorActions } from './operate/remedy.ts';
 export { type Explanation, explain as explainMessage, type TimelineEvent } from './operate/why.ts';
 export type { RegisteredWorker } from './operate/workers.ts';
 export {

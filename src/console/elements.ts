@@ -22,10 +22,24 @@ export function relativeTime(at: Date): Html {
   return html`<time datetime="${at.toISOString()}" title="${utc(at)}" data-relative>${text}</time>`;
 }
 
+/** What each status, and each outcome of an attempt, means. */
+const statusMeanings = {
+  pending: 'waits to be sent',
+  sending: 'is being sent',
+  sent: 'the receiving side accepted it',
+  failed: 'was given up',
+  held: 'waits for an operator',
+  inhibited: 'was not sent, for the reason beside it',
+  cancelled: 'was stopped before it was sent',
+  expired: 'was not sent in time',
+  retry: 'will be tried again',
+  unknown: 'it is not known whether it arrived',
+} as const satisfies Readonly<Record<MessageStatus | 'retry' | 'unknown', string>>;
+
 /** A status, with its reason in words. */
-export function statusBadge(status: MessageStatus | 'retry' | 'unknown', reason?: Reason | null): Html {
+export function statusBadge(status: keyof typeof statusMeanings, reason?: Reason | null): Html {
   const words = reason ? html` <span class="reason">${meaningOf(reason)}</span>` : '';
-  return html`<span class="status ${status}">${status}</span>${words}`;
+  return html`<span class="status ${status}" title="${statusMeanings[status]}">${status}</span>${words}`;
 }
 
 /** A heading of a table: a text, or an element of its own. */

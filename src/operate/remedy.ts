@@ -1,23 +1,63 @@
-/** What an operator can do about a message: the command for its state and reason. Pure. */
+/** What an operator can do about a message: the action for its state and reason. Pure. */
 import type { MessageDetails } from './messages.ts';
 import { isAbandoned, isHeldForEndpoint, mayHaveArrived } from './state-text.ts';
 import { serviceOf } from './workers.ts';
 
+/** How an operator does what a remedy names: with a command, or with a button. Each reads as part of a sentence. */
+export interface OperatorActions {
+  /** Delivers the message again. */
+  readonly retry: (message: MessageDetails) => string;
+  /** Sends a held message, or never sends it. */
+  readonly releaseOrCancel: (message: MessageDetails) => string;
+  /** Never sends a pending message. */
+  readonly cancel: (message: MessageDetails) => string;
+  /** Resumes a method; `*` if everything is paused. */
+  readonly resume: (method: string) => string;
+  /** Switches an endpoint on. */
+  readonly enableEndpoint: (endpointId: string) => string;
+  /** Turns the template on for the recipient and the method of the message. */
+  readonly turnOnFor: (message: MessageDetails) => string;
+  /** Uses a suppressed address again. */
+  readonly unsuppress: (message: MessageDetails) => string;
+  /** Enables a template. */
+  readonly enableTemplate: (template: string) => string;
+  /** Enables a method. */
+  readonly enableMethod: (method: string) => string;
+  /** Adds an endpoint that selects the message. */
+  readonly addEndpoint: () => string;
+}
+
+/** The commands of `pg-herald`. */
+export const commands: OperatorActions = {
+  retry: ({ id }) => `pg-herald retry ${id}`,
+  releaseOrCancel: ({ id }) => `pg-herald release ${id}, or pg-herald discard ${id}`,
+  cancel: ({ id }) => `pg-herald cancel ${id}`,
+  resume: (method) => `pg-herald resume${method === '*' ? '' : ` ${word(method)}`}`,
+  enableEndpoint: (endpointId) => `pg-herald endpoints enable ${endpointId}`,
+  turnOnFor: ({ recipientId, template, method }) =>
+    `pg-herald preferences set ${word(recipientId)} --template ${word(template)} --method ${word(method)} --on`,
+  unsuppress: ({ method, recipient }) =>
+    `pg-herald suppressions remove ${word(method)} ${word(recipient.email ?? 'ADDRESS')}`,
+  enableTemplate: (template) => `pg-herald templates set ${word(template)} --enable`,
+  enableMethod: (method) => `pg-herald methods enable ${word(method)}`,
+  addEndpoint: () => 'Add an endpoint that selects it ("pg-herald endpoints add")',
+};
+
 /** Returns null if nothing needs to be done, or nothing can be: for a message whose person was erased. */
-export function remedyOf(message: MessageDetails): string | null {
+export function remedyOf(message: MessageDetails, actions: OperatorActions = commands): string | null {
   if (message.recipientId === 'erased') return null;
   switch (message.status) {
     case 'pending':
     case 'sending':
-      return waitingRemedy(message);
+      return waitingRemedy(message, actions);
     case 'held':
-      return heldRemedy(message);
+      return heldRemedy(message, actions);
     case 'failed':
-      return failedRemedy(message);
+      return failedRemedy(message, actions);
     case 'expired':
-      return ifPossible(message, `If it still matters: ${retry(message)}`);
+      return ifPossible(message, `If it still matters: ${actions.retry(message)}`);
     case 'inhibited':
-      return inhibitedRemedy(message);
+      return inhibitedRemedy(message, actions);
     default:
       return null;
   }
@@ -28,8 +68,6 @@ function word(text: string): string {
   return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }
 
-const retry = ({ id }: MessageDetails) => `pg-herald retry ${id}`;
-
 /** A message without its secret labels can only be enqueued anew. */
 function ifPossible(message: MessageDetails, remedy: string): string {
   if (!message.secretsWiped) return mayHaveArrived(message) ? `${askFirst} ${remedy}` : remedy;
@@ -38,10 +76,10 @@ function ifPossible(message: MessageDetails, remedy: string): string {
 
 const askFirst = 'Ask the recipient whether it arrived.';
 
-function waitingRemedy(message: MessageDetails): string | null {
-  const { id, status, paused, method, readOnly } = message;
+function waitingRemedy(message: MessageDetails, actions: OperatorActions): string | null {
+  const { status, paused, method, readOnly } = message;
   // A pause does not stop an attempt that has begun.
-  if (status === 'pending' && paused !== null) return pauseRemedy(paused);
+  if (status === 'pending' && paused !== null) return pauseRemedy(paused, actions);
   if (readOnly) return 'Connect to the primary, or turn off default_transaction_read_only.';
   switch (status === 'pending' || isAbandoned(message) ? serviceOf(method, message) : 'served') {
     case 'none':
@@ -50,29 +88,30 @@ function waitingRemedy(message: MessageDetails): string | null {
       return 'Look at the log of the worker, or restart it: it cannot write to the database.';
     case 'unserved':
       return (
-        `Start a worker with a dispatcher for ${method}` + (status === 'pending' ? `, or: pg-herald cancel ${id}` : '')
+        `Start a worker with a dispatcher for ${method}` +
+        (status === 'pending' ? `, or: ${actions.cancel(message)}` : '')
       );
     default:
       return null;
   }
 }
 
-function pauseRemedy({ kind, method }: NonNullable<MessageDetails['paused']>): string {
-  const resume = `pg-herald resume${method === '*' ? '' : ` ${word(method)}`}`;
+function pauseRemedy({ kind, method }: NonNullable<MessageDetails['paused']>, actions: OperatorActions): string {
+  const resume = actions.resume(method);
   if (kind !== 'fault') return resume;
-  return `Fix the cause of the pause. pg-herald probes it and resumes automatically; "${resume}" resumes at once.`;
+  return `Fix the cause of the pause. pg-herald tries again and resumes automatically. To resume at once: ${resume}`;
 }
 
-function heldRemedy(message: MessageDetails): string {
-  const { id, endpointId } = message;
-  const decide = `pg-herald release ${id}, or pg-herald discard ${id}`;
+function heldRemedy(message: MessageDetails, actions: OperatorActions): string {
+  const { endpointId } = message;
+  const decide = actions.releaseOrCancel(message);
   if (isHeldForEndpoint(message) && endpointId !== null)
-    return `When the receiver works again: pg-herald endpoints enable ${endpointId}`;
+    return `When the receiver works again: ${actions.enableEndpoint(endpointId)}`;
   if (!mayHaveArrived(message)) return `To send it, or never to send it: ${decide}`;
   return `${askFirst} If it did not, or if a second copy is harmless: ${decide}`;
 }
 
-function failedRemedy(message: MessageDetails): string {
+function failedRemedy(message: MessageDetails, { retry }: OperatorActions): string {
   switch (message.reason) {
     case 'render_failed':
       return 'Fix the template and enqueue again: a message keeps the version it was enqueued with.';
@@ -90,32 +129,25 @@ function failedRemedy(message: MessageDetails): string {
   }
 }
 
-function inhibitedRemedy(message: MessageDetails): string {
-  const { reason, recipientId, recipient, template, method } = message;
-  const thenRetry = message.secretsWiped ? 'then enqueue it again (its secrets were wiped)' : `then ${retry(message)}`;
+function inhibitedRemedy(message: MessageDetails, actions: OperatorActions): string {
+  const { reason, template, method, secretsWiped } = message;
+  const thenRetry = secretsWiped ? 'then enqueue it again (its secrets were wiped)' : `then ${actions.retry(message)}`;
   switch (reason) {
     case 'preference':
     case 'default_off':
-      return (
-        'If the recipient asks for it: ' +
-        `pg-herald preferences set ${word(recipientId)} --template ${word(template)} --method ${word(method)} --on, ` +
-        thenRetry
-      );
+      return `If the recipient asks for it: ${actions.turnOnFor(message)}, ${thenRetry}`;
     case 'suppressed':
-      return (
-        'If the address works again: ' +
-        `pg-herald suppressions remove ${word(method)} ${word(recipient.email ?? 'ADDRESS')}, ${thenRetry}`
-      );
+      return `If the address works again: ${actions.unsuppress(message)}, ${thenRetry}`;
     case 'template_disabled':
-      return `pg-herald templates set ${word(template)} --enable, ${thenRetry}`;
+      return `${actions.enableTemplate(template)}, ${thenRetry}`;
     case 'method_disabled':
-      return `pg-herald methods enable ${word(method)}, ${thenRetry}`;
+      return `${actions.enableMethod(method)}, ${thenRetry}`;
     case 'no_address':
     case 'invalid_address':
       return `Give the recipient what ${method} needs and enqueue again: a message keeps its recipient.`;
     case 'not_subscribed':
-      return 'Add an endpoint that selects it ("pg-herald endpoints add") and enqueue again.';
+      return `${actions.addEndpoint()} and enqueue again.`;
     default:
-      return ifPossible(message, `When the cause is fixed: ${retry(message)}`);
+      return ifPossible(message, `When the cause is fixed: ${actions.retry(message)}`);
   }
 }

@@ -2,7 +2,7 @@
 import type { AuditRecord } from './audit.ts';
 import type { AttemptRecord, MessageDetails } from './messages.ts';
 import { meaningOf } from './reason-text.ts';
-import { remedyOf } from './remedy.ts';
+import { type OperatorActions, remedyOf } from './remedy.ts';
 import { summaryOf } from './state-text.ts';
 
 /** One thing that happened to a message. */
@@ -23,9 +23,9 @@ export interface Explanation {
   readonly timeline: readonly TimelineEvent[];
 }
 
-/** Explains a message. `now` decides what is overdue. */
-export function explain(message: MessageDetails, now: Date): Explanation {
-  return { summary: summaryOf(message, now), remedy: remedyOf(message), timeline: timelineOf(message, now) };
+/** Explains a message. `now` decides what is overdue. The remedy names commands, unless other actions are given. */
+export function explain(message: MessageDetails, now: Date, actions?: OperatorActions): Explanation {
+  return { summary: summaryOf(message, now), remedy: remedyOf(message, actions), timeline: timelineOf(message, now) };
 }
 
 function actionText({ action, actor, why, detail }: AuditRecord): string {

@@ -181,7 +181,7 @@ describe('a message', () => {
     for (const text of [
       '<h1>Hello Ada</h1>',
       'Failed after 1 attempt: there is no such mailbox',
-      `When the cause is fixed: <code>pg-herald retry ${id}</code>`,
+      'When the cause is fixed: press &quot;Retry&quot;, or, if the address is wrong',
       'no such user &lt;here&gt;',
       'ada@example.com',
       'workspace-42',
@@ -190,6 +190,53 @@ describe('a message', () => {
       expect(page).toContain(text);
     expect((await client.visit('/messages/0199f3a0-7b1c-4000-8000-00000000002a')).status).toBe(404);
     expect((await client.visit('/messages/1')).status).toBe(404);
+  });
+
+  test('names buttons and pages of the console, not commands, and nothing that only a developer knows', async () => {
+    const states = [
+      ['failed', 'refused', 'press &quot;Retry&quot;'],
+      ['held', 'worker_lost', 'press &quot;Release&quot;, or &quot;Cancel&quot;'],
+      [
+        'inhibited',
+        'suppressed',
+        'remove the address on the page &quot;Suppressions&quot;, then press &quot;Retry&quot;',
+      ],
+      ['inhibited', 'template_disabled', 'Press &quot;Enable&quot; on the page of greeting'],
+      ['inhibited', 'preference', 'turn greeting on for this recipient, on the page &quot;Recipients&quot;'],
+    ] as const;
+    for (const [state, reason, remedy] of states) {
+      const id = await enqueue('ada');
+      const settled = state === 'held' ? '' : ', settled_at = now()';
+      await database.pool.query(
+        `UPDATE herald.message SET status = '${state}', reason = '${reason}', attempts = 3, counted = 1${settled} WHERE id = $1`,
+        [id],
+      );
+      const page = await client.see(`/messages/${id}`);
+      expect(page, reason).toContain(remedy);
+      expect(page, reason).toContain('1, and 2 more that failed through no fault of the message');
+      expect(page).not.toMatch(
+        /pg-herald (retry|release|preferences|suppressions|templates)|>Job<|When unknown|counted/,
+      );
+    }
+  });
+
+  test('offers no button that its state refuses', async () => {
+    const id = await enqueue('ada');
+    await fail(id);
+    await database.pool.query(`SELECT herald.erase(recipient_id => 'ada')`);
+    expect(await client.see(`/messages/${id}`)).not.toContain('>Retry<');
+  });
+
+  test('names who held or cancelled it from the console, and why', async () => {
+    const [held, cancelled] = [await enqueue('ada'), await enqueue('ada')];
+    await client.see('/suppressions');
+    await client.submit(`/messages/${held}/hold`, { why: 'check it' });
+    await client.submit(`/messages/${cancelled}/cancel`, { why: 'wrong list' });
+    expect(await client.see(`/messages/${held}`)).toContain('Held by Grace (check it).');
+    expect(await client.see(`/messages/${cancelled}`)).toContain('Cancelled by Grace (wrong list) before it was sent.');
+    const bulk = await enqueue('bulk');
+    await client.submit('/messages/all/cancel', { recipient: 'bulk', why: 'a test' });
+    expect(await client.see(`/messages/${bulk}`)).toContain('Cancelled by Grace (a test) before it was sent.');
   });
 
   test('shows its email in a sandboxed frame, as text, and as source', async () => {

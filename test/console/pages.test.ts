@@ -45,7 +45,7 @@ describe('the overview', () => {
     expect(page).toContain('No worker is connected: nothing is delivered.');
     expect(page).toContain('Paused: inbox. Paused senders: backup (smtp).');
     expect(page).toContain(
-      'backupsmtp paused since 2026-11-24 09:30:00 UTC: authentication, 535 5.7.8; next probe at 2026-11-24 09:31:00 UTC as configured',
+      'backupsmtp paused since 2026-11-24 09:30:00 UTC: authentication, 535 5.7.8; tried again at 2026-11-24 09:31:00 UTC as configured',
     );
     expect(page).toContain('mainsmtp in use 4 connections per worker, limited by its server');
     await database.pool.query('TRUNCATE herald.sender');
@@ -208,7 +208,7 @@ describe('workers', () => {
     );
     const page = (await client.see('/workers')).replace(/<[^>]+>/g, ' ').replace(/\s+/g, ' ');
     expect(page).toMatch(
-      /web-1 connected polls: NOTIFY does not reach it smtp, webhook 0\.1\.0 .*settle: 57P01 \(3 times\)/,
+      /web-1 connected slower: the database cannot wake it, so it asks every few seconds smtp, webhook 0\.1\.0 .*settle: 57P01 \(3 times\)/,
     );
     expect(page).toMatch(/web-0 gone last seen 5 min ago smtp 0\.0\.9/);
     await database.pool.query('TRUNCATE herald.worker');

@@ -2,8 +2,7 @@
 import type { Hono } from 'hono';
 import { html } from 'hono/html';
 import type { Pool } from 'pg';
-import { cancel } from '../../enqueue/cancel.ts';
-import { retriedStatuses, retryMessages } from '../../operate/message-actions.ts';
+import { cancelMessages, type OperatorNote, retriedStatuses, retryMessages } from '../../operate/message-actions.ts';
 import type { MessageFilter } from '../../operate/message-filter.ts';
 import { findMessages } from '../../operate/messages.ts';
 import { countRecent, searchMessages } from '../../operate/search.ts';
@@ -21,7 +20,7 @@ interface BulkAction {
   readonly statuses: readonly MessageStatus[];
   readonly done: string;
   /** Returns how many messages it changed. */
-  readonly run: (pool: Pool, ids: readonly string[]) => Promise<number>;
+  readonly run: (pool: Pool, ids: readonly string[], note: OperatorNote) => Promise<number>;
 }
 
 const redeliver = async (pool: Pool, ids: readonly string[]) =>
@@ -37,7 +36,8 @@ export const bulkActions: ReadonlyMap<string, BulkAction> = new Map<string, Bulk
       label: 'Cancel',
       statuses: ['pending', 'held'],
       done: 'cancelled',
-      run: async (pool, ids) => (await cancel(pool, { ids })).filter(({ answer }) => answer === 'cancelled').length,
+      run: async (pool, ids, note) =>
+        (await cancelMessages(pool, { ids }, note)).filter(({ answer }) => answer === 'cancelled').length,
     },
   ],
 ]);
@@ -102,8 +102,10 @@ async function applyToAll(c: PageContext, services: Services, name: string): Pro
   const form = await formOf(c);
   const input = readSearch(form);
   const ids = (await findMessages(pool, narrowed(input, action), { limit: maxChanged })).map(({ id }) => id);
+  const note = { by: c.get('operator').name, why: form('why') };
   let changed = 0;
-  for (let at = 0; at < ids.length; at += batchSize) changed += await action.run(pool, ids.slice(at, at + batchSize));
+  for (let at = 0; at < ids.length; at += batchSize)
+    changed += await action.run(pool, ids.slice(at, at + batchSize), note);
   // A recipient or target may identify a person, so only the names of the fields are recorded.
   const detail = { count: changed, where: Object.keys(input) };
   return finishAction(c, services, {

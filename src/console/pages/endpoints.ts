@@ -114,7 +114,7 @@ function stateOf({ state, disabledReason, failingSince, probeAt }: EndpointSumma
     case 'failing':
       return badge('held', 'failing', since);
     case 'open':
-      return badge('held', 'circuit open', html`${since}${since === '' ? '' : ', '}next probe ${time(probeAt)}`);
+      return badge('held', 'not answering', html`${since}${since === '' ? '' : ', '}tried again at ${time(probeAt)}`);
     case 'disabled':
       return badge('failed', 'disabled', disabledReasons.get(disabledReason ?? '') ?? '');
     default:

@@ -2,8 +2,7 @@
 import type { Hono } from 'hono';
 import { html } from 'hono/html';
 import type { Pool } from 'pg';
-import { cancel } from '../../enqueue/cancel.ts';
-import { holdMessages, retryMessages } from '../../operate/message-actions.ts';
+import { cancelMessages, holdMessages, type OperatorNote, retryMessages } from '../../operate/message-actions.ts';
 import { suppress } from '../../operate/suppressions.ts';
 import { isUuid } from '../../vocabulary.ts';
 import { actionForm, type Html } from '../elements.ts';
@@ -26,7 +25,7 @@ interface MessageAction {
   readonly done: string;
   readonly refused: string;
   /** Returns false if the message is in a state in which this is not possible. */
-  readonly run: (pool: Pool, id: string) => Promise<boolean>;
+  readonly run: (pool: Pool, id: string, note: OperatorNote) => Promise<boolean>;
 }
 
 const redeliver = async (pool: Pool, id: string) => (await retryMessages(pool, [id]))[0]?.retried === true;
@@ -46,7 +45,7 @@ const actions = new Map<string, MessageAction>([
     {
       done: 'Held until an operator releases it.',
       refused: 'It is no longer waiting.',
-      run: async (pool, id) => (await holdMessages(pool, [id])) === 1,
+      run: async (pool, id, note) => (await holdMessages(pool, [id], note)) === 1,
     },
   ],
   [
@@ -54,7 +53,7 @@ const actions = new Map<string, MessageAction>([
     {
       done: 'Cancelled.',
       refused: 'Too late: it is being sent, or already settled.',
-      run: async (pool, id) => (await cancel(pool, { ids: [id] }))[0]?.answer === 'cancelled',
+      run: async (pool, id, note) => (await cancelMessages(pool, { ids: [id] }, note))[0]?.answer === 'cancelled',
     },
   ],
 ]);
@@ -66,10 +65,10 @@ async function act(
 ): Promise<Response> {
   const action = actions.get(name);
   if (!isUuid(id) || action === undefined) return c.notFound();
-  const why = (await formOf(c))('why') ?? null;
-  const changed = await action.run(services.pool, id);
+  const why = (await formOf(c))('why');
+  const changed = await action.run(services.pool, id, { by: c.get('operator').name, why });
   return finishAction(c, services, {
-    audit: changed ? { action: name, subject: id, why } : null,
+    audit: changed ? { action: name, subject: id, why: why ?? null } : null,
     note: changed ? action.done : action.refused,
     to: `/messages/${id}`,
   });
@@ -94,9 +93,10 @@ async function suppressAddress(c: PageContext, services: Services, id: string): 
 /** The buttons of the actions that are possible in the message's state. */
 export function messageActions(c: PageContext, { settings }: Services, { message, source }: LoadedMessage): Html {
   if (c.get('operator').readOnly) return html``;
-  const { status, id, method } = message;
+  const { status, id, method, secretsWiped, recipientId } = message;
+  const isComplete = !secretsWiped && recipientId !== 'erased';
   const buttons = [
-    ...(['failed', 'expired', 'inhibited'].includes(status) ? [['retry', 'Retry', 'primary']] : []),
+    ...(isComplete && ['failed', 'expired', 'inhibited'].includes(status) ? [['retry', 'Retry', 'primary']] : []),
     ...(status === 'held' ? [['release', 'Release', 'primary']] : []),
     ...(status === 'pending' ? [['hold', 'Hold', '']] : []),
     ...(['pending', 'held'].includes(status) ? [['cancel', 'Cancel', '']] : []),

@@ -2,12 +2,14 @@
 import type { Hono } from 'hono';
 import { html } from 'hono/html';
 import type { AttemptRecord, MessageDetails } from '../../operate/messages.ts';
+import { commands } from '../../operate/remedy.ts';
 import { explain } from '../../operate/why.ts';
 import { count, empty, facts, type Html, numberHeading, plural, prose, statusBadge, table, time } from '../elements.ts';
 import { page } from '../layout.ts';
 import { type LoadedMessage, loadMessage, renderMessage } from '../rendering.ts';
 import { frameHeaders } from '../security.ts';
 import type { ConsoleEnv, PageContext, Services } from '../services.ts';
+import { buttons } from './buttons.ts';
 import { emailDocument } from './email-frame.ts';
 import { messageActions } from './message-actions.ts';
 import { messageContent } from './message-content.ts';
@@ -29,7 +31,7 @@ async function messagePage(c: PageContext, services: Services, id: string): Prom
   const title = 'problem' in rendered ? message.template : rendered.delivery.content.title;
   const main = html`<p class="crumbs"><a href="${services.settings.basePath}/messages">Messages</a></p>
 <h1>${title}</h1>
-<section id="state" data-live="message overview">${state(message)}</section>
+<section id="state" data-live="message overview">${state(c, message)}</section>
 <section id="actions" data-live="message" aria-label="Actions">${messageActions(c, services, loaded)}</section>
 <div class="columns">
 <section id="story" data-live="message"><h2>Timeline</h2>${timeline(message)}${attempts(message)}</section>
@@ -39,8 +41,8 @@ async function messagePage(c: PageContext, services: Services, id: string): Prom
   return page(c, services, { title, section: 'messages', main, watch: [id] });
 }
 
-function state(message: MessageDetails): Html {
-  const { summary, remedy } = explain(message, new Date());
+function state(c: PageContext, message: MessageDetails): Html {
+  const { summary, remedy } = explain(message, new Date(), c.get('operator').readOnly ? commands : buttons);
   const advice = remedy === null ? '' : html`<p class="remedy"><strong>What to do</strong> ${prose(remedy)}</p>`;
   return html`<p class="lead">${statusBadge(message.status)} ${prose(summary)}</p>
 ${advice}`;
@@ -64,7 +66,7 @@ function attemptRow(one: AttemptRecord): Html {
   return html`<tr><th scope="row" class="num" data-label="Attempt">${one.number}</th>
 <td data-label="Started">${time(one.startedAt)}<br><span class="reason">${one.worker}</span></td>
 <td data-label="Outcome">${statusBadge(one.outcome, one.reason)}${
-    one.counted ? '' : html` <span class="none">not counted</span>`
+    one.counted ? '' : html` <span class="none">not the message’s fault</span>`
   }</td>
 <td class="reply" data-label="Reply">${replyOf(one)}</td>
 <td class="num" data-label="Took">${count(milliseconds)} ms</td></tr>`;
@@ -107,27 +109,35 @@ function addressFacts({ settings }: Services, { message, source }: LoadedMessage
 /** Where it comes from. */
 function originFacts({ message }: LoadedMessage): Fact[] {
   return [
-    ['Dedupe key', message.dedupeKey],
+    ['Sent once for', message.dedupeKey],
     ['Tenant', message.tenant],
-    ['Group key', message.groupKey],
-    ['Enqueued by', message.createdBy],
+    ['Belongs with', message.groupKey],
+    ['Created by', message.createdBy],
   ];
 }
 
 /** When and how it is delivered. */
 function deliveryFacts({ message, source }: LoadedMessage): Fact[] {
-  const { sendAt, expiresAt, settledAt, job, counted, maxAttempts } = message;
+  const { sendAt, expiresAt, settledAt, nextAttemptAt } = message;
   const files = source.attachments.map((file) => `${file.name} (${file.contentType}, ${plural(file.bytes, 'byte')})`);
   return [
     ['Created', time(message.createdAt)],
     ['Not before', sendAt === null ? null : time(sendAt)],
     ['Expires', expiresAt === null ? null : time(expiresAt)],
-    ['Settled', settledAt === null ? null : time(settledAt)],
-    ['Attempts', `${message.attempts}, ${counted} counted${maxAttempts === null ? '' : ` of ${maxAttempts}`}`],
-    ['When unknown', message.unknown === 'hold' ? 'hold for an operator' : 'send again'],
-    ['Job', job === null ? 'none' : html`${job.state}, start after ${time(job.startAfter)}`],
+    ['Finished', settledAt === null ? null : time(settledAt)],
+    ['Attempts', attemptsText(message)],
+    ['Next attempt', nextAttemptAt === null ? null : time(nextAttemptAt)],
+    ['If unclear', `whether it arrived: ${message.unknown === 'hold' ? 'ask an operator' : 'send it again'}`],
     ['Files', files.join(', ') || null],
     ['Message', html`<code>${message.id}</code>`],
     ['Notification', html`<code>${message.notificationId}</code>`],
   ];
+}
+
+/** Attempts that failed through no fault of the message do not use up its limit. */
+function attemptsText({ attempts, counted, maxAttempts }: MessageDetails): string {
+  const limit = maxAttempts === null ? '' : ` of at most ${maxAttempts}`;
+  const others = attempts - counted;
+  if (others <= 0) return `${attempts}${limit}`;
+  return `${counted}${limit}, and ${others} more that failed through no fault of the message`;
 }

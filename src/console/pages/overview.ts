@@ -85,7 +85,7 @@ async function latestFailures(services: Services): Promise<Html> {
 
 const methodHeadings = [
   ...['Method', 'State'],
-  ...['Sent, 1 h', 'Failed, 1 h', 'Pending', 'Sending', 'Held', 'Oldest due'].map(numberHeading),
+  ...['Sent, 1 h', 'Failed, 1 h', 'Pending', 'Sending', 'Held', 'Longest wait'].map(numberHeading),
   hiddenHeading('Actions'),
 ];
 
@@ -135,7 +135,7 @@ function problemsOf({ methods, pauses, senders }: Pick<Status, 'methods' | 'paus
     .map(({ method, name }) => `${name} (${method})`);
   const list = (label: string, names: readonly string[]) =>
     names.length === 0 ? [] : [`${label}: ${names.join(', ')}.`];
-  return [...list('Paused', paused), ...list('Behind', late), ...list('Paused senders', pausedSenders)].join(' ');
+  return [...list('Paused', paused), ...list('Late', late), ...list('Paused senders', pausedSenders)].join(' ');
 }
 
 /** Senders that are paused, and senders whose server allows fewer connections than configured. */
@@ -157,7 +157,7 @@ ${table('Senders', ['Sender', 'Method', 'State', 'Connections'], rows)}`;
 function senderState({ pausedSince, reason, detail, probeAt }: SenderState): Html {
   if (pausedSince === null) return html`<span class="status sent">in use</span>`;
   const cause = [reason === null ? '' : meaningOf(reason), detail].filter(Boolean).join(', ');
-  const probe = probeAt ? html`; next probe at ${time(probeAt)}` : '';
+  const probe = probeAt ? html`; tried again at ${time(probeAt)}` : '';
   return html`<span class="status held">paused</span>
 <span class="reason">since ${time(pausedSince)}: ${cause}${probe}</span>`;
 }
@@ -184,7 +184,7 @@ ${number('Failed, 1 h', link('failed', method.failedLastHour), method.failedLast
 ${number('Pending', link('pending', method.pending))}
 ${number('Sending', link('sending', method.sending))}
 ${number('Held', link('held', method.held))}
-${number('Oldest due', due < 1 ? html`<span class="none">none</span>` : duration(due), due > lateSeconds)}
+${number('Longest wait', due < 1 ? html`<span class="none">none</span>` : duration(due), due > lateSeconds)}
 <td class="do">${methodAction(c, services, { name, isPaused: pauseState !== undefined })}</td>
 </tr>`;
 }
@@ -210,7 +210,7 @@ function stateOf(method: MethodStatus, pauseState: PauseState | undefined): Html
 function pauseText({ kind, by, since, reason, detail, probeAt }: PauseState): Html {
   const words = [reason?.replaceAll('_', ' '), detail].filter(Boolean).join(': ');
   if (kind === 'operator') return html`since ${time(since)} by ${by ?? 'an operator'}${words ? `: ${words}` : ''}`;
-  const probe = probeAt ? html`; next probe ${time(probeAt)}` : '';
+  const probe = probeAt ? html`; tried again at ${time(probeAt)}` : '';
   return html`since ${time(since)}, after an error (${words})${probe}`;
 }
 

@@ -75,7 +75,7 @@ function suppressionRow(c: PageContext, path: string, suppression: Suppression):
   const { address, method, reason, hits, suppressedAt } = suppression;
   const since = suppressedAt
     ? time(suppressedAt)
-    : html`<span class="none">not yet, after ${plural(hits, 'refusal')}</span>`;
+    : html`<span class="none">not yet: ${plural(hits, 'refusal')} so far</span>`;
   const fields = html`<input type="hidden" name="method" value="${method}">
 <input type="hidden" name="address" value="${address}">
 <button class="small">Remove<span class="hide"> ${address}</span></button>`;

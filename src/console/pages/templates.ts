@@ -73,7 +73,7 @@ function templateRow(base: string, entry: CatalogEntry): Html {
   return html`<tr>
 <th scope="row"><a href="${base}/templates/${entry.name}">${entry.name}</a></th>
 <td class="num" data-label="Version">${entry.version}</td><td data-label="Group">${entry.group}</td>
-<td data-label="Methods">${methods?.join(', ') ?? 'default'}</td>
+<td data-label="Methods">${methods?.join(', ') ?? 'the usual ones'}</td>
 <td data-label="State">${stateOf(entry)}</td>
 <td class="cut" data-label="Labels">${labels}</td>
 <td data-label="Changed">${time(entry.updatedAt)}</td></tr>`;
@@ -95,9 +95,9 @@ function templateFacts(template: TemplateHistory): (readonly [string, Html | str
     ['Group', group],
     ['Kind', kind],
     ['Version', String(currentVersion)],
-    ['Methods', chosen ?? methods?.join(', ') ?? 'default'],
+    ['Methods', chosen ?? methods?.join(', ') ?? 'the usual ones'],
     ['Expires', ttlSeconds === null ? 'never' : `after ${duration(ttlSeconds)}`],
-    ['When unknown', unknown === 'hold' ? 'hold for an operator' : 'send again'],
+    ['If unclear', `whether it arrived: ${unknown === 'hold' ? 'ask an operator' : 'send it again'}`],
     ['Sender', sender],
   ];
 }

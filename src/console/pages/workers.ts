@@ -43,7 +43,9 @@ function workerRow({ name, methods, version, startedAt, seenAt, isAlive, notifie
     ? html`<span class="status sent">connected</span>`
     : html`<span class="status failed">gone</span> <span class="reason">last seen ${relativeTime(seenAt)}</span>`;
   const polling =
-    isAlive && notified === false ? html` <span class="reason">polls: NOTIFY does not reach it</span>` : '';
+    isAlive && notified === false
+      ? html` <span class="reason">slower: the database cannot wake it, so it asks every few seconds</span>`
+      : '';
   const last = errors.map(({ what, code, count }) => `${what}: ${code}${count > 1 ? ` (${count} times)` : ''}`);
   return html`<tr><th scope="row">${name}</th>
 <td data-label="State">${badge}${polling}</td>
