@@ -138,6 +138,12 @@ export function sourceText(text: string): Html {
   return html`<pre class="source" tabindex="0">${text}</pre>`;
 }
 
+/** A secret on the only page that ever shows it. */
+export function secretOnce(secret: string): Html {
+  return html`<p class="lead">The receiver verifies calls with this secret. It is shown only now.</p>
+${sourceText(secret)}`;
+}
+
 /** What stands in place of a list without entries. */
 export function empty(text: string | Html): Html {
   return html`<p class="empty">${text}</p>`;

@@ -27,6 +27,7 @@ export const searchFields = [
   'status',
   'method',
   'reason',
+  'endpoint',
   'since',
   'until',
 ] as const;
@@ -45,7 +46,7 @@ const spans = { m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 
 /** Turns the form into a filter. Ignores what it does not understand. */
 export function searchOf(input: SearchInput, now: Date): MessageFilter {
-  const { recipient, target, template, method, reason } = input;
+  const { recipient, target, template, method, reason, endpoint } = input;
   const status = messageStatuses.find((known) => known === input.status);
   const since = parseTime(input.since, now);
   const until = parseTime(input.until, now);
@@ -55,6 +56,7 @@ export function searchOf(input: SearchInput, now: Date): MessageFilter {
     ...(template !== undefined && { template }),
     ...(method !== undefined && { method }),
     ...(reason !== undefined && { reason }),
+    ...(endpoint !== undefined && isUuid(endpoint) && { endpointId: endpoint }),
     ...(status !== undefined && { status }),
     ...(since !== undefined && { since }),
     ...(until !== undefined && { until }),

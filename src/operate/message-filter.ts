@@ -23,6 +23,8 @@ export interface MessageFilter {
   readonly reason?: string;
   /** The key that it was enqueued with. */
   readonly dedupeKey?: string;
+  /** Id of the endpoint that it goes to, a UUID. */
+  readonly endpointId?: string;
   /** Enqueued at this time or later. */
   readonly since?: Date;
   /** Enqueued before this time. */
@@ -50,6 +52,7 @@ const conditionOf = {
   target: (value, bind) => `(m.targets @> ARRAY[${bind(value)}] AND m.targets <> '{}')`,
   reason: (value, bind) => `m.reason = ${bind(value)}`,
   dedupeKey: (value, bind) => `m.dedupe_key = ${bind(value)}`,
+  endpointId: (value, bind) => `m.endpoint_id = ${bind(value)}::uuid`,
   since: (value, bind) => `m.created_at >= ${bind(value)}::timestamptz`,
   until: (value, bind) => `m.created_at < ${bind(value)}::timestamptz`,
 } as const satisfies { readonly [Key in keyof Required<MessageFilter>]: (value: unknown, bind: Bind) => string };
@@ -78,7 +81,7 @@ function conjunction(
 /** Statuses whose messages all have a reason, and those that are not settled: each set has an index of its own. */
 const withReason: readonly MessageStatus[] = ['failed', 'inhibited', 'expired', 'cancelled'];
 const unsettled: readonly MessageStatus[] = ['pending', 'sending', 'held'];
-const indexedKeys = ['dedupeKey', 'recipientId', 'address', 'who', 'target'] as const;
+const indexedKeys = ['dedupeKey', 'recipientId', 'address', 'who', 'target', 'endpointId'] as const;
 
 /**
  * The most selective condition that an index answers. It may be true for more messages than `matching`, never for

@@ -19,7 +19,7 @@ export interface MessagePage {
 const defaultRows = 20_000;
 /** The columns of a line and of a filter. Named, so that a role without a right to secrets may search. */
 const rowColumns = `m.id, m.template, m.template_version, m.method, m.recipient_id, m.address, m.targets, m.dedupe_key,
-  m.status, m.reason, m.attempts, m.created_at, m.next_attempt_at, m.settled_at`;
+  m.endpoint_id, m.status, m.reason, m.attempts, m.created_at, m.next_attempt_at, m.settled_at`;
 const newestFirst = 'ORDER BY m.created_at DESC, m.id DESC';
 
 /** One page, newest first. `mostRows` is 20,000 by default. */

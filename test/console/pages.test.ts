@@ -109,6 +109,68 @@ describe('templates', () => {
   });
 });
 
+describe('a test email from a preview', () => {
+  const sent = async () => {
+    const { rows } = await database.pool.query(
+      `SELECT m.id, m.method, m.address, m.recipient, n.labels, n.data, m.secrets, m.created_by AS by
+       FROM herald.message m JOIN herald.notification n ON n.id = m.notification_id ORDER BY m.id`,
+    );
+    await database.pool.query('TRUNCATE herald.message, herald.notification CASCADE');
+    return rows;
+  };
+
+  test('has the values that were typed in, goes to the address, and leads to its message', async () => {
+    const typed = 'label.who=Zo%C3%AB%0Aand%20Lin&data=%7B%22n%22%3A4%7D&locale=de';
+    const page = await client.see(`/templates/greeting/preview?${typed}`);
+    expect(page).toContain('action="/templates/greeting/test"');
+    expect(page).toMatch(/type="hidden" name="label\.who" value="Zoë\nand Lin"/);
+    const form = { 'label.who': 'Zoë\nand Lin', data: '{"n":4}', locale: 'de', name: 'Lin', to: 'Me@Example.com' };
+    const answer = await client.submit('/templates/greeting/test', form);
+    const [message] = await sent();
+    expect(answer.headers.get('location')).toBe(`/messages/${message?.id}`);
+    expect(message).toMatchObject({
+      ...{ method: 'smtp', address: 'me@example.com', by: 'console Grace', data: { n: 4 } },
+      labels: { who: 'Zoë\nand Lin' },
+      recipient: { email: 'Me@Example.com', name: 'Lin', locale: 'de' },
+    });
+    expect(await audits(database)).toMatchObject([{ action: 'templates test', subject: 'greeting', actor: 'Grace' }]);
+    expect(JSON.stringify(await audits(database))).not.toContain('xample.com');
+  });
+
+  test('has its secret labels encrypted, and is refused without a key', async () => {
+    await putTemplates(database.pool, {
+      code: greetingFile.replace('group:', 'secrets: [code]\ngroup:').replace('Hello', 'Code {{labels.code}} for'),
+    });
+    const form = { 'label.who': 'Zoë', 'label.code': 'PLAIN', to: 'me@example.com' };
+    await client.submit('/templates/code/test', form);
+    expect((await sent())[0]?.secrets.code).toMatch(/^herald1\./);
+    const keyless = createClient(database);
+    await keyless.see('/suppressions');
+    const answer = await keyless.submit('/templates/code/test', form);
+    expect(answer.status).toBe(403);
+    expect(await answer.text()).toContain('HERALD_SECRET_KEY');
+    expect(await sent()).toEqual([]);
+  });
+
+  test('is refused with what is wrong, and offered neither of an old version nor to those who only read', async () => {
+    for (const [form, wrong] of [
+      [{ to: 'nobody' }, 'name@example.com'],
+      [{ to: 'a@example.com', data: '{' }, 'The data is not valid JSON.'],
+      [{}, 'Give the address that the test goes to.'],
+    ] as const) {
+      const answer = await client.submit('/templates/greeting/test', { 'label.who': 'Zoë', ...form });
+      expect(answer.status).toBe(403);
+      expect(await answer.text()).toContain(wrong);
+    }
+    expect((await client.submit('/templates/none/test', { to: 'a@example.com' })).status).toBe(404);
+    expect(await sent()).toEqual([]);
+    const reader = createClient(database, { readOnly: true });
+    expect(await reader.see('/templates/greeting/preview')).not.toContain('/greeting/test');
+    await putTemplates(database.pool, { ...files, bare: greetingFile.replace('welcome', 'good day') });
+    expect(await client.see('/templates/bare/preview?version=1')).not.toContain('/bare/test');
+  });
+});
+
 describe('endpoints', () => {
   const add = async (url: string) => {
     const stored = endpoints(database.pool, { secrets: createSecretBox(keys), egress });
@@ -119,13 +181,94 @@ describe('endpoints', () => {
     const receiver = await startHttpServer({ answer: () => ({ status: 401 }) });
     const id = await add(`${receiver.url}/secret-path`);
     await client.submit(`/endpoints/${id}/test`);
-    const page = await client.see('/endpoints');
+    const page = await client.see(`/endpoints/${id}`);
     await receiver.close();
     expect(receiver.received()[0]?.headers['webhook-signature']).toMatch(/^v1,/);
     expect(page).toContain('HTTP 401');
-    expect(page).toContain('Billing &lt;1&gt;');
-    expect(page).not.toMatch(/secret-path|whsec_|herald1\./);
+    const list = await client.see('/endpoints');
+    expect(list).toContain(`<a href="/endpoints/${id}">Billing &lt;1&gt;</a>`);
+    expect(page + list).not.toMatch(/secret-path|whsec_|herald1\./);
     expect(await audits(database)).toMatchObject([{ action: 'endpoints test', subject: id }]);
+  });
+
+  test('are added, with a secret that is shown once, and whose path is never shown', async () => {
+    const form = {
+      url: 'https://hooks.example.com/secret-path',
+      name: 'Hooks',
+      format: 'standard',
+      owner: 'recipient',
+    };
+    const answer = await client.submit('/endpoints/add', { ...form, id: 'ada', groups: 'Builds, Alerts' });
+    expect(answer.status).toBe(200);
+    const secret = /whsec_[\w+/=]+/.exec(await answer.text())?.[0];
+    const [added] = await endpoints(database.pool).list();
+    expect(added).toMatchObject({
+      name: 'Hooks',
+      recipientId: 'ada',
+      groups: ['Builds', 'Alerts'],
+      format: 'standard',
+    });
+    const { rows } = await database.pool.query('SELECT sealed FROM herald.endpoint');
+    expect(createSecretBox(keys).decrypt(rows[0].sealed, `endpoint:${added?.id}`)).toContain(secret);
+    const page = await client.see(`/endpoints/${added?.id}`);
+    expect(page).not.toMatch(/secret-path|whsec_/);
+    expect(await audits(database)).toMatchObject([{ action: 'endpoints add', subject: added?.id }]);
+    expect(JSON.stringify(await audits(database))).not.toMatch(/secret-path|whsec_/);
+  });
+
+  test.each([
+    [{ url: 'not a URL' }, 'URL'],
+    [{ url: 'http://127.0.0.1/' }, 'public https: URL'],
+    [{ url: 'https://a.example/', owner: 'tenant', id: '' }, 'tenant'],
+    [{ url: 'https://a.example/', secret: 'guessable' }, 'secret'],
+  ])('are not added from %j, and the page says what is wrong', async (form, wrong) => {
+    const strict = createClient(database, { secretKeys: keys });
+    await strict.see('/endpoints');
+    const answer = await strict.submit('/endpoints/add', form);
+    expect(answer.status).toBe(403);
+    const page = await answer.text();
+    expect(page).toContain(wrong);
+    expect(page).not.toContain('guessable');
+    expect(await endpoints(database.pool).list()).toEqual([]);
+  });
+
+  test('get a new secret, which is shown once', async () => {
+    const id = await add('https://hooks.example.com/in');
+    const secretOf = async (form: Record<string, string>) =>
+      /whsec_[\w+/=]+/.exec(await (await client.submit(`/endpoints/${id}/rotate`, form)).text())?.[0];
+    const first = await secretOf({ overlap: '86400', why: 'yearly' });
+    const second = await secretOf({ overlap: '0', why: 'leaked' });
+    expect(first).not.toBe(second);
+    expect(await client.see(`/endpoints/${id}`)).not.toContain('whsec_');
+    expect((await audits(database)).map(({ action, why }) => [action, why])).toEqual([
+      ['endpoints rotate', 'yearly'],
+      ['endpoints rotate', 'leaked'],
+    ]);
+  });
+
+  test('show their limits and messages, and send again what they got', async () => {
+    const id = await add('https://hooks.example.com/in');
+    await database.pool.query('SELECT herald.enqueue($1::jsonb)', [
+      { template: 'greeting', to: [{ id: 'zoe' }], methods: ['webhook'], labels: { who: 'Zoë' } },
+    ]);
+    await database.pool.query(`UPDATE herald.message SET status = 'sent', settled_at = now()`);
+    const page = await client.see(`/endpoints/${id}`);
+    expect(page).toContain('POST, at most 20 s each, 10 at once from each worker');
+    expect(page).toContain('>Hello Zoë</a>');
+    expect(await client.see(`/messages?endpoint=${id}`)).toContain('1 message');
+    expect(await client.see('/messages?endpoint=0199f3a0-7b1c-4000-8000-00000000002a')).toContain('No message matches');
+    expect((await client.submit(`/endpoints/${id}/replay`, { hours: '9999', why: 'x' })).status).toBe(403);
+    await client.submit(`/endpoints/${id}/replay`, { hours: '24', why: 'they lost it' });
+    expect(await client.see(`/endpoints/${id}`)).toContain('1 message will be sent again');
+    expect((await database.pool.query('SELECT status FROM herald.message')).rows).toEqual([{ status: 'pending' }]);
+    await client.submit(`/endpoints/${id}/remove`, { why: 'moved' });
+    expect(await client.see('/endpoints')).toContain('Removed. 1 waiting message cancelled.');
+    expect((await client.visit(`/endpoints/${id}`)).status).toBe(404);
+    expect((await audits(database)).map(({ action, why, detail }) => [action, why, detail])).toEqual([
+      ['endpoints replay', 'they lost it', { sent: 1, since: expect.any(String) }],
+      ['endpoints remove', 'moved', { cancelled: 1 }],
+    ]);
+    await database.pool.query('TRUNCATE herald.message, herald.notification CASCADE');
   });
 
   test('are disabled and enabled, with a reason in the audit', async () => {
@@ -139,21 +282,24 @@ describe('endpoints', () => {
       ['endpoints disable', id, 'they asked for it'],
       ['endpoints enable', id, null],
     ]);
-    expect((await client.submit('/endpoints/0199f3a0-7b1c-4000-8000-00000000002a/enable')).status).toBe(404);
-    expect((await client.submit('/endpoints/1/test')).status).toBe(404);
+    for (const action of ['enable', 'disable', 'test', 'rotate', 'remove'])
+      for (const unknown of ['0199f3a0-7b1c-4000-8000-00000000002a', '1'])
+        expect((await client.submit(`/endpoints/${unknown}/${action}`)).status, `${action} ${unknown}`).toBe(404);
   });
 
-  test('cannot be tested without their key, and say which setting is missing', async () => {
+  test('cannot be tested, added or rotated without their key, and say which setting is missing', async () => {
     const id = await add('http://127.0.0.1:9/');
     const keyless = createClient(database);
     await keyless.see('/endpoints');
-    const answer = await keyless.submit(`/endpoints/${id}/test`);
-    expect(answer.status).toBe(403);
-    expect(await answer.text()).toContain('HERALD_SECRET_KEY');
+    for (const path of [`${id}/test`, `${id}/rotate`, 'add']) {
+      const answer = await keyless.submit(`/endpoints/${path}`, { url: 'https://a.example/' });
+      expect(answer.status).toBe(403);
+      expect(await answer.text()).toContain('HERALD_SECRET_KEY');
+    }
     const other = createClient(database, { secretKeys: [Buffer.alloc(32, 6).toString('base64')] });
     await other.see('/endpoints');
     await other.submit(`/endpoints/${id}/test`);
-    expect(await other.see('/endpoints')).toMatch(
+    expect(await other.see(`/endpoints/${id}`)).toMatch(
       /the key &quot;[0-9a-f]{8}&quot; that encrypted a secret is not configured/,
     );
   });

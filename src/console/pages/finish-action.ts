@@ -13,9 +13,14 @@ export interface FinishedAction {
   readonly to: string;
 }
 
+/** Records the action under the operator's name. */
+export function recordAction(c: PageContext, { pool }: Services, entry: Omit<AuditEntry, 'actor'>): Promise<void> {
+  return recordAudit(pool, { actor: c.get('operator').name, ...entry });
+}
+
 /** Records the action and leads to the next page. */
 export async function finishAction(c: PageContext, services: Services, done: FinishedAction): Promise<Response> {
-  if (done.audit !== null) await recordAudit(services.pool, { actor: c.get('operator').name, ...done.audit });
+  if (done.audit !== null) await recordAction(c, services, done.audit);
   leaveNote(c, services, done.note);
   return c.redirect(`${services.settings.basePath}${done.to}`, 303);
 }

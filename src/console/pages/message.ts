@@ -93,7 +93,7 @@ function addressFacts({ settings }: Services, { message, source }: LoadedMessage
   const endpoint =
     source.endpointId === null
       ? null
-      : html`<code>${link(`/endpoints#e-${source.endpointId}`, source.endpointId)}</code>`;
+      : html`<code>${link(`/endpoints/${source.endpointId}`, source.endpointId)}</code>`;
   return [
     ['Recipient', link(`/recipients?id=${encodeURIComponent(recipientId)}`, recipientId)],
     ['Name', recipient.name ?? null],

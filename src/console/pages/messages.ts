@@ -80,12 +80,14 @@ ${moreFields(input)}
 }
 
 function moreFields(input: SearchInput): Html {
-  const isOpen = [input.target, input.reason, input.until].some((value) => value !== undefined);
+  const isOpen = [input.target, input.reason, input.endpoint, input.until].some((value) => value !== undefined);
   return html`<details class="more"${isOpen ? html` open` : ''}><summary>More</summary><div class="fields">
 <div class="field"><label for="target">About (target)</label>
 <input id="target" name="target" value="${input.target ?? ''}" autocomplete="off" spellcheck="false"></div>
 <div class="field"><label for="reason">Reason</label><input id="reason" name="reason" value="${input.reason ?? ''}"
   placeholder="no_such_recipient" autocomplete="off" spellcheck="false"></div>
+<div class="field"><label for="endpoint">Endpoint</label><input id="endpoint" name="endpoint"
+  value="${input.endpoint ?? ''}" placeholder="its id" autocomplete="off" spellcheck="false"></div>
 <div class="field"><label for="until">Before (UTC)</label>
 <input id="until" name="until" type="datetime-local" value="${input.until ?? ''}"></div>
 </div></details>`;

@@ -5,6 +5,7 @@ import type { ConsoleEnv, Services } from '../services.ts';
 import { addAudit } from './audit.ts';
 import { addBulk } from './bulk.ts';
 import { addCaptured } from './captured.ts';
+import { addEndpoint } from './endpoint.ts';
 import { addEndpoints } from './endpoints.ts';
 import { addMessageActions } from './message-actions.ts';
 import { addMessage } from './message.ts';
@@ -14,6 +15,7 @@ import { addPreview } from './preview.ts';
 import { addRecipients } from './recipients.ts';
 import { addSuppressions } from './suppressions.ts';
 import { addTemplates } from './templates.ts';
+import { addTestEmail } from './test-email.ts';
 import { addWorkers } from './workers.ts';
 
 /** Adds all pages and their actions. */
@@ -25,7 +27,9 @@ export function addPages(app: Hono<ConsoleEnv>, services: Services): void {
   addMessageActions(app, services);
   addTemplates(app, services);
   addPreview(app, services);
+  addTestEmail(app, services);
   addEndpoints(app, services);
+  addEndpoint(app, services);
   addRecipients(app, services);
   addSuppressions(app, services);
   addWorkers(app, services);

@@ -4,15 +4,16 @@ import { html } from 'hono/html';
 import { createDelivery } from '../../dispatch/delivery.ts';
 import type { Delivery } from '../../dispatch/dispatcher.ts';
 import type { FormatName } from '../../dispatch/webhook/formats/formats.ts';
-import type { JsonValue, Recipient } from '../../vocabulary.ts';
 import { renderEmail } from '../../templates/email.ts';
-import { readTemplateHistory, type TemplateHistory, type TemplateVersion } from '../../templates/history.ts';
+import { readTemplateHistory, type TemplateHistory } from '../../templates/history.ts';
 import { rawMail, type Rendering, tryRender, webhookBody } from '../rendering.ts';
 import { frameHeaders } from '../security.ts';
 import type { ConsoleEnv, PageContext, Services } from '../services.ts';
 import { empty, type Html, select, sourceText, tabs } from '../elements.ts';
 import { page } from '../layout.ts';
 import { emailDocument, emailFrame } from './email-frame.ts';
+import { dataOf, maxValueLength, type Sample, sampleOf } from './sample.ts';
+import { testForm } from './test-email.ts';
 
 const views = {
   html: 'HTML',
@@ -29,21 +30,11 @@ type View = keyof typeof views;
 
 /** When the example was enqueued. Fixed, so that a preview does not change between two views. */
 const exampleTime = new Date('2026-01-15T09:30:00Z');
-const maxValueLength = 2000;
-
-interface Sample {
-  readonly version: TemplateVersion;
-  readonly recipient: Recipient;
-  readonly labels: Readonly<Record<string, string>>;
-  /** As typed. */
-  readonly data: string;
-}
-
 /** Adds the preview of a template. */
 export function addPreview(app: Hono<ConsoleEnv>, services: Services): void {
   const load = async (c: PageContext, name: string): Promise<Omit<Previewed, 'path'> | null> => {
     const template = await readTemplateHistory(services.pool, name);
-    const sample = template && sampleOf(c, template);
+    const sample = template && sampleOf((field) => c.req.query(field), template);
     return template && sample && { template, sample };
   };
   app.get('/templates/:name/preview', async (c) => {
@@ -72,40 +63,6 @@ async function previewPage(
   return page(c, services, { title: `Preview of ${name}`, section: 'templates', main });
 }
 
-/** A value is what was typed, or else the example's, or else the label's own name. */
-function sampleOf(c: PageContext, { versions, example, currentVersion }: TemplateHistory): Sample | null {
-  const requested = Number(c.req.query('version') ?? currentVersion);
-  const version = versions.find((one) => one.version === requested) ?? versions[0];
-  if (version === undefined) return null;
-  const typed = (name: string) => c.req.query(name)?.replaceAll('\u0000', '').slice(0, maxValueLength);
-  const names = [...new Set([...version.labels, ...Object.keys(example?.labels ?? {})])];
-  const labels = names.map((name) => [name, typed(`label.${name}`) ?? example?.labels[name] ?? `[${name}]`] as const);
-  return {
-    version,
-    recipient: {
-      ...(example?.recipient ?? { id: 'example', email: 'kim@example.com', name: 'Kim Lee' }),
-      ...optional('name', typed('name')),
-      ...optional('locale', typed('locale')),
-      ...optional('timeZone', typed('timeZone')),
-    },
-    labels: Object.fromEntries(labels),
-    data: typed('data') ?? (example === null || example.data === null ? '' : JSON.stringify(example.data, null, 2)),
-  };
-}
-
-function optional<Name extends string>(name: Name, value: string | undefined) {
-  return value === undefined || value === '' ? {} : ({ [name]: value } as Record<Name, string>);
-}
-
-function parsed(text: string): { readonly data: JsonValue } | { readonly problem: string } {
-  if (text.trim() === '') return { data: null };
-  try {
-    return { data: JSON.parse(text) as JsonValue };
-  } catch {
-    return { problem: 'The data is not valid JSON.' };
-  }
-}
-
 function renderSample(
   { render, settings }: Services,
   template: TemplateHistory,
@@ -113,7 +70,7 @@ function renderSample(
 ): Rendering | { readonly problem: string } {
   const { version, recipient, labels } = sample;
   const { brand } = settings;
-  const read = parsed(sample.data);
+  const read = dataOf(sample);
   if ('problem' in read) return read;
   return tryRender(() => {
     const targets = ['example'];
@@ -191,7 +148,8 @@ async function preview(c: PageContext, services: Services, previewed: Previewed)
   const rendered = renderSample(services, template, sample);
   const content =
     'problem' in rendered ? empty(rendered.problem) : await renderView(view, { c, services, rendered, path, rest });
-  return html`${tabs('As', links)}${content}`;
+  const mayTest = !('problem' in rendered) && sample.version.version === template.currentVersion;
+  return html`${tabs('As', links)}${content}${mayTest ? testForm(c, path, sample) : ''}`;
 }
 
 interface ViewContext {

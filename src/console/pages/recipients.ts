@@ -77,7 +77,7 @@ async function recipientFacts(
   const recipient = rows[0]?.recipient;
   const own = await endpoints(pool).list({ recipientId: id });
   const links = own.map(
-    (one) => html`<a href="${settings.basePath}/endpoints#e-${one.id}">${one.name}</a> (${one.state}) `,
+    (one) => html`<a href="${settings.basePath}/endpoints/${one.id}">${one.name}</a> (${one.state}) `,
   );
   return [
     ['Id', id],

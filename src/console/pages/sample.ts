@@ -1,0 +1,53 @@
+/** What a template is previewed and tested with: its example, and what was typed in instead. */
+import type { TemplateHistory, TemplateVersion } from '../../templates/history.ts';
+import type { JsonValue, Recipient } from '../../vocabulary.ts';
+
+/** Characters of one value. */
+export const maxValueLength = 2000;
+
+/** The values that a template is previewed with. */
+export interface Sample {
+  readonly version: TemplateVersion;
+  readonly recipient: Recipient;
+  readonly labels: Readonly<Record<string, string>>;
+  /** As typed. */
+  readonly data: string;
+}
+
+/** A value is what was typed, or else the example's, or else the label's own name. */
+export function sampleOf(
+  read: (name: string) => string | undefined,
+  { versions, example, currentVersion }: TemplateHistory,
+): Sample | null {
+  const requested = Number(read('version') ?? currentVersion);
+  const version = versions.find((one) => one.version === requested) ?? versions[0];
+  if (version === undefined) return null;
+  const typed = (name: string) => read(name)?.replaceAll('\u0000', '').slice(0, maxValueLength);
+  const names = [...new Set([...version.labels, ...Object.keys(example?.labels ?? {})])];
+  const labels = names.map((name) => [name, typed(`label.${name}`) ?? example?.labels[name] ?? `[${name}]`] as const);
+  return {
+    version,
+    recipient: {
+      ...(example?.recipient ?? { id: 'example', email: 'kim@example.com', name: 'Kim Lee' }),
+      ...optional('name', typed('name')),
+      ...optional('locale', typed('locale')),
+      ...optional('timeZone', typed('timeZone')),
+    },
+    labels: Object.fromEntries(labels),
+    data: typed('data') ?? (example === null || example.data === null ? '' : JSON.stringify(example.data, null, 2)),
+  };
+}
+
+function optional<Name extends string>(name: Name, value: string | undefined) {
+  return value === undefined || value === '' ? {} : ({ [name]: value } as Record<Name, string>);
+}
+
+/** Parses the data. */
+export function dataOf({ data: text }: Sample): { readonly data: JsonValue } | { readonly problem: string } {
+  if (text.trim() === '') return { data: null };
+  try {
+    return { data: JSON.parse(text) as JsonValue };
+  } catch {
+    return { problem: 'The data is not valid JSON.' };
+  }
+}
