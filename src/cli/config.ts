@@ -41,12 +41,12 @@ export function readDatabaseUrl(given?: string, environment: Environment = proce
 }
 
 /** What `pg-herald dev` needs. `databaseUrl` is null if none is named, so that it starts a database. */
-export function readDevelopment(given?: string, environment: Environment = process.env) {
+export function readDevelopment(given?: string, appName?: string, environment: Environment = process.env) {
   const named = (given ?? environment.DATABASE_URL ?? '') !== '';
   return {
     databaseUrl: named ? readDatabaseUrl(given, environment) : null,
     path: environment.PATH ?? '',
-    brand: readBrand(environment),
+    brand: readBrand(environment, appName),
     secretKeys: secretKeysOf(createSettingReader(environment)),
   };
 }
@@ -97,11 +97,11 @@ export function readConsole(environment: Environment = process.env) {
 }
 
 /** The application's name, URL and logo. */
-export function readBrand(environment: Environment = process.env): Brand {
+export function readBrand(environment: Environment = process.env, defaultName = 'My application'): Brand {
   const read = createSettingReader(environment);
   const baseUrl = read.url('HERALD_BASE_URL') ?? 'http://localhost';
   return {
-    appName: read.text('HERALD_APP_NAME') ?? 'My application',
+    appName: read.text('HERALD_APP_NAME') ?? defaultName,
     baseUrl: baseUrl.replace(/\/$/, ''),
     ...given('logoUrl', read.url('HERALD_LOGO_URL')),
   };

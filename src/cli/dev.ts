@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { Client } from 'pg';
@@ -12,7 +13,7 @@ import { portNumber } from './arguments.ts';
 import { type CommonOptions, command } from './command.ts';
 import { readDevelopment, readOperator } from './config.ts';
 import { explainError } from './error-text.ts';
-import { color, print, printJsonLine, printWrapped, withoutBreaks } from './output.ts';
+import { color, plural, print, printJsonLine, printWrapped, withoutBreaks } from './output.ts';
 import { untilSignal } from './signals.ts';
 
 interface DevOptions extends CommonOptions {
@@ -22,6 +23,7 @@ interface DevOptions extends CommonOptions {
   readonly port: number;
   readonly smtpPort: number;
   readonly remote?: boolean;
+  readonly force?: boolean;
 }
 
 /** `pg-herald dev` */
@@ -41,6 +43,8 @@ export function devCommand(): Command {
         'It needs the package smtp-server: npm install --save-dev smtp-server.',
         'It refuses a database on another machine, because pending messages there would be captured instead ' +
           'of sent. --remote allows it.',
+        'It also refuses a database that another worker serves, because a tunnel makes production look like this ' +
+          'machine. --force allows it.',
       ],
       seeAlso: ['worker', 'console', 'templates check'],
     },
@@ -50,12 +54,13 @@ export function devCommand(): Command {
     .option('--no-types', 'write no such file')
     .option('--port <n>', 'port of the web page; the next free one if it is taken', portNumber, 4780)
     .option('--smtp-port <n>', 'port that takes emails; any free one if it is taken', portNumber, 1025)
+    .option('--force', 'use the database even if another worker serves it')
     .option('--remote', 'use the database even if it is on another machine')
     .action(develop);
 }
 
 async function develop(options: DevOptions): Promise<void> {
-  const { databaseUrl, ...settings } = readDevelopment(options.databaseUrl);
+  const { databaseUrl, ...settings } = readDevelopment(options.databaseUrl, projectName(process.cwd()));
   if (databaseUrl !== null && options.remote !== true) requireLocal(databaseUrl);
   const stopped = untilSignal();
   const { startDevelopment } = await import('../development/development.ts');
@@ -66,6 +71,7 @@ async function develop(options: DevOptions): Promise<void> {
     project: process.cwd(),
     templates: options.templates,
     typesFile: typesFileOf(options),
+    force: options.force ?? false,
     port: options.port,
     smtpPort: options.smtpPort,
     operator: readOperator(),
@@ -78,7 +84,7 @@ async function develop(options: DevOptions): Promise<void> {
   if (options.json) {
     const { url, databaseUrl: database, smtpPort, webhookUrl } = development;
     printJsonLine({ url, databaseUrl: database, smtpPort, webhookUrl });
-  } else introduce(development);
+  } else introduce(development, options);
   await stopped;
   await development.stop();
 }
@@ -137,7 +143,8 @@ function sayTemplates({ templates, changes, issues, typesWritten }: SyncReport, 
     sayLine('templates', `none in ${where} yet: save one there, for example as welcome.md`);
 }
 
-function introduce({ url, databaseUrl, databaseDescription, smtpPort, otherWorkers }: Development): void {
+function introduce(development: Development, asked: DevOptions): void {
+  const { url, databaseUrl, databaseDescription, smtpPort, otherWorkers } = development;
   if (databaseDescription !== null) {
     sayLine('database', databaseDescription);
     print(`\n  export DATABASE_URL=${databaseUrl}`);
@@ -145,8 +152,10 @@ function introduce({ url, databaseUrl, databaseDescription, smtpPort, otherWorke
   if (otherWorkers > 0)
     sayLine(
       'worker',
-      color('red', `${otherWorkers} other workers on this database: messages they take are really sent. Stop them`),
+      color('red', `${plural(otherWorkers, 'other worker')} on this database: messages taken there are really sent`),
     );
+  sayTaken('--smtp-port', asked.smtpPort, smtpPort);
+  sayTaken('--port', asked.port, Number(new URL(url).port));
   print(`\n  ${color('bold', url)}\n`);
   sayLine(
     'ready',
@@ -154,4 +163,19 @@ function introduce({ url, databaseUrl, databaseDescription, smtpPort, otherWorke
       `SMTP for your own emails: 127.0.0.1:${smtpPort}. ` +
       'Ctrl-C stops',
   );
+}
+
+function sayTaken(option: string, asked: number, port: number): void {
+  if (asked === 0 || asked === port) return;
+  sayLine('port', color('yellow', `${asked} is taken by another program: ${option} is ${port} this time`));
+}
+
+/** The name in package.json, without its scope; undefined if there is none. Emails call the application so. */
+function projectName(folder: string): string | undefined {
+  try {
+    const { name } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as { readonly name?: unknown };
+    return typeof name === 'string' ? name.replace(/^@[^/]+\//, '').trim() || undefined : undefined;
+  } catch {
+    return undefined;
+  }
 }

@@ -15,11 +15,11 @@ import type { Operator, PageContext } from './services.ts';
 /** Finds out who sends a request. */
 export interface Authenticator {
   /**
-   * Returns null if the request is not authenticated.
+   * Returns null if the request is not authenticated, or the response that the host's `authorize` gave instead.
    *
    * @throws {HTTPException} 429 if a bearer token is wrong, or not compared, after too many failures.
    */
-  operatorOf(c: PageContext): Promise<Operator | null>;
+  operatorOf(c: PageContext): Promise<Operator | Response | null>;
   /** Starts a session if the token is right, and says why it does not otherwise. */
   signIn(c: PageContext, given: { readonly token: string; readonly name: string }): Promise<'ok' | 'busy' | 'wrong'>;
   /** Ends the session, on every replica and for every copy of its cookie. */
@@ -82,10 +82,15 @@ export function createAuthenticator(settings: Settings, pool: Pool): Authenticat
   };
 }
 
-function hostOperator(principal: Principal | null, readOnly: boolean): Operator | null {
-  if (principal === null) return null;
+function hostOperator(principal: Principal | Response | null, readOnly: boolean): Operator | Response | null {
+  if (principal === null || isResponse(principal)) return principal;
   const { name, readOnly: restricted = false } = typeof principal === 'string' ? { name: principal } : principal;
   return { name: cleanName(name), readOnly: readOnly || restricted, by: 'host' };
+}
+
+/** Servers may bring a class of responses of their own. */
+export function isResponse(result: Principal | Operator | Response): result is Response {
+  return typeof result === 'object' && 'headers' in result;
 }
 
 function cleanName(name: string): string {

@@ -41,10 +41,11 @@ export interface ConsoleOptions {
   /** The console opens, and closes, its own pool of 4 connections. */
   readonly connectionString?: string;
   /**
-   * The host's own authentication. Returns who sends the request, or null to refuse it. Called for every request
-   * except those for the style sheet, the script and the icon. Give this or `token`.
+   * The host's own authentication. Returns who sends the request, null to refuse it, or a response of the host's own,
+   * for example `Response.redirect('https://app.example/login')`. Called for every request except those for the style
+   * sheet, the script and the icon. Give this or `token`.
    */
-  readonly authorize?: (request: Request) => Principal | null | Promise<Principal | null>;
+  readonly authorize?: (request: Request) => Principal | Response | null | Promise<Principal | Response | null>;
   /** At least 32 characters. The sign-in form asks for it; programs send it as `Authorization: Bearer`. */
   readonly token?: string;
   /** Refuses every action. Default: false. */

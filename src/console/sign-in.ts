@@ -4,7 +4,7 @@
  */
 import type { Hono, MiddlewareHandler } from 'hono';
 import { html } from 'hono/html';
-import type { Authenticator } from './authenticator.ts';
+import { type Authenticator, isResponse } from './authenticator.ts';
 import { formSecret } from './cookies.ts';
 import { formOf } from './input.ts';
 import { foreignForm, refusal } from './pages/failure.ts';
@@ -18,6 +18,8 @@ export function requireSignIn(app: Hono<ConsoleEnv>, services: Services, authent
   app.use(async (c, next) => {
     const operator = await authenticator.operatorOf(c);
     if (operator === null) return turnAway(c, services);
+    // A copy: headers of a redirect cannot be changed, and those of every answer are added to it.
+    if (isResponse(operator)) return new Response(operator.body, operator);
     c.set('operator', operator);
     c.set('formToken', operator.by === 'bearer' ? '' : formTokenOf(formSecret(c, services.settings)));
     return next();

@@ -9,8 +9,9 @@ import { type ConsoleServer, serveConsole } from '../console/index.ts';
 import { migrate } from '../database/migrate.ts';
 import { createWorker, type Worker } from '../delivery/worker.ts';
 import { smtp } from '../dispatch/smtp/smtp.ts';
+import { ConfigurationError } from '../errors.ts';
 import type { Brand, Logger } from '../vocabulary.ts';
-import { readStatus } from '../operate/status.ts';
+import { workersConnected } from '../operate/workers.ts';
 import { createSecretBox, labelSecrets } from '../secrets.ts';
 import { type CaptureStore, createCaptureStore } from './capture-store.ts';
 import { capturingWebhooks } from './webhook-dispatcher.ts';
@@ -31,6 +32,8 @@ export interface DevelopmentOptions {
   readonly templates: string;
   /** The file that the types of the templates are written to; null: none. */
   readonly typesFile: string | null;
+  /** Whether to use a database that other workers serve. They may really send what this one would capture. */
+  readonly force: boolean;
   /** Port of the console; any free one if it is taken. */
   readonly port: number;
   /** Port of the mail catcher; any free one if it is taken. */
@@ -75,10 +78,11 @@ export async function startDevelopment(options: DevelopmentOptions): Promise<Dev
         ? started(await startProjectDatabase(options.project, options.path), (database) => database.stop())
         : null;
     const databaseUrl = own?.url ?? options.databaseUrl ?? '';
-    await migrate(databaseUrl);
     const pool = started(new Pool({ connectionString: databaseUrl, max: 4 }), (each) => each.end());
     pool.on('error', () => undefined);
-    const otherWorkers = (await readStatus(pool)).workers;
+    const otherWorkers = await countWorkers(pool);
+    if (own === null && otherWorkers > 0 && !options.force) throw servedByOthers(otherWorkers);
+    await migrate(databaseUrl);
     const captured = createCaptureStore({ isMessage: (id) => messageExists(pool, id), onCapture: options.onCapture });
     const end = (catcher: Catcher) => catcher.close();
     const mail = started(await startMailCatcher(captured, options.smtpPort), end);
@@ -104,6 +108,22 @@ export async function startDevelopment(options: DevelopmentOptions): Promise<Dev
     await stop();
     throw error;
   }
+}
+
+/** Works before any migration: a database that is refused is not changed. */
+async function countWorkers(pool: Pool): Promise<number> {
+  const { rows } = await pool.query<{ workers: number }>(`SELECT ${workersConnected} AS workers`);
+  return rows[0]?.workers ?? 0;
+}
+
+/** A tunnel makes a database of production look like one of this machine. */
+function servedByOthers(workers: number): ConfigurationError {
+  return new ConfigurationError(
+    'DATABASE_URL',
+    `names a database that ${workers} other ${workers === 1 ? 'worker serves' : 'workers serve'}. If it is ` +
+      'production behind a tunnel, its messages would be captured instead of sent. Stop those workers, or pass ' +
+      '--force if it is a development database',
+  );
 }
 
 async function messageExists(pool: Pool, id: string): Promise<boolean> {

@@ -103,6 +103,21 @@ describe("with the host's own authentication", () => {
   });
 });
 
+describe("with the host's own sign-in", () => {
+  test('a request without a user gets what the host answers, a redirect for example, and sees nothing', async () => {
+    const login = 'https://app.example/login?next=%2Fadmin%2Fherald';
+    const client = createClient(database, {
+      authorize: (request) => request.headers.get('x-user') ?? Response.redirect(login, 302),
+    });
+    const answer = await client.visit('/messages');
+    expect([answer.status, answer.headers.get('location'), await answer.text()]).toEqual([302, login, '']);
+    expect((await client.submit('/methods/smtp/pause', pauseForm)).status).toBe(302);
+    expect((await client.visit('/live')).status).toBe(302);
+    expect(await audits(database)).toEqual([]);
+    expect((await client.visit('/messages', { headers: { 'x-user': 'Ada' } })).status).toBe(200);
+  });
+});
+
 describe('an action', () => {
   test('is refused from another site, and without the token of a form of ours', async () => {
     const client = createClient(database);

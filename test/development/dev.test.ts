@@ -6,9 +6,12 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { createTransport } from 'nodemailer';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Worker } from '../../src/delivery/worker.ts';
+import { smtp } from '../../src/dispatch/smtp/smtp.ts';
 import { main, runCli } from '../cli/support.ts';
-import { greetingFile } from '../support/application.ts';
+import { greetingFile, testWorker } from '../support/application.ts';
 import { createTestDatabase } from '../support/database.ts';
+import { startHttpServer } from '../support/http-server.ts';
 import { type Program, programs } from '../support/processes.ts';
 import { until } from '../support/wait.ts';
 
@@ -28,9 +31,12 @@ interface Running {
   readonly smtpPort: number;
 }
 
-async function develop(env: Record<string, string | undefined> = { DATABASE_URL: undefined }): Promise<Running> {
+async function develop(
+  env: Record<string, string | undefined> = { DATABASE_URL: undefined },
+  ...more: readonly string[]
+): Promise<Running> {
   const program = start(main, {
-    args: ['dev', '--port', '0', '--smtp-port', '0'],
+    args: ['dev', '--port', '0', '--smtp-port', '0', ...more],
     cwd: project,
     env: { NO_COLOR: '1', ...env },
   });
@@ -54,6 +60,15 @@ async function send(databaseUrl: string, ...more: string[]): Promise<string> {
   return (JSON.parse(out) as { id: string }[])[0]?.id ?? '';
 }
 
+async function startOtherWorker(databaseUrl: string): Promise<Worker> {
+  const from = { address: 'app@example.com' };
+  const worker = testWorker(databaseUrl, {
+    dispatchers: { smtp: smtp({ host: '127.0.0.1', port: 9, tls: 'none', from }) },
+  });
+  await worker.start();
+  return worker;
+}
+
 /** Processes of the machine that name the project's folder. */
 async function left(): Promise<string[]> {
   const { stdout } = await promisify(execFile)('ps', ['-eo', 'args']);
@@ -64,6 +79,7 @@ describe('in a folder without a database', { timeout: 120_000 }, () => {
   let first: { id: string; databaseUrl: string };
 
   test('captures what is sent, shows it with its message, and stores templates as they are saved', async () => {
+    await writeFile(join(project, 'package.json'), '{ "name": "@acme/invoices" }');
     const { program, url, databaseUrl, smtpPort } = await develop();
     expect(program.stdout()).toMatch(/templates {2}none in templates yet/);
     await save('greeting.md', greetingFile);
@@ -80,6 +96,8 @@ describe('in a folder without a database', { timeout: 120_000 }, () => {
     expect(captured).toContain(`href="/messages/${id}"`);
     expect(captured).toContain(`href="/messages/${call}"`);
     expect(await page(`${url}messages/${id}?view=captured`)).toContain(`Message-ID: &lt;${id}@`);
+    // Emails name the application as package.json does.
+    expect(await page(`${url}messages/${id}?view=captured`)).toContain('From: invoices &lt;noreply@');
 
     await save('greeting.md', greetingFile.replace('title:', 'titel:'));
     await program.line(/error templates\/greeting\.md:2:\d+: .*titel/);
@@ -104,8 +122,9 @@ describe('in a folder without a database', { timeout: 120_000 }, () => {
     expect(program.stdout()).not.toMatch(/[\u001b\u0007]/);
 
     first = { id, databaseUrl };
+    const before = program.stdout();
     expect(await program.kill('SIGINT')).toEqual({ code: 0, signal: null });
-    expect(program.stderr()).toBe('');
+    expect([program.stdout().slice(before.length), program.stderr()]).toEqual(['', '']);
     expect(await left()).toEqual([]);
     await expect(fetch(url)).rejects.toThrow();
   });
@@ -181,5 +200,32 @@ describe('with a database of the developer', { timeout: 120_000 }, () => {
       out: '',
       err: expect.stringMatching(/^pg-herald: DATABASE_URL: is on db\.example: .* Pass --remote if you want that\n$/),
     });
+  });
+
+  test('refuses one that another worker serves, and changes nothing there, unless it is forced to', async () => {
+    const database = await createTestDatabase();
+    const worker = await startOtherWorker(database.url);
+    await database.pool.query(`DELETE FROM herald_meta.migration`);
+    const refused = await runCli(['dev'], { DATABASE_URL: database.url }, project);
+    expect(refused).toMatchObject({
+      code: 2,
+      err: expect.stringMatching(/^pg-herald: DATABASE_URL: names a database that 1 other worker serves\..* --force /),
+    });
+    expect((await database.pool.query('SELECT FROM herald_meta.migration')).rowCount).toBe(0);
+    await worker.stop();
+    await database.close();
+  });
+
+  test('uses one that another worker serves with --force, and names the ports that others have taken', async () => {
+    const database = await createTestDatabase();
+    const worker = await startOtherWorker(database.url);
+    const taken = await startHttpServer();
+    const { program } = await develop({ DATABASE_URL: database.url }, '--force', '--smtp-port', String(taken.port));
+    expect(program.stdout()).toContain('1 other worker on this database');
+    expect(program.stdout()).toMatch(new RegExp(`${taken.port} is taken by another program: --smtp-port is \\d+ this`));
+    expect(await program.kill('SIGINT')).toEqual({ code: 0, signal: null });
+    await worker.stop();
+    await taken.close();
+    await database.close();
   });
 });
