@@ -16,7 +16,7 @@ import {
 import { type EffectivePreference, type Preference, preferencesOf, setPreference } from './preferences.ts';
 import { type RecipientResolver, resolveRecipients } from './recipients.ts';
 import { createSecretLabels } from './secret-labels.ts';
-import { withClearErrors } from './sql-errors.ts';
+import { throwRefusal, withClearErrors } from './sql-errors.ts';
 import { createTracedEnqueue } from './telemetry.ts';
 
 /** A message that was just written, or that an earlier enqueue wrote under the same dedupe key. */
@@ -154,6 +154,7 @@ interface EnqueueRow {
 async function callEnqueue(tx: Connection, json: string): Promise<EnqueuedMessage[]> {
   const statement = { text: 'SELECT * FROM herald.enqueue($1::text::jsonb)', values: [json] };
   const rows = await withClearErrors(() => run<EnqueueRow>(tx, statement));
+  throwRefusal(rows);
   return rows.map(({ message_id: id, recipient_id: recipientId, method, status, reason, deduplicated }) => ({
     id,
     recipientId,

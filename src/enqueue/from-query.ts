@@ -5,7 +5,7 @@ import { InvalidNotificationError } from '../errors.ts';
 import type { DataOf, LabelsOf, Template } from '../templates/define.ts';
 import type { MessageStatus, Reason } from '../vocabulary.ts';
 import type { NotificationOptions } from './notification.ts';
-import { withClearErrors } from './sql-errors.ts';
+import { throwRefusal, withClearErrors } from './sql-errors.ts';
 
 /** A notification whose recipients are the rows of a query. */
 export interface FromQuery<T extends Template> extends NotificationOptions {
@@ -55,6 +55,7 @@ export async function enqueueRows(
   const rows = await withClearErrors(() =>
     'text' in query ? runText(tx, query.text, [...(query.values ?? []), json]) : runQuery(tx, query, json),
   );
+  throwRefusal(rows);
   return rows.map((row) => ({ ...row, count: Number(row.count) }));
 }
 

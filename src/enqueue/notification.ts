@@ -92,6 +92,7 @@ export async function checkNotification(
   const { attachments: _, strict, autocommit = false, ...flat } = checked.value;
   const stored = {
     ...flat,
+    returnRefusal: true,
     ...(!autocommit && { requireTransaction: true }),
     ...(strict && { invalidAddress: 'reject' }),
     template: template.name,

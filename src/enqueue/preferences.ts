@@ -1,5 +1,6 @@
 /** What recipients want, read and written in the caller's transaction. A later enqueue sees the change. */
 import { type Connection, run } from '../database/caller-transaction.ts';
+import { throwRefusal } from './sql-errors.ts';
 
 /**
  * A choice of a recipient. The most specific one decides: template before group before all, a named method before all
@@ -42,8 +43,9 @@ export async function setPreference(tx: Connection, preference: Preference): Pro
   const { template, group } = preference;
   const [scope, subject] =
     template !== undefined ? ['template', template] : group !== undefined ? ['group', group] : ['all', ''];
-  await run(tx, {
-    text: 'SELECT herald.set_preference($1::text, $2::text, $3::text, $4::text::boolean, $5::text)',
+  const refusals = await run<{ method: string; status: string; reason: string }>(tx, {
+    text: `SELECT place AS method, 'refused' AS status, message AS reason
+      FROM herald.try_preference($1::text, $2::text, $3::text, $4::text::boolean, $5::text)`,
     values: [
       preference.recipientId,
       scope,
@@ -52,6 +54,7 @@ export async function setPreference(tx: Connection, preference: Preference): Pro
       preference.method ?? '*',
     ],
   });
+  throwRefusal(refusals);
 }
 
 /** Returns one row per template and method that the template uses. */

@@ -1,4 +1,4 @@
-/** Turns the errors that our SQL functions raise about their input into InvalidNotificationError. */
+/** Turns what our SQL functions say about their input into InvalidNotificationError. */
 import { InvalidNotificationError, type Issue } from '../errors.ts';
 
 /**
@@ -14,6 +14,18 @@ export async function withClearErrors<T>(work: () => Promise<T>): Promise<T> {
     // Without the cause: Drizzle's error quotes every parameter, addresses included.
     throw new InvalidNotificationError([issue]);
   }
+}
+
+/**
+ * Throws the refusal that `herald.enqueue` returned in place of messages. An error would have aborted the caller's
+ * transaction, and COMMIT after it silently rolls back.
+ * @throws {InvalidNotificationError} if the rows are a refusal.
+ */
+export function throwRefusal(rows: readonly { method: string; status: string; reason: string | null }[]): void {
+  const [first] = rows;
+  if (first?.status !== 'refused') return;
+  const message = (first.reason ?? '').replace(/^herald: /, '');
+  throw new InvalidNotificationError([{ path: first.method, message }]);
 }
 
 /** Drizzle wraps the driver's error, and its message quotes all parameters. The cause is what Postgres said. */

@@ -246,7 +246,12 @@ describe('the command line', () => {
 
   test.each<[string, string[], Record<string, string>, RegExp]>([
     ['an unknown template', ['send', 'nope', '--to', 'a@example.com'], {}, /unknown template "nope"\. Write templates/],
-    ['a missing label', ['send', 'workspace-deleted', '--to', 'a@example.com'], {}, /needs the label "\w+"/],
+    [
+      'a missing label',
+      ['send', 'workspace-deleted', '--to', 'a@example.com'],
+      {},
+      /needs the labels "initiator", "reason", "workspace"/,
+    ],
     ['a bad address', ['send', 'test-notification', '--to', 'a@b@c'], {}, /--to: the address/],
     [
       'data that is no JSON',

@@ -306,6 +306,7 @@ describe('over every table and function, may write and call nothing but this:', 
       'EXECUTE herald.preferences',
       'EXECUTE herald.secret_labels',
       'EXECUTE herald.set_preference',
+      'EXECUTE herald.try_preference',
     ]);
   });
 
@@ -383,6 +384,7 @@ describe('over every table and function, may write and call nothing but this:', 
         'replay',
         'retry',
         'set_preference',
+        'try_preference',
         'uuid_v7',
       ].map((name) => `EXECUTE herald.${name}`),
     );

@@ -92,7 +92,7 @@ describe('errors from SQL', () => {
     [
       'a missing label',
       `'workspace-deleted', '{"id": "a"}', labels => '{"workspace": "w"}'`,
-      { code: 'HE002', column: 'labels.initiator', message: /needs the label "initiator"/ },
+      { code: 'HE002', column: 'labels.initiator', message: /needs the labels "initiator", "reason"/ },
     ],
     [
       'a label that is no string',

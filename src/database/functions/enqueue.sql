@@ -1,5 +1,6 @@
 -- Writes the messages of one notification and their jobs, in the caller's transaction. Returns one row per message: first
 -- those just written, in recipient and method order, then any that an earlier enqueue wrote with the same dedupe key.
+-- With "returnRefusal" a notification that is wrong makes one row instead of an error: status 'refused', the place as method, the reason.
 -- SECURITY DEFINER, so that a role that enqueues needs no table privileges; the fixed search_path keeps a caller from
 -- injecting its own objects. Generic plans, because planning costs more than running.
 CREATE OR REPLACE FUNCTION herald.enqueue(notification jsonb)
@@ -11,18 +12,40 @@ SET plan_cache_mode = force_generic_plan
 AS $$
 DECLARE
   notification_id CONSTANT uuid := herald.uuid_v7();
-  options CONSTANT jsonb := herald.check_options(notification);
   attachments CONSTANT jsonb := coalesce(nullif(notification -> 'attachments', 'null'), '[]');
-  resolved CONSTANT record := herald.resolve_template(options ->> 'template');
-  template CONSTANT herald.template := resolved.template;
-  labels CONSTANT record := herald.split_labels(options, template, resolved.required, resolved.secret_names);
-  delivery CONSTANT record := herald.resolve_methods(options, template);
-  recipients CONSTANT jsonb := herald.check_recipients(notification -> 'to', delivery.fields, options ->> 'invalidAddress');
+  options jsonb;
+  resolved record;
+  template herald.template;
+  labels record;
+  delivery record;
+  recipients jsonb;
   written bigint;
+  place text;
+  message text;
+  hint text;
 BEGIN
-  IF jsonb_array_length(recipients) > 1 THEN
-    PERFORM herald.check_volume(jsonb_array_length(recipients), delivery.methods, delivery.has_endpoints, options, labels.secrets);
-  END IF;
+  BEGIN
+    options := herald.check_options(notification);
+    resolved := herald.resolve_template(options ->> 'template');
+    template := resolved.template;
+    labels := herald.split_labels(options, template, resolved.required, resolved.secret_names);
+    delivery := herald.resolve_methods(options, template);
+    recipients := herald.check_recipients(notification -> 'to', delivery.fields, options ->> 'invalidAddress');
+    IF options ? 'expiresAt' THEN
+      PERFORM herald.resolve_schedule(options, template);
+    END IF;
+    IF jsonb_array_length(recipients) > 1 THEN
+      PERFORM herald.check_volume(jsonb_array_length(recipients), delivery.methods, delivery.has_endpoints, options, labels.secrets);
+    END IF;
+  -- An error would abort the transaction, also for a caller who catches it. Nothing is written in this block: it takes no transaction id.
+  EXCEPTION WHEN SQLSTATE 'HE001' OR SQLSTATE 'HE002' OR SQLSTATE 'HE003' OR SQLSTATE 'HE004' OR SQLSTATE 'HE005' OR SQLSTATE 'HE006' THEN
+    IF NOT coalesce(notification @> '{"returnRefusal": true}', false) THEN
+      RAISE;
+    END IF;
+    GET STACKED DIAGNOSTICS place = COLUMN_NAME, message = MESSAGE_TEXT, hint = PG_EXCEPTION_HINT;
+    RETURN QUERY SELECT NULL::uuid, NULL, place, 'refused', format('%s. %s', message, hint), false;
+    RETURN;
+  END;
   RETURN QUERY SELECT w.*, false
     FROM herald.write_messages(notification_id, options, template, labels.secrets, jsonb_array_length(attachments), recipients,
       delivery.methods, delivery.notified, delivery.has_endpoints) w;

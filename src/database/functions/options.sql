@@ -10,6 +10,7 @@ AS $$
     WHEN 'sealId' THEN 'must be a time-ordered UUID (version 7) of the last 24 hours, beside encrypted secrets'
     WHEN 'allowPlainSecrets' THEN 'must be true or false, and not beside encrypted secrets'
     WHEN 'requireTransaction' THEN 'must be true or false'
+    WHEN 'returnRefusal' THEN 'must be true or false'
     WHEN 'invalidAddress' THEN 'must be "reject" or "inhibit"'
     WHEN 'actions' THEN 'must be an array of 10 at most, each {"label": "...", "url": "https://..."}'
     WHEN 'targets' THEN 'must be an array of 100 strings at most, each one line of 200 characters at most'
@@ -74,7 +75,8 @@ AS $$
     WHEN o ? 'labels' AND NOT herald.are_strings(o -> 'labels') THEN 'labels'
     WHEN o ? 'dedupeKey' AND NOT herald.is_line(o -> 'dedupeKey', 400) THEN 'dedupeKey'
     WHEN o ? 'requireTransaction' AND jsonb_typeof(o -> 'requireTransaction') <> 'boolean' THEN 'requireTransaction'
-    WHEN o - '{template,to,labels,dedupeKey,requireTransaction}'::text[] <> '{}' THEN herald.wrong_rare_option(o)
+    WHEN o ? 'returnRefusal' AND jsonb_typeof(o -> 'returnRefusal') <> 'boolean' THEN 'returnRefusal'
+    WHEN o - '{template,to,labels,dedupeKey,requireTransaction,returnRefusal}'::text[] <> '{}' THEN herald.wrong_rare_option(o)
   END
 $$;
 
@@ -87,7 +89,7 @@ DECLARE
   known CONSTANT text[] := ARRAY['template', 'to', 'labels', 'secrets', 'data', 'actions', 'targets', 'methods', 'dedupeKey',
     'dedupeWindowSeconds', 'sendAt', 'delaySeconds', 'expiresAt', 'ttlSeconds', 'priority', 'tenant', 'groupKey',
     'unsubscribeUrl', 'createdBy', 'traceContext', 'invalidAddress', 'attachments', 'sealId', 'allowPlainSecrets',
-    'requireTransaction'];
+    'requireTransaction', 'returnRefusal'];
   wrong text;
 BEGIN
   IF jsonb_typeof(notification) IS DISTINCT FROM 'object' THEN

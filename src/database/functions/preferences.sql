@@ -52,6 +52,22 @@ BEGIN
 END
 $$;
 
+-- The same for clients: what set_preference refuses is returned, because an error would abort the caller's transaction.
+CREATE OR REPLACE FUNCTION herald.try_preference(recipient_id text, scope text, subject text, enabled boolean, method text)
+RETURNS TABLE (place text, message text)
+LANGUAGE plpgsql VOLATILE
+AS $$
+DECLARE
+  hint text;
+BEGIN
+  PERFORM herald.set_preference($1, $2, $3, $4, $5);
+EXCEPTION WHEN SQLSTATE 'HE001' OR SQLSTATE 'HE003' OR SQLSTATE 'HE004' OR SQLSTATE 'HE006' THEN
+  GET STACKED DIAGNOSTICS place = COLUMN_NAME, message = MESSAGE_TEXT, hint = PG_EXCEPTION_HINT;
+  message := format('%s. %s', message, hint);
+  RETURN NEXT;
+END
+$$;
+
 -- What a recipient gets at present: a row per template and method. decided_by says which rule decided.
 CREATE OR REPLACE FUNCTION herald.preferences(recipient_id text)
 RETURNS TABLE (template text, template_group text, method text, enabled boolean, mandatory boolean, decided_by text)

@@ -34,7 +34,7 @@ CREATE OR REPLACE FUNCTION herald.split_labels(options jsonb, template herald.te
 LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
-  missing text;
+  missing text[];
   plain text;
   undeclared text;
 BEGIN
@@ -61,10 +61,11 @@ BEGIN
       'Give createHerald the encryptLabels of labelSecrets, or "pg-herald send" HERALD_SECRET_KEY. To store plain text, set allowPlainSecrets to true.');
   END IF;
   IF NOT (labels || secrets) ?& required THEN
-    missing := (SELECT r FROM unnest(required) AS r WHERE NOT (labels || secrets) ? r LIMIT 1);
-    PERFORM herald.reject('HE002', 'labels.' || missing,
-      format('template "%s" version %s needs the label "%s"', template.name, template.current_version, missing),
-      'Add it to the labels of the notification.');
+    missing := ARRAY(SELECT r FROM unnest(required) AS r WHERE NOT (labels || secrets) ? r);
+    PERFORM herald.reject('HE002', 'labels.' || missing[1],
+      format('template "%s" version %s needs the label%s "%s"', template.name, template.current_version,
+        CASE WHEN cardinality(missing) > 1 THEN 's' ELSE '' END, array_to_string(missing, '", "')),
+      'Add what is missing to the labels of the notification.');
   END IF;
 END
 $$;
