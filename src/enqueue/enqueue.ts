@@ -1,5 +1,6 @@
 /** The typed wrapper of the SQL function `herald.enqueue`: one round trip in the caller's transaction. */
 import { type Connection, run, type Transaction } from '../database/caller-transaction.ts';
+import { InvalidNotificationError } from '../errors.ts';
 import type { EncryptLabels } from '../secrets.ts';
 import type { TelemetryOptions } from '../telemetry/options.ts';
 import type { RequiredData, Template } from '../templates/define.ts';
@@ -104,8 +105,11 @@ export function createHerald(options: HeraldOptions = {}): Herald {
     async enqueue(tx, template, notification) {
       const { to, labels, data, traceContext: given, ...rest }: Notification<typeof template> = notification;
       const write = async (traceContext: Pick<NotificationOptions, 'traceContext'>) => {
-        const stored = await prepare(tx, template, { labels, data, options: { ...rest, ...traceContext } });
-        const recipients = await resolveRecipients(tx, to, { ...options, strict: rest.strict });
+        const [checked, recipients] = await together(
+          checkNotification(template, { labels, data }, { ...rest, ...traceContext }),
+          resolveRecipients(tx, to, { ...options, strict: rest.strict }),
+        );
+        const stored = await encrypted(tx, template, checked);
         const json = notificationJson(stored, { to: recipients, attachments: rest.attachments });
         return secretLabels.whileKnown(template, () => callEnqueue(tx, json));
       };
@@ -117,7 +121,8 @@ export function createHerald(options: HeraldOptions = {}): Herald {
     async enqueueFrom(tx, template, notification) {
       const { recipients, labels, data, traceContext: given, ...rest }: FromQuery<typeof template> = notification;
       const write = async (traceContext: Pick<NotificationOptions, 'traceContext'>) => {
-        const stored = await prepare(tx, template, { labels, data, options: { ...rest, ...traceContext } });
+        const checked = await checkNotification(template, { labels, data }, { ...rest, ...traceContext });
+        const stored = await encrypted(tx, template, checked);
         const json = notificationJson(stored, { attachments: rest.attachments });
         return secretLabels.whileKnown(template, () => enqueueRows(tx, recipients, json));
       };
@@ -131,15 +136,19 @@ export function createHerald(options: HeraldOptions = {}): Herald {
     preferencesOf,
   };
 
-  async function prepare(
-    tx: Connection,
-    template: Template,
-    input: { labels: unknown; data?: unknown; options: NotificationOptions },
-  ): Promise<StoredNotification> {
-    const stored = await checkNotification(template, input, input.options);
+  function encrypted(tx: Connection, template: Template, stored: StoredNotification): Promise<StoredNotification> {
     const allowed = plainAllowed ? { ...stored, allowPlainSecrets: true } : stored;
     return secretLabels.encrypt(tx, template, allowed);
   }
+}
+
+/** Waits for both checks, so that one error names what both find. */
+async function together<A, B>(first: Promise<A>, second: Promise<B>): Promise<[A, B]> {
+  const settled = await Promise.allSettled([first, second]);
+  const errors: unknown[] = settled.flatMap((each) => (each.status === 'rejected' ? [each.reason] : []));
+  if (errors.length > 1 && errors.every((error) => error instanceof InvalidNotificationError))
+    throw new InvalidNotificationError(errors.flatMap((error) => error.issues));
+  return Promise.all([first, second]);
 }
 
 interface EnqueueRow {

@@ -87,7 +87,10 @@ export async function checkNotification(
   const content = await validateInput(template, input);
   const checked = checkOptions(options);
   if ('issues' in content || 'issues' in checked)
-    throw new InvalidNotificationError([content, checked].flatMap((part) => ('issues' in part ? part.issues : [])));
+    throw new InvalidNotificationError([
+      ...[content, checked].flatMap((part) => ('issues' in part ? part.issues : [])),
+      ...[findUnstorable(input.labels, 'labels'), findUnstorable(input.data, 'data')].filter((issue) => issue !== null),
+    ]);
   const { labels, data } = content.value;
   const { attachments: _, strict, autocommit = false, ...flat } = checked.value;
   const stored = {

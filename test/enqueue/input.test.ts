@@ -125,6 +125,18 @@ test('everything that is wrong is named, not only the first', async () => {
   ]);
 });
 
+test('what is wrong with the content, the options and the recipients is one error', async () => {
+  const to = [{ id: '' }, ada, { id: 'x', name: 5 }];
+  const issues = await issuesOf(it.enqueue({ to, priority: 0.5, labels: {}, data: { of: new Map() } }));
+  expect(issues.map((issue) => issue.split(':')[0])).toEqual([
+    'labels.who',
+    'priority',
+    'data.of',
+    'to[0].id',
+    'to[2].name',
+  ]);
+});
+
 test('what is no transaction is refused by name', async () => {
   expect(await issuesOf(it.herald.enqueue({} as never, greeting, { to: ada, labels: { who: 'x' } }))).toEqual([
     expect.stringMatching(/^tx: is not a transaction; pass a Drizzle transaction, a pg client/),
