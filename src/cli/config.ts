@@ -2,12 +2,12 @@
 import { readFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import type { EgressOptions } from '../dispatch/egress/egress-options.ts';
-import { checkedConnectionString } from '../database/connection-string.ts';
 import { parseSenders, type SmtpSendersOptions } from '../dispatch/smtp/senders.ts';
 import type { SmtpOptions } from '../dispatch/smtp/smtp-options.ts';
 import type { WebhookOptions } from '../dispatch/webhook/webhook-options.ts';
 import { ConfigurationError } from '../errors.ts';
 import type { Brand } from '../vocabulary.ts';
+import { databaseUrlOf } from './database-url.ts';
 import { createSettingReader, type Environment, type SettingReader } from './environment.ts';
 import type { LogLevel } from './settings.ts';
 
@@ -28,16 +28,9 @@ export interface Config {
   readonly stopTimeoutSeconds: number;
 }
 
-/** Reads DATABASE_URL alone, for commands that need nothing else. @throws {ConfigurationError} if it is not valid. */
+/** Reads which database to use, for commands that need nothing else. @throws {ConfigurationError} if it is invalid. */
 export function readDatabaseUrl(given?: string, environment: Environment = process.env): string {
-  const url = given ?? createSettingReader(environment).secret('DATABASE_URL') ?? '';
-  if (url === '')
-    throw new ConfigurationError(
-      'DATABASE_URL',
-      'is not set: set it, or DATABASE_URL_FILE to a file that contains it, or pass --database-url, for ' +
-        'example postgres://user@localhost:5432/app',
-    );
-  return checkedConnectionString(url, given === undefined ? 'DATABASE_URL' : '--database-url');
+  return databaseUrlOf(given, environment);
 }
 
 /** What `pg-herald dev` needs. `databaseUrl` is null if none is named, so that it starts a database. */

@@ -31,37 +31,55 @@ const certificateCodes: ReadonlySet<string> = new Set([
 ]);
 
 function databaseError(error: unknown): ErrorText | null {
-  if (typeof error !== 'object' || error === null || !('code' in error) || typeof error.code !== 'string') return null;
-  const { code } = error;
+  if (typeof error !== 'object' || error === null) return null;
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
   const message = error instanceof Error ? error.message : '';
-  if (['ECONNREFUSED', 'ENOTFOUND', 'ETIMEDOUT', 'EHOSTUNREACH', 'ECONNRESET', 'EAI_AGAIN'].includes(code))
-    return {
-      line:
-        `cannot reach PostgreSQL at ${addressOf(error)} (${code}): check that it is running and that ` +
-        'DATABASE_URL is correct',
-      exitCode: 2,
-    };
+  const line = connectionLine(error, code, message) ?? stateLine(error, code, message);
+  return line === null ? null : { line, exitCode: 2 };
+}
+
+const networkCodes = ['ECONNREFUSED', 'ENOTFOUND', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH', 'ECONNRESET'];
+const socketCodes = ['ENOENT', 'EACCES'];
+
+/** Why there is no connection. */
+function connectionLine(error: object, code: string, message: string): string | null {
+  const isSocket = socketCodes.includes(code) && 'syscall' in error && error.syscall === 'connect';
+  if ([...networkCodes, 'EAI_AGAIN'].includes(code) || isSocket)
+    return (
+      `cannot reach PostgreSQL at ${addressOf(error)} (${code}): check that it is running and that DATABASE_URL is ` +
+      'correct'
+    );
+  if (/^(timeout expired|timeout exceeded when trying to connect|Connection terminated)/i.test(message) && code === '')
+    return `no connection to PostgreSQL (${message}): check the host of DATABASE_URL, the firewall and its load`;
   if (certificateCodes.has(code))
-    return {
-      line:
-        `the certificate of PostgreSQL is not trusted (${code}): name its CA with sslrootcert=/path/ca.pem in ` +
-        'DATABASE_URL, or encrypt without verifying as libpq does with sslmode=require&uselibpqcompat=true',
-      exitCode: 2,
-    };
-  if (code === '53300') return { line: `${message}: raise max_connections, or end other connections`, exitCode: 2 };
-  if (code === '28P01' || code === '28000')
-    return { line: 'PostgreSQL rejected the login: check user and password in DATABASE_URL', exitCode: 2 };
-  if (code === '3D000') return { line: `${message}: create it, or correct DATABASE_URL`, exitCode: 2 };
-  if (code === '3F000' || code === '42P01')
-    return { line: `the database is not migrated (${message}): run "pg-herald migrate"`, exitCode: 2 };
-  if (code === '42501') return { line: `${message}: the role of DATABASE_URL lacks a privilege`, exitCode: 2 };
-  if (/^HE\d{3}$/.test(code))
-    return {
-      line: [message.replace(/^herald: /, ''), 'hint' in error ? error.hint : ''].filter(Boolean).join('. '),
-      exitCode: 2,
-    };
+    return (
+      `the certificate of PostgreSQL is not trusted (${code}): name its CA with sslrootcert=/path/ca.pem in ` +
+      'DATABASE_URL, or encrypt without verifying with sslmode=require'
+    );
+  if (message.startsWith('The server does not support SSL connections'))
+    return 'PostgreSQL does not offer TLS: turn it on in the server, or set sslmode=disable in DATABASE_URL';
+  if (code === '28000' && message.includes('no encryption'))
+    return 'PostgreSQL accepts this login only with TLS: set sslmode=verify-full or sslmode=require in DATABASE_URL';
   return null;
 }
+
+/** What the server says. */
+function stateLine(error: object, code: string, message: string): string | null {
+  if (code === '28P01' || code === '28000')
+    return 'PostgreSQL rejected the login: check user and password in DATABASE_URL';
+  const remedy = remedies.get(code);
+  if (remedy !== undefined) return `${message}: ${remedy}`;
+  if (code === '3F000' || code === '42P01') return `the database is not migrated (${message}): run "pg-herald migrate"`;
+  if (!/^HE\d{3}$/.test(code)) return null;
+  return [message.replace(/^herald: /, ''), 'hint' in error ? error.hint : ''].filter(Boolean).join('. ');
+}
+
+const remedies: ReadonlyMap<string, string> = new Map([
+  ['08P01', 'a pooler refuses this connection: connect to PostgreSQL directly, or leave out the parameter it names'],
+  ['53300', 'raise max_connections, or end other connections'],
+  ['3D000', 'create it, or correct DATABASE_URL'],
+  ['42501', 'the role of DATABASE_URL lacks a privilege'],
+]);
 
 function addressOf(error: object): string {
   // If a name has several addresses, their errors arrive as one.

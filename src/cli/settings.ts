@@ -32,7 +32,9 @@ export const databaseSettings = {
     schemes: ['postgres:', 'postgresql:'],
     secret: true,
     description:
-      'The PostgreSQL database, for example `postgres://user:password@host:5432/app`. `--database-url` overrides it.',
+      'The PostgreSQL database, for example `postgres://user:password@host:5432/app`, with the parameters of libpq. ' +
+      '`--database-url` overrides it. Without either, `PGHOST`, `PGPORT`, `PGUSER`, `PGPASSWORD` and `PGDATABASE` ' +
+      'count, as for psql; `PGSSLMODE`, `PGSSLROOTCERT`, `PGSSLCERT` and `PGSSLKEY` always do, unless the URL says it.',
   },
 } as const satisfies Record<string, Setting>;
 

@@ -2,6 +2,7 @@
 import { Hono } from 'hono';
 import { HTTPException } from 'hono/http-exception';
 import { Pool } from 'pg';
+import { checkedConnectionString } from '../database/connection-string.ts';
 import { readStatus } from '../operate/status.ts';
 import { LruCache } from '../lru.ts';
 import { readThroughput } from '../operate/throughput.ts';
@@ -123,7 +124,7 @@ function withPlainBody(request: Request): Request {
 
 function openPool(connectionString: string, logger: ConsoleOptions['logger'] & object): Pool {
   const pool = new Pool({
-    connectionString,
+    connectionString: checkedConnectionString(connectionString, 'connectionString'),
     max: 4,
     application_name: 'pg-herald console',
     connectionTimeoutMillis: 10_000,

@@ -1,6 +1,6 @@
 /**
- * Checks a connection string before the driver reads it: an error names the part and the remedy, and never a password.
- * The forms are those of libpq (PostgreSQL documentation, 32.1.1.2).
+ * Checks a connection string before the driver reads it, and gives it the meaning of libpq where the driver has another
+ * one. An error names the part and the remedy, and never a password (PostgreSQL documentation, 32.1.1.2).
  */
 import { accessSync, constants } from 'node:fs';
 import { ConfigurationError } from '../errors.ts';
@@ -9,81 +9,125 @@ const sslModes = ['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-
 const fileParameters = ['sslrootcert', 'sslcert', 'sslkey'];
 const example = 'postgres://user:password@host:5432/database';
 const encoding = 'percent-encode it: # is %23, / is %2F, ? is %3F, @ is %40, % is %25';
+const severalHosts = 'names several hosts, and only one is supported: name the primary, or a proxy';
+
+type Invalid = (message: string) => ConfigurationError;
+type Parameters = ReadonlyMap<string, string>;
+
+interface ConnectionUrl {
+  readonly authority: string;
+  readonly path: string;
+  readonly query: string;
+  readonly fragment: string | undefined;
+  /** After the last @ of the authority. */
+  readonly hosts: string;
+  readonly port: string | undefined;
+}
 
 /**
  * Returns the string as the driver should get it: with the meaning of libpq where the driver has another one, and
- * unchanged otherwise. `setting` is named in errors, for example `DATABASE_URL`.
+ * unchanged otherwise. Checking its result again changes nothing. `setting` is named in errors, for example
+ * `DATABASE_URL`.
  * @throws {ConfigurationError} if it is not valid.
  */
 export function checkedConnectionString(text: string, setting: string): string {
-  const invalid = (message: string) => new ConfigurationError(setting, message);
+  const invalid: Invalid = (message) => new ConfigurationError(setting, message);
+  const parts = partsOf(text, invalid);
+  checkReserved(parts, invalid);
+  checkHost(parts, invalid);
+  const parameters = parametersOf(parts.query);
+  if ((decoded(parameters.get('host')) ?? '').includes(',')) throw invalid(severalHosts);
+  const { dbname, ...others } = Object.fromEntries(parameters);
+  const path = dbname === undefined ? parts.path : `/${dbname}`;
+  checkDatabase(path, invalid);
+  const query = queryOf(new Map([...Object.entries(others), ...tlsOf(parameters, invalid)]));
+  return `${text.slice(0, text.indexOf('://') + 3)}${parts.authority}${path}${query}`;
+}
+
+function partsOf(text: string, invalid: Invalid): ConnectionUrl {
+  if (text.trim() === '') throw invalid(`is empty: expected ${example}`);
   const parts = /^postgres(?:ql)?:\/\/([^/?#]*)(\/[^?#]*)?(?:\?([^#]*))?(#.*)?$/s.exec(text);
   if (parts === null) throw invalid(`is not a PostgreSQL URL: expected ${example}`);
   const [, authority = '', path = '', query = '', fragment] = parts;
+  const hosts = authority.slice(authority.lastIndexOf('@') + 1);
+  return { authority, path, query, fragment, hosts, port: /:([^:\]]*)$/.exec(hosts)?.[1] };
+}
+
+/** Without its reserved characters encoded, a password ends the part that holds user, password and host. */
+function checkReserved({ authority, path, query, fragment, port }: ConnectionUrl, invalid: Invalid): void {
   const at = authority.lastIndexOf('@');
-  const hosts = authority.slice(at + 1);
-  const port = /:([^:\]]*)$/.exec(hosts)?.[1];
-  // Without its reserved characters encoded, a password ends the part that holds user, password and host.
-  const isCutShort = at < 0 && (path.includes('@') || !/^\d*$/.test(port ?? ''));
+  const isCutShort =
+    at < 0 && (path.includes('@') || !/^\d*$/.test(port ?? '') || (port !== undefined && query.includes('@')));
   if (fragment !== undefined || isCutShort || /(^|&)[^=&]+(&|$)/.test(query))
     throw invalid(`has a password or name with a reserved character: ${encoding}`);
   if (authority.slice(0, Math.max(at, 0)).includes('@')) throw invalid(`has more than one @: ${encoding}`);
-  if (hosts.includes(','))
-    throw invalid('names several hosts, and only one is supported: name the primary, or a proxy');
-  if (!/^\d*$/.test(port ?? '') || Number(port ?? 0) > 65_535)
-    throw invalid(`has an invalid port: expected ${example}`);
-  for (const part of [authority, path, query])
-    if (!isDecodable(part)) throw invalid(`has a % that encodes nothing: ${encoding}`);
-  if (/%(23|2F|3F)/i.test(path)) throw invalid('names a database with #, / or ?, which a URL cannot: rename it');
-  const parameters = checkedParameters(query, invalid);
-  return (
-    text.slice(0, text.length - (query === '' ? 0 : query.length + 1)) + (parameters === '' ? '' : `?${parameters}`)
-  );
+  if ([authority, path, query].some((part) => decoded(part) === null))
+    throw invalid(`has a % that encodes nothing: ${encoding}`);
 }
 
-function isDecodable(text: string): boolean {
+function checkHost({ hosts, port }: ConnectionUrl, invalid: Invalid): void {
+  if (hosts.includes(',')) throw invalid(severalHosts);
+  if (!/^\d*$/.test(port ?? '') || Number(port ?? 0) > 65_535)
+    throw invalid(`has an invalid port: expected ${example}`);
+}
+
+/** The driver does not decode these characters in the name of a database. */
+function checkDatabase(path: string, invalid: Invalid): void {
+  if (/%(23|2F|3F)/i.test(path))
+    throw invalid(
+      'names a database with #, / or ?, which the driver cannot read from a URL: set PGHOST, PGUSER, PGPASSWORD and ' +
+        'PGDATABASE instead, or rename the database',
+    );
+}
+
+/** Null if a % encodes nothing. */
+function decoded(text: string | undefined): string | null {
   try {
-    decodeURIComponent(text);
-    return true;
+    return decodeURIComponent(text ?? '');
   } catch {
-    return false;
+    return null;
   }
 }
 
-function checkedParameters(query: string, invalid: (message: string) => ConfigurationError): string {
-  const parameters = query.split('&').flatMap((pair): (readonly [name: string, value: string])[] => {
-    const [name = '', value = ''] = pair.split('=');
-    return pair === '' ? [] : [[name, value]];
-  });
-  const isCompatible = parameters.some(([name, value]) => name === 'uselibpqcompat' && value === 'true');
-  return parameters
-    .flatMap(([name, value]) => {
-      if (name === 'sslmode')
-        return [`sslmode=${checkedSslMode(decodeURIComponent(value), { isCompatible, invalid })}`];
-      if (!fileParameters.includes(name)) return [`${name}=${value}`];
-      // The authorities of the system are the default of Node.js.
-      if (name === 'sslrootcert' && value === 'system') return [];
-      if (!isReadable(decodeURIComponent(value)))
-        throw invalid(`${name}: cannot read ${decodeURIComponent(value)}; give the path of a PEM file`);
-      return [`${name}=${value}`];
-    })
-    .join('&');
+/** Names, and values as they were written. */
+function parametersOf(query: string): Parameters {
+  const pairs = query.split('&').filter((pair) => pair !== '');
+  return new Map(pairs.map((pair) => [pair.slice(0, pair.indexOf('=')), pair.slice(pair.indexOf('=') + 1)]));
 }
 
-/** The driver verifies like `verify-full` for the modes in between, and warns about it; this says it in its words. */
-function checkedSslMode(
-  mode: string,
-  {
-    isCompatible,
-    invalid,
-  }: { readonly isCompatible: boolean; readonly invalid: (message: string) => ConfigurationError },
-): string {
+/** Without the parameters that `tlsOf` has dropped. */
+function queryOf(parameters: ReadonlyMap<string, string | null>): string {
+  const pairs = [...parameters].flatMap(([name, value]) => (value === null ? [] : [`${name}=${value}`]));
+  return pairs.length === 0 ? '' : `?${pairs.join('&')}`;
+}
+
+/**
+ * The parameters of TLS that the driver should get; null drops one. For the modes that do not verify the host name, the
+ * driver has the meaning of libpq only with `uselibpqcompat`.
+ */
+function tlsOf(parameters: Parameters, invalid: Invalid): Map<string, string | null> {
+  const usesSystem = parameters.get('sslrootcert') === 'system';
+  for (const name of fileParameters) if (!(usesSystem && name === 'sslrootcert')) checkFile(name, parameters, invalid);
+  const mode = decoded(parameters.get('sslmode')) || (usesSystem ? 'verify-full' : null);
+  if (mode === null) return new Map();
   if (!sslModes.includes(mode))
     throw invalid(`has an unknown sslmode "${mode}": expected one of ${sslModes.join(', ')}`);
-  if (isCompatible) return mode;
-  // libpq tries without TLS first.
-  if (mode === 'allow') return 'disable';
-  return ['prefer', 'require', 'verify-ca'].includes(mode) ? 'verify-full' : mode;
+  if (usesSystem && mode !== 'verify-full') throw invalid('sslrootcert=system needs sslmode=verify-full, as in libpq');
+  if (mode === 'verify-ca' && !parameters.has('sslrootcert'))
+    throw invalid('sslmode=verify-ca needs sslrootcert=/path/ca.pem; for a public authority use sslmode=verify-full');
+  return new Map([
+    // libpq tries without TLS first.
+    ['sslmode', mode === 'allow' ? 'disable' : mode],
+    ...(['prefer', 'require', 'verify-ca'].includes(mode) ? [['uselibpqcompat', 'true'] as const] : []),
+    // The authorities of the system are the default of Node.js.
+    ...(usesSystem ? [['sslrootcert', null] as const] : []),
+  ]);
+}
+
+function checkFile(name: string, parameters: Parameters, invalid: Invalid): void {
+  const path = decoded(parameters.get(name));
+  if (path === null || path === '' || isReadable(path)) return;
+  throw invalid(`${name}: cannot read ${path}; give the path of a PEM file`);
 }
 
 function isReadable(path: string): boolean {

@@ -7,6 +7,7 @@ import { Client } from 'pg';
 import { ConfigurationError, codeOf } from '../errors.ts';
 import { installQueues, planQueues, queueInstallScript } from '../queue/install.ts';
 import { builtInMethods } from '../queue/options.ts';
+import { checkedConnectionString } from './connection-string.ts';
 import { repeatGrants } from './roles.ts';
 import {
   createJournal,
@@ -58,7 +59,8 @@ const runsOutsideTransaction = ({ sql }: Migration) =>
  * @throws {ConfigurationError} if the database is not one that this release can upgrade, or another process migrates
  * for too long.
  */
-export async function migrate(connectionString: string, options: MigrateOptions = {}): Promise<MigrationReport> {
+export async function migrate(url: string, options: MigrateOptions = {}): Promise<MigrationReport> {
+  const connectionString = checkedConnectionString(url, 'connectionString');
   return withLock(connectionString, options.waitSeconds ?? 300, async (client) => {
     const pending = await pendingMigrations(client);
     await prepareSchemas(client);
@@ -90,7 +92,7 @@ async function prepareSchemas(client: Client): Promise<void> {
 
 /** Returns the SQL that `migrate` would run on this database: ours, then pg-boss's. Changes nothing. */
 export async function migrationPlan(connectionString: string): Promise<string> {
-  const client = new Client({ connectionString });
+  const client = new Client({ connectionString: checkedConnectionString(connectionString, 'connectionString') });
   await client.connect();
   try {
     const pending = await pendingMigrations(client);

@@ -1,4 +1,5 @@
 /** The options of a worker, with their bounds. */
+import { checkedConnectionString } from '../database/connection-string.ts';
 import type { Dispatcher } from '../dispatch/dispatcher.ts';
 import { ConfigurationError } from '../errors.ts';
 import type { Brand, Logger } from '../vocabulary.ts';
@@ -7,7 +8,10 @@ import type { DecryptLabels } from '../secrets.ts';
 
 /** What a worker needs, and its settings. */
 export interface WorkerOptions {
-  /** The application's database. The worker opens up to 15 connections. */
+  /**
+   * The application's database, as a URL with the parameters of libpq, for example
+   * `postgres://app:secret@db.example/app?sslmode=verify-full`. The worker opens up to 15 connections.
+   */
   readonly connectionString: string;
   /** A dispatcher per delivery method, for example `{ smtp: smtp({...}), webhook: webhook({...}) }`. */
   readonly dispatchers: Readonly<Record<string, Dispatcher>>;
@@ -37,8 +41,18 @@ export interface WorkerOptions {
   readonly decryptLabels?: DecryptLabels;
 }
 
-/** @throws {ConfigurationError} for the first option that is out of bounds. */
-export function checkOptions(options: WorkerOptions): void {
+/**
+ * Returns the options with a connection string that the driver reads as libpq would.
+ * @throws {ConfigurationError} for the first option that is not valid.
+ */
+export function checkedOptions(options: WorkerOptions): WorkerOptions {
+  const connectionString = checkedConnectionString(options.connectionString, 'connectionString');
+  checkBounds(options);
+  checkDispatchers(options);
+  return { ...options, connectionString };
+}
+
+function checkBounds(options: WorkerOptions): void {
   const bounds = {
     stopTimeoutSeconds: [1, 900],
     pollSeconds: [0.1, 60],
@@ -50,6 +64,9 @@ export function checkOptions(options: WorkerOptions): void {
     if (value !== undefined && !(value >= least && value <= most))
       throw new ConfigurationError(name, `${value} is out of bounds, use ${least} to ${most}`);
   }
+}
+
+function checkDispatchers(options: WorkerOptions): void {
   if (Object.keys(options.dispatchers).length === 0)
     throw new ConfigurationError('dispatchers', 'a worker needs at least one, for example { smtp: smtp({...}) }');
   for (const [method, dispatcher] of Object.entries(options.dispatchers)) {

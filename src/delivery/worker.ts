@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { notRunning, type WorkerHealth } from './health.ts';
-import { checkOptions, type WorkerOptions } from './options.ts';
+import { checkedOptions, type WorkerOptions } from './options.ts';
 import type { RunningWorker } from './run-worker.ts';
 
 /** Delivers messages. Any number of workers may run side by side. */
@@ -27,8 +27,8 @@ export interface Worker {
  *
  * @throws {ConfigurationError} if an option is out of bounds.
  */
-export function createWorker(options: WorkerOptions): Worker {
-  checkOptions(options);
+export function createWorker(given: WorkerOptions): Worker {
+  const options = checkedOptions(given);
   const name = options.name ?? `${hostname()}:${process.pid}:${randomBytes(3).toString('hex')}`;
   let starting: Promise<RunningWorker> | null = null;
   let stopped: Promise<void> | null = null;
