@@ -19,7 +19,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   telemetry: [],
   queue: ['vocabulary', 'errors'],
   database: ['errors', 'optional-package', 'queue'],
-  templates: ['vocabulary', 'errors', 'lru'],
+  templates: ['vocabulary', 'errors', 'lru', 'database'],
   dispatch: ['vocabulary', 'errors', 'email-address', 'lru', 'batcher', 'secrets', 'database', 'templates'],
   enqueue: ['vocabulary', 'errors', 'email-address', 'secrets', 'telemetry', 'database', 'templates'],
   operate: [

@@ -1,5 +1,8 @@
 /** Templates in the database. Files become numbered versions; a message keeps the version it was enqueued with. */
-import type { Pool, PoolClient } from 'pg';
+import type { Pool } from 'pg';
+import { run, type Transaction } from '../database/caller-transaction.ts';
+import { transaction } from '../database/pool.ts';
+import { codeOf, ConfigurationError } from '../errors.ts';
 import type { TemplateSource } from './template-file.ts';
 
 /** What `syncTemplates` did with one template. */
@@ -45,95 +48,101 @@ export interface CatalogEntry {
 /**
  * Stores templates in the database, all or none. A changed text becomes a new version; messages that wait keep theirs.
  * What an operator set (enabled, methods override) stays. Nothing is deleted.
+ *
+ * @param database a `pg` pool, or an open transaction of any supported driver.
+ * @param options.dryRun true: returns what would change. Default false.
+ * @throws {ConfigurationError} if `database` is neither.
  */
 export async function syncTemplates(
-  pool: Pool,
+  database: Pool | Transaction,
   sources: readonly TemplateSource[],
   options: { readonly dryRun?: boolean } = {},
 ): Promise<TemplateChange[]> {
-  const client = await pool.connect();
+  if (isPool(database)) return transaction(database, (client) => syncTemplates(client, sources, options));
+  await lockTemplates(database);
+  if (options.dryRun) await run(database, { text: 'SAVEPOINT herald_dry_run', values: [] });
+  const changes: TemplateChange[] = [];
+  for (const source of sources) changes.push(await syncOne(database, source));
+  changes.push(...(await missing(database, sources)));
+  if (options.dryRun) await run(database, { text: 'ROLLBACK TO SAVEPOINT herald_dry_run', values: [] });
+  return changes;
+}
+
+function isPool(database: Pool | Transaction): database is Pool {
+  return 'totalCount' in database && database.totalCount !== undefined;
+}
+
+/** Otherwise replicas that start together would race for the next version number. */
+async function lockTemplates(tx: Transaction): Promise<void> {
   try {
-    await client.query('BEGIN');
-    // Otherwise replicas that start together would race for the next version number.
-    await client.query(`LOCK TABLE herald.template IN SHARE ROW EXCLUSIVE MODE`);
-    const changes: TemplateChange[] = [];
-    for (const source of sources) changes.push(await syncOne(client, source));
-    changes.push(...(await missing(client, sources)));
-    await client.query(options.dryRun ? 'ROLLBACK' : 'COMMIT');
-    return changes;
+    await run(tx, { text: 'LOCK TABLE herald.template IN SHARE ROW EXCLUSIVE MODE', values: [] });
   } catch (error) {
-    await client.query('ROLLBACK');
-    throw error;
-  } finally {
-    client.release();
+    if (codeOf(error) !== '25P01') throw error;
+    throw new ConfigurationError('syncTemplates', 'needs a pg pool or an open transaction; call it inside one', {
+      cause: error,
+    });
   }
 }
 
-async function syncOne(client: PoolClient, source: TemplateSource): Promise<TemplateChange> {
+async function syncOne(tx: Transaction, source: TemplateSource): Promise<TemplateChange> {
   const { name, contentHash } = source;
-  const current = await client.query<{ version: number; contentHash: string; newest: number }>(
-    `SELECT t.current_version AS version, v.content_hash AS "contentHash",
-       (SELECT max(n.version) FROM herald.template_version n WHERE n.template = t.name) AS newest
+  const text = `SELECT t.current_version::text AS version, v.content_hash AS "contentHash",
+       (SELECT max(n.version) FROM herald.template_version n WHERE n.template = t.name)::text AS newest
      FROM herald.template t
      JOIN herald.template_version v ON v.template = t.name AND v.version = t.current_version
-     WHERE t.name = $1`,
-    [name],
-  );
-  const known = current.rows[0];
+     WHERE t.name = $1`;
+  const [known] = await run<{ version: string; contentHash: string; newest: string }>(tx, { text, values: [name] });
   const same = known?.contentHash === contentHash;
-  const version = known === undefined ? 1 : same ? known.version : known.newest + 1;
-  const optionsChanged = await writeOptions(client, source, version);
-  if (!same) await writeVersion(client, source, version);
+  const version = known === undefined ? 1 : same ? Number(known.version) : Number(known.newest) + 1;
+  const stored = { ...source, version };
+  const optionsChanged = await writeOptions(tx, stored);
+  if (!same) await writeVersion(tx, stored);
   if (known === undefined) return { name, version, change: 'created' };
   return { name, version, change: !same ? 'new version' : optionsChanged ? 'options' : 'unchanged' };
 }
 
-async function writeOptions(client: PoolClient, source: TemplateSource, version: number): Promise<boolean> {
-  const result = await client.query(
-    `INSERT INTO herald.template AS t (name, "group", kind, current_version, methods, fallback, enabled_by_default,
-       mandatory, ttl_seconds, unknown, max_attempts, sender, example)
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
-     ON CONFLICT (name) DO UPDATE SET "group" = $2, kind = $3, current_version = $4, methods = $5, fallback = $6,
-       enabled_by_default = $7, mandatory = $8, ttl_seconds = $9, unknown = $10, max_attempts = $11, sender = $12,
-       example = $13, updated_at = now()
-     WHERE (t."group", t.kind, t.current_version, t.methods, t.fallback, t.enabled_by_default, t.mandatory,
-       t.ttl_seconds, t.unknown, t.max_attempts, t.sender, t.example)
-       IS DISTINCT FROM ($2, $3, $4::int, $5::text[], $6, $7::boolean, $8::boolean, $9::int, $10, $11::smallint, $12,
-       $13::jsonb)`,
-    [
-      source.name,
-      source.group,
-      source.kind,
-      version,
-      source.methods,
-      source.fallback,
-      source.enabledByDefault,
-      source.mandatory,
-      source.ttlSeconds,
-      source.unknown,
-      source.maxAttempts,
-      source.sender,
-      source.example === null ? null : JSON.stringify(source.example),
-    ],
-  );
-  return result.rowCount === 1;
+type StoredSource = TemplateSource & { readonly version: number };
+
+/** Returns whether anything changed. */
+async function writeOptions(tx: Transaction, source: StoredSource): Promise<boolean> {
+  // Drivers differ in what they make of lists, so the template travels as one JSON text.
+  const text = `
+    INSERT INTO herald.template AS t (name, "group", kind, current_version, methods, fallback, enabled_by_default,
+      mandatory, ttl_seconds, unknown, max_attempts, sender, example)
+    SELECT s.name, s."group", s.kind, s.version, s.methods, s.fallback, s."enabledByDefault", s.mandatory,
+      s."ttlSeconds", s.unknown, s."maxAttempts", s.sender, s.example
+    FROM jsonb_to_record($1::text::jsonb) AS s (name text, "group" text, kind text, version int, methods text[],
+      fallback text, "enabledByDefault" boolean, mandatory boolean, "ttlSeconds" int, unknown text,
+      "maxAttempts" smallint, sender text, example jsonb)
+    ON CONFLICT (name) DO UPDATE SET "group" = excluded."group", kind = excluded.kind,
+      current_version = excluded.current_version, methods = excluded.methods, fallback = excluded.fallback,
+      enabled_by_default = excluded.enabled_by_default, mandatory = excluded.mandatory,
+      ttl_seconds = excluded.ttl_seconds, unknown = excluded.unknown, max_attempts = excluded.max_attempts,
+      sender = excluded.sender, example = excluded.example, updated_at = now()
+    WHERE (t."group", t.kind, t.current_version, t.methods, t.fallback, t.enabled_by_default, t.mandatory,
+        t.ttl_seconds, t.unknown, t.max_attempts, t.sender, t.example)
+      IS DISTINCT FROM (excluded."group", excluded.kind, excluded.current_version, excluded.methods,
+        excluded.fallback, excluded.enabled_by_default, excluded.mandatory, excluded.ttl_seconds, excluded.unknown,
+        excluded.max_attempts, excluded.sender, excluded.example)
+    RETURNING t.name`;
+  return (await run(tx, { text, values: [JSON.stringify(source)] })).length === 1;
 }
 
-async function writeVersion(client: PoolClient, source: TemplateSource, version: number): Promise<void> {
-  const { name, title, body, actions, labels, secrets, contentHash } = source;
-  await client.query(
-    `INSERT INTO herald.template_version (template, version, title, body, actions, labels, secrets, content_hash)
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
-    [name, version, title, body, JSON.stringify(actions), labels, secrets, contentHash],
-  );
+async function writeVersion(tx: Transaction, source: StoredSource): Promise<void> {
+  const text = `
+    INSERT INTO herald.template_version (template, version, title, body, actions, labels, secrets, content_hash)
+    SELECT s.name, s.version, s.title, s.body, s.actions, s.labels, s.secrets, s."contentHash"
+    FROM jsonb_to_record($1::text::jsonb) AS s (name text, version int, title text, body text, actions jsonb,
+      labels text[], secrets text[], "contentHash" text)`;
+  await run(tx, { text, values: [JSON.stringify(source)] });
 }
 
-async function missing(client: PoolClient, sources: readonly TemplateSource[]): Promise<TemplateChange[]> {
-  const result = await client.query<{ name: string; version: number }>(
-    'SELECT name, current_version AS version FROM herald.template WHERE NOT name = ANY ($1) ORDER BY name',
-    [sources.map((source) => source.name)],
-  );
-  return result.rows.map((row) => ({ ...row, change: 'missing' }));
+async function missing(tx: Transaction, sources: readonly TemplateSource[]): Promise<TemplateChange[]> {
+  const text = `SELECT name, current_version::text AS version FROM herald.template
+     WHERE NOT name IN (SELECT jsonb_array_elements_text($1::text::jsonb)) ORDER BY name`;
+  const values = [JSON.stringify(sources.map(({ name }) => name))];
+  const rows = await run<{ name: string; version: string }>(tx, { text, values });
+  return rows.map(({ name, version }) => ({ name, version: Number(version), change: 'missing' }));
 }
 
 /** Returns every template with its current version, sorted by name. */

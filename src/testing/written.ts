@@ -46,11 +46,11 @@ export interface WrittenMessage {
   readonly dueAt: Date;
   /** It is not sent after this time; null: no limit. */
   readonly expiresAt: Date | null;
-  /** Null for a message that will not be sent, and for a settled one whose secret labels were deleted. */
+  /** Null for a message that will not be sent, an erased one, and a settled one whose secret labels were deleted. */
   readonly content: RenderedContent | null;
 }
 
-/** Selects messages. Without any of the first five, all of them. */
+/** Selects messages of the test's own transaction. Without any of the first five, all of them. */
 export interface MessageFilter {
   /** Name of the template. */
   readonly template?: string;
@@ -62,6 +62,10 @@ export interface MessageFilter {
   readonly status?: MessageStatus;
   /** One of the message's targets. */
   readonly target?: string;
+  /**
+   * True: also the messages that other transactions have committed, for code that commits itself. Default false.
+   */
+  readonly committed?: boolean;
   /** The brand to render with. Default: an application named `Test App`. */
   readonly brand?: Brand;
   /** Decrypts secret labels. Needed if `createHerald` has `encryptLabels`; both come from `labelSecrets`. */
@@ -101,16 +105,26 @@ LEFT JOIN herald.notification n ON n.id = m.notification_id AND m.recipient_id <
 WHERE ($1::text IS NULL OR m.template = $1::text) AND ($2::text IS NULL OR m.recipient_id = $2::text)
   AND ($3::text IS NULL OR m.method = $3::text) AND ($4::text IS NULL OR m.status = $4::text)
   AND ($5::text IS NULL OR m.targets @> ARRAY[$5::text])
+  -- Not xmin: within a savepoint that is another one.
+  AND ($6::text IS NOT NULL OR m.created_at = now())
 ORDER BY m.created_at, m.id LIMIT 1000`;
 
 /**
- * Returns the messages that are visible in this transaction, at most 1,000, in the order in which they were enqueued.
+ * Returns the messages that were enqueued in this transaction, at most 1,000, in order.
  *
  * @throws {RenderError} if a message cannot be rendered.
  */
 export async function writtenMessages(tx: Connection, filter: MessageFilter = {}): Promise<WrittenMessage[]> {
-  const { template = null, recipientId = null, method = null, status = null, target = null } = filter;
-  const rows = await run<Row>(tx, { text: statement, values: [template, recipientId, method, status, target] });
+  const {
+    template = null,
+    recipientId = null,
+    method = null,
+    status = null,
+    target = null,
+    committed = false,
+  } = filter;
+  const values = [template, recipientId, method, status, target, committed ? 'true' : null];
+  const rows = await run<Row>(tx, { text: statement, values });
   const render = createRenderer();
   return rows.map((row) => toWrittenMessage(row, filter, render));
 }
@@ -136,8 +150,9 @@ function toWrittenMessage(row: Row, filter: MessageFilter, render: ReturnType<ty
     dueAt: new Date(Number(dueMs)),
     expiresAt: expiresMs === null ? null : new Date(Number(expiresMs)),
   };
-  const wiped = secretNames.length > 0 && secrets === null;
-  if (wiped || ['inhibited', 'expired', 'cancelled'].includes(row.status)) return { ...written, content: null };
+  // What was erased, or wiped when the message settled, cannot be rendered.
+  const gone = row.recipient.id === 'erased' || (secretNames.length > 0 && secrets === null);
+  if (gone || ['inhibited', 'expired', 'cancelled'].includes(row.status)) return { ...written, content: null };
   const decrypted = secrets === null ? {} : (filter.decryptLabels?.(secrets, row.template, sealId) ?? secrets);
   const content = render({
     template: { name: row.template, version: row.version, title, body, actions: templateActions },

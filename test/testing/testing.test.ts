@@ -7,10 +7,12 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { installScript } from '../../src/database/migrate.ts';
 import { createHerald } from '../../src/enqueue/enqueue.ts';
 import { createSecretBox, labelSecrets } from '../../src/secrets.ts';
+import { syncTemplates } from '../../src/templates/catalog.ts';
 import { RenderError } from '../../src/templates/evaluate.ts';
 import { defineTemplate } from '../../src/templates/define.ts';
+import { parseTemplate } from '../../src/templates/template-file.ts';
 import { collectingDispatcher, drain, writtenMessages } from '../../src/testing/index.ts';
-import { greeting, testWorker } from '../support/application.ts';
+import { greeting, greetingFile, testWorker } from '../support/application.ts';
 import { until } from '../support/wait.ts';
 import { ada, bob, type Enqueueing, openEnqueueing } from '../enqueue/support.ts';
 
@@ -80,6 +82,32 @@ describe('writtenMessages', () => {
       expect(await found({ status: 'inhibited' })).toBe(1);
       expect(await found({ target: 'w-1' })).toBe(4);
       expect(await found({ template: 'nope' })).toBe(0);
+    });
+  });
+
+  test("sees its own transaction's messages only, those of savepoints included, unless it asks for committed ones", async () => {
+    await it.enqueue();
+    await rolledBack(async (tx) => {
+      expect(await writtenMessages(tx)).toEqual([]);
+      await tx.query('SAVEPOINT inner_part');
+      await it.herald.enqueue(tx, greeting, notification);
+      await tx.query('RELEASE SAVEPOINT inner_part');
+      await it.herald.enqueue(tx, greeting, { ...notification, to: bob });
+      expect((await writtenMessages(tx)).map(({ recipient }) => recipient.id)).toEqual(['ada', 'bob', 'bob']);
+      expect(await drain(tx)).toHaveLength(3);
+      expect(await writtenMessages(tx, { committed: true })).toHaveLength(4);
+    });
+  });
+
+  test('never renders an erased message, also where the rest of it is still there', async () => {
+    await it.enqueue();
+    await rolledBack(async (tx) => {
+      await it.herald.enqueue(tx, greeting, notification);
+      await tx.query(`SELECT herald.erase(recipient_id => 'ada')`);
+      expect(await writtenMessages(tx, { recipientId: 'erased', committed: true })).toMatchObject([
+        { recipient: { id: 'erased' }, content: null },
+        { recipient: { id: 'erased' }, content: null },
+      ]);
     });
   });
 
@@ -155,14 +183,8 @@ test('on PGlite an application needs no server at all', { timeout: 60_000 }, asy
   const pglite = new PGlite();
   try {
     await pglite.exec(installScript());
-    const { rows } = await it.pool.query(`SELECT * FROM herald.template_version WHERE template = 'greeting'`);
-    await pglite.query(
-      `INSERT INTO herald.template (name, "group", current_version) VALUES ('greeting', 'Greetings', 1)`,
-    );
-    await pglite.query(
-      `INSERT INTO herald.template_version SELECT * FROM jsonb_populate_recordset(NULL::herald.template_version, $1)`,
-      [JSON.stringify(rows)],
-    );
+    const { source } = parseTemplate('greeting.md', greetingFile);
+    await pglite.transaction((tx) => syncTemplates(tx, source === null ? [] : [source]));
     const db = drizzle(pglite);
     await db
       .transaction(async (tx) => {

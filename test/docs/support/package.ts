@@ -33,7 +33,7 @@ export function createProject(folder: string, { manifest }: { readonly manifest:
   mkdirSync(join(modules, '.bin'), { recursive: true });
   for (const name of readdirSync(join(root, 'node_modules')))
     if (!name.startsWith('.')) symlinkSync(join(root, 'node_modules', name), join(modules, name));
-  for (const name of ['drizzle-kit', 'tsc'])
+  for (const name of ['drizzle-kit', 'tsc', 'vitest'])
     symlinkSync(join(root, 'node_modules/.bin', name), join(modules, '.bin', name));
   // A copy: with a link, its imports would be looked up in our own folder.
   cpSync(builtPackage(), join(modules, 'pg-herald'), { recursive: true });
