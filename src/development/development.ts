@@ -112,6 +112,11 @@ export async function startDevelopment(options: DevelopmentOptions): Promise<Dev
 
 /** Works before any migration: a database that is refused is not changed. */
 async function countWorkers(pool: Pool): Promise<number> {
+  // A fresh database has no tables yet.
+  const { rows: found } = await pool.query<{ name: string | null }>(
+    `SELECT to_regclass('herald.worker')::text AS name`,
+  );
+  if (found[0]?.name == null) return 0;
   const { rows } = await pool.query<{ workers: number }>(`SELECT ${workersConnected} AS workers`);
   return rows[0]?.workers ?? 0;
 }
