@@ -4,7 +4,7 @@ import { applyRoles, rolesScript } from '../database/roles.ts';
 import { collect } from './arguments.ts';
 import { type CommonOptions, command } from './command.ts';
 import { readDatabaseUrl } from './config.ts';
-import { print, printJson } from './output.ts';
+import { print, printJson, printStderr } from './output.ts';
 
 interface MigrateCommandOptions extends CommonOptions {
   readonly dryRun?: boolean;
@@ -41,7 +41,10 @@ export function migrateCommand(): Command {
       if (options.print) return print(options.roles ? rolesScript() : migrationScript(options.after));
       const url = readDatabaseUrl(options.databaseUrl);
       if (options.dryRun) return print((await migrationPlan(url)) || '-- nothing to do');
-      const report = await migrate(url, { methods: options.method ?? [] });
+      const report = await migrate(url, {
+        methods: options.method ?? [],
+        onWait: (holder) => printStderr(`waiting for ${holder}, which is migrating this database`),
+      });
       if (options.roles) await applyRoles(url);
       if (options.json) return printJson(report);
       printReport(report);

@@ -8,6 +8,7 @@ import { ConfigurationError, codeOf } from '../errors.ts';
 import { installQueues, planQueues, queueInstallScript } from '../queue/install.ts';
 import { builtInMethods } from '../queue/options.ts';
 import { checkedConnectionString } from './connection-string.ts';
+import { migrationSession, withMigrationLock } from './migration-lock.ts';
 import { repeatGrants } from './roles.ts';
 import {
   createJournal,
@@ -26,6 +27,8 @@ export interface MigrateOptions {
   readonly methods?: readonly string[];
   /** Longest wait for another migrating process, in seconds; default 300. */
   readonly waitSeconds?: number;
+  /** Called once if another process migrates this database, with what is known of its session. */
+  readonly onWait?: (holder: string) => void;
 }
 
 /** What `migrate` did. The lists are empty if the database was up to date. */
@@ -37,9 +40,6 @@ export interface MigrationReport {
   /** Methods whose queues were created now. */
   readonly createdMethods: readonly string[];
 }
-
-/** The key of the advisory lock. Every release must use the same one. */
-const lockKey = 4_720_190_817;
 
 /** How long a migration may block the application while it waits for a lock, and how often it tries. */
 const lockTimeoutMs = 1000;
@@ -61,15 +61,26 @@ const runsOutsideTransaction = ({ sql }: Migration) =>
  */
 export async function migrate(url: string, options: MigrateOptions = {}): Promise<MigrationReport> {
   const connectionString = checkedConnectionString(url, 'connectionString');
-  return withLock(connectionString, options.waitSeconds ?? 300, async (client) => {
+  const { waitSeconds = 300, onWait } = options;
+  return withMigrationLock(connectionString, { waitSeconds, onWait }, () => migrateAlone(connectionString, options));
+}
+
+async function migrateAlone(connectionString: string, { methods = [] }: MigrateOptions): Promise<MigrationReport> {
+  const client = new Client({ connectionString, application_name: migrationSession });
+  // A connection that breaks between two statements fails the next one.
+  client.on('error', () => undefined);
+  await client.connect();
+  try {
     const pending = await pendingMigrations(client);
     await prepareSchemas(client);
     for (const migration of pending) await applyMigration(client, migration);
     await requireKnownCommands(client);
-    const queues = await installQueues(connectionString, [...builtInMethods, ...(options.methods ?? [])]);
+    const queues = await installQueues(connectionString, [...builtInMethods, ...methods]);
     await repeatGrants(client);
     return { applied: pending.map((m) => m.name), ...queues };
-  });
+  } finally {
+    await client.end().catch(() => undefined);
+  }
 }
 
 const insufficientPrivilege = '42501';
@@ -188,33 +199,4 @@ async function applyStatements(client: Client, migration: Migration): Promise<vo
     await client.query(statement);
   }
   await client.query(recordOf(migration));
-}
-
-/** Polls for the lock, because a session that waits in pg_advisory_lock() deadlocks with CREATE INDEX CONCURRENTLY. */
-async function withLock<T>(
-  connectionString: string,
-  waitSeconds: number,
-  work: (client: Client) => Promise<T>,
-): Promise<T> {
-  const client = new Client({ connectionString });
-  await client.connect();
-  try {
-    const deadline = Date.now() + waitSeconds * 1000;
-    while (!(await tryLock(client))) {
-      if (Date.now() > deadline)
-        throw new ConfigurationError(
-          'database',
-          `another process has been migrating for more than ${waitSeconds} s; look for it in pg_locks`,
-        );
-      await sleep(100);
-    }
-    return await work(client);
-  } finally {
-    await client.end();
-  }
-}
-
-async function tryLock(client: Client): Promise<boolean> {
-  const result = await client.query<{ locked: boolean }>('SELECT pg_try_advisory_lock($1) AS locked', [lockKey]);
-  return result.rows[0]?.locked === true;
 }

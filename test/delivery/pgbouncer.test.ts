@@ -1,71 +1,29 @@
-/** Everything through PgBouncer in transaction mode: enqueue, delivery, and what is said about wake-ups that do not arrive. */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { chmodSync, chownSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
-import { once } from 'node:events';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { Pool } from 'pg';
+/** Everything through PgBouncer: migrate, enqueue, delivery, and what is said about wake-ups that do not arrive. */
+import { Client, Pool } from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { migrate } from '../../src/database/migrate.ts';
 import { createHerald } from '../../src/enqueue/enqueue.ts';
-import { hasProgram } from '../cli/support.ts';
 import { greeting, greetingFile, keepingLogger, scriptedDispatcher, testWorker } from '../support/application.ts';
+import { missing, needing } from '../support/daemons.ts';
+import { createTestDatabase } from '../support/database.ts';
+import { type PgBouncer, startPgBouncer } from '../support/pgbouncer.ts';
 import { useDatabase } from '../support/use-database.ts';
-import { serverAccount } from '../../src/development/postgres/binaries.ts';
 import { until } from '../support/wait.ts';
 
-const installed = hasProgram('pgbouncer');
+const { skip, name } = needing(missing('pgbouncer', 'pgbouncer'));
 const database = useDatabase({ templates: { greeting: greetingFile } });
-let bouncer: ChildProcess | null = null;
-let folder: string;
+let pooler: PgBouncer;
 let url: string;
 
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  return typeof address === 'object' && address !== null ? address.port : 0;
-}
-
 beforeAll(async () => {
-  if (!installed) return;
-  const at = new URL(database.url);
-  const port = await freePort();
-  folder = mkdtempSync(join(tmpdir(), 'herald-pgbouncer-'));
-  chmodSync(folder, 0o755);
-  const file = join(folder, 'pgbouncer.ini');
-  writeFileSync(
-    file,
-    `[databases]
-${database.name} = host=${at.hostname} port=${at.port} user=${decodeURIComponent(at.username)}${at.password ? ` password=${decodeURIComponent(at.password)}` : ''}
-[pgbouncer]
-listen_addr = 127.0.0.1
-listen_port = ${port}
-unix_socket_dir =
-auth_type = any
-pool_mode = transaction
-default_pool_size = 5
-`,
-  );
-  const account = await serverAccount();
-  if (account) chownSync(file, account.uid, account.gid);
-  bouncer = spawn('pgbouncer', [file], { stdio: 'ignore', ...(account && { uid: account.uid, gid: account.gid }) });
-  url = `postgres://${at.username}@127.0.0.1:${port}/${database.name}`;
-  await until(async () => {
-    const pool = new Pool({ connectionString: url });
-    return pool.query('SELECT 1').finally(() => pool.end());
-  });
+  if (skip) return;
+  pooler = await startPgBouncer(database.url);
+  url = pooler.url;
 });
-afterAll(async () => {
-  if (bouncer?.kill('SIGTERM')) await once(bouncer, 'exit');
-  if (!installed) return;
-  rmSync(folder, { recursive: true });
-});
+afterAll(() => pooler?.close());
 
-test.skipIf(!installed)(
-  `behind PgBouncer in transaction mode everything is delivered by looking at intervals, which is said once${installed ? '' : ' (skipped: no pgbouncer here)'}`,
+test.skipIf(skip)(
+  name('behind PgBouncer in transaction mode everything is delivered by looking at intervals, which is said once'),
   async () => {
     const pool = new Pool({ connectionString: url });
     const herald = createHerald();
@@ -93,8 +51,8 @@ test.skipIf(!installed)(
   },
 );
 
-test.skipIf(!installed)(
-  `a worker recognises the pooler, delivers, and leaves no setting in the application's sessions${installed ? '' : ' (skipped: no pgbouncer here)'}`,
+test.skipIf(skip)(
+  name("a worker recognises the pooler, delivers, and leaves no setting in the application's sessions"),
   async () => {
     const logger = keepingLogger();
     const smtp = scriptedDispatcher();
@@ -121,3 +79,47 @@ test.skipIf(!installed)(
     expect(logger.lines.filter((line) => line.message.startsWith('a pooler is in between'))).toHaveLength(1);
   },
 );
+
+test.skipIf(skip)(
+  name('migrate leaves no lock behind, and two at once do not both run'),
+  { timeout: 60_000 },
+  async () => {
+    const empty = await createTestDatabase({ empty: true });
+    const behind = await startPgBouncer(empty.url);
+    const waited: string[] = [];
+    const reports = await Promise.all(
+      [1, 2].map(() => migrate(behind.url, { onWait: (holder) => waited.push(holder) })),
+    );
+    expect(reports.filter(({ applied }) => applied.length > 0)).toHaveLength(1);
+    expect(waited).toEqual([expect.stringMatching(/^process \d+ \(pg-herald migrate at 127\.0\.0\.1\)$/)]);
+    const { rows } = await empty.pool.query(`SELECT query FROM pg_locks JOIN pg_stat_activity USING (pid)
+      WHERE locktype = 'advisory' AND datname = current_database()`);
+    expect(rows).toEqual([]);
+    expect(await migrate(empty.url)).toMatchObject({ applied: [], createdMethods: [] });
+    await behind.close();
+    await empty.close();
+  },
+);
+
+test.skipIf(skip).each([
+  ['in session mode', { mode: 'session' }],
+  ['that drops the options of the startup packet', { more: ['ignore_startup_parameters = options'] }],
+  ['in session mode that drops them', { mode: 'session', more: ['ignore_startup_parameters = options'] }],
+] as const)(name('a worker delivers behind a pooler %s, and logs no error'), async (_, options) => {
+  const between = await startPgBouncer(database.url, options);
+  const logger = keepingLogger();
+  const smtp = scriptedDispatcher();
+  const worker = testWorker(between.url, { dispatchers: { smtp }, logger });
+  await worker.start();
+  const client = new Client({ connectionString: between.url });
+  await client.connect();
+  await client.query('BEGIN');
+  await createHerald().enqueue(client, greeting, { to: { id: 'a', email: 'a@example.com' }, labels: { who: 'x' } });
+  await client.query('COMMIT');
+  await until(() => smtp.deliveries.length === 1);
+  expect((await worker.health()).ready).toBe(true);
+  await worker.stop();
+  await client.end();
+  await between.close();
+  expect(logger.lines.filter(({ level }) => level === 'error')).toEqual([]);
+});
