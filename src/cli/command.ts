@@ -1,6 +1,7 @@
 /** What the commands share: common options, help pages, and the connection pool of an action. */
 import { Argument, Command, Option } from 'commander';
 import { Pool } from 'pg';
+import { isoDates } from '../database/pool.ts';
 import { builtInMethods } from '../queue/options.ts';
 import { readDatabaseUrl } from './config.ts';
 import { wrapped } from './table.ts';
@@ -122,6 +123,7 @@ export async function withPool<T>(options: CommonOptions, work: (pool: Pool, url
     max: 2,
     application_name: 'pg-herald cli',
     connectionTimeoutMillis: 10_000,
+    ...isoDates,
   });
   pool.on('error', () => undefined);
   try {

@@ -3,6 +3,7 @@ import { Hono } from 'hono';
 import { HTTPException } from 'hono/http-exception';
 import { Pool } from 'pg';
 import { checkedConnectionString } from '../database/connection-string.ts';
+import { isoDates } from '../database/pool.ts';
 import { readStatus } from '../operate/status.ts';
 import { LruCache } from '../lru.ts';
 import { readThroughput } from '../operate/throughput.ts';
@@ -128,6 +129,7 @@ function openPool(connectionString: string, logger: ConsoleOptions['logger'] & o
     max: 4,
     application_name: 'pg-herald console',
     connectionTimeoutMillis: 10_000,
+    ...isoDates,
   });
   pool.on('error', (error) => logger.debug({ code: codeOf(error) }, 'the console lost an idle connection'));
   return pool;

@@ -67,7 +67,8 @@ WHERE name IN ('idle_in_transaction_session_timeout', 'transaction_timeout')`;
 
 async function holderOf(client: Client): Promise<string> {
   const { rows } = await client.query<{ holder: string }>(
-    `SELECT concat('process ', l.pid, ' (' || nullif(concat_ws(' at ', nullif(a.application_name, ''), host(a.client_addr)), '') || ')') AS holder
+    `SELECT concat('process ', l.pid,
+       ' (' || nullif(concat_ws(' at ', nullif(a.application_name, ''), host(a.client_addr)), '') || ')') AS holder
      FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid
      WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
        AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())

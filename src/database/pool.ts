@@ -1,5 +1,5 @@
 /** Timeouts of our connection pools, and how to use a connection of a pool. */
-import type { Pool, PoolClient } from 'pg';
+import type { ClientBase, Pool, PoolClient } from 'pg';
 
 /** For a pool that must not wait: for a connection, or for a server that stopped answering without closing. */
 export const poolTimeouts = { connectionTimeoutMillis: 5000, query_timeout: 15_000, keepAlive: true } as const;
@@ -11,6 +11,14 @@ export const poolTimeouts = { connectionTimeoutMillis: 5000, query_timeout: 15_0
 export const maintenanceTimeouts = {
   connectionTimeoutMillis: poolTimeouts.connectionTimeoutMillis,
   query_timeout: 60_000,
+} as const;
+
+/**
+ * An option of a pool: its sessions show dates as the driver reads them, whatever the role or the database says.
+ * PgBouncer keeps this setting apart for each of its clients.
+ */
+export const isoDates = {
+  onConnect: async (client: ClientBase): Promise<void> => void (await client.query("SET datestyle = 'ISO'")),
 } as const;
 
 /** A pool, or a client inside a transaction. */
