@@ -6,7 +6,7 @@ import type { CommonOptions } from './command.ts';
 import { CommandFailed, colorStderr, plural, printJson, printStderr } from './output.ts';
 
 /** The folder of template files unless one is named. */
-export const defaultFolder = 'templates';
+export const defaultFolder = 'notifications';
 
 /** The templates of a folder, and everything that is wrong with it. */
 export async function checked(folder: string): Promise<{ sources: TemplateSource[]; issues: TemplateIssue[] }> {

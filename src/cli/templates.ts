@@ -43,8 +43,8 @@ function syncCommand(): Command {
     'sync',
     'Store the files of a folder in the database as versions; nothing changes if one of them is wrong',
     {
-      example: 'templates sync ./templates',
-      more: [['templates sync notifications --dry-run', 'show what would change']],
+      example: 'templates sync',
+      more: [['templates sync --dry-run', 'show what would change']],
       notes: ['A changed text becomes a new version; pending messages keep theirs. Nothing is deleted.'],
       seeAlso: ['templates check', 'templates list'],
     },
@@ -75,7 +75,7 @@ function checkCommand(): Command {
     'check',
     'Find unknown labels, syntax errors and bad headers, and render every example. Needs no database',
     {
-      example: 'templates check ./templates',
+      example: 'templates check',
       notes: [`It also compares the file that "pg-herald types" wrote, if there is one.`],
       seeAlso: ['templates preview', 'templates sync', 'types'],
     },

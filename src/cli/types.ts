@@ -11,8 +11,8 @@ export function typesCommand(): Command {
     'types',
     'Write the templates of a folder as TypeScript: names, labels, secrets and data. Needs no database',
     {
-      example: 'types notifications --out src/templates.gen.ts',
-      more: [['types notifications', 'print it']],
+      example: 'types --out notifications/templates.gen.ts',
+      more: [['types', 'print it']],
       notes: [
         'Labels and their kinds come from the text and the header. The types of data come from the example, so ' +
           'give one to each template that uses data.',
