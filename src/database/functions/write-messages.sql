@@ -66,7 +66,7 @@ BEGIN
     SELECT w.id, w.recipient_id, w.method, w.status, w.reason FROM written w CROSS JOIN jobs ORDER BY w.id;
   END IF;
   IF FOUND AND schedule.start_at <= now() THEN
-    FOR i IN 1 .. cardinality(notified) LOOP
+    FOR i IN 1 .. coalesce(cardinality(notified), 0) LOOP
       PERFORM pg_notify('herald', notified[i]);
     END LOOP;
   END IF;

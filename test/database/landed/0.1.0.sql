@@ -493,6 +493,7 @@ AS $$
     WHEN 'sealId' THEN 'must be a time-ordered UUID (version 7) of the last 24 hours, beside encrypted secrets'
     WHEN 'allowPlainSecrets' THEN 'must be true or false, and not beside encrypted secrets'
     WHEN 'requireTransaction' THEN 'must be true or false'
+    WHEN 'returnRefusal' THEN 'must be true or false'
     WHEN 'invalidAddress' THEN 'must be "reject" or "inhibit"'
     WHEN 'actions' THEN 'must be an array of 10 at most, each {"label": "...", "url": "https://..."}'
     WHEN 'targets' THEN 'must be an array of 100 strings at most, each one line of 200 characters at most'
@@ -557,7 +558,8 @@ AS $$
     WHEN o ? 'labels' AND NOT herald.are_strings(o -> 'labels') THEN 'labels'
     WHEN o ? 'dedupeKey' AND NOT herald.is_line(o -> 'dedupeKey', 400) THEN 'dedupeKey'
     WHEN o ? 'requireTransaction' AND jsonb_typeof(o -> 'requireTransaction') <> 'boolean' THEN 'requireTransaction'
-    WHEN o - '{template,to,labels,dedupeKey,requireTransaction}'::text[] <> '{}' THEN herald.wrong_rare_option(o)
+    WHEN o ? 'returnRefusal' AND jsonb_typeof(o -> 'returnRefusal') <> 'boolean' THEN 'returnRefusal'
+    WHEN o - '{template,to,labels,dedupeKey,requireTransaction,returnRefusal}'::text[] <> '{}' THEN herald.wrong_rare_option(o)
   END
 $$;
 --> statement-breakpoint
@@ -570,7 +572,7 @@ DECLARE
   known CONSTANT text[] := ARRAY['template', 'to', 'labels', 'secrets', 'data', 'actions', 'targets', 'methods', 'dedupeKey',
     'dedupeWindowSeconds', 'sendAt', 'delaySeconds', 'expiresAt', 'ttlSeconds', 'priority', 'tenant', 'groupKey',
     'unsubscribeUrl', 'createdBy', 'traceContext', 'invalidAddress', 'attachments', 'sealId', 'allowPlainSecrets',
-    'requireTransaction'];
+    'requireTransaction', 'returnRefusal'];
   wrong text;
 BEGIN
   IF jsonb_typeof(notification) IS DISTINCT FROM 'object' THEN
@@ -780,6 +782,22 @@ BEGIN
 END
 $$;
 --> statement-breakpoint
+-- The same for clients: what set_preference refuses is returned, because an error would abort the caller's transaction.
+CREATE OR REPLACE FUNCTION herald.try_preference(recipient_id text, scope text, subject text, enabled boolean, method text)
+RETURNS TABLE (place text, message text)
+LANGUAGE plpgsql VOLATILE
+AS $$
+DECLARE
+  hint text;
+BEGIN
+  PERFORM herald.set_preference($1, $2, $3, $4, $5);
+EXCEPTION WHEN SQLSTATE 'HE001' OR SQLSTATE 'HE003' OR SQLSTATE 'HE004' OR SQLSTATE 'HE006' THEN
+  GET STACKED DIAGNOSTICS place = COLUMN_NAME, message = MESSAGE_TEXT, hint = PG_EXCEPTION_HINT;
+  message := format('%s. %s', message, hint);
+  RETURN NEXT;
+END
+$$;
+--> statement-breakpoint
 -- What a recipient gets at present: a row per template and method. decided_by says which rule decided.
 CREATE OR REPLACE FUNCTION herald.preferences(recipient_id text)
 RETURNS TABLE (template text, template_group text, method text, enabled boolean, mandatory boolean, decided_by text)
@@ -857,7 +875,7 @@ CREATE OR REPLACE FUNCTION herald.split_labels(options jsonb, template herald.te
 LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
-  missing text;
+  missing text[];
   plain text;
   undeclared text;
 BEGIN
@@ -884,10 +902,11 @@ BEGIN
       'Give createHerald the encryptLabels of labelSecrets, or "pg-herald send" HERALD_SECRET_KEY. To store plain text, set allowPlainSecrets to true.');
   END IF;
   IF NOT (labels || secrets) ?& required THEN
-    missing := (SELECT r FROM unnest(required) AS r WHERE NOT (labels || secrets) ? r LIMIT 1);
-    PERFORM herald.reject('HE002', 'labels.' || missing,
-      format('template "%s" version %s needs the label "%s"', template.name, template.current_version, missing),
-      'Add it to the labels of the notification.');
+    missing := ARRAY(SELECT r FROM unnest(required) AS r WHERE NOT (labels || secrets) ? r);
+    PERFORM herald.reject('HE002', 'labels.' || missing[1],
+      format('template "%s" version %s needs the label%s "%s"', template.name, template.current_version,
+        CASE WHEN cardinality(missing) > 1 THEN 's' ELSE '' END, array_to_string(missing, '", "')),
+      'Add what is missing to the labels of the notification.');
   END IF;
 END
 $$;
@@ -1152,7 +1171,7 @@ BEGIN
     SELECT w.id, w.recipient_id, w.method, w.status, w.reason FROM written w CROSS JOIN jobs ORDER BY w.id;
   END IF;
   IF FOUND AND schedule.start_at <= now() THEN
-    FOR i IN 1 .. cardinality(notified) LOOP
+    FOR i IN 1 .. coalesce(cardinality(notified), 0) LOOP
       PERFORM pg_notify('herald', notified[i]);
     END LOOP;
   END IF;
@@ -1250,6 +1269,7 @@ $$;
 --> statement-breakpoint
 -- Writes the messages of one notification and their jobs, in the caller's transaction. Returns one row per message: first
 -- those just written, in recipient and method order, then any that an earlier enqueue wrote with the same dedupe key.
+-- With "returnRefusal" a notification that is wrong makes one row instead of an error: status 'refused', the place as method, the reason.
 -- SECURITY DEFINER, so that a role that enqueues needs no table privileges; the fixed search_path keeps a caller from
 -- injecting its own objects. Generic plans, because planning costs more than running.
 CREATE OR REPLACE FUNCTION herald.enqueue(notification jsonb)
@@ -1261,18 +1281,40 @@ SET plan_cache_mode = force_generic_plan
 AS $$
 DECLARE
   notification_id CONSTANT uuid := herald.uuid_v7();
-  options CONSTANT jsonb := herald.check_options(notification);
   attachments CONSTANT jsonb := coalesce(nullif(notification -> 'attachments', 'null'), '[]');
-  resolved CONSTANT record := herald.resolve_template(options ->> 'template');
-  template CONSTANT herald.template := resolved.template;
-  labels CONSTANT record := herald.split_labels(options, template, resolved.required, resolved.secret_names);
-  delivery CONSTANT record := herald.resolve_methods(options, template);
-  recipients CONSTANT jsonb := herald.check_recipients(notification -> 'to', delivery.fields, options ->> 'invalidAddress');
+  options jsonb;
+  resolved record;
+  template herald.template;
+  labels record;
+  delivery record;
+  recipients jsonb;
   written bigint;
+  place text;
+  message text;
+  hint text;
 BEGIN
-  IF jsonb_array_length(recipients) > 1 THEN
-    PERFORM herald.check_volume(jsonb_array_length(recipients), delivery.methods, delivery.has_endpoints, options, labels.secrets);
-  END IF;
+  BEGIN
+    options := herald.check_options(notification);
+    resolved := herald.resolve_template(options ->> 'template');
+    template := resolved.template;
+    labels := herald.split_labels(options, template, resolved.required, resolved.secret_names);
+    delivery := herald.resolve_methods(options, template);
+    recipients := herald.check_recipients(notification -> 'to', delivery.fields, options ->> 'invalidAddress');
+    IF options ? 'expiresAt' THEN
+      PERFORM herald.resolve_schedule(options, template);
+    END IF;
+    IF jsonb_array_length(recipients) > 1 THEN
+      PERFORM herald.check_volume(jsonb_array_length(recipients), delivery.methods, delivery.has_endpoints, options, labels.secrets);
+    END IF;
+  -- An error would abort the transaction, also for a caller who catches it. Nothing is written in this block: it takes no transaction id.
+  EXCEPTION WHEN SQLSTATE 'HE001' OR SQLSTATE 'HE002' OR SQLSTATE 'HE003' OR SQLSTATE 'HE004' OR SQLSTATE 'HE005' OR SQLSTATE 'HE006' THEN
+    IF NOT coalesce(notification @> '{"returnRefusal": true}', false) THEN
+      RAISE;
+    END IF;
+    GET STACKED DIAGNOSTICS place = COLUMN_NAME, message = MESSAGE_TEXT, hint = PG_EXCEPTION_HINT;
+    RETURN QUERY SELECT NULL::uuid, NULL, place, 'refused', format('%s. %s', message, hint), false;
+    RETURN;
+  END;
   RETURN QUERY SELECT w.*, false
     FROM herald.write_messages(notification_id, options, template, labels.secrets, jsonb_array_length(attachments), recipients,
       delivery.methods, delivery.notified, delivery.has_endpoints) w;
@@ -1593,7 +1635,7 @@ $$;
 -- Postgres lets everybody execute a new function. Only the owner and the roles of roles.sql may call these.
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA herald FROM PUBLIC;
 --> statement-breakpoint
-INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('functions', '4e2754ec409c1c3f22237e424d066dc1a26d37bf065ff5739c9d19481fbd0630', '0.1.0')
+INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('functions', 'a95c860f6551eddd0284cad22c3ef45f418fc24481fddb9ec43311bb9f9b010a', '0.1.0')
 ON CONFLICT (name) DO UPDATE SET sha256 = excluded.sha256, release = excluded.release, applied_at = now();
 
     BEGIN;
