@@ -1,5 +1,5 @@
 /** No page shows what was never run: a test follows each block, or this file names the place that runs it. */
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { compileFunction } from 'node:vm';
@@ -11,18 +11,10 @@ import { readTemplates, shippedTemplatesFolder } from '../../src/templates/files
 import { syncTemplates } from '../../src/templates/catalog.ts';
 import { greetingFile } from '../support/application.ts';
 import { useDatabase } from '../support/use-database.ts';
+import { pages } from '../support/prose-lines.ts';
 import { type Block, blocksOf } from './support/blocks.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
-const pages = [
-  'README.md',
-  'ARCHITECTURE.md',
-  'CHANGELOG.md',
-  'CONTRIBUTING.md',
-  ...readdirSync(`${root}docs`)
-    .filter((name) => name.endsWith('.md'))
-    .map((name) => `docs/${name}`),
-];
 const texts = new Map(pages.map((page) => [page, readFileSync(root + page, 'utf8')]));
 const blocks = new Map([...texts].map(([page, text]) => [page, blocksOf(text)]));
 
@@ -133,18 +125,9 @@ test('docs/README.md lists every page', () => {
   expect(listed.filter((page) => !index.includes(`](${page.slice(5)})`))).toEqual([]);
 });
 
-test('README.md has 130 lines at most, ARCHITECTURE.md 120; lines of prose have 120 columns at most', () => {
+test('README.md has 130 lines at most, ARCHITECTURE.md 120', () => {
   expect((texts.get('README.md') ?? '').split('\n').length).toBeLessThanOrEqual(131);
   expect((texts.get('ARCHITECTURE.md') ?? '').split('\n').length).toBeLessThanOrEqual(121);
-  const wide = [...texts].flatMap(([page, text]) =>
-    text
-      .replace(/^ *```[^]*?^ *```/gm, (block) => block.replace(/[^\n]/g, ''))
-      .split('\n')
-      .map((line, index) => ({ at: `${page}:${index + 1}`, line }))
-      .filter(({ line }) => line.length > 120 && !line.startsWith('|') && !line.includes('](http'))
-      .map(({ at }) => at),
-  );
-  expect(wide).toEqual([]);
 });
 
 describe('the SQL of a page works:', () => {
