@@ -45,6 +45,8 @@ export interface QueueOptions {
 export interface Queue {
   /** Leases up to `limit` due jobs of a method. */
   lease(method: string, limit: number): Promise<LeasedJob[]>;
+  /** Makes a waiting job the first of those that are due. */
+  putFirst(method: string, id: string): Promise<void>;
   /** Removes jobs, in the open transaction `tx` if there is one. A lease that was lost meanwhile is left alone. */
   remove(method: string, jobs: readonly LeasedJob[], tx?: PoolClient): Promise<void>;
   /** Gives leased jobs a later start, in the open transaction `tx`. */
@@ -100,11 +102,18 @@ const busyQueues = `SELECT q.name FROM ${queueSchema}.queue q
 WHERE q.active_count + q.ready_count + q.deferred_count > 0
   OR EXISTS (SELECT FROM ${queueSchema}.job j WHERE j.name = q.name)`;
 
+/** Above every priority of a message. A job that is requeued has its message's priority again. */
+const firstPriority = 100_000;
+const putFirstText = `UPDATE ${queueSchema}.job SET priority = $3 WHERE name = $1 AND id = $2 AND state < 'active'`;
+
 function queueOf(boss: PgBoss, pool: Pool): Queue {
   const db = executorOf(pool);
   return {
     async lease(method, limit) {
       return (await boss.fetch(method, { batchSize: limit, db })).map(leaseOf);
+    },
+    async putFirst(method, id) {
+      await pool.query(putFirstText, [method, id, firstPriority]);
     },
     async remove(method, jobs, tx) {
       if (jobs.length === 0) return;

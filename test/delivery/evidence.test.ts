@@ -70,6 +70,35 @@ test('a message that always meets a fault of the method is not the probe, is cou
   expect(await listPauses(database.pool)).toEqual([]);
 });
 
+test('the probe is a message that has not met the fault, however many are due before it', {
+  timeout: 60_000,
+}, async () => {
+  const met = await Promise.all(Array.from({ length: 30 }, (_, i) => enqueue(`met${i}`, 9)));
+  const fresh = await enqueue('fresh');
+  await database.pool.query(`UPDATE herald.message SET fault_at = now(), uncounted_since = now() WHERE id = ANY ($1)`, [
+    met,
+  ]);
+  await database.pool.query(
+    `UPDATE herald.method SET paused_at = now(), pause_kind = 'fault', pause_reason = 'throttled', probe_at = now()
+     WHERE name = 'smtp'`,
+  );
+  const smtp = scriptedDispatcher(() => fault);
+  const worker = testWorker(database.url, { dispatchers: { smtp } });
+  await worker.start();
+  onTestFinished(() => worker.stop());
+  await until(() => smtp.deliveries.length > 0, { timeoutMs: 20_000 });
+  expect(smtp.deliveries[0]?.messageId).toBe(fresh);
+  // It has met the fault now. Of those that have, the next probe is the one whose fault is the longest ago.
+  await until(
+    async () => {
+      await probeNow();
+      return smtp.deliveries.length > 1;
+    },
+    { timeoutMs: 20_000, intervalMs: 300 },
+  );
+  expect(met).toContain(smtp.deliveries[1]?.messageId);
+});
+
 test('while nothing passes, the fault stays that of the method', { timeout: 60_000 }, async () => {
   const only = await enqueue('only');
   const smtp = scriptedDispatcher(() => fault, { retryDelaysSeconds: [0.2] });

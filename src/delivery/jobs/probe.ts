@@ -5,7 +5,15 @@ import type { Batch, MethodServices } from '../services.ts';
 /** Jobs to choose from. */
 const candidates = 20;
 
-// One message is never evidence twice: what has met the fault already comes last, the longest ago first.
+// One message is never evidence twice: what has met the fault already is no probe while another message is due, however
+// many are due before that one.
+const firstText = `
+SELECT m.id FROM herald.message m
+WHERE m.method = $1 AND m.settled_at IS NULL AND m.status = 'pending' AND m.fault_at IS NULL
+  AND m.next_attempt_at <= now()
+ORDER BY m.next_attempt_at LIMIT 1`;
+
+// Where all have met it, the longest ago comes first.
 const chooseText = `
 SELECT m.id FROM herald.message m WHERE m.id = ANY ($1::uuid[])
 ORDER BY m.fault_at NULLS FIRST, m.priority DESC, m.next_attempt_at LIMIT 1`;
@@ -13,8 +21,10 @@ ORDER BY m.fault_at NULLS FIRST, m.priority DESC, m.next_attempt_at LIMIT 1`;
 /** Leases one message to probe with, one that has not met the fault if there is one. */
 export async function leaseProbe(
   prefetch: Prefetch,
-  { database, requeue }: Pick<MethodServices, 'database' | 'requeue'>,
+  { method, database, queue, requeue }: Pick<MethodServices, 'method' | 'database' | 'queue' | 'requeue'>,
 ): Promise<Batch & { readonly more: boolean }> {
+  const [first] = (await database.pool.query<{ id: string }>(firstText, [method])).rows;
+  if (first !== undefined) await queue.putFirst(method, first.id);
   const batch = await prefetch.take(candidates, { ahead: false });
   if (batch.jobs.length < 2) return batch;
   const { rows } = await database.pool.query<{ id: string }>(chooseText, [batch.jobs.map(({ id }) => id)]);

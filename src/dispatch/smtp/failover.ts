@@ -53,7 +53,8 @@ export async function sendWithFailover(
   const request = { delivery, to, context, candidates, uncertain };
   for (const sender of orderCandidates(candidates, uncertain)) {
     const pause = paused.get(sender.name);
-    const probe = pause !== undefined && pause.probeSeconds <= 0 && (await senderPauses.claimProbe(sender.name));
+    const due = pause !== undefined && pause.probeSeconds <= 0;
+    const probe = due && (await senderPauses.claimProbe(sender.name, delivery.messageId));
     if (pause === undefined || probe) return sendVia(sender, probe, request, services);
   }
   return waiting(candidates, paused, senders);
@@ -98,8 +99,19 @@ async function sendVia(
     if (probe) await senderPauses.resume(sender.name);
     return named;
   }
+  const { context, delivery, candidates } = request;
+  // The message's own fault: the worker counts it, and the sender goes on.
+  if (context.faultIsOwn && (await senderPauses.workedSinceFault(sender.name, delivery.messageId))) return named;
   await senderPauses.pause(sender.name, named);
-  return requeue(named, request.candidates, await senderPauses.current(), senders);
+  const requeued = requeue(named, candidates, await senderPauses.current(), senders);
+  // The worker knows only that some sender worked since.
+  return context.faultIsOwn ? withoutBlame(requeued) : requeued;
+}
+
+/** The same for one message that waits: neither it nor anything else is charged. */
+function withoutBlame(failure: FailedDispatch): FailedDispatch {
+  const { senderFault: _, ...rest } = requeueUncounted(failure, failure.retryAfterSeconds ?? 1);
+  return rest;
 }
 
 async function sendAndWeigh(
@@ -120,7 +132,7 @@ async function sendAndWeigh(
 async function weigh(
   { name, connections }: ConfiguredSender,
   { result, refusal }: SenderResult,
-  { delivery, to }: FailoverContext,
+  { delivery, to, context }: FailoverContext,
   { evidence }: FailoverServices,
 ): Promise<DispatchResult> {
   if (result.outcome === 'sent') evidence.accepted(name);
@@ -141,7 +153,8 @@ async function weigh(
   };
   const judged = await evidence.refused(name, observed, result);
   // Messages that wait for a connection were not tried: they are due as soon as the sender works again.
-  if (judged.outcome === 'retry' && judged.pauseMethod) connections.stop({ ...judged, retryAfterSeconds: 1 });
+  if (judged.outcome === 'retry' && judged.pauseMethod && !context.faultIsOwn)
+    connections.stop({ ...judged, retryAfterSeconds: 1 });
   return judged;
 }
 
@@ -183,7 +196,10 @@ function waiting(
   const first = paused.get(candidates[0]?.name ?? '');
   const are = candidates.length === 1 ? 'is' : 'are';
   const detail = `waiting: ${names} ${are} paused: ${first?.detail ?? 'at fault'}`;
-  return requeue({ outcome: 'retry', reason: first?.reason ?? 'unreachable', detail }, candidates, paused, senders);
+  const reason = first?.reason ?? 'unreachable';
+  const requeued = requeue({ outcome: 'retry', reason, detail, pauseMethod: true }, candidates, paused, senders);
+  // The message was not tried: it has met no fault, but where nobody can take it the method pauses.
+  return requeued.pauseMethod ? requeued : withoutBlame(requeued);
 }
 
 function earliestProbe(senders: readonly ConfiguredSender[], paused: ReadonlyMap<string, SenderPause>): number {

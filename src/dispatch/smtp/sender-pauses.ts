@@ -22,8 +22,13 @@ export interface SenderPauses {
   current(): Promise<ReadonlyMap<string, SenderPause>>;
   /** Pauses a sender. In this process it counts as paused at once, even if the database cannot be reached. */
   pause(sender: string, fault: FailedDispatch): Promise<void>;
-  /** @returns whether this process may send the probe that is due. Nothing else is sent until that is answered. */
-  claimProbe(sender: string): Promise<boolean>;
+  /**
+   * @returns whether this process may send this message as the probe that is due. Nothing else is sent until that is
+   * answered. A message that met a fault before is not the probe while another one waits.
+   */
+  claimProbe(sender: string, messageId: string): Promise<boolean>;
+  /** @returns whether the sender accepted other messages since this one met a fault. */
+  workedSinceFault(sender: string, messageId: string): Promise<boolean>;
   /** Ends a pause after a probe that worked. */
   resume(sender: string): Promise<void>;
 }
@@ -35,43 +40,32 @@ SELECT name, pause_reason AS reason, pause_detail AS detail,
   extract(epoch FROM probe_at - now())::float8 AS "probeSeconds"
 FROM herald.sender WHERE method = $1 AND paused_at IS NOT NULL`;
 
+// Another one that the same senders would take.
+const mayProbeStatement = `
+SELECT m.fault_at IS NULL OR NOT EXISTS (
+  SELECT FROM herald.message o JOIN herald.template ot ON ot.name = o.template
+  WHERE o.method = m.method AND o.settled_at IS NULL AND o.status = 'pending' AND o.fault_at IS NULL
+    AND o.next_attempt_at < now() + interval '1 minute'
+    AND o.tenant IS NOT DISTINCT FROM m.tenant AND ot.sender IS NOT DISTINCT FROM t.sender) AS may
+FROM herald.message m JOIN herald.template t ON t.name = m.template WHERE m.id = $1`;
+
+const workedStatement = `
+SELECT FROM herald.sender s, herald.message m
+WHERE s.method = $1 AND s.name = $2 AND m.id = $3 AND s.succeeded_at > m.fault_at`;
+
 /** Reads and writes the pauses of the method of these services. */
-export function createSenderPauses({ pool, method, logger }: DispatcherServices): SenderPauses {
-  const known = new Map<string, SenderPause>();
-  let readAt = Number.NEGATIVE_INFINITY;
-  let reading: Promise<void> | null = null;
-
-  /** The state is written again with the next fault or probe, so an error is only logged. */
-  async function attempt<T>(what: string, otherwise: T, work: () => Promise<T>): Promise<T> {
-    try {
-      return await work();
-    } catch (error) {
-      logger.error({ method, error: codeOf(error) }, `cannot ${what}`);
-      return otherwise;
-    }
-  }
-
-  async function read(): Promise<void> {
-    await attempt('read which senders are paused', undefined, async () => {
-      const { rows } = await pool.query<SenderPause & { name: string }>(readStatement, [method]);
-      known.clear();
-      for (const { name, ...state } of rows) known.set(name, state);
-    });
-    readAt = performance.now();
-    reading = null;
-  }
+export function createSenderPauses(services: DispatcherServices): SenderPauses {
+  const { pool, method, logger } = services;
+  const { known, current } = createPauseCache(services);
 
   return {
-    async current() {
-      if (performance.now() - readAt > cacheMs) await (reading ??= read());
-      return known;
-    },
+    current,
     async pause(
       sender,
       { reason, detail, retryAfterSeconds = 0, probeAfterSeconds: atLeastSeconds = retryAfterSeconds },
     ) {
       known.set(sender, { reason, detail, probeSeconds: Math.max(firstProbeSeconds, atLeastSeconds) });
-      await attempt('record the pause of a sender', undefined, async () => {
+      await attempt(services, 'record the pause of a sender', undefined, async () => {
         const stored = await pauseForFault(pool, { method, sender }, { reason, detail, atLeastSeconds });
         if (stored !== null) known.set(sender, { reason, detail, probeSeconds: stored.probeSeconds });
         if (stored?.fresh)
@@ -81,18 +75,64 @@ export function createSenderPauses({ pool, method, logger }: DispatcherServices)
           );
       });
     },
-    async claimProbe(sender) {
-      const ours = await attempt('claim a probe', false, () => claimProbe(pool, { method, sender }));
-      const state = known.get(sender);
-      if (state !== undefined) known.set(sender, { ...state, probeSeconds: firstProbeSeconds });
-      return ours;
-    },
+    claimProbe: (sender, messageId) =>
+      attempt(services, 'claim a probe', false, async () => {
+        const { rows } = await pool.query<{ may: boolean }>(mayProbeStatement, [messageId]);
+        if (rows[0]?.may === false) return false;
+        const ours = await claimProbe(pool, { method, sender });
+        const state = known.get(sender);
+        if (state !== undefined) known.set(sender, { ...state, probeSeconds: firstProbeSeconds });
+        return ours;
+      }),
+    workedSinceFault: (sender, messageId) =>
+      attempt(services, 'read when a sender worked', false, async () => {
+        const { rowCount } = await pool.query(workedStatement, [method, sender, messageId]);
+        return rowCount === 1;
+      }),
     async resume(sender) {
       known.delete(sender);
-      const resumed = await attempt('record that a sender works again', false, () =>
+      const resumed = await attempt(services, 'record that a sender works again', false, () =>
         resumeAfterProbe(pool, { method, sender }),
       );
       if (resumed) logger.info({ method, sender }, 'sender resumed: the probe was answered');
     },
   };
+}
+
+/** The pauses as they were last read. */
+function createPauseCache(services: DispatcherServices) {
+  const known = new Map<string, SenderPause>();
+  let readAt = Number.NEGATIVE_INFINITY;
+  let reading: Promise<void> | null = null;
+
+  async function read(): Promise<void> {
+    await attempt(services, 'read which senders are paused', undefined, async () => {
+      const { rows } = await services.pool.query<SenderPause & { name: string }>(readStatement, [services.method]);
+      known.clear();
+      for (const { name, ...state } of rows) known.set(name, state);
+    });
+    readAt = performance.now();
+    reading = null;
+  }
+
+  const current = async (): Promise<ReadonlyMap<string, SenderPause>> => {
+    if (performance.now() - readAt > cacheMs) await (reading ??= read());
+    return known;
+  };
+  return { known, current };
+}
+
+/** The state is written again with the next fault or probe, so an error is only logged. */
+async function attempt<T>(
+  { method, logger }: DispatcherServices,
+  what: string,
+  otherwise: T,
+  work: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    logger.error({ method, error: codeOf(error) }, `cannot ${what}`);
+    return otherwise;
+  }
 }

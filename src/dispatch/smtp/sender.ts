@@ -121,10 +121,14 @@ async function transmitWithLogin(
 ): Promise<SenderResult> {
   const first = await transmit(parts.relay, mail, options);
   const again = isLoginFault(first.result) && parts.relay.refresh();
-  return conclude(again ? await transmit(parts.relay, mail, options) : first, parts);
+  return conclude(again ? await transmit(parts.relay, mail, options) : first, parts, options.context);
 }
 
-function conclude({ result, refusal, stream, ehlo }: Transmission, parts: SenderParts): SenderResult {
+function conclude(
+  { result, refusal, stream, ehlo }: Transmission,
+  parts: SenderParts,
+  { faultIsOwn }: DispatchContext,
+): SenderResult {
   const { relay, connections, tokens, onConnections } = parts;
   const now = performance.now();
   if (result.outcome === 'sent') {
@@ -135,7 +139,8 @@ function conclude({ result, refusal, stream, ehlo }: Transmission, parts: Sender
   const named = tokens?.fault && isLoginFault(result) ? { ...result, detail: `OAuth2 token: ${tokens.fault}` } : result;
   const crowded = isCrowded(named, refusal, stream);
   const ended = crowded ? withFewerConnections(named, parts, now) : named;
-  if (ended.outcome === 'retry' && ended.pauseMethod) connections.stop(ended);
+  // A refusal is weighed first. A fault of the message's own says nothing about those that wait.
+  if (ended.outcome === 'retry' && ended.pauseMethod && refusal === null && !faultIsOwn) connections.stop(ended);
   return { result: ended, refusal: crowded ? null : refusal };
 }
 

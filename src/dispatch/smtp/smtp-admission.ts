@@ -25,10 +25,12 @@ interface AdmissionRequest extends SenderRequest {
   readonly id: string;
   readonly now: Date;
   readonly domain: string;
+  /** It met a fault before: another one is the better probe. */
+  readonly metFault: boolean;
 }
 
 const requestStatement = `
-SELECT m.id, now() AS now, t.sender, m.tenant,
+SELECT m.id, now() AS now, t.sender, m.tenant, m.fault_at IS NOT NULL AS "metFault",
   coalesce(lower(substring(m.recipient ->> 'email' FROM '[^@]*$')), '') AS domain
 FROM herald.message m JOIN herald.template t ON t.name = m.template WHERE m.id = ANY ($1::uuid[])`;
 
@@ -50,7 +52,9 @@ export async function admit(
   const { rows } = await pool.query<AdmissionRequest>(requestStatement, [messageIds]);
   const known = new Map(rows.map((row) => [row.id, row]));
   const paused = senders.length > 1 ? await senderPauses.current() : new Map<string, SenderPause>();
-  const requests = messageIds.flatMap((id) => known.get(id) ?? []);
+  const requests = messageIds
+    .flatMap((id) => known.get(id) ?? [])
+    .toSorted((a, b) => Number(a.metFault) - Number(b.metFault));
   const chosen = choose(requests, senders, paused);
   const waits = await rateLimits.take(
     chosen.send.map(({ message, sender }) => tokenRequestOf(message, sender, services.method)),

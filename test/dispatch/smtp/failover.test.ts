@@ -4,6 +4,7 @@ import { type SmtpSender, smtp } from '../../../src/dispatch/smtp/smtp.ts';
 import { greetingFile, keepingLogger, putTemplates, testWorker } from '../../support/application.ts';
 import { createTestDatabase, type TestDatabase } from '../../support/database.ts';
 import { type SmtpServerOptions, startSmtpServer } from '../../support/smtp-server.ts';
+import { startSmtpScript } from '../../support/smtp-script.ts';
 import { until } from '../../support/wait.ts';
 
 const closing: (() => Promise<unknown> | undefined)[] = [];
@@ -186,6 +187,89 @@ test('when all are at fault the method pauses, and it resumes with the first of 
   expect((await database.pool.query(`SELECT name FROM herald.sender WHERE paused_at IS NOT NULL`)).rows).toEqual([
     { name: 'first' },
   ]);
+}, 40_000);
+
+/** What is due now, and the probes of paused senders. Again in each look: the worker may just be requeueing a job. */
+const hurry = async () => {
+  await database.pool.query(`UPDATE herald.sender SET probe_at = now() WHERE paused_at IS NOT NULL`);
+  await database.pool.query(`UPDATE herald.message SET next_attempt_at = now() WHERE status = 'pending'`);
+  await database.pool.query('SELECT herald.ensure_jobs(ARRAY(SELECT id FROM herald.message))');
+};
+
+test('a message of a tenant whose only sender is down is not charged, although other senders work', async () => {
+  const gone = await relayWith();
+  await gone.close();
+  const second = await relayWith();
+  await work([sender('theirs', gone.port, { tenants: ['t1'] }), sender('second', second.port)]);
+  const [id = ''] = await enqueue('greeting', 1, `, tenant => 't1'`);
+  await until(async () => (await attemptsOf(id)).length === 1);
+  await until(
+    async () => {
+      await enqueue('greeting');
+      await hurry();
+      return (await attemptsOf(id)).length >= 4;
+    },
+    { timeoutMs: 30_000, intervalMs: 1000 },
+  );
+  expect(second.count()).toBeGreaterThan(0);
+  for (const attempt of await attemptsOf(id)) expect(attempt).toMatchObject({ reason: 'unreachable', counted: false });
+}, 40_000);
+
+test('a fault of the message itself is counted once its sender has worked since, and pauses no sender', async () => {
+  // What always gets this before the recipient is named would pause the sender each time.
+  const first = await relayWith();
+  const broken = await startSmtpScript(() => [{ reply: '554 no service' }]);
+  closing.push(() => broken.close());
+  await work([sender('first', first.port), sender('theirs', broken.port, { tenants: ['t1'] })]);
+  const [id = ''] = await enqueue('greeting', 1, `, tenant => 't1'`);
+  await until(async () => (await attemptsOf(id)).length === 1);
+  await enqueue('greeting');
+  await first.waitFor(1);
+  await until(
+    async () =>
+      (await one<{ at: unknown }>('SELECT last_sent_at AS at FROM herald.method WHERE name = $1', ['smtp'])).at !==
+      null,
+  );
+  await database.pool.query(
+    `INSERT INTO herald.sender (method, name, succeeded_at) VALUES ('smtp', 'theirs', now())
+     ON CONFLICT (method, name) DO UPDATE SET succeeded_at = clock_timestamp(), paused_at = NULL, probe_at = NULL`,
+  );
+  await until(
+    async () => {
+      await hurry();
+      return (await attemptsOf(id)).length >= 2;
+    },
+    { timeoutMs: 20_000, intervalMs: 500 },
+  );
+  expect((await attemptsOf(id)).map(({ counted }) => counted).slice(0, 2)).toEqual([false, true]);
+  expect((await database.pool.query('SELECT name FROM herald.sender WHERE paused_at IS NOT NULL')).rows).toEqual([]);
+}, 40_000);
+
+test('a paused sender is not probed with a message that met its fault while another one waits', async () => {
+  const gone = await relayWith();
+  await gone.close();
+  const second = await relayWith();
+  await work([sender('first', gone.port, { tenants: ['t1'] }), sender('second', second.port)]);
+  const met = await enqueue('greeting', 5, `, tenant => 't1'`);
+  await until(
+    async () =>
+      (await one<{ n: number }>('SELECT count(*)::int AS n FROM herald.sender WHERE paused_at IS NOT NULL')).n === 1,
+  );
+  await until(
+    async () =>
+      (await one<{ n: number }>('SELECT count(*)::int AS n FROM herald.message WHERE fault_at IS NOT NULL')).n > 0,
+  );
+  await database.pool.query('UPDATE herald.message SET fault_at = now() WHERE id = ANY ($1)', [met]);
+  const [fresh = ''] = await enqueue('greeting', 1, `, tenant => 't1'`);
+  const first = await relayWith({ port: gone.port });
+  await until(
+    async () => {
+      await hurry();
+      return first.count() > 0;
+    },
+    { timeoutMs: 20_000, intervalMs: 500 },
+  );
+  expect(String(first.received()[0]?.raw)).toContain(`Message-ID: <${fresh}@`);
 }, 40_000);
 
 test('after an attempt that may have been accepted its sender comes first; another one says so', async () => {
