@@ -1,6 +1,7 @@
 /** Who is at fault for refusals, through a real worker: evidence decides, what strangers wrote does not. */
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { smtp, type SmtpSender } from '../../../src/dispatch/smtp/smtp.ts';
+import { resumeMethod } from '../../../src/operate/pause.ts';
 import { greetingFile, keepingLogger, putTemplates, testWorker } from '../../support/application.ts';
 import { conversation, startSmtpScript } from '../../support/smtp-script.ts';
 import { startSmtpServer, type Verdict } from '../../support/smtp-server.ts';
@@ -104,6 +105,25 @@ test('three messages to different recipients refused alike pause the sender, and
   // The first accepted message releases the others.
   await becomes([{ status: 'sent', counted: 8, n: 8 }], counts);
   expect(relay.count()).toBe(8);
+}, 40_000);
+
+test('an operator who resumes the method makes the messages due at once that were put back', async () => {
+  let refused = true;
+  const relay = await relayWith({
+    onRecipient: (): Verdict => (refused ? { code: 554, text: '5.7.1 Relay access denied' } : undefined),
+  });
+  await work({ ...plain, port: relay.port });
+  await enqueue('greeting', people(3));
+  await until(async () => (await pause()).kind === 'fault');
+  await becomes([{ status: 'pending', counted: 0, n: 3 }], counts);
+  refused = false;
+  expect(await resumeMethod(database.pool, { method: 'smtp' })).toEqual(['smtp']);
+  // None of them waits for the first success: that would release them, too, but seconds later.
+  const { rows } = await database.pool.query(
+    `SELECT FROM herald.message WHERE status = 'pending' AND next_attempt_at > now()`,
+  );
+  expect(rows).toEqual([]);
+  await becomes([{ status: 'sent', counted: 3, n: 3 }], counts);
 }, 40_000);
 
 test('messages with secret labels that were refused for the sender arrive with their secrets', async () => {

@@ -99,6 +99,24 @@ test.each(['message/rfc822', 'multipart/mixed', 'Message/External-Body'])(
   },
 );
 
+test.each([
+  ['an empty file', { name: 'empty.txt', contentType: 'text/plain', content: new Uint8Array() }, 'text/plain'],
+  [
+    'a type with parameters',
+    { name: 'a.csv', contentType: 'text/csv; charset=utf-8; header=present', content: Buffer.from('ä;ö\r\n') },
+    'text/csv; charset=utf-8; header=present',
+  ],
+])('%s arrives as it is', async (_, file, type) => {
+  const { raw, mail } = await written({ attachments: [file] });
+  expect(mail.attachments).toMatchObject([{ filename: file.name, content: Buffer.from(file.content) }]);
+  expect(raw.replace(/\r\n[ \t]+/g, ' ')).toContain(`Content-Type: ${type}; name=${file.name}`);
+});
+
+test('kinds of space and isolates of a value stay as they are in the subject', async () => {
+  const title = 'Zimmer\u00a012 東京\u3000都 \u2068שלום\u2069 ready';
+  expect((await written(titled(title))).mail.subject).toBe(title);
+});
+
 test('Exchange is asked for no automatic replies, and still reports failed delivery', async () => {
   const { raw } = await written({});
   expect(raw).toContain('X-Auto-Response-Suppress: DR, RN, NRN, OOF, AutoReply');

@@ -120,6 +120,24 @@ describe('XOAUTH2', () => {
     expect(shown).toEqual(['token-1', 'token-2']);
   });
 
+  test('asks for a new token when the server refuses the one in force in several lines', async () => {
+    const tokens = await endpoint(token);
+    const tokenOf = (line: string) =>
+      /Bearer (\S+)\u0001\u0001$/.exec(Buffer.from(line.split(' ')[2] ?? '', 'base64').toString())?.[1];
+    const relay = await startSmtpScript(() => [
+      ...conversation({ ehlo: { reply: '250-mx.test\r\n250 AUTH XOAUTH2' } }).slice(0, 2),
+      { expect: /^AUTH XOAUTH2 /, reply: '535-5.7.8 Username and Password not accepted.\r\n535 5.7.8 Learn more' },
+      { expect: /^AUTH XOAUTH2 /, reply: '235-2.7.0 hello\r\n235 2.7.0 Accepted' },
+      ...conversation().slice(2),
+    ]);
+    closing.push(() => relay.close());
+    const oauth2 = { tokenUrl: tokens.url, clientId: 'herald', clientSecret: 'hush' };
+    const send = await senderTo(relay.port, { auth: { user: 'u', oauth2 } });
+    expect(await send()).toMatchObject({ outcome: 'sent' });
+    const logins = relay.lines().filter((line) => line.startsWith('AUTH'));
+    expect(logins.map(tokenOf)).toEqual(['token-1', 'token-2']);
+  });
+
   test('follows a server that gives its reasons first, and does not hammer it', async () => {
     const tokens = await endpoint(token);
     const refused = { reply: '535 5.7.3 Authentication unsuccessful' };
