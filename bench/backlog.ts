@@ -51,7 +51,7 @@ export interface Drain {
   readonly workers: readonly Child[];
 }
 
-/** Enqueues while the method is held, lets go, and answers with messages per second until the last is settled. */
+/** Enqueues while the method is held, lets go, and returns messages per second until the last is settled. */
 export async function fillAndDrain(drain: Drain, count: number): Promise<number> {
   await setPaused(drain.pool, drain.method, true);
   await enqueueMany(drain.pool, drain.method, count);

@@ -36,7 +36,7 @@ export function compiled(path: string): string {
 export interface ChildOptions {
   /** Directory for a CPU profile that is written when the program ends. */
   readonly profile?: string | undefined;
-  /** Options of Node for this program; default: none, so that its memory is what Node takes by itself. */
+  /** Options of Node for this program; default: none, so that its memory is what Node takes by default. */
   readonly nodeOptions?: readonly string[];
 }
 

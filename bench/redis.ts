@@ -47,7 +47,7 @@ export async function startRedis(): Promise<Redis | null> {
   };
 }
 
-/** A port that nobody listens on at present. */
+/** A port on which nothing listens at present. */
 export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');

@@ -1,5 +1,5 @@
 /**
- * The whole path on one machine, for real: a PostgreSQL, a worker in its own process, a mail server, a webhook receiver,
+ * The whole path on one machine, for real: a PostgreSQL, a worker in its own process, an SMTP server, a webhook receiver,
  * the console, and a small host application that deletes workspaces and tells their owners, in one transaction each.
  *
  *   npm start              shows all of it in the console until Ctrl-C

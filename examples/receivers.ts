@@ -1,4 +1,4 @@
-/** Where the example's notifications arrive: a mail server and a webhook receiver on free ports of this machine. */
+/** Where the example's notifications arrive: an SMTP server and a webhook receiver on free ports of this machine. */
 import { randomBytes } from 'node:crypto';
 import { Webhook } from 'standardwebhooks';
 import type { NewCapture } from '../src/development/capture-store.ts';
@@ -28,7 +28,7 @@ export interface ReceiversOptions {
   readonly refusedTwice: string;
   /** Takes what was accepted, for the console. */
   readonly capture: (captured: NewCapture) => Promise<void>;
-  /** Called for everything that happens at the receivers, for the screen. */
+  /** Called for everything that arrives at the receivers, for the screen. */
   readonly onEvent: (event: { method: 'smtp' | 'webhook'; what: string; text: string }) => void;
 }
 

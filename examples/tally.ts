@@ -4,7 +4,7 @@ import type { Deletions } from './application/cleanup.ts';
 import type { Arrival } from './receivers.ts';
 
 export interface Tally {
-  /** Messages in the database, also those that somebody enqueued in the console. */
+  /** Messages in the database, also those that were enqueued in the console. */
   readonly committed: number;
   readonly rolledBack: number;
   readonly sent: number;

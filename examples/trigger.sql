@@ -1,5 +1,5 @@
 -- Notifications from a trigger: no application code has to remember them. Run with psql after `pg-herald migrate` and
--- `pg-herald templates sync`; deleting a row then tells its owner, in the same transaction, whoever deletes it.
+-- `pg-herald templates sync`; deleting a row then tells its owner in the same transaction, whichever program deletes it.
 CREATE SCHEMA IF NOT EXISTS shop;
 
 CREATE TABLE IF NOT EXISTS shop.workspace (

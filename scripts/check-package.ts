@@ -1,7 +1,7 @@
 /**
  * Packs the library and checks the tarball: publint, arethetypeswrong, and types with two compilers and both ways to
  * resolve modules, skipping no declaration file. Then installs it into an empty project and uses it as a user would:
- * imports and the command, with `pg-herald dev` up to a mail in the catcher, with this Node and with the oldest one that
+ * imports and the command, with `pg-herald dev` up to an email in the catcher, with this Node and with the oldest one that
  * package.json promises. Needs the package registry and a PostgreSQL.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
@@ -156,7 +156,7 @@ try {
     if (!help.includes('migrate')) throw new Error(`the command does not answer: ${help}`);
     console.log('the command answers');
     await develop(command, node);
-    console.log('dev catches a mail');
+    console.log('dev captures an email');
   }
 } finally {
   rmSync(project, { recursive: true, force: true });

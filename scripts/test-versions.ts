@@ -28,7 +28,7 @@ const releases = new Map([
 
 const folders = ['test/database', 'test/enqueue', 'test/operate', 'test/delivery'];
 
-/** Answers whether every test passed. */
+/** Returns whether every test passed. */
 async function passesOn(major: string): Promise<boolean> {
   const release = releases.get(major);
   if (release === undefined) throw new Error(`PostgreSQL ${major}: use one of ${[...releases.keys()].join(', ')}`);
@@ -41,7 +41,7 @@ async function passesOn(major: string): Promise<boolean> {
   });
   console.log(`--- PostgreSQL ${major} (${release})`);
   try {
-    // This process goes on meanwhile: the server stands still when nobody reads its log.
+    // This process continues meanwhile: the server stops when its log is not read.
     const tests = spawn('npx', ['vitest', 'run', '--reporter=dot', ...folders], {
       cwd: root,
       env: { ...process.env, DATABASE_URL: `postgres://postgres@127.0.0.1:${server.port}/postgres` },

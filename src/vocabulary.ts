@@ -125,7 +125,7 @@ export interface Attachment {
 
 /** What a template version and a message make together. Pure: the same input gives the same bytes. */
 export interface RenderedContent {
-  /** One line of plain text; the subject of a mail. */
+  /** One line of plain text; the subject of an email. */
   readonly title: string;
   /** The body as Markdown, every value in it escaped. */
   readonly markdown: string;
@@ -137,7 +137,7 @@ export interface RenderedContent {
   readonly actions: readonly Action[];
 }
 
-/** What every mail and page of an application shows around the content. */
+/** What every email and page of an application shows around the content. */
 export interface Brand {
   /** Shown in header and footer. */
   readonly appName: string;

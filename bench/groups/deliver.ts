@@ -1,4 +1,4 @@
-/** The whole pipeline without a receiver's time: what it costs by itself, beside queues that do the same work. */
+/** The whole pipeline without a receiver's time: what it costs alone, beside queues that do the same work. */
 import { fillAndDrain } from '../backlog.ts';
 import { type Contender, compared, interleave, notRun } from '../measure.ts';
 import { peerProgram, peersMissing } from '../peers.ts';

@@ -29,7 +29,7 @@ const insertOne = `WITH content AS (INSERT INTO herald.notification (id, labels)
 /** Milliseconds between the statement's start and its result, in a transaction that has done something already. */
 async function one(setting: Setting): Promise<Metric> {
   const { pool } = await setting.database();
-  // A preference in force for every tenth recipient: it wants the mail.
+  // A preference in force for every tenth recipient: it wants the email.
   await pool.query(`INSERT INTO herald.preference (recipient_id, scope, subject, enabled)
     SELECT 'u' || i, 'template', '${templateName}', true FROM generate_series(1, 100000, 10) i; CREATE TABLE business (id bigint)`);
   await pool.query('VACUUM ANALYZE herald.preference');

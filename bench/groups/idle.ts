@@ -12,7 +12,7 @@ export const idleGroup: Group = {
     setting.ending(proxy.stop);
     const worker = await setting.start('worker', {
       url: proxy.url,
-      // Nobody is called: there is no message.
+      // Never called: there is no message.
       smtp: { host: '127.0.0.1', port: 9, tls: 'none' },
       webhook: { url: 'http://127.0.0.1:9/', concurrency: 50 },
       inbox: true,

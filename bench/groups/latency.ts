@@ -55,7 +55,7 @@ async function loaded(setting: Setting, place: Place, worker: Child): Promise<Me
 
 /**
  * Enqueues at fixed times whatever happens (an open loop: a system that stalls is not asked less), each message in a
- * transaction of its own. Answers with milliseconds from the moment COMMIT was sent, one per message.
+ * transaction of its own. Returns milliseconds from the moment COMMIT was sent, one per message.
  */
 async function paced(
   { pool, sink, numbers }: Place,

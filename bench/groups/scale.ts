@@ -8,7 +8,7 @@ import { type Database, type Setting, share } from '../setting.ts';
 import { noopConcurrency } from './deliver.ts';
 import type { Group } from './group.ts';
 
-/** As many mails as a relay takes at once from one process. */
+/** As many emails as a relay takes at once from one process. */
 const waiting = { concurrency: 10, waitMs: 5 };
 
 export const processesGroup: Group = {

@@ -1,4 +1,4 @@
-/** Mails to a sink in another process: over kept connections, beside nodemailer with and without its pool. */
+/** Emails to a sink in another process: over kept connections, beside nodemailer with and without its pool. */
 import { fillAndDrain, labels, templateName } from '../backlog.ts';
 import { type Contender, compared, interleave } from '../measure.ts';
 import type { Metric } from '../rows.ts';

@@ -37,7 +37,7 @@ export async function openWork({ url, renderer }: PeerInput, connections: number
   const render = createRenderer();
   return {
     pool,
-    /** Writes messages and answers with their ids. */
+    /** Writes messages and returns their ids. */
     async fill(count: number): Promise<string[]> {
       const { rows } = await pool.query(fillText, [count]);
       return rows.map((row) => row.id);

@@ -35,7 +35,7 @@ serve<MailerInput>(async ({ port, connections, pool, ca, template, labels }) => 
   const atOnce = pool ? connections * 2 : connections;
   return {
     answers: {
-      /** Mails per second. */
+      /** Emails per second. */
       send: async (count: number) => {
         const startedAt = performance.now();
         await inTurns(count, atOnce, (n) =>

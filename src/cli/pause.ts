@@ -13,7 +13,7 @@ export function pauseCommand(): Command {
     example: 'pause smtp --why "relay is being moved"',
     more: [['pause --why "database moves"', 'everything']],
     notes: [
-      'Workers are told at once. Messages that are enqueued meanwhile wait, and no attempt is counted. A ' +
+      'Workers stop taking them at once. Messages that are enqueued meanwhile wait, and no attempt is counted. A ' +
         'method with a fault of its own is paused and resumed automatically.',
     ],
     seeAlso: ['resume', 'status', 'hold'],

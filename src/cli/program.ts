@@ -5,7 +5,7 @@ import { withHelp } from './command.ts';
 import { printableLines } from '../printable.ts';
 import { UsageError } from './output.ts';
 
-/** Loads each command's module when it is needed: `pg-herald why` need not wait for the mail libraries. */
+/** Loads each command's module when it is needed: `pg-herald why` need not wait for the email libraries. */
 const commands: ReadonlyMap<string, () => Promise<Command>> = new Map([
   ['dev', async () => (await import('./dev.ts')).devCommand()],
   ['migrate', async () => (await import('./migrate.ts')).migrateCommand()],

@@ -175,7 +175,7 @@ function previewCommand(): Command {
   return command(
     'preview',
     "Render a template's example, as the recipient would see it. Needs no database",
-    'templates preview workspace-deleted --html mail.html',
+    'templates preview workspace-deleted --html email.html',
   )
     .argument('<template>', 'name of the template')
     .argument('[folder]', 'folder of .md files', defaultFolder)

@@ -51,7 +51,7 @@ export function createCached<T>(read: () => Promise<T>, { freshMs, waitMs, onErr
       if (performance.now() < staleAt) return value;
       reading ??= refresh();
       const waiting = new AbortController();
-      // Whoever changed something must see the change.
+      // An operator who changed something must see the change.
       const maxWaitMs = changes === changesRead ? waitMs : waitMs * 20;
       await Promise.race([reading, elapsed(maxWaitMs, waiting.signal)]);
       waiting.abort();

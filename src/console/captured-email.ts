@@ -8,7 +8,7 @@ export interface EmailFile {
   readonly content: Uint8Array;
 }
 
-/** An email as a mail program shows it. */
+/** An email as an email program shows it. */
 export interface ParsedEmail {
   readonly html: string | null;
   readonly text: string | null;

@@ -144,7 +144,7 @@ export function secretOnce(secret: string): Html {
 ${sourceText(secret)}`;
 }
 
-/** What stands in place of a list without entries. */
+/** Takes the place of a list without entries. */
 export function empty(text: string | Html): Html {
   return html`<p class="empty">${text}</p>`;
 }

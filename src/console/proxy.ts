@@ -1,4 +1,4 @@
-/** What is known of the browser's request when a proxy stands in front of the console. */
+/** What is known of the browser's request behind a proxy. */
 import type { PageContext } from './services.ts';
 
 const loopback = /^(127(\.\d{1,3}){3}|::1|::ffff:127(\.\d{1,3}){3})$/i;

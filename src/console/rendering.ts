@@ -12,7 +12,7 @@ import { RenderError } from '../templates/render.ts';
 import { isUuid } from '../vocabulary.ts';
 import type { Services } from './services.ts';
 
-/** Stands in place of a secret label. */
+/** Takes the place of a secret label. */
 export const blackedOut = '••••••';
 
 /** A message as it is delivered, and as an email. */

@@ -154,7 +154,7 @@ const indexCommand = /^\s*(CREATE( UNIQUE)? INDEX|DROP INDEX|REINDEX INDEX)( CON
 
 /**
  * pg-boss's table `bam` holds commands, and upgrading the queue executes them as the owner of the database. Refuses
- * those that pg-boss does not write: somebody with the right to write the table wants to become the owner.
+ * those that pg-boss does not write: a role with the right to write the table could become the owner.
  */
 async function requireKnownCommands(client: Client): Promise<void> {
   const { rows: tables } = await client.query(`SELECT WHERE to_regclass('herald_queue.bam') IS NOT NULL`);

@@ -71,7 +71,7 @@ const declaredSecrets = `CASE WHEN o."allSecrets" IS NOT NULL THEN (
     JOIN herald.template_version v ON v.template = o.template AND v.version = o."templateVersion"
     WHERE s.key = ANY (v.secrets)) END`;
 
-// A `sending` row with another token was left by a worker that lost its lease. Nobody knows whether the message left:
+// A `sending` row with another token was left by a worker that lost its lease. Whether the message left is unknown:
 // its attempt is recorded as `unknown`, and the message waits as after every unknown outcome. The attempt counts
 // against the limit only if the message was alone in flight, since any message in flight may be what ended the
 // worker. With our own token this statement already ran and its reply was lost. A message whose job comes back more

@@ -186,7 +186,7 @@ async function releaseJobs(
   { method, queue, errors, requeue, removals }: SettlementServices,
 ): Promise<void> {
   const sent: LeasedJob[] = [];
-  // An operator may retry these at once, and a job that is still there would then stand in for the one they need.
+  // An operator may retry these at once, and a job that is still there would then replace the one they need.
   const ended: LeasedJob[] = [];
   const again: RequeuedJob[] = [];
   batch.forEach(({ job }, index) => {

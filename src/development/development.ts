@@ -1,5 +1,5 @@
 /**
- * `pg-herald dev`: everything that notifications need on one machine; nothing leaves it. A worker delivers to a mail
+ * `pg-herald dev`: everything that notifications need on one machine; nothing leaves it. A worker delivers to an email
  * catcher and a webhook catcher, and the console shows what they captured next to its message.
  */
 import { resolve } from 'node:path';
@@ -36,7 +36,7 @@ export interface DevelopmentOptions {
   readonly force: boolean;
   /** Port of the console; any free one if it is taken. */
   readonly port: number;
-  /** Port of the mail catcher; any free one if it is taken. */
+  /** Port of the email catcher; any free one if it is taken. */
   readonly smtpPort: number;
   readonly brand: Brand;
   readonly operator: string;

@@ -1,4 +1,4 @@
-/** A mail server on this machine that accepts and stores every email. */
+/** An SMTP server on this machine that accepts and stores every email. */
 import { decodeWords } from 'postal-mime';
 import { optionalPackage } from '../optional-package.ts';
 import { type CaptureStore, messageIdIn } from './capture-store.ts';

@@ -90,7 +90,7 @@ export interface Reply {
  * - `sent`: the receiver accepted the message
  * - `retry`: not accepted now; another attempt follows
  * - `failed`: never accepted; no attempt follows
- * - `unknown`: nobody knows whether it was accepted
+ * - `unknown`: it may have been accepted
  */
 export type DispatchResult =
   | { readonly outcome: 'sent'; readonly detail?: string; readonly reply?: Reply }

@@ -54,7 +54,7 @@ const deleteStatement = `
 DELETE FROM herald.rate_bucket
 WHERE starts_with(key, $1) AND updated_at < now() - interval '${deleteAfterSeconds} seconds'`;
 
-/** Tokens by bucket; whoever takes one subtracts it. */
+/** Tokens by bucket; the caller that takes one subtracts it. */
 type Tokens = Map<string, number>;
 
 /** @param prefix of all keys. */

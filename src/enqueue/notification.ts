@@ -49,7 +49,7 @@ export interface NotificationOptions {
   readonly priority?: number;
   /** Tenant of the application: selects brand, sender and endpoints. At most 200 characters. */
   readonly tenant?: string;
-  /** Messages with one key belong together: a mail thread, a chat thread, an incident. At most 500 characters. */
+  /** Messages with one key belong together: an email thread, a chat thread, an incident. At most 500 characters. */
   readonly groupKey?: string;
   /** Absolute https URL that unsubscribes this recipient with one POST (RFC 8058). */
   readonly unsubscribeUrl?: string;

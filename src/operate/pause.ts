@@ -26,7 +26,7 @@ export interface PauseState {
 
 /**
  * Pauses a method on behalf of an operator; `*` pauses every method. Messages wait, and no attempt is counted.
- * Workers are told at once. Returns false if there is no such method.
+ * Workers stop at once. Returns false if there is no such method.
  */
 export async function pauseMethod(
   client: Queryable,

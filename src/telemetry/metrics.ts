@@ -14,7 +14,7 @@ export const instrumentationScope = 'pg-herald';
 /** One metric, as it is documented and registered. */
 export interface MetricDescription {
   readonly name: string;
-  /** `observed counter` and `gauge` are read when somebody collects, the others count as things happen. */
+  /** `observed counter` and `gauge` are read at each collection, the others count as things happen. */
   readonly kind: 'counter' | 'observed counter' | 'histogram' | 'gauge';
   /**
    * `worker`: what this process does; add up over workers. `database`: every worker says the same; take the maximum.
@@ -193,7 +193,7 @@ export function createInstruments(provider: MeterProvider = metrics.getMeterProv
   };
 }
 
-/** An instrument that is read when somebody collects; observed by a callback of `meter.addBatchObservableCallback`. */
+/** An instrument that is read at each collection; observed by a callback of `meter.addBatchObservableCallback`. */
 export function observable(meter: Meter, of: MetricDescription): Observable {
   const options = { description: of.description, ...(of.unit && { unit: of.unit }) };
   return of.kind === 'observed counter'

@@ -22,7 +22,7 @@ export function toTraceContext(context: SpanContext): TraceContext | null {
 // Versions after 00 may have more fields; a version of ff is none.
 const traceparentPattern = /^(?!ff)[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?:-|$)/;
 
-/** What was stored, by us or by whoever enqueued from SQL. Null where it is no trace context. */
+/** What was stored, by us or by a caller in SQL. Null where it is not a trace context. */
 export function fromTraceContext(stored: TraceContext | null): SpanContext | null {
   const parts = traceparentPattern.exec(stored?.['traceparent'] ?? '');
   if (stored === null || parts === null) return null;

@@ -1,4 +1,4 @@
-/** Puts the values into compiled Markdown, each escaped for the context it stands in. */
+/** Puts the values into compiled Markdown, each escaped for its context. */
 import type { RenderedContent } from '../vocabulary.ts';
 import {
   codeText,
@@ -78,7 +78,7 @@ function isTable(part: TextPart): part is TextTable {
 
 interface MarkdownValues extends Pick<CompiledMarkdown, 'contexts' | 'codeLines'> {
   readonly values: readonly InsertedValue[];
-  /** The values as they stand in HTML and text. */
+  /** The values as HTML and as text. */
   readonly texts: readonly string[];
 }
 

@@ -81,7 +81,7 @@ type Launch = LocalOptions & { readonly folder: string; readonly watch: (pid: nu
 async function prepareFolder({ folder, account }: LocalOptions): Promise<string> {
   const prepared = folder === undefined ? await mkdtemp(join(tmpdir(), 'pg-herald-')) : resolve(folder);
   await mkdir(prepared, { recursive: true, mode: 0o700 });
-  // Whoever can put a link here would otherwise be given what it points to.
+  // Otherwise a user who can put a link here would get what it points to.
   if (!(await lstat(prepared)).isDirectory()) throw new Error(`${prepared} is not a folder: remove it ${remedy}`);
   if (account) await lchown(prepared, account.uid, account.gid);
   return prepared;

@@ -29,8 +29,8 @@ export function createConnectionPool(maxIdle: number): ConnectionPool {
     async take(key, open) {
       for (const connection of idle.get(key) ?? []) {
         remove(key, connection);
-        // Lets undici read what has arrived since the last response, which closes the connection: it is no response to
-        // the next call.
+        // Lets undici read what has arrived since the last response, which closes the connection: it is not a response
+        // to the next call.
         if (connection.isOpen()) await readSockets();
         if (connection.isOpen()) return connection;
         connection.destroy();

@@ -15,7 +15,7 @@ export interface EgressOptions {
    * whatever they resolve to, with any port and with `http:`.
    */
   readonly allowHosts?: readonly string[];
-  /** Public addresses that must not be called: your database, your mail relay. This host's own are always refused. */
+  /** Public addresses that must not be called: your database, your email relay. This host's own are always refused. */
   readonly denyCidrs?: readonly string[];
   /** Ports of public receivers, at most 100. Default 443 and 8443 (and 80 and 8080 with `allowHttp`). */
   readonly ports?: readonly number[];

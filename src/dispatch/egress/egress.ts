@@ -85,7 +85,7 @@ export function createEgress(settings: EgressSettings, resolve: Resolve = resolv
       const client = await loadClient();
       const { key, connector } = connectorFor(client, request);
       // By URL, not by origin: if a receiver sends more than one response, the next call might get it, and it must not
-      // be a call to somebody else's endpoint on the same host.
+      // be a call to another owner's endpoint on the same host.
       const poolKey = `${request.url} ${key}`;
       const connection = await pool.take(poolKey, () => client.openConnection(origin, connector));
       const result = await exchange(connection, destination.url, request);

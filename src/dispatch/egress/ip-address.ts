@@ -15,7 +15,7 @@ export interface AddressSet {
 export interface AddressExceptions {
   /** Internal receivers; wins over everything. */
   readonly allow?: AddressSet;
-  /** Refused although public: this host's own addresses, the database, the mail relay. */
+  /** Refused although public: this host's own addresses, the database, the email relay. */
   readonly deny?: AddressSet;
 }
 

@@ -57,7 +57,7 @@ export interface Evidence {
 const transientFromAttempt = 4;
 /** Wait of a message that was refused with 421. */
 const closingSeconds = 30;
-/** Wait of a message that nobody could judge. */
+/** Wait of a message whose refusal could not be judged. */
 const unjudgedSeconds = 30;
 const longestPutBackSeconds = 600;
 const cleanUpMs = 3_600_000;
@@ -208,7 +208,7 @@ interface Judged {
   readonly putBacks: number;
 }
 
-/** Nobody knows whose fault it is: the message must not fail for it, and nothing must pause. */
+/** Whose fault it is cannot be known: the message must not fail for it, and nothing must pause. */
 function unjudged(result: FailedDispatch, { accused }: EvidenceOptions): FailedDispatch {
   const { addressFault: _, ...rest } = requeueUncounted(result, unjudgedSeconds);
   const detail = `${result.detail} (put back: the evidence against the ${accused} could not be read)`;

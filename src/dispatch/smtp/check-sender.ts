@@ -45,7 +45,7 @@ export interface DomainRecord {
 type Judge = (record: string) => boolean;
 
 /**
- * The TXT records that receivers judge our mails by: RFC 7208, RFC 7489, RFC 6376.
+ * The TXT records that receivers judge our emails by: RFC 7208, RFC 7489, RFC 6376.
  *
  * @param dkimKey the private key that signs, in PEM; without it a published key is not compared.
  */

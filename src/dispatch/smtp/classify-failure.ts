@@ -96,7 +96,7 @@ export function parseReply(response: string, known: KnownTexts = nothingKnown): 
   return reply;
 }
 
-/** A reply to AUTH may repeat credentials, in a form that nobody expects: only its codes are kept. */
+/** A reply to AUTH may repeat credentials, in an unexpected form: only its codes are kept. */
 function replyOf(failure: SmtpFailure, known: KnownTexts): Reply | undefined {
   const { response, responseCode } = failure;
   if (response === undefined && responseCode === undefined) return undefined;

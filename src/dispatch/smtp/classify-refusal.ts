@@ -84,7 +84,7 @@ function isTooLarge(code: number, enhanced: string): boolean {
   return /^\d\.(3\.4|2\.3)$/.test(enhanced) || (code === 552 && enhanced === '');
 }
 
-/** Policies that depend on the sender's DNS records: somebody should look at them. */
+/** Policies that depend on the sender's DNS records: an operator should look at them. */
 function isPolicy(enhanced: string): boolean {
   return /^5\.7\.(1|26|515)$/.test(enhanced);
 }

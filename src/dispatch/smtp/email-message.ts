@@ -24,7 +24,7 @@ export interface MailInput {
 }
 
 /**
- * What the signature covers, as far as a mail has it: RFC 6376, 5.4.1, with List-Unsubscribe-Post (RFC 8058, 4) and
+ * What the signature covers, as far as an email has it: RFC 6376, 5.4.1, with List-Unsubscribe-Post (RFC 8058, 4) and
  * Feedback-ID, which count for nothing when they are not signed.
  */
 const signedFields = [

@@ -8,7 +8,7 @@ const wordBytes = 42;
 const longestUrl = 900;
 
 /**
- * Makes nodemailer encode names that look like encoded words (RFC 2047 section 7). By itself it would write them as
+ * Makes nodemailer encode names that look like encoded words (RFC 2047 section 7). Otherwise it would write them as
  * they are, and a reader would show what they stand for.
  */
 export function encodeLookalikes(root: MimeNode): void {

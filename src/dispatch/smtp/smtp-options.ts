@@ -96,7 +96,7 @@ export interface SmtpOptions {
   /** The same by domain of the recipient; `*` for each domain that is not named. */
   readonly messagesPerSecondToDomain?: Readonly<Record<string, number>>;
   /**
-   * Larger mails fail before anything is sent, in bytes with attachments and their encoding; 10,000 to 100,000,000,
+   * Larger emails fail before anything is sent, in bytes with attachments and their encoding; 10,000 to 100,000,000,
    * default 25,000,000.
    */
   readonly maxMessageBytes?: number;

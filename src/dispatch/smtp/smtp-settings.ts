@@ -109,7 +109,7 @@ const schema = v.strictObject({
   dkim: v.optional(
     v.strictObject({
       domain: v.pipe(line(253), v.regex(/^[A-Za-z0-9.-]+$/, 'is not a domain')),
-      selector: v.pipe(line(63), v.regex(/^[A-Za-z0-9._-]+$/, 'is no selector')),
+      selector: v.pipe(line(63), v.regex(/^[A-Za-z0-9._-]+$/, 'is not a valid selector')),
       keyFile: line(4096),
     }),
   ),

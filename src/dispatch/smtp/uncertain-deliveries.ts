@@ -1,4 +1,4 @@
-/** Which sender may have delivered a message, although nobody knows: kept in herald.refusal as `unknown`. */
+/** Which sender may have delivered a message, although that is not certain: kept in herald.refusal as `unknown`. */
 import { codeOf } from '../../errors.ts';
 import type { DispatcherServices } from '../dispatcher.ts';
 
@@ -8,7 +8,7 @@ export interface UncertainDelivery {
   readonly sender: string | null;
 }
 
-/** The attempts of one method of which nobody knows whether they delivered their message. */
+/** The attempts of one method that may or may not have delivered their message. */
 export interface UncertainDeliveries {
   /** Records that a sender may have delivered a message. */
   record(sender: string, messageId: string): Promise<void>;

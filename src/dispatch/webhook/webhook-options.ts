@@ -27,7 +27,7 @@ export interface WebhookOptions {
   readonly userAgent?: string;
 }
 
-/** How stored endpoints are decrypted, and how their owners are told about them. */
+/** How stored endpoints are decrypted, and how their owners hear about faults. */
 export interface WebhookEndpointsOptions {
   /** Decrypts the stored settings: `createSecretBox(keys)`. */
   readonly secrets: SecretBox;
