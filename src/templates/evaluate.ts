@@ -91,8 +91,14 @@ class Evaluation {
   }
 
   #insert({ expression, as, position }: Part & { kind: 'value' }, frames: readonly Frame[]): void {
-    const text = printed(this.#value(expression, frames), expression, position);
+    const value = printed(this.#value(expression, frames), expression, position);
+    const text = as === 'url' && expression.kind === 'call' ? this.#whole(value.trim()) : value;
     this.#append({ text, as }, text.length);
+  }
+
+  /** A path, as applications store it, and an empty URL continue the base URL. "//" would name another host. */
+  #whole(url: string): string {
+    return /^(?:\/(?![/\\])|$)/.test(url) ? `${this.#environment.root['baseUrl']}`.replace(/\/$/, '') + url : url;
   }
 
   #count(steps: number): void {

@@ -3,15 +3,15 @@
  *
  * | helper | result |
  * |---|---|
- * | `date value style="medium" time=true` | an ISO 8601 time in the recipient's language and time zone (default UTC) |
- * | `number value digits=0` | a number with the recipient's separators; `digits` fixes the decimals |
+ * | `date value style="medium" time=true` | a time, as ISO 8601 or Postgres write it, in the recipient's language and zone (default UTC); without an offset as it is; empty if null |
+ * | `number value digits=0` | a number with the recipient's separators; `digits` fixes the decimals; empty if null |
  * | `plural count "build" "builds"` | the first form if the count is 1, otherwise the second |
  * | `default value fallback` | the fallback if the value is absent, null or empty text |
  * | `eq a b` | true if both are the same text, number or boolean |
  * | `lookup object key` | the field or element, null if absent |
  * | `first list n` | the first n elements |
  * | `more list n` | the number of elements beyond the first n |
- * | `url value` | a whole URL (https, http or mailto); not inside another helper |
+ * | `url value` | a whole URL (https, http or mailto), or a path below the base URL; not inside another helper |
  * | `paragraphs value` | a text that keeps its line breaks; alone on its line, not inside another helper |
  */
 import type { JsonValue } from '../vocabulary.ts';
@@ -89,19 +89,20 @@ class CachingFormatters implements Formatters {
     const style = options.get('style') ?? 'medium';
     const fields = typeof style === 'string' && Object.hasOwn(dateStyles, style) ? dateStyles[style] : undefined;
     if (typeof style !== 'string' || !fields) throw new TypeError('style must be "short", "medium", "long" or "full"');
-    const { at, dateOnly } = parseDate(value);
-    const withTime = !dateOnly && options.get('time') !== false;
-    const locale = localeContext.locale ?? 'en';
-    const timeZone = dateOnly ? 'UTC' : (localeContext.timeZone ?? 'UTC');
-    const format = this.#cached(`date ${locale} ${timeZone} ${style} ${withTime}`, () =>
-      dateFormat(locale, timeZone, withTime ? { ...fields, ...clock } : fields),
+    if (value === null) return '';
+    const { at, hasTime, zoned } = parseDate(value);
+    const locale = languageTag(localeContext.locale);
+    const timeZone = zoned ? (localeContext.timeZone ?? 'UTC') : 'UTC';
+    const clock = hasTime && options.get('time') !== false ? (zoned ? zonedClock : localClock) : {};
+    const format = this.#cached(`date ${locale} ${timeZone} ${style} ${Object.keys(clock).length}`, () =>
+      dateFormat(locale, timeZone, { ...fields, ...clock }),
     );
     return plainSpaces(format.format(at));
   }
 
   #number(value: JsonValue, options: Options, localeContext: LocaleContext): string {
-    const amount = typeof value === 'string' && value.trim() !== '' ? Number(value) : value;
-    if (typeof amount !== 'number' || !Number.isFinite(amount)) throw new TypeError('the value is not a number');
+    if (value === null) return '';
+    const amount = exactNumber(value);
     const digits = options.get('digits');
     if (
       digits !== undefined &&
@@ -109,7 +110,7 @@ class CachingFormatters implements Formatters {
     ) {
       throw new TypeError('digits must be a whole number from 0 to 20');
     }
-    const locale = localeContext.locale ?? 'en';
+    const locale = languageTag(localeContext.locale);
     const format = this.#cached(`number ${locale} ${digits}`, () =>
       numberFormat(
         locale,
@@ -136,7 +137,7 @@ function plainSpaces(text: string): string {
 }
 
 const plainFormatters: Readonly<Record<string, (a: JsonValue, b: JsonValue, c: JsonValue) => JsonValue>> = {
-  plural: (count, one, many) => (Number(requireType(count, ['number', 'string'])) === 1 ? one : many),
+  plural: (count, one, many) => (Number(requireType(count ?? 0, ['number', 'string'])) === 1 ? one : many),
   default: (value, fallback) => (value === null || value === '' ? fallback : value),
   eq: (a, b) => a === b,
   lookup: (from, key) => {
@@ -146,7 +147,7 @@ const plainFormatters: Readonly<Record<string, (a: JsonValue, b: JsonValue, c: J
   },
   first: (list, count) => listOf(list).slice(0, wholeNumber(count)),
   more: (list, count) => Math.max(0, listOf(list).length - wholeNumber(count)),
-  url: (value) => requireType(value, ['string']),
+  url: (value) => requireType(value ?? '', ['string']),
   paragraphs: (value) => (value === null ? '' : requireType(value, ['string'])),
 };
 
@@ -156,6 +157,7 @@ function requireType(value: JsonValue, types: readonly string[]): JsonValue {
 }
 
 function listOf(value: JsonValue): JsonValue[] {
+  if (value === null) return [];
   if (!Array.isArray(value)) throw new TypeError('the value must be a list');
   return value;
 }
@@ -174,18 +176,41 @@ const dateStyles: Readonly<Record<string, Intl.DateTimeFormatOptions>> = {
   full: { weekday: 'long', year: 'numeric', month: 'long', day: 'numeric' },
 };
 
-const clock: Intl.DateTimeFormatOptions = { hour: 'numeric', minute: '2-digit', timeZoneName: 'short' };
+const localClock: Intl.DateTimeFormatOptions = { hour: 'numeric', minute: '2-digit' };
+const zonedClock: Intl.DateTimeFormatOptions = { ...localClock, timeZoneName: 'short' };
 
-function parseDate(value: JsonValue): { at: Date; dateOnly: boolean } {
-  const written = typeof value === 'string' ? value : '';
-  const dateOnly = /^\d{4}-\d{2}-\d{2}$/.test(written);
-  // Without a zone, the result would depend on the time zone of the machine that renders it.
-  const zoned = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}.*(Z|[+-]\d{2}:?\d{2})$/.test(written);
-  const at = new Date(dateOnly || zoned ? written : Number.NaN);
-  if (Number.isNaN(at.getTime())) {
-    throw new TypeError('the value is not a date; give ISO 8601 with its zone, for example 2026-11-23T14:00:00Z');
-  }
-  return { at, dateOnly };
+/** Text stays text: Intl formats all of its digits, where a JavaScript number has 15. */
+function exactNumber(value: JsonValue): number {
+  const text = typeof value === 'number' ? String(value) : typeof value === 'string' ? value.trim() : '';
+  if (!/^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d{1,3})?$/i.test(text) || !Number.isFinite(Number(text)))
+    throw new TypeError('the value is not a number; give digits with a point, for example 1234.5');
+  // The types of Intl do not take any text, but the standard does.
+  return text as unknown as number;
+}
+
+/** ISO 8601, and what Postgres prints: a space in place of T, an offset of hours only. */
+const writtenDate = /^(\d{4}-\d{2}-(\d{2}))(?:[T ](\d{2}:\d{2})(?::(\d{2}(?:\.\d+)?))? ?(Z|[+-]\d{2}(?::?\d{2})?)?)?$/;
+
+/**
+ * A time without an offset is printed as it is written, without a zone: what it means depends on who wrote it, never on
+ * the machine that renders it.
+ */
+function parseDate(value: JsonValue): { at: Date; hasTime: boolean; zoned: boolean } {
+  const [, date, day, time = '00:00', seconds = '00', offset = 'Z'] =
+    writtenDate.exec(typeof value === 'string' ? value : '') ?? [];
+  const written = `${date}T${time}:${seconds}`;
+  const zone = offset.replace(/^(.\d\d)(\d\d)?$/, (_, hours: string, minutes = '00') => `${hours}:${minutes}`);
+  const at = new Date(`${written}${zone}`);
+  // JavaScript makes the 2nd of March of the 30th of February.
+  if (Number.isNaN(at.getTime()) || new Date(`${written}Z`).getUTCDate() !== Number(day))
+    throw new TypeError('the value is not a date; give ISO 8601, for example 2026-11-23T14:00:00Z');
+  const hasTime = String(value).length > 10;
+  return { at, hasTime, zoned: hasTime && /(?:Z|[+-]\d{2}(?::?\d{2})?)$/.test(String(value).slice(10)) };
+}
+
+/** Frameworks and operating systems write `de_AT` and `de_AT.UTF-8` where BCP 47 writes `de-AT`. */
+function languageTag(locale = 'en'): string {
+  return locale.replace(/[.@].*$/, '').replaceAll('_', '-');
 }
 
 /** A recipient with an unknown locale or time zone still gets the message, in English or UTC. */

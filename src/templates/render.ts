@@ -132,12 +132,20 @@ function fill(template: CompiledTemplate, input: RenderInput, dependencies: Rend
   };
   const run = <T>(text: CompiledText, finish: (chunks: Chunk[]) => T): T =>
     withLocation(text, () => finish(evaluate(text.parts, environment)));
-  const title = run(template.title, plainLine);
   return {
-    title,
+    // What follows is right for legal values: an empty label must not lose the message.
+    title: run(template.title, plainLine) || titleOf(input.template.name),
     ...run(template.body, (chunks) => renderBody(insertPlaceholders(chunks), template.variants, dependencies)),
-    actions: template.actions.map(({ label, url }) => ({ label: run(label, plainLine), url: run(url, composeUrl) })),
+    actions: template.actions.map((action) => {
+      const url = run(action.url, composeUrl);
+      return { label: run(action.label, plainLine) || cut(url, maximumTitle), url };
+    }),
   };
+}
+
+/** The name of a template as a title: `password-reset` becomes `Password reset`. */
+function titleOf(name: string): string {
+  return name.charAt(0).toUpperCase() + name.slice(1).replaceAll('-', ' ');
 }
 
 /** Adds the text's name, line and column to an error that `work` throws. */
@@ -168,12 +176,10 @@ function rootOf({ recipient, labels, data, brand, createdAt, targets = [] }: Ren
 
 /** A title or a button's label is plain text, so nothing is escaped. */
 function plainLine(chunks: readonly Chunk[]): string {
-  const line = cut(
+  return cut(
     oneLine(chunks.map((chunk) => (typeof chunk === 'string' ? chunk : chunk.text)).join('')).trim(),
     maximumTitle,
   );
-  if (line === '') throw new RenderError('the text is empty');
-  return line;
 }
 
 function renderBody(

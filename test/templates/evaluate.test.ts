@@ -161,6 +161,14 @@ describe('formatters', () => {
     expect(call('date', ['2026-11-23'], {}, { timeZone: 'America/Los_Angeles' })).toBe('Nov 23, 2026');
   });
 
+  it('reads locales as frameworks and operating systems write them', () => {
+    const at = '2026-03-04T10:00:00Z';
+    expect(call('date', [at], { style: 'short', time: false }, { locale: 'en_GB' })).toBe('04/03/2026');
+    expect(call('date', [at], { style: 'short', time: false }, { locale: 'de_DE.UTF-8' })).toBe('04.03.2026');
+    expect(call('number', [1234.5], {}, { locale: 'de_DE@euro' })).toBe('1.234,5');
+    expect(call('number', [1234.5], {}, { locale: 'C.UTF-8' })).toBe('1,234.5');
+  });
+
   it('falls back to English and UTC for a recipient whose locale or zone does not exist', () => {
     expect(call('date', ['2026-11-23T14:05:00Z'], {}, { locale: '!!', timeZone: 'Mars/Base' })).toBe(
       'Nov 23, 2026, 2:05 PM UTC',
@@ -168,15 +176,55 @@ describe('formatters', () => {
     expect(call('number', [1234.5], {}, { locale: '!!' })).toBe('1,234.5');
   });
 
-  it('refuses what is no date, or has no zone', () => {
-    for (const value of ['soon', '2026-11-23T14:05', 5, null, '2026-13-40']) {
+  it('reads times as Postgres prints them, and prints those without an offset as they are', () => {
+    const vienna = { timeZone: 'Europe/Vienna' };
+    const printed = (value: JsonValue) => call('date', [value], {}, vienna);
+    for (const at of [
+      '2026-11-23 14:05:00.123456+00',
+      '2026-11-23T14:05:00.123456+00:00',
+      '2026-11-23 19:35:00+05:30',
+      '2026-11-23 19:35:00+0530',
+      '2026-11-23T14:05Z',
+    ])
+      expect(printed(at)).toBe('Nov 23, 2026, 3:05 PM GMT+1');
+    for (const local of ['2026-11-23T14:05:00.123456', '2026-11-23 14:05:00', '2026-11-23T14:05'])
+      expect(printed(local)).toBe('Nov 23, 2026, 2:05 PM');
+    expect(printed('0001-01-01 00:00:00+00')).toContain('Jan 1, 1');
+  });
+
+  it('prints nothing for null, as for a column without a value', () => {
+    expect([call('date', [null]), call('number', [null]), call('url', [null]), call('more', [null, 5])]).toEqual([
+      '',
+      '',
+      '',
+      0,
+    ]);
+    expect(call('first', [null, 5])).toEqual([]);
+    expect(call('plural', [null, 'build', 'builds'])).toBe('builds');
+  });
+
+  it('refuses what is no date', () => {
+    for (const value of [
+      'soon',
+      5,
+      '2026-13-40',
+      '2026-02-30',
+      '2026-02-29T10:00:00Z',
+      '2026-11-23T25:00Z',
+      'infinity',
+      '',
+    ]) {
       expect(() => call('date', [value])).toThrow('not a date');
     }
   });
 
   it('prints numbers and plurals, picks and counts', () => {
     expect(call('number', ['1234567.891'], { digits: 1 }, { locale: 'de' })).toBe('1.234.567,9');
-    expect(() => call('number', ['12x'])).toThrow('not a number');
+    for (const value of ['12x', '1,234.50', '1 234', '', '0x10', 'Infinity', true, {}])
+      expect(() => call('number', [value])).toThrow('not a number');
+    expect(call('number', ['9007199254740993'])).toBe('9,007,199,254,740,993');
+    expect(call('number', ['1234567890123456.78'], { digits: 2 })).toBe('1,234,567,890,123,456.78');
+    expect(call('number', [' -1.5e3 '])).toBe('-1,500');
     expect([0, 1, 2, '1'].map((n) => call('plural', [n, 'build', 'builds']))).toEqual([
       'builds',
       'build',

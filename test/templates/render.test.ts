@@ -76,9 +76,17 @@ describe('the renderer', () => {
     const long = render(input({ title: '{{labels.workspace}}' }, { labels: { workspace: '😀'.repeat(300) } })).title;
     expect(Array.from(long)).toHaveLength(200);
     expect(long.endsWith('😀…')).toBe(true);
-    expect(() => render(input({ title: ' {{labels.workspace}} ' }, { labels: { workspace: '\n' } }))).toThrow(
-      'title: the text is empty',
-    );
+  });
+
+  it('gives an empty title and an empty button label a text, so that an empty label loses no message', () => {
+    const actions = [{ label: '{{labels.workspace}}', url: '{{baseUrl}}/w' }];
+    for (const workspace of ['', ' \n ']) {
+      const content = render(
+        input({ name: 'build-failed', title: ' {{labels.workspace}} ', actions }, { labels: { workspace } }),
+      );
+      expect(content.title).toBe('Build failed');
+      expect(content.actions).toEqual([{ label: 'https://app.example/w', url: 'https://app.example/w' }]);
+    }
   });
 
   it('refuses output that is too long', () => {
@@ -187,7 +195,11 @@ describe('URLs', () => {
     ['{{url labels.a}}', 'https://sso.example/reset?token=a%2Fb', 'https://sso.example/reset?token=a%2Fb'],
     ['{{url labels.a}}&x=1', 'https://sso.example/?t=1', null],
     ['{{url labels.a}}', 'javascript:alert(1)', null],
-    ['{{url labels.a}}', '/relative', null],
+    ['{{url labels.a}}', '/workspaces/7?tab=1', 'https://app.example/workspaces/7?tab=1'],
+    ['{{url labels.a}}', '', 'https://app.example/'],
+    ['{{url labels.a}}', 'relative', null],
+    ['{{url labels.a}}', '//evil.example', null],
+    ['{{url labels.a}}', '/\\evil.example', null],
     ['{{url labels.a}}', 'https://user:pw@evil.example/', null],
     ['{{labels.a}}', 'https://evil.example', null],
     ['https://{{labels.a}}/x', 'evil.example', null],
