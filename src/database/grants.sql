@@ -11,7 +11,7 @@ GRANT USAGE ON SCHEMA herald_meta, herald_queue TO herald_worker, herald_reader,
 -- The application calls functions, which run with the owner's rights, and touches no table.
 GRANT EXECUTE ON FUNCTION herald.enqueue(jsonb),
   herald.enqueue(text, jsonb, jsonb, jsonb, jsonb, text[], text[], text, interval, timestamptz, interval, timestamptz, interval, integer, text, text, text, text, text, jsonb),
-  herald.secret_labels(text), herald.cancel(uuid[], text, text), herald.set_preference(text, text, text, boolean, text),
+  herald.secret_labels(text), herald.current_template(text), herald.cancel(uuid[], text, text), herald.set_preference(text, text, text, boolean, text),
   herald.try_preference(text, text, text, boolean, text),
   herald.preferences(text) TO herald_enqueuer;
 
@@ -80,7 +80,7 @@ GRANT EXECUTE ON FUNCTION herald.preferences(text), herald.choice_of(text, text,
 -- manages endpoints (whose settings stay encrypted) and enables templates. It cannot change what was said to whom, or what is on record.
 GRANT EXECUTE ON FUNCTION herald.retry(uuid[]), herald.replay(uuid[]), herald.bring_forward(text), herald.release_refused(text, text),
   herald.cancel(uuid[], text, text), herald.enqueue(jsonb),
-  herald.secret_labels(text), herald.set_preference(text, text, text, boolean, text),
+  herald.secret_labels(text), herald.current_template(text), herald.set_preference(text, text, text, boolean, text),
   herald.try_preference(text, text, text, boolean, text), herald.uuid_v7() TO herald_operator;
 GRANT UPDATE (status, reason, detail, secrets, next_attempt_at, settled_at) ON herald.message TO herald_operator;
 GRANT INSERT (name, paused_at, paused_by, pause_kind, pause_reason, pause_detail), UPDATE (enabled, notify, paused_at, paused_by, pause_kind,

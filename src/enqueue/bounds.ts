@@ -20,6 +20,8 @@ export const bounds = {
   actionLabel: 200,
   /** Characters of a URL. */
   url: 2000,
+  /** Of the URL of an action when it is written in ASCII: emails and their programs take no longer one. */
+  asciiUrl: 4096,
   /** Of an unsubscribe URL when it is written in ASCII: it must fit on one line of a header (RFC 5322, 2.1.1). */
   unsubscribeUrl: 900,
   attachments: 10,
@@ -38,3 +40,8 @@ export const bounds = {
   /** Characters of the fields of a recipient. */
   recipient: { id: 200, name: 200, locale: 35, timeZone: 64, other: 2000 },
 } as const;
+
+/** Whether a text has more than `max` characters, as Postgres counts them: an emoji is one, in UTF-16 it is two. */
+export function isLonger(text: string, max: number): boolean {
+  return text.length > max && Array.from(text).length > max;
+}

@@ -7,16 +7,10 @@ import type { RequiredData, Template } from '../templates/define.ts';
 import type { MessageStatus, Reason } from '../vocabulary.ts';
 import { type CancelAnswer, type CancelBy, cancel } from './cancel.ts';
 import { type EnqueuedCount, enqueueRows, type FromQuery } from './from-query.ts';
-import {
-  checkNotification,
-  type Notification,
-  type NotificationOptions,
-  notificationJson,
-  type StoredNotification,
-} from './notification.ts';
+import { checkNotification, type Notification, type NotificationOptions, notificationJson } from './notification.ts';
 import { type EffectivePreference, type Preference, preferencesOf, setPreference } from './preferences.ts';
 import { type RecipientResolver, resolveRecipients } from './recipients.ts';
-import { createSecretLabels } from './secret-labels.ts';
+import { createPreparation } from './preparation.ts';
 import { throwRefusal, withClearErrors } from './sql-errors.ts';
 import { createTracedEnqueue } from './telemetry.ts';
 
@@ -99,8 +93,7 @@ export interface Herald {
 /** Creates the enqueuing side. It holds no connection: everything happens in the transactions it is given. */
 export function createHerald(options: HeraldOptions = {}): Herald {
   const traced = createTracedEnqueue(options.telemetry);
-  const secretLabels = createSecretLabels(options.encryptLabels);
-  const plainAllowed = options.allowPlainSecrets === true && options.encryptLabels === undefined;
+  const preparation = createPreparation(options);
   return {
     async enqueue(tx, template, notification) {
       const { to, labels, data, traceContext: given, ...rest }: Notification<typeof template> = notification;
@@ -109,9 +102,10 @@ export function createHerald(options: HeraldOptions = {}): Herald {
           checkNotification(template, { labels, data }, { ...rest, ...traceContext }),
           resolveRecipients(tx, to, { ...options, strict: rest.strict }),
         );
-        const stored = await encrypted(tx, template, checked);
+        const recipient = Array.isArray(recipients) ? recipients[0] : recipients;
+        const stored = await preparation.prepare(tx, template, { checked, recipient });
         const json = notificationJson(stored, { to: recipients, attachments: rest.attachments });
-        return secretLabels.whileKnown(template, () => callEnqueue(tx, json));
+        return preparation.forgetIfRefused(template, () => callEnqueue(tx, json));
       };
       return traced({ template: template.name, given }, write, (messages) => ({
         count: messages.length,
@@ -122,9 +116,9 @@ export function createHerald(options: HeraldOptions = {}): Herald {
       const { recipients, labels, data, traceContext: given, ...rest }: FromQuery<typeof template> = notification;
       const write = async (traceContext: Pick<NotificationOptions, 'traceContext'>) => {
         const checked = await checkNotification(template, { labels, data }, { ...rest, ...traceContext });
-        const stored = await encrypted(tx, template, checked);
+        const stored = await preparation.prepare(tx, template, { checked });
         const json = notificationJson(stored, { attachments: rest.attachments });
-        return secretLabels.whileKnown(template, () => enqueueRows(tx, recipients, json));
+        return preparation.forgetIfRefused(template, () => enqueueRows(tx, recipients, json));
       };
       return traced({ template: template.name, given }, write, (counts) => ({
         count: counts.reduce((sum, { count }) => sum + count, 0),
@@ -135,11 +129,6 @@ export function createHerald(options: HeraldOptions = {}): Herald {
     setPreference: (tx, preference) => withClearErrors(() => setPreference(tx, preference)),
     preferencesOf,
   };
-
-  function encrypted(tx: Connection, template: Template, stored: StoredNotification): Promise<StoredNotification> {
-    const allowed = plainAllowed ? { ...stored, allowPlainSecrets: true } : stored;
-    return secretLabels.encrypt(tx, template, allowed);
-  }
 }
 
 /** Waits for both checks, so that one error names what both find. */

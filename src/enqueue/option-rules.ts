@@ -1,13 +1,13 @@
 /** The rules of the options of a notification, without a database. */
 import * as v from 'valibot';
 import type { Issue } from '../errors.ts';
-import { bounds } from './bounds.ts';
+import { bounds, isLonger } from './bounds.ts';
 
 const line = (maxLength: number) =>
   v.pipe(
     v.string(),
     v.minLength(1, 'is empty'),
-    v.maxLength(maxLength, `is longer than ${maxLength} characters`),
+    v.check((text) => !isLonger(text, maxLength), `is longer than ${maxLength} characters`),
     v.check((text) => !/\p{Cc}/u.test(text), 'holds control characters'),
   );
 
@@ -17,7 +17,7 @@ const list = <Item extends v.GenericSchema>(item: Item, maxLength: number) =>
 const absoluteUrl = (schemes: readonly string[]) =>
   v.pipe(
     v.string(),
-    v.maxLength(bounds.url, `is longer than ${bounds.url} characters`),
+    v.check((text) => !isLonger(text, bounds.url), `is longer than ${bounds.url} characters`),
     v.check(
       (text) => URL.canParse(text) && schemes.includes(new URL(text).protocol),
       `is not an absolute URL (${schemes.join(' ')})`,
@@ -28,10 +28,12 @@ const absoluteUrl = (schemes: readonly string[]) =>
 const unescaped = /[\u0000-\u0020\u007f-\u00a0"<>\\^`{|}]/;
 
 /** Percent-encoded, a byte that is not ASCII takes three characters. */
+const asciiLength = (text: string) => Buffer.byteLength(text) + 2 * Buffer.byteLength(text.replace(/[\0-\x7f]+/g, ''));
+
 const unsubscribeUrl = v.pipe(
   absoluteUrl(['https:']),
   v.check(
-    (text) => Buffer.byteLength(text) + 2 * Buffer.byteLength(text.replace(/[\0-\x7f]+/g, '')) <= bounds.unsubscribeUrl,
+    (text) => asciiLength(text) <= bounds.unsubscribeUrl,
     `is longer than ${bounds.unsubscribeUrl} characters in ASCII; a header field has no room for more`,
   ),
 );
@@ -78,6 +80,8 @@ const action = v.strictObject({
   url: v.pipe(
     absoluteUrl(['https:', 'http:', 'mailto:']),
     v.check((text) => !unescaped.test(text), 'holds a character that must be escaped, such as a space (%20)'),
+    v.check((text) => !/^https?:\/\/[^/?#]*@/i.test(text), 'holds a user or a password'),
+    v.check((text) => asciiLength(text) <= bounds.asciiUrl, `is longer than ${bounds.asciiUrl} characters in ASCII`),
   ),
 });
 

@@ -3,7 +3,7 @@ import type { Connection } from '../database/caller-transaction.ts';
 import { parseAddress } from '../email-address.ts';
 import { InvalidNotificationError, type Issue } from '../errors.ts';
 import type { Recipient } from '../vocabulary.ts';
-import { bounds } from './bounds.ts';
+import { bounds, isLonger } from './bounds.ts';
 
 /** Returns one recipient per id, in any order. Runs in the caller's transaction. */
 export type RecipientResolver = (tx: Connection, ids: readonly string[]) => Promise<readonly Recipient[]>;
@@ -111,6 +111,6 @@ function fieldProblem(value: unknown, field: string): string | null {
   if (typeof value !== 'string') return 'must be a string';
   if (field === 'id' && value === '') return 'is empty';
   const maxLength = maxLengths[field] ?? bounds.recipient.other;
-  if (value.length > maxLength) return `is longer than ${maxLength} characters`;
+  if (isLonger(value, maxLength)) return `is longer than ${maxLength} characters`;
   return /\p{Cc}/u.test(value) ? 'holds control characters' : null;
 }

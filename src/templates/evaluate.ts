@@ -98,7 +98,9 @@ class Evaluation {
 
   /** A path, as applications store it, and an empty URL continue the base URL. "//" would name another host. */
   #whole(url: string): string {
-    return /^(?:\/(?![/\\])|$)/.test(url) ? `${this.#environment.root['baseUrl']}`.replace(/\/$/, '') + url : url;
+    const { baseUrl } = this.#environment.root;
+    const below = typeof baseUrl === 'string' && /^(?:\/(?![/\\])|$)/.test(url);
+    return below ? baseUrl.replace(/\/$/, '') + url : url;
   }
 
   #count(steps: number): void {

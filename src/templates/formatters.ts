@@ -3,7 +3,7 @@
  *
  * | helper | result |
  * |---|---|
- * | `date value style="medium" time=true` | a time, as ISO 8601 or Postgres write it, in the recipient's language and zone (default UTC); without an offset as it is; empty if null |
+ * | `date value style="medium" time=true` | a time in the recipient's language and zone (default UTC); empty if null |
  * | `number value digits=0` | a number with the recipient's separators; `digits` fixes the decimals; empty if null |
  * | `plural count "build" "builds"` | the first form if the count is 1, otherwise the second |
  * | `default value fallback` | the fallback if the value is absent, null or empty text |
@@ -196,16 +196,15 @@ const writtenDate = /^(\d{4}-\d{2}-(\d{2}))(?:[T ](\d{2}:\d{2})(?::(\d{2}(?:\.\d
  * the machine that renders it.
  */
 function parseDate(value: JsonValue): { at: Date; hasTime: boolean; zoned: boolean } {
-  const [, date, day, time = '00:00', seconds = '00', offset = 'Z'] =
-    writtenDate.exec(typeof value === 'string' ? value : '') ?? [];
+  const parts = writtenDate.exec(typeof value === 'string' ? value : '') ?? [];
+  const [, date, day, time = '00:00', seconds = '00', offset = 'Z'] = parts;
   const written = `${date}T${time}:${seconds}`;
   const zone = offset.replace(/^(.\d\d)(\d\d)?$/, (_, hours: string, minutes = '00') => `${hours}:${minutes}`);
-  const at = new Date(`${written}${zone}`);
+  const at = new Date(written + zone);
   // JavaScript makes the 2nd of March of the 30th of February.
   if (Number.isNaN(at.getTime()) || new Date(`${written}Z`).getUTCDate() !== Number(day))
     throw new TypeError('the value is not a date; give ISO 8601, for example 2026-11-23T14:00:00Z');
-  const hasTime = String(value).length > 10;
-  return { at, hasTime, zoned: hasTime && /(?:Z|[+-]\d{2}(?::?\d{2})?)$/.test(String(value).slice(10)) };
+  return { at, hasTime: parts[3] !== undefined, zoned: parts[5] !== undefined };
 }
 
 /** Frameworks and operating systems write `de_AT` and `de_AT.UTF-8` where BCP 47 writes `de-AT`. */

@@ -18,56 +18,60 @@ const herald = createHerald();
 
 type Options = Readonly<Record<string, unknown>>;
 const to = { id: 'a', email: 'a@example.com' };
-const text = (length: number) => 'x'.repeat(length);
+const text = (length: number, character = 'x') => character.repeat(length);
 const many = <T>(count: number, item: T) => Array.from({ length: count }, () => item);
 const action = { label: 'x', url: 'https://example.com' };
 const url = (length: number) => `https://example.com/${text(length - 20)}`;
 const deep = (levels: number) => Array.from({ length: levels }).reduce<unknown>((inner) => [inner], 0);
 
-/** The option, what is at its bound and what is beyond it. */
-const table: readonly (readonly [string, Options, Options])[] = [
+/** The option, what is at its bound and what is beyond it, in characters of this kind. */
+const tableOf = (character: string): readonly (readonly [string, Options, Options])[] => [
   ['targets', { targets: many(bounds.targets, 'x') }, { targets: many(bounds.targets + 1, 'x') }],
-  ['a target', { targets: [text(bounds.target)] }, { targets: [text(bounds.target + 1)] }],
+  ['a target', { targets: [text(bounds.target, character)] }, { targets: [text(bounds.target + 1, character)] }],
   ['actions', { actions: many(bounds.actions, action) }, { actions: many(bounds.actions + 1, action) }],
   [
     'the label of an action',
-    { actions: [{ ...action, label: text(bounds.actionLabel) }] },
-    { actions: [{ ...action, label: text(bounds.actionLabel + 1) }] },
+    { actions: [{ ...action, label: text(bounds.actionLabel, character) }] },
+    { actions: [{ ...action, label: text(bounds.actionLabel + 1, character) }] },
   ],
   [
     'the URL of an action',
     { actions: [{ ...action, url: url(bounds.url) }] },
     { actions: [{ ...action, url: url(bounds.url + 1) }] },
   ],
-  ['dedupeKey', { dedupeKey: text(bounds.dedupeKey) }, { dedupeKey: text(bounds.dedupeKey + 1) }],
+  ['dedupeKey', { dedupeKey: text(bounds.dedupeKey, character) }, { dedupeKey: text(bounds.dedupeKey + 1, character) }],
   ['dedupeWindowSeconds', { dedupeKey: 'a', dedupeWindowSeconds: 1 }, { dedupeKey: 'b', dedupeWindowSeconds: 0.5 }],
   ['delaySeconds', { delaySeconds: bounds.seconds }, { delaySeconds: bounds.seconds + 1 }],
   ['ttlSeconds', { ttlSeconds: bounds.seconds }, { ttlSeconds: bounds.seconds + 1 }],
   ['the highest priority', { priority: bounds.priority }, { priority: bounds.priority + 1 }],
   ['the lowest priority', { priority: -bounds.priority }, { priority: -bounds.priority - 1 }],
-  ['tenant', { tenant: text(bounds.tenant) }, { tenant: text(bounds.tenant + 1) }],
-  ['groupKey', { groupKey: text(bounds.groupKey) }, { groupKey: text(bounds.groupKey + 1) }],
+  ['tenant', { tenant: text(bounds.tenant, character) }, { tenant: text(bounds.tenant + 1, character) }],
+  ['groupKey', { groupKey: text(bounds.groupKey, character) }, { groupKey: text(bounds.groupKey + 1, character) }],
   [
     'unsubscribeUrl',
     { unsubscribeUrl: url(bounds.unsubscribeUrl) },
     { unsubscribeUrl: url(bounds.unsubscribeUrl + 1) },
   ],
-  ['createdBy', { createdBy: text(bounds.createdBy) }, { createdBy: text(bounds.createdBy + 1) }],
-  ['the id of a recipient', { to: { id: text(bounds.recipient.id) } }, { to: { id: text(bounds.recipient.id + 1) } }],
+  ['createdBy', { createdBy: text(bounds.createdBy, character) }, { createdBy: text(bounds.createdBy + 1, character) }],
+  [
+    'the id of a recipient',
+    { to: { id: text(bounds.recipient.id, character) } },
+    { to: { id: text(bounds.recipient.id + 1, character) } },
+  ],
   [
     'the name of a recipient',
-    { to: { ...to, name: text(bounds.recipient.name) } },
-    { to: { ...to, name: text(bounds.recipient.name + 1) } },
+    { to: { ...to, name: text(bounds.recipient.name, character) } },
+    { to: { ...to, name: text(bounds.recipient.name + 1, character) } },
   ],
   [
     'the locale of a recipient',
-    { to: { ...to, locale: text(bounds.recipient.locale) } },
-    { to: { ...to, locale: text(bounds.recipient.locale + 1) } },
+    { to: { ...to, locale: text(bounds.recipient.locale, character) } },
+    { to: { ...to, locale: text(bounds.recipient.locale + 1, character) } },
   ],
   [
     'the time zone of a recipient',
-    { to: { ...to, timeZone: text(bounds.recipient.timeZone) } },
-    { to: { ...to, timeZone: text(bounds.recipient.timeZone + 1) } },
+    { to: { ...to, timeZone: text(bounds.recipient.timeZone, character) } },
+    { to: { ...to, timeZone: text(bounds.recipient.timeZone + 1, character) } },
   ],
 ];
 
@@ -77,11 +81,30 @@ const typed = (options: Options) =>
   herald.enqueue(database.pool, template, { autocommit: true, to, labels: {}, ...(options as Record<string, never>) });
 
 describe('at its bound, and not beyond it, both TypeScript and SQL accept', () => {
-  test.each(table)('%s', async (_, accepted, refused) => {
+  test.each([
+    ...tableOf('x'),
+    ...tableOf('🦊').map(([name, ...options]) => [`${name}, in emoji`, ...options] as const),
+  ])('%s', async (_, accepted, refused) => {
     await typed(accepted);
     await sql(accepted);
     await expect(typed(refused)).rejects.toBeInstanceOf(InvalidNotificationError);
     await expect(sql(refused)).rejects.toMatchObject({ code: expect.stringMatching(/^HE00\d$/) });
+  });
+
+  test('the URL of an action in ASCII, without a user', async () => {
+    const withUrl = (each: string) => ({ actions: [{ ...action, url: each }] });
+    for (const accepted of [`https://a.example/${text(450, '用')}`, 'https://a.example/?to=b@c.example']) {
+      await typed(withUrl(accepted));
+      await sql(withUrl(accepted));
+    }
+    for (const refused of [
+      `https://a.example/${text(456, '用')}`,
+      'https://user:pw@a.example/',
+      'HTTP://user@a.example',
+    ]) {
+      await expect(typed(withUrl(refused))).rejects.toThrow(/actions\[0\]\.url/);
+      await expect(sql(withUrl(refused))).rejects.toMatchObject({ column: 'actions' });
+    }
   });
 
   test('the number of recipients', { timeout: 60_000 }, async () => {

@@ -236,8 +236,9 @@ describe.each(drivers)('$name', (driver) => {
     ]);
   });
 
-  test('takes one statement, however many recipients', async () => {
+  test('takes one statement, however many recipients, once the template is known', async () => {
     await session.inTransaction(async (inner) => {
+      await enqueue(inner);
       const { tx, calls } = counting(inner);
       const to = Array.from({ length: 30 }, (_, i) => ({ id: `p${i}`, email: `p${i}@example.com` }));
       const notification = { to, labels: { who: 'x' }, methods: ['smtp', 'webhook'], dedupeKey: 'k', targets: ['w'] };

@@ -26,6 +26,18 @@ AS $$
   JOIN herald.template_version v ON v.template = t.name AND v.version = t.current_version WHERE t.name = $1
 $$;
 
+-- Returns the text of a template's current version, its labels and its secret ones; null if there is no such template. For clients that
+-- encrypt labels, and render before they enqueue.
+CREATE OR REPLACE FUNCTION herald.current_template(template text) RETURNS jsonb
+LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT jsonb_build_object('name', t.name, 'version', v.version, 'title', v.title, 'body', v.body, 'actions', v.actions,
+    'labels', v.labels, 'secrets', v.secrets)
+  FROM herald.template t
+  JOIN herald.template_version v ON v.template = t.name AND v.version = t.current_version WHERE t.name = $1
+$$;
+
 -- Splits the labels of a notification into those that anybody may read and the secret ones. A label that the template declares secret
 -- never stays among the others, whoever enqueues, and is refused in plain text: what is encrypted comes in the option "secrets" together
 -- with its sealId.

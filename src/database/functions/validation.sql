@@ -57,7 +57,8 @@ BEGIN
   END IF;
   FOR i IN 0 .. jsonb_array_length(elements) - 1 LOOP
     IF NOT (herald.are_strings(elements -> i) AND herald.is_line(elements -> i -> 'label', 200)
-      AND herald.is_url(elements -> i -> 'url', 'https?://|mailto:')) THEN
+      AND herald.is_url(elements -> i -> 'url', 'https?://|mailto:')
+      AND (elements -> i ->> 'url') !~* '^https?://[^/?#]*@' AND herald.ascii_length(elements -> i ->> 'url') <= 4096) THEN
       RETURN false;
     END IF;
   END LOOP;
