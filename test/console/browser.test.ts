@@ -5,7 +5,10 @@ import type { AxeResults } from 'axe-core';
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { type ConsoleServer, serveConsole } from '../../src/console/index.ts';
+import { createCaptureStore } from '../../src/development/capture-store.ts';
 import type { Worker } from '../../src/delivery/worker.ts';
+import { endpoints } from '../../src/operate/endpoints.ts';
+import { createSecretBox } from '../../src/secrets.ts';
 import { smtp } from '../../src/dispatch/smtp/smtp.ts';
 import { createHerald } from '../../src/enqueue/enqueue.ts';
 import { brand, greeting, greetingFile, putTemplates, testWorker } from '../support/application.ts';
@@ -22,6 +25,18 @@ const hostile = `<img src=x onerror="document.title='owned'"><script>document.ti
 const example = 'example: { recipient: { name: Lin }, labels: { who: Ada } }\ngroup:';
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
+const keys = [Buffer.alloc(32, 5).toString('base64')];
+const email = Buffer.from(
+  [
+    'From: a@example.com',
+    'To: b@example.com',
+    'Subject: Invoice',
+    'Content-Type: text/html',
+    '',
+    '<h1>Invoice</h1>',
+  ].join('\r\n'),
+);
+
 /** What is asked of an element; this project knows no DOM otherwise. */
 interface Drawn {
   getBoundingClientRect(): { readonly width: number };
@@ -36,6 +51,8 @@ describe.skipIf(executable === null)('in a browser', { timeout: 60_000 }, () => 
   let worker: Worker;
   let server: ConsoleServer;
   let browser: Browser;
+  let endpointId: string;
+  const captured = createCaptureStore({ isMessage: async () => false });
   /** Mailboxes that do not exist at present. */
   const missing = new Set<string>();
   const problems: string[] = [];
@@ -49,7 +66,12 @@ describe.skipIf(executable === null)('in a browser', { timeout: 60_000 }, () => 
       launch(executable ?? ''),
     ]);
     await putTemplates(database.pool, { greeting: greetingFile.replace('group:', example) });
-    server = await serveConsole({ pool: database.pool, port: 0, token, brand });
+    await captured.add({ kind: 'mail', messageId: null, to: 'a@example.com', title: 'Invoice', raw: email });
+    const call = Buffer.from('POST /hook HTTP/1.1\ncontent-type: application/json\n\n{"title":"Hi"}');
+    await captured.add({ kind: 'webhook', messageId: null, to: 'http://127.0.0.1/hook', title: 'Hi', raw: call });
+    server = await serveConsole({ pool: database.pool, port: 0, token, brand, captured, secretKeys: keys });
+    const stored = endpoints(database.pool, { secrets: createSecretBox(keys) });
+    endpointId = (await stored.add({ name: 'Billing', url: 'https://hooks.example.com/in' })).id;
     worker = testWorker(database.url, {
       dispatchers: {
         smtp: smtp({ host: '127.0.0.1', port: mails.port, tls: 'none', from: { address: 'n@acme.example' } }),
@@ -147,6 +169,27 @@ describe.skipIf(executable === null)('in a browser', { timeout: 60_000 }, () => 
     );
   });
 
+  test('a click anywhere in a row opens it, and selecting its text does not', async () => {
+    const id = await enqueue('row-user');
+    await until(async () => (await statusOf(id)) === 'sent');
+    const page = await open('/messages?recipient=row-user');
+    const box = await page.getByText('row-user@example.com').boundingBox();
+    const [x, y] = [(box?.x ?? 0) + 20, (box?.y ?? 0) + 18];
+    await page.mouse.move(x, y);
+    await page.mouse.down();
+    await page.mouse.move(x + 80, y, { steps: 4 });
+    await page.mouse.up();
+    expect(await page.evaluate('String(getSelection())')).not.toBe('');
+    expect(page.url()).toContain('?recipient=row-user');
+    await page.evaluate('getSelection().removeAllRanges()');
+    await page
+      .getByRole('row', { name: /row-user/ })
+      .getByRole('cell')
+      .nth(3)
+      .click();
+    await page.waitForURL(new RegExp(`/messages/${id}$`));
+  });
+
   test('pausing keeps new messages waiting, the page says so, and resuming sends them', async () => {
     const page = await open();
     const methods = page.getByRole('region', { name: 'Delivery methods' });
@@ -206,6 +249,9 @@ describe.skipIf(executable === null)('in a browser', { timeout: 60_000 }, () => 
     '/templates',
     '/templates/greeting',
     '/templates/greeting/preview',
+    '/templates/greeting/preview?view=slack',
+    '/messages?status=failed&reason=refused',
+    '/messages?recipient=unknown',
     '/endpoints',
     '/recipients?id=ada',
     '/suppressions',
@@ -221,7 +267,10 @@ describe.skipIf(executable === null)('in a browser', { timeout: 60_000 }, () => 
     async (colorScheme, _, viewport) => {
       const id = await enqueue('axe');
       const page = await open('/', { colorScheme, viewport });
-      for (const path of [...pages, `/messages/${id}`]) {
+      const own = [`/messages/${id}`, `/messages/${id}?view=labels`, `/endpoints/${endpointId}`];
+      const list = await captured.list();
+      const views = list.flatMap((one) => ['', '?view=headers', '?view=source'].map((view) => one.id + view));
+      for (const path of [...pages, ...own, '/captured', ...views.map((view) => `/captured/${view}`)]) {
         await page.goto(server.url + path.slice(1));
         await page.evaluate(axe);
         const found = await page.evaluate<AxeResults>(

@@ -35,8 +35,10 @@ function localize(root) {
 /** Without the texts of times, which change by themselves. */
 const withoutTimes = (markup) => markup.replace(/(<time[^>]*>)[^<]*/g, '$1');
 
-/** Whether the reader is typing in it, or has a form open there. */
+/** Whether the reader is typing in it, has selected some of its text, or has a form open there. */
 function isBusy(element) {
+  const selection = getSelection();
+  if (!selection.isCollapsed && selection.containsNode(element, true)) return true;
   const active = document.activeElement;
   const typing = active instanceof HTMLInputElement || active instanceof HTMLTextAreaElement;
   return (typing && element.contains(active)) || element.querySelector('details[open]') !== null;
@@ -148,6 +150,18 @@ function shortcuts() {
   });
 }
 
+/** A click anywhere in a row of a list opens it, unless something in it was clicked or a text selected. */
+function clickableRows() {
+  document.addEventListener('click', (event) => {
+    const row = event.target instanceof Element ? event.target.closest('tr.go') : null;
+    if (row === null || event.target.closest('a, button, summary, input, select, label') !== null) return;
+    if (String(getSelection()) !== '') return;
+    const link = row.querySelector('a');
+    if (event.ctrlKey || event.metaKey) open(link.href, '_blank', 'noopener');
+    else link.click();
+  });
+}
+
 /** Leaves empty fields out of the address. */
 function shortAddresses() {
   for (const form of document.querySelectorAll('form[method="get"]'))
@@ -184,5 +198,6 @@ setInterval(() => localize(document), 10_000);
 // On a phone the navigation is wider than the screen.
 document.querySelector('.top nav [aria-current]')?.scrollIntoView({ inline: 'center', block: 'nearest' });
 shortcuts();
+clickableRows();
 shortAddresses();
 if (document.body.dataset.liveUrl !== undefined) follower(document.body.dataset.liveUrl);

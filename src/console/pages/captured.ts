@@ -45,7 +45,7 @@ async function listPage(c: PageContext, services: Services, captured: CapturedMe
   const content =
     rows.length === 0
       ? empty('Nothing yet. What a worker sends appears here automatically.')
-      : table('Captured', ['When', 'Kind', 'To', 'Title', 'Message'], rows);
+      : table('Captured', ['Title', 'Kind', 'To', 'Arrived', 'Message'], rows);
   const main = html`<h1>Captured</h1>
 <p class="lead">Emails and webhook calls that were captured instead of leaving this machine.</p>
 <section id="captured" data-live="captured">${content}</section>`;
@@ -55,11 +55,11 @@ async function listPage(c: PageContext, services: Services, captured: CapturedMe
 function capturedRow(base: string, { id, at, kind, to, title, messageId }: CapturedMessage): Html {
   const message =
     messageId === null
-      ? html`<span class="none">not of pg-herald</span>`
+      ? html`<span class="none">sent by your application</span>`
       : html`<a href="${base}/messages/${messageId}">Message<span class="hide"> of ${title}</span></a>`;
-  return html`<tr><td class="first">${relativeTime(at)}</td><td data-label="Kind">${kind}</td>
-<td class="cut" data-label="To">${to}</td>
-<td data-label="Title"><a href="${base}/captured/${id}">${title}</a></td>
+  return html`<tr class="go"><th scope="row"><a href="${base}/captured/${id}">${title}</a></th>
+<td data-label="Kind">${kind === 'mail' ? 'email' : 'webhook'}</td><td class="cut" data-label="To">${to}</td>
+<td data-label="Arrived">${relativeTime(at)}</td>
 <td data-label="Message">${message}</td></tr>`;
 }
 

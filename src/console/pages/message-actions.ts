@@ -93,14 +93,14 @@ async function suppressAddress(c: PageContext, services: Services, id: string): 
 /** The buttons of the actions that are possible in the message's state. */
 export function messageActions(c: PageContext, { settings }: Services, { message, source }: LoadedMessage): Html {
   if (c.get('operator').readOnly) return html``;
-  const { status, id, method, secretsWiped, recipientId } = message;
+  const { status, id, secretsWiped, recipientId } = message;
   const isComplete = !secretsWiped && recipientId !== 'erased';
   const buttons = [
     ...(isComplete && ['failed', 'expired', 'inhibited'].includes(status) ? [['retry', 'Retry', 'primary']] : []),
     ...(status === 'held' ? [['release', 'Release', 'primary']] : []),
     ...(status === 'pending' ? [['hold', 'Hold', '']] : []),
     ...(['pending', 'held'].includes(status) ? [['cancel', 'Cancel', '']] : []),
-    ...(source.address === null ? [] : [['suppress', `Suppress ${method} to ${source.address}`, 'danger']]),
+    ...(source.address === null ? [] : [['suppress', `Never send to ${source.address} again`, 'danger']]),
   ] as const;
   if (buttons.length === 0) return html``;
   const path = `${settings.basePath}/messages/${id}`;

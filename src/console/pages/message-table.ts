@@ -29,7 +29,7 @@ export async function messageTable(services: Services, label: string, lines: rea
 function messageRow(services: Services, line: MessageLine, head: MessageHead | undefined): Html {
   const path = `${services.settings.basePath}/messages/${line.id}`;
   const title = (head && titleOf(services, head)) ?? line.template;
-  return html`<tr>
+  return html`<tr class="go">
 <td class="cut subject"><a href="${path}">${title}</a>
 <span class="reason">${line.template} v${line.version}</span></td>
 <td class="cut who-to">${recipientOf(line, head)}</td>

@@ -127,7 +127,10 @@ function deliveryFacts({ message, source }: LoadedMessage): Fact[] {
     ['Finished', settledAt === null ? null : time(settledAt)],
     ['Attempts', attemptsText(message)],
     ['Next attempt', nextAttemptAt === null ? null : time(nextAttemptAt)],
-    ['If unclear', `whether it arrived: ${message.unknown === 'hold' ? 'ask an operator' : 'send it again'}`],
+    [
+      'When in doubt',
+      message.unknown === 'hold' ? 'it waits for an operator' : 'it is sent again, so a second copy is possible',
+    ],
     ['Files', files.join(', ') || null],
     ['Message', html`<code>${message.id}</code>`],
     ['Notification', html`<code>${message.notificationId}</code>`],

@@ -70,10 +70,10 @@ function templateRow(base: string, entry: CatalogEntry): Html {
   const labels = entry.labels.map(
     (label) => html`<code>${label}</code>${entry.secrets.includes(label) ? ' (secret)' : ''} `,
   );
-  return html`<tr>
+  return html`<tr class="go">
 <th scope="row"><a href="${base}/templates/${entry.name}">${entry.name}</a></th>
 <td class="num" data-label="Version">${entry.version}</td><td data-label="Group">${entry.group}</td>
-<td data-label="Methods">${methods?.join(', ') ?? 'the usual ones'}</td>
+<td data-label="Methods">${methods?.join(', ') ?? 'default'}</td>
 <td data-label="State">${stateOf(entry)}</td>
 <td class="cut" data-label="Labels">${labels}</td>
 <td data-label="Changed">${time(entry.updatedAt)}</td></tr>`;
@@ -95,9 +95,12 @@ function templateFacts(template: TemplateHistory): (readonly [string, Html | str
     ['Group', group],
     ['Kind', kind],
     ['Version', String(currentVersion)],
-    ['Methods', chosen ?? methods?.join(', ') ?? 'the usual ones'],
+    ['Methods', chosen ?? methods?.join(', ') ?? 'default'],
     ['Expires', ttlSeconds === null ? 'never' : `after ${duration(ttlSeconds)}`],
-    ['If unclear', `whether it arrived: ${unknown === 'hold' ? 'ask an operator' : 'send it again'}`],
+    [
+      'When in doubt',
+      unknown === 'hold' ? 'it waits for an operator' : 'it is sent again, so a second copy is possible',
+    ],
     ['Sender', sender],
   ];
 }
@@ -150,7 +153,7 @@ function comparison({ versions }: TemplateHistory, { from, to }: { readonly from
   const after = versions.find(({ version }) => version === to) ?? newest;
   if (after === undefined) return html``;
   const before = versions.find(({ version }) => version === from);
-  if (before === undefined)
+  if (before === undefined || before === after)
     return html`<h2 id="changes">Text of version ${after.version}</h2>${sourceText(textOf(after))}`;
   return html`<h2 id="changes">Changes from version ${before.version} to ${after.version}</h2>
 ${differences(compareLines(textOf(before), textOf(after)))}`;

@@ -51,5 +51,5 @@ function workerRow({ name, methods, version, startedAt, seenAt, isAlive, notifie
 <td data-label="State">${badge}${polling}</td>
 <td data-label="Delivers">${methods.join(', ') || 'nothing'}</td><td data-label="Version">${version}</td>
 <td data-label="Started">${time(startedAt)}</td>
-<td class="cut" data-label="Last errors">${last.join(', ')}</td></tr>`;
+<td class="cut" data-label="Last errors">${last.join(', ') || html`<span class="none">none</span>`}</td></tr>`;
 }
