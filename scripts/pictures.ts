@@ -1,6 +1,7 @@
 /**
- * `npm run docs:pictures`: writes docs/images/*.png, the pictures of the README: the console's overview and a shipped
- * email, light and dark. Needs a PostgreSQL (see test/support/postgres) and Chromium (CHROMIUM_PATH, or one in PATH).
+ * `npm run docs:pictures`: writes docs/images/*.png, the pictures of the README and of docs/console.md: the console's
+ * overview, its list of messages and a shipped email, light and dark. Needs a PostgreSQL (see test/support/postgres)
+ * and Chromium (CHROMIUM_PATH, or one in PATH).
  */
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, statSync } from 'node:fs';
@@ -140,6 +141,9 @@ async function takePictures(browser: Browser, shown: ConsoleServer, colorScheme:
   await page.getByText('Messages are being sent.').waitFor();
   await page.locator('.chart svg').nth(1).waitFor();
   await save(page, `console-${colorScheme}.png`);
+  await page.goto(`${shown.url}messages`);
+  await page.getByRole('heading', { name: 'Messages' }).waitFor();
+  await save(page, `messages-${colorScheme}.png`);
   await page.setViewportSize({ width: 640, height: 490 });
   await page.goto(`${shown.url}templates/workspace-deleted/frame?scheme=${colorScheme}`);
   await save(page, `email-${colorScheme}.png`);
