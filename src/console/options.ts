@@ -2,6 +2,7 @@
 import type { Pool } from 'pg';
 import type { EgressOptions } from '../dispatch/egress/egress-options.ts';
 import { ConfigurationError } from '../errors.ts';
+import { checkBrand } from '../templates/brand.ts';
 import type { Brand, Logger } from '../vocabulary.ts';
 import { silentLogger } from '../vocabulary.ts';
 
@@ -112,8 +113,7 @@ export function parseConsoleOptions(options: ConsoleOptions): Settings {
       `"${basePath}" is not a valid path; expected something like /admin/herald`,
     );
   const brand = options.brand ?? { appName: 'My application', baseUrl: 'http://localhost' };
-  if (!URL.canParse(brand.baseUrl))
-    throw new ConfigurationError('brand.baseUrl', `"${brand.baseUrl}" is not an absolute URL`);
+  checkBrand(brand);
   return {
     authorize: authorize ?? null,
     token: token?.trim() ?? null,

@@ -11,7 +11,7 @@ GRANT USAGE ON SCHEMA herald_meta, herald_queue TO herald_worker, herald_reader,
 -- The application calls functions, which run with the owner's rights, and touches no table.
 GRANT EXECUTE ON FUNCTION herald.enqueue(jsonb),
   herald.enqueue(text, jsonb, jsonb, jsonb, jsonb, text[], text[], text, interval, timestamptz, interval, timestamptz, interval, integer, text, text, text, text, text, jsonb),
-  herald.secret_labels(text), herald.current_template(text), herald.cancel(uuid[], text, text), herald.set_preference(text, text, text, boolean, text),
+  herald.secret_labels(text), herald.current_template(text), herald.cancel(uuid[], text, text, text), herald.set_preference(text, text, text, boolean, text),
   herald.try_preference(text, text, text, boolean, text),
   herald.preferences(text) TO herald_enqueuer;
 
@@ -79,7 +79,7 @@ GRANT EXECUTE ON FUNCTION herald.preferences(text), herald.choice_of(text, text,
 -- An operator, for the console and the command line, acts: retries, holds and cancels messages, pauses methods, suppresses addresses,
 -- manages endpoints (whose settings stay encrypted) and enables templates. It cannot change what was said to whom, or what is on record.
 GRANT EXECUTE ON FUNCTION herald.retry(uuid[]), herald.replay(uuid[]), herald.bring_forward(text), herald.release_refused(text, text),
-  herald.cancel(uuid[], text, text), herald.enqueue(jsonb),
+  herald.cancel(uuid[], text, text, text), herald.enqueue(jsonb),
   herald.secret_labels(text), herald.current_template(text), herald.set_preference(text, text, text, boolean, text),
   herald.try_preference(text, text, text, boolean, text), herald.uuid_v7() TO herald_operator;
 GRANT UPDATE (status, reason, detail, secrets, next_attempt_at, settled_at) ON herald.message TO herald_operator;

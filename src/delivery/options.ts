@@ -2,6 +2,7 @@
 import { checkedConnectionString } from '../database/connection-string.ts';
 import type { Dispatcher } from '../dispatch/dispatcher.ts';
 import { ConfigurationError } from '../errors.ts';
+import { checkBrand } from '../templates/brand.ts';
 import type { Brand, Logger } from '../vocabulary.ts';
 import type { TelemetryOptions } from '../telemetry/options.ts';
 import type { DecryptLabels } from '../secrets.ts';
@@ -67,6 +68,7 @@ function checkBounds(options: WorkerOptions): void {
 }
 
 function checkDispatchers(options: WorkerOptions): void {
+  checkBrand(options.brand);
   if (Object.keys(options.dispatchers).length === 0)
     throw new ConfigurationError('dispatchers', 'a worker needs at least one, for example { smtp: smtp({...}) }');
   for (const [method, dispatcher] of Object.entries(options.dispatchers)) {

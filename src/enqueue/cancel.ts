@@ -8,7 +8,9 @@ export type CancelBy =
   | { readonly ids: readonly string[] }
   | { readonly dedupeKey: string }
   /** Every message about this thing. */
-  | { readonly target: string };
+  | { readonly target: string }
+  /** Every message to this person that is not settled yet, for example when an account is suspended. */
+  | { readonly recipientId: string };
 
 /** What became of one message. */
 export interface CancelAnswer {
@@ -35,9 +37,10 @@ export async function cancel(tx: Connection, by: CancelBy): Promise<CancelAnswer
   return rows.map((row) => ({ messageId: row.message_id, answer: row.answer }));
 }
 
-function argumentOf(by: CancelBy): ['message_ids' | 'dedupe_key' | 'target', string] {
+function argumentOf(by: CancelBy): ['message_ids' | 'dedupe_key' | 'target' | 'recipient_id', string] {
   if ('dedupeKey' in by) return ['dedupe_key', requireText(by.dedupeKey, 'dedupeKey')];
   if ('target' in by) return ['target', requireText(by.target, 'target')];
+  if ('recipientId' in by) return ['recipient_id', requireText(by.recipientId, 'recipientId')];
   const wrong = by.ids.findIndex((id) => !isUuid(id));
   if (wrong >= 0)
     throw new InvalidNotificationError([{ path: `ids[${wrong}]`, message: 'is not a message id (a UUID)' }]);

@@ -47,7 +47,8 @@ function describe(span: Span, template: string, { count, messageId }: Enqueued):
     'messaging.operation.name': 'enqueue',
     'messaging.operation.type': 'send',
     'messaging.destination.name': template,
-    'messaging.batch.message_count': count,
+    // The conventions keep it off spans of a single message.
+    ...(count !== 1 && { 'messaging.batch.message_count': count }),
   });
   if (messageId !== null) span.setAttribute('messaging.message.id', messageId);
 }

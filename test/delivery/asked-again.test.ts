@@ -1,7 +1,7 @@
 /** What may have changed since a message was enqueued is asked in every attempt. */
-import { beforeEach, expect, test } from 'vitest';
+import { beforeEach, expect, onTestFinished, test } from 'vitest';
 import { createHerald } from '../../src/enqueue/enqueue.ts';
-import { greeting, greetingFile, scriptedDispatcher, testWorker } from '../support/application.ts';
+import { greeting, greetingFile, putTemplates, scriptedDispatcher, testWorker } from '../support/application.ts';
 import { useDatabase } from '../support/use-database.ts';
 import { until } from '../support/wait.ts';
 
@@ -58,6 +58,18 @@ test.each([
 ])('%s after enqueue, before the first attempt, inhibits the message', async (_, change, reason) => {
   await enqueue();
   await change();
+  expect(await (await deliver('inhibited', 0)).run()).toEqual({ status: 'inhibited', reason, deliveries: 0 });
+});
+
+test('an opt-in that is taken back inhibits the message of a template that is off by default', async () => {
+  const prefer = (enabled: boolean | null) =>
+    database.pool.query(`SELECT herald.set_preference('ada', 'template', 'greeting', $1)`, [enabled]);
+  await putTemplates(database.pool, { greeting: greetingFile.replace('group:', 'enabledByDefault: false\ngroup:') });
+  onTestFinished(() => putTemplates(database.pool, { greeting: greetingFile }));
+  await prefer(true);
+  await enqueue();
+  await prefer(null);
+  const reason = 'default_off';
   expect(await (await deliver('inhibited', 0)).run()).toEqual({ status: 'inhibited', reason, deliveries: 0 });
 });
 

@@ -399,6 +399,22 @@ describe('a worker that cannot start says why', () => {
     );
   });
 
+  test.each([
+    ['without a brand', undefined, /^brand: is missing/],
+    ['with an empty name', { appName: ' ', baseUrl: 'https://acme.example' }, /^brand.appName: must be the name/],
+    ['with a relative URL', { appName: 'Acme', baseUrl: 'acme' }, /^brand.baseUrl: "acme" is not an absolute URL/],
+    ['with a script as its URL', { appName: 'Acme', baseUrl: 'javascript:alert(1)' }, /^brand.baseUrl: "javascript:/],
+    [
+      'with a file as its logo',
+      { appName: 'Acme', baseUrl: 'https://acme.example', logoUrl: 'logo.png' },
+      /^brand.logoUrl: "logo.png"/,
+    ],
+  ])('%s, at once', (_, brand, message) => {
+    expect(() =>
+      testWorker(database.url, { dispatchers: { smtp: scriptedDispatcher() }, brand: brand as never }),
+    ).toThrow(message);
+  });
+
   test('when an option is out of bounds', () => {
     expect(() =>
       testWorker(database.url, { dispatchers: { smtp: scriptedDispatcher() }, stopTimeoutSeconds: 0 }),

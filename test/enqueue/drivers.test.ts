@@ -246,8 +246,10 @@ describe.each(drivers)('$name', (driver) => {
       expect(calls).toHaveLength(1);
       await herald.enqueueFrom(tx, greeting, { recipients: session.recipients, labels: { who: 'x' } });
       expect(calls).toHaveLength(2);
+      const ofOne = await herald.cancel(tx, { recipientId: 'p7' });
+      expect(ofOne.map(({ answer }) => answer)).toEqual(['cancelled', 'cancelled']);
       expect(await herald.cancel(tx, { target: 'w' })).toHaveLength(60);
-      expect(calls).toHaveLength(3);
+      expect(calls).toHaveLength(4);
     }, 'roll back');
   });
 

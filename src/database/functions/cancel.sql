@@ -1,7 +1,8 @@
--- Cancels in the caller's transaction and answers at once, per message: cancelled, in_flight (a worker is dispatching
--- it right now) or already_settled. The row lock decides between us and a worker that begins at the same moment. Jobs that
--- nobody has leased go too: one may be scheduled for next year.
-CREATE OR REPLACE FUNCTION herald.cancel(message_ids uuid[] DEFAULT NULL, dedupe_key text DEFAULT NULL, target text DEFAULT NULL)
+-- Cancels in the caller's transaction and returns a result per message: cancelled, in_flight (a worker dispatches it at this moment) or
+-- already_settled. Of a recipient, only messages that are not settled. The row lock decides between us and a worker that begins at the
+-- same moment. Jobs without a lease are deleted, because one may be scheduled for next year.
+CREATE OR REPLACE FUNCTION herald.cancel(message_ids uuid[] DEFAULT NULL, dedupe_key text DEFAULT NULL, target text DEFAULT NULL,
+  recipient_id text DEFAULT NULL)
 RETURNS TABLE (message_id uuid, answer text)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -11,12 +12,15 @@ AS $$
 DECLARE
   ids uuid[] := $1;
 BEGIN
-  IF num_nonnulls($1, $2, $3) <> 1 THEN
-    PERFORM herald.reject('HE006', '', 'cancel takes exactly one of message_ids, dedupe_key and target', 'Name the argument, for example target => ''42''.');
+  IF num_nonnulls($1, $2, $3, $4) <> 1 THEN
+    PERFORM herald.reject('HE006', '', 'cancel takes exactly one of message_ids, dedupe_key, target and recipient_id',
+      'Name the argument, for example target => ''42''.');
   ELSIF $2 IS NOT NULL THEN
     ids := ARRAY(SELECT m.id FROM herald.message m WHERE m.dedupe_key = $2);
   ELSIF $3 IS NOT NULL THEN
     ids := ARRAY(SELECT m.id FROM herald.message m WHERE m.targets @> ARRAY[$3] AND m.targets <> '{}');
+  ELSIF $4 IS NOT NULL THEN
+    ids := ARRAY(SELECT m.id FROM herald.message m WHERE m.recipient_id = $4 AND m.settled_at IS NULL);
   END IF;
   RETURN QUERY
   WITH locked AS (

@@ -411,7 +411,8 @@ BEGIN
   END IF;
   FOR i IN 0 .. jsonb_array_length(elements) - 1 LOOP
     IF NOT (herald.are_strings(elements -> i) AND herald.is_line(elements -> i -> 'label', 200)
-      AND herald.is_url(elements -> i -> 'url', 'https?://|mailto:')) THEN
+      AND herald.is_url(elements -> i -> 'url', 'https?://|mailto:')
+      AND (elements -> i ->> 'url') !~* '^https?://[^/?#]*@' AND herald.ascii_length(elements -> i ->> 'url') <= 4096) THEN
       RETURN false;
     END IF;
   END LOOP;
@@ -864,6 +865,18 @@ LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
   SELECT v.secrets FROM herald.template t
+  JOIN herald.template_version v ON v.template = t.name AND v.version = t.current_version WHERE t.name = $1
+$$;
+--> statement-breakpoint
+-- Returns the text of a template's current version, its labels and its secret ones; null if there is no such template. For clients that
+-- encrypt labels, and render before they enqueue.
+CREATE OR REPLACE FUNCTION herald.current_template(template text) RETURNS jsonb
+LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT jsonb_build_object('name', t.name, 'version', v.version, 'title', v.title, 'body', v.body, 'actions', v.actions,
+    'labels', v.labels, 'secrets', v.secrets)
+  FROM herald.template t
   JOIN herald.template_version v ON v.template = t.name AND v.version = t.current_version WHERE t.name = $1
 $$;
 --> statement-breakpoint
@@ -1366,10 +1379,11 @@ AS $$
     'unsubscribeUrl', $17, 'createdBy', $18, 'invalidAddress', $19, 'attachments', $20))
 $$;
 --> statement-breakpoint
--- Cancels in the caller's transaction and answers at once, per message: cancelled, in_flight (a worker is dispatching
--- it right now) or already_settled. The row lock decides between us and a worker that begins at the same moment. Jobs that
--- nobody has leased go too: one may be scheduled for next year.
-CREATE OR REPLACE FUNCTION herald.cancel(message_ids uuid[] DEFAULT NULL, dedupe_key text DEFAULT NULL, target text DEFAULT NULL)
+-- Cancels in the caller's transaction and returns a result per message: cancelled, in_flight (a worker dispatches it at this moment) or
+-- already_settled. Of a recipient, only messages that are not settled. The row lock decides between us and a worker that begins at the
+-- same moment. Jobs without a lease are deleted, because one may be scheduled for next year.
+CREATE OR REPLACE FUNCTION herald.cancel(message_ids uuid[] DEFAULT NULL, dedupe_key text DEFAULT NULL, target text DEFAULT NULL,
+  recipient_id text DEFAULT NULL)
 RETURNS TABLE (message_id uuid, answer text)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -1379,12 +1393,15 @@ AS $$
 DECLARE
   ids uuid[] := $1;
 BEGIN
-  IF num_nonnulls($1, $2, $3) <> 1 THEN
-    PERFORM herald.reject('HE006', '', 'cancel takes exactly one of message_ids, dedupe_key and target', 'Name the argument, for example target => ''42''.');
+  IF num_nonnulls($1, $2, $3, $4) <> 1 THEN
+    PERFORM herald.reject('HE006', '', 'cancel takes exactly one of message_ids, dedupe_key, target and recipient_id',
+      'Name the argument, for example target => ''42''.');
   ELSIF $2 IS NOT NULL THEN
     ids := ARRAY(SELECT m.id FROM herald.message m WHERE m.dedupe_key = $2);
   ELSIF $3 IS NOT NULL THEN
     ids := ARRAY(SELECT m.id FROM herald.message m WHERE m.targets @> ARRAY[$3] AND m.targets <> '{}');
+  ELSIF $4 IS NOT NULL THEN
+    ids := ARRAY(SELECT m.id FROM herald.message m WHERE m.recipient_id = $4 AND m.settled_at IS NULL);
   END IF;
   RETURN QUERY
   WITH locked AS (
@@ -1635,7 +1652,7 @@ $$;
 -- Postgres lets everybody execute a new function. Only the owner and the roles of roles.sql may call these.
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA herald FROM PUBLIC;
 --> statement-breakpoint
-INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('functions', 'a95c860f6551eddd0284cad22c3ef45f418fc24481fddb9ec43311bb9f9b010a', '0.1.0')
+INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('functions', '529d9d9d14cdcaee34082cb1d6cb600341be99398a255acedb0a8f4a3e599c20', '0.1.0')
 ON CONFLICT (name) DO UPDATE SET sha256 = excluded.sha256, release = excluded.release, applied_at = now();
 
     BEGIN;

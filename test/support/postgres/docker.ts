@@ -6,6 +6,8 @@ import { Client } from 'pg';
 import { freePort, type Shutdown } from '../../../src/development/postgres/local-server.ts';
 
 export interface DockerServer {
+  /** Where the engine publishes ports: another machine if DOCKER_HOST names one. */
+  readonly host: string;
   readonly port: number;
   readonly version: number;
   readonly stop: () => Promise<void>;
@@ -31,8 +33,10 @@ export async function startDocker({ version = 18, settings, password }: DockerOp
     // A fixed port, because an assigned one would be another after a restart.
     .withExposedPorts({ container: 5432, host: port })
     .start();
-  await accepts(port, password);
+  const host = container.getHost();
+  await accepts({ host, port, password });
   return {
+    host,
     port,
     version,
     stop: async () => {
@@ -41,7 +45,7 @@ export async function startDocker({ version = 18, settings, password }: DockerOp
     restart: async (shutdown) => {
       // The image stops by SIGINT, the fast shutdown; without time to stop it is killed.
       await container.restart({ timeout: shutdown === 'fast' ? 10_000 : 0 });
-      await accepts(port, password);
+      await accepts({ host, port, password });
     },
   };
 }
@@ -67,10 +71,10 @@ function pings(target: { socketPath: string } | { host: string; port: string }):
 }
 
 /** While the image prepares its folder, and after a restart, the port is open before the server listens. */
-async function accepts(port: number, password: string | undefined): Promise<void> {
+async function accepts(at: { host: string; port: number; password: string | undefined }): Promise<void> {
   const deadline = Date.now() + 60_000;
   for (;;) {
-    const client = new Client({ host: '127.0.0.1', port, user: 'postgres', password, database: 'postgres' });
+    const client = new Client({ ...at, user: 'postgres', database: 'postgres' });
     client.on('error', () => undefined);
     try {
       await client.connect();

@@ -96,9 +96,9 @@ const starters: Record<Source, (options: PostgresOptions) => Promise<PostgresSer
   system: async (options) => startFromPrograms('system', options),
   packaged: async (options) => startFromPrograms('packaged', options),
   docker: async ({ version, settings = {}, password }) => {
-    const { stop, restart, ...server } = await startDocker({ version, settings, password });
+    const { stop, restart, host, ...server } = await startDocker({ version, settings, password });
     const nothing = { folder: undefined, binaries: undefined, pid: undefined };
-    return { source: 'docker', ...server, ...nothing, url: urlOf(server.port, password), stop, restart };
+    return { source: 'docker', ...server, ...nothing, url: urlOf(server.port, password, host), stop, restart };
   },
 };
 
@@ -123,6 +123,6 @@ async function startFromPrograms(source: 'system' | 'packaged', options: Postgre
   };
 }
 
-function urlOf(port: number, password: string | undefined): string {
-  return `postgres://postgres${password === undefined ? '' : `:${password}`}@127.0.0.1:${port}/postgres`;
+function urlOf(port: number, password: string | undefined, host = '127.0.0.1'): string {
+  return `postgres://postgres${password === undefined ? '' : `:${password}`}@${host}:${port}/postgres`;
 }
