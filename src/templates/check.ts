@@ -1,6 +1,6 @@
 /** The checks of `pg-herald templates check`: everything that can be found without sending. */
 import type { Brand, RenderedContent } from '../vocabulary.ts';
-import { type Email, renderEmail } from './email.ts';
+import { type Email, maximumEmailHtml, renderEmail } from './email.ts';
 import { type LabelUse, labelUses, requiredAndOptional } from './labels.ts';
 import { suggestion } from './nearest.ts';
 import { parseSyntax } from './parse.ts';
@@ -15,9 +15,6 @@ import {
   textsOf,
 } from './template-file.ts';
 import type { Position } from './syntax.ts';
-
-/** Gmail clips the HTML of an email at about 102 KB and hides the rest. In bytes. */
-export const maximumEmailHtml = 100_000;
 
 /**
  * Checks the texts (syntax, names, labels, secrets) and renders the template's own example as an email. Returns the

@@ -24,6 +24,9 @@ export interface Email {
   readonly html: string;
 }
 
+/** Gmail clips the HTML of an email at about 102 KB and hides the rest. In bytes. */
+export const maximumEmailHtml = 100_000;
+
 /** Puts content into the email layout. Never throws. */
 export function renderEmail(input: EmailInput): Email {
   const { content, brand } = input;

@@ -7,7 +7,8 @@ import { fileURLToPath } from 'node:url';
 import { caniemail } from 'caniemail';
 import { HtmlValidate, StaticConfigLoader } from 'html-validate';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { checkTemplate, maximumEmailHtml, renderExample } from '../../src/templates/check.ts';
+import { checkTemplate, renderExample } from '../../src/templates/check.ts';
+import { maximumEmailHtml } from '../../src/templates/email.ts';
 import { readTemplates, shippedTemplatesFolder } from '../../src/templates/files.ts';
 
 const golden = fileURLToPath(new URL('./golden/', import.meta.url));

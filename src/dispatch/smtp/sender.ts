@@ -10,6 +10,8 @@ import {
 } from '../dispatcher.ts';
 import { classifySmtpFailure, type SmtpRefusal } from './classify-failure.ts';
 import { type Connections, createConnections } from './connection-slots.ts';
+import { maximumEmailHtml, renderEmail } from '../../templates/email.ts';
+import type { Logger } from '../../vocabulary.ts';
 import { messageIdOf, writeEmail } from './email-message.ts';
 import { knownTextsOf, secretsOf } from './known-texts.ts';
 import { createTokenSource, type TokenSource } from './login.ts';
@@ -74,6 +76,19 @@ function misconfigured(error: unknown): SenderResult {
   return { result: { outcome: 'retry', reason: 'misconfigured', detail, pauseMethod: true }, refusal: null };
 }
 
+/** Once per message: a retry has the same bytes. */
+function warnIfClipped(delivery: Delivery, logger: Logger): void {
+  const { messageId, attempt, template, content } = delivery;
+  // Styles and layout make a table some ten times as long. What is far below the limit is not written twice.
+  if (attempt > 1 || content.html.length < maximumEmailHtml / 20) return;
+  const bytes = Buffer.byteLength(renderEmail(delivery).html);
+  if (bytes > maximumEmailHtml)
+    logger.warn(
+      { messageId, template: template.name, bytes },
+      'Gmail clips this email: its HTML is larger than 102 KB',
+    );
+}
+
 async function send(
   delivery: Delivery,
   to: Address,
@@ -93,6 +108,7 @@ async function send(
       ),
       refusal: null,
     };
+  warnIfClipped(delivery, context.logger);
   const mail: WrittenMail = {
     from: settings.envelopeFrom,
     to: formatAddress(to),
