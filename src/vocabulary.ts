@@ -125,7 +125,7 @@ export interface Attachment {
 
 /** What a template version and a message make together. Pure: the same input gives the same bytes. */
 export interface RenderedContent {
-  /** One line of plain text; the subject of an email. */
+  /** One line of plain text; the subject of an email. The template's name if the text is empty. */
   readonly title: string;
   /** The body as Markdown, every value in it escaped. */
   readonly markdown: string;
@@ -133,7 +133,7 @@ export interface RenderedContent {
   readonly text: string;
   /** The body as an HTML fragment without layout, safe to embed. */
   readonly html: string;
-  /** Buttons below the body, at most 10 of the template and 10 of the notification. */
+  /** Buttons below the body: at most 10 of the template, none with an empty label, and 10 of the notification. */
   readonly actions: readonly Action[];
 }
 

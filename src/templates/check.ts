@@ -2,9 +2,10 @@
 import type { Brand, RenderedContent } from '../vocabulary.ts';
 import { type Email, maximumEmailHtml, renderEmail } from './email.ts';
 import { type LabelUse, labelUses, requiredAndOptional } from './labels.ts';
+import { comparisonWarnings, literalTextWarnings, slashWarnings, type Warning } from './lint.ts';
 import { suggestion } from './nearest.ts';
 import { parseSyntax } from './parse.ts';
-import { createRenderer, RenderError } from './render.ts';
+import { createRenderer, RenderError, titleOf } from './render.ts';
 import { containsPlaceholder } from './placeholders.ts';
 import {
   issueAt,
@@ -28,7 +29,7 @@ export function checkTemplate(source: TemplateSource): TemplateIssue[] {
     ...labelIssues(source, texts),
     // It is not known what a broken text uses.
     ...(broken.length === 0 ? [...unusedIssues(source), ...secretIssues(source, texts)] : []),
-    ...bodyIssues(source),
+    ...lintIssues(source),
     ...exampleIssues(source, broken.length === 0),
   ];
   return issues.sort((a, b) => a.line - b.line || a.column - b.column);
@@ -113,19 +114,21 @@ function secretIssues(template: TemplateSource, texts: readonly Text[]): Templat
   ];
 }
 
-const unsupported: readonly (readonly [pattern: RegExp, message: string])[] = [
-  [/!\[[^\]\n]{0,1000}\]\(/g, 'images are not sent, only their descriptions; use a link'],
-  [/<\/?[a-zA-Z][a-zA-Z0-9-]*(?:\s[^<>\n]*)?>/g, 'HTML is sent as literal text; use Markdown'],
-];
-
-function bodyIssues(template: TemplateSource): TemplateIssue[] {
-  return unsupported.flatMap(([pattern, message]) =>
-    [...template.body.matchAll(pattern)].map((match) => {
-      const before = template.body.slice(0, match.index).split('\n');
-      const position = { line: before.length, column: (before.at(-1)?.length ?? 0) + 1 };
-      return issueIn(template, 'body', { position, message: `body: ${message}`, severity: 'warning' });
+function lintIssues(template: TemplateSource): TemplateIssue[] {
+  const { example } = template;
+  const warn = (where: string, warnings: readonly Warning[]) =>
+    warnings.map(({ position, message }) =>
+      issueIn(template, where, { position, message: `${where}: ${message}`, severity: 'warning' }),
+    );
+  return [
+    ...warn('body', literalTextWarnings(template.body)),
+    ...textsOf(template).flatMap(({ where, text }) => {
+      const { parts } = parseSyntax(text);
+      const isUrl = where.endsWith('.url');
+      const slashes = isUrl || where === 'body' ? slashWarnings(parts, example, isUrl) : [];
+      return warn(where, [...comparisonWarnings(parts, example), ...slashes]);
     }),
-  );
+  ];
 }
 
 function exampleIssues(template: TemplateSource, sound: boolean): TemplateIssue[] {
@@ -140,10 +143,7 @@ function exampleIssues(template: TemplateSource, sound: boolean): TemplateIssue[
   // These issues are already reported, with their positions.
   if (!sound || missing.length > 0) return [];
   try {
-    const size = Buffer.byteLength(renderExample(template).email.html);
-    if (size <= maximumEmailHtml) return [];
-    const message = `the HTML of the email has ${size} bytes, and Gmail clips it at 102,000`;
-    return [issueIn(template, 'body', { message: `${message}; shorten the text or its lists` })];
+    return renderedIssues(template, renderExample(template));
   } catch (error) {
     if (!(error instanceof RenderError)) throw error;
     const message = error.message.replace(/^template "[^"]*", /, 'the example cannot be rendered: ');
@@ -151,18 +151,36 @@ function exampleIssues(template: TemplateSource, sound: boolean): TemplateIssue[
   }
 }
 
+function renderedIssues(template: TemplateSource, { content, email }: RenderedExample): TemplateIssue[] {
+  const warning = (where: string, message: string) => issueIn(template, where, { message, severity: 'warning' });
+  const size = Buffer.byteLength(email.html);
+  const large = `the HTML of the email has ${size} bytes, and Gmail clips it at 102,000; shorten the text or its lists`;
+  const untitled = content.title === titleOf(template.name) && template.title !== content.title;
+  const left = template.actions.length - content.actions.length;
+  return [
+    ...(size > maximumEmailHtml ? [issueIn(template, 'body', { message: large })] : []),
+    ...(untitled ? [warning('title', 'title: with the example it is empty, so the name of the template is sent')] : []),
+    ...(left > 0
+      ? [warning('actions', `actions: with the example ${left} of them have no label and are left out`)]
+      : []),
+  ];
+}
+
 const exampleBrand: Brand = { appName: 'Example', baseUrl: 'https://app.example.com' };
 const exampleTime = new Date('2026-01-15T09:30:00Z');
+
+/** A template's example as content and as an email. */
+export interface RenderedExample {
+  readonly content: RenderedContent;
+  readonly email: Email;
+}
 
 /**
  * Renders a template's example as content and as an email. Without an example there are no labels and no data.
  *
  * @throws {RenderError} if it cannot be rendered.
  */
-export function renderExample(
-  template: TemplateSource,
-  brand: Brand = exampleBrand,
-): { content: RenderedContent; email: Email } {
+export function renderExample(template: TemplateSource, brand: Brand = exampleBrand): RenderedExample {
   const example = template.example ?? { recipient: { id: 'example' }, labels: {}, data: null };
   const content = createRenderer()({ template, ...example, brand, createdAt: exampleTime, targets: ['example'] });
   return { content, email: renderEmail({ content, brand, createdAt: exampleTime }) };

@@ -13,7 +13,7 @@ import { type InsertedValue, maximumOutput, RenderError, tooLong } from './evalu
 import type { CompiledMarkdown, PlaceholderContext } from './markdown.ts';
 import type { TextOrPlaceholder } from './placeholders.ts';
 import { layOutTable, type TextInline, type TextPart, type TextTable } from './plaintext.ts';
-import { composeUrl, encodeUrlPart } from './url.ts';
+import { composeUrl, encodeInUrl } from './url.ts';
 
 /**
  * Replaces the placeholders in all three forms of a body.
@@ -106,7 +106,8 @@ function escapedForMarkdown(
       return escapeMarkdownAttribute(line);
     case 'url': {
       const value = values[number];
-      if (value?.as !== 'url') return encodeUrlPart(line);
+      if (value === undefined) return '';
+      if (value.as !== 'url') return encodeInUrl({ ...value, text: line });
       const whole = composeUrl([value]).replace(/[()]/g, (c) => (c === '(' ? '%28' : '%29'));
       return typeof next === 'string' && next.startsWith('/') && whole.endsWith('/') ? whole.slice(0, -1) : whole;
     }

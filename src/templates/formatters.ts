@@ -12,6 +12,7 @@
  * | `first list n` | the first n elements |
  * | `more list n` | the number of elements beyond the first n |
  * | `url value` | a whole URL (https, http or mailto), or a path below the base URL; not inside another helper |
+ * | `path value` | in a URL, several segments of its path: a slash in the value stays one; not inside another helper |
  * | `paragraphs value` | a text that keeps its line breaks; alone on its line, not inside another helper |
  */
 import type { JsonValue } from '../vocabulary.ts';
@@ -22,8 +23,8 @@ export interface FormatterRule {
   readonly args: readonly [number, number];
   readonly options: readonly string[];
   readonly usage: string;
-  /** Set for the two helpers that do not change the value, but how it is inserted. */
-  readonly inserts?: 'url' | 'paragraphs';
+  /** Set for the helpers that do not change the value, but how it is inserted. */
+  readonly inserts?: 'url' | 'path' | 'paragraphs';
   /** Indexes of arguments that may be absent; the helper receives null for them. */
   readonly absent?: readonly number[];
 }
@@ -39,6 +40,7 @@ export const formatterRules: Readonly<Record<string, FormatterRule>> = {
   first: { args: [2, 2], options: [], usage: 'for example {{#each (first data.builds 10)}}' },
   more: { args: [2, 2], options: [], usage: 'for example {{more data.builds 10}}' },
   url: { args: [1, 1], options: [], usage: 'for example {{url labels.link}}', inserts: 'url' },
+  path: { args: [1, 1], options: [], usage: 'for example {{baseUrl}}/{{path labels.repository}}', inserts: 'path' },
   paragraphs: { args: [1, 1], options: [], usage: 'for example {{paragraphs labels.body}}', inserts: 'paragraphs' },
 };
 
@@ -148,6 +150,7 @@ const plainFormatters: Readonly<Record<string, (a: JsonValue, b: JsonValue, c: J
   first: (list, count) => listOf(list).slice(0, wholeNumber(count)),
   more: (list, count) => Math.max(0, listOf(list).length - wholeNumber(count)),
   url: (value) => requireType(value ?? '', ['string']),
+  path: (value) => requireType(value ?? '', ['string']),
   paragraphs: (value) => (value === null ? '' : requireType(value, ['string'])),
 };
 

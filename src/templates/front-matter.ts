@@ -1,5 +1,5 @@
 /** Reads the YAML header of a template file: its values, what is wrong with them, and where. */
-import { isMap, isScalar, LineCounter, type Node, type ParsedNode, parseDocument, visit } from 'yaml';
+import { isMap, isPair, isScalar, LineCounter, type Node, type ParsedNode, parseDocument, visit } from 'yaml';
 import type { Action } from '../vocabulary.ts';
 import { type Header, type HeaderFault, readHeader } from './header.ts';
 import { suggestion } from './nearest.ts';
@@ -17,6 +17,8 @@ export interface FrontMatter {
   /** Empty if there is none. */
   readonly title: string;
   readonly problems: readonly YamlProblem[];
+  /** What is valid YAML, but perhaps not what was meant. */
+  readonly warnings: readonly YamlProblem[];
   /** Where the texts begin, by path. */
   readonly positions: Readonly<Record<string, Position>>;
 }
@@ -40,17 +42,20 @@ export function readFrontMatter(yaml: string): FrontMatter {
     return { line: line + firstLine - 1, column: col };
   };
   const problems = yamlProblems(document, positionOf);
-  if (problems.length > 0) return { header: null, title: '', problems, positions: {} };
+  const warnings = cutTexts(document, positionOf);
+  if (problems.length > 0) return { header: null, title: '', problems, warnings, positions: {} };
   const result = readHeader(document.toJS());
   const written = document.get('title');
   const title = typeof written === 'string' ? written : '';
   if ('header' in result) {
     const { header } = result;
-    return { header, title, problems, positions: textPositions(header.actions, document.contents, positionOf) };
+    const positions = textPositions(header.actions, document.contents, positionOf);
+    return { header, title, problems, warnings, positions };
   }
   return {
     header: null,
     title,
+    warnings,
     problems: firstFaults(result.faults).map((fault) => ({
       position: positionOf(offsetOf(document.contents, fault.path)),
       message: faultMessage(fault, document.getIn(fault.path)),
@@ -80,6 +85,29 @@ function yamlProblems(document: Document, positionOf: PositionOf): YamlProblem[]
     },
   });
   return problems;
+}
+
+/** Texts without quotes that YAML ends at " #", as in "Update #2". It may be a comment that was meant. */
+function cutTexts(document: Document, positionOf: PositionOf): YamlProblem[] {
+  const warnings: YamlProblem[] = [];
+  visit(document, {
+    Pair: (_, { key, value }, ancestors) => {
+      if (!isScalar(key) || !isScalar(value)) return;
+      const names = [key, ...ancestors.map((node) => (isPair(node) ? node.key : null))].map(nameOf);
+      if (!names.some((name) => ['title', 'group', 'label', 'url', 'labels'].includes(name))) return;
+      if (value.type !== 'PLAIN' || !value.comment || value.comment.includes('{{')) return;
+      const text = `#${value.comment}`.slice(0, 40);
+      warnings.push({
+        position: positionOf(value.range?.[1] ?? 0),
+        message: `YAML reads ${JSON.stringify(text)} as a comment; quote the value if it is part of the text`,
+      });
+    },
+  });
+  return warnings;
+}
+
+function nameOf(key: unknown): string {
+  return isScalar(key) ? String(key.value) : '';
 }
 
 /** The first fault of each path: one wrong value often has several. */

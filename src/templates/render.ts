@@ -133,18 +133,18 @@ function fill(template: CompiledTemplate, input: RenderInput, dependencies: Rend
   const run = <T>(text: CompiledText, finish: (chunks: Chunk[]) => T): T =>
     withLocation(text, () => finish(evaluate(text.parts, environment)));
   return {
-    // What follows is right for legal values: an empty label must not lose the message.
+    // An empty label is a legal value, and an email without a subject looks broken.
     title: run(template.title, plainLine) || titleOf(input.template.name),
     ...run(template.body, (chunks) => renderBody(insertPlaceholders(chunks), template.variants, dependencies)),
-    actions: template.actions.map((action) => {
-      const url = run(action.url, composeUrl);
-      return { label: run(action.label, plainLine) || cut(url, maximumTitle), url };
+    actions: template.actions.flatMap((action) => {
+      const label = run(action.label, plainLine);
+      return label === '' ? [] : [{ label, url: run(action.url, composeUrl) }];
     }),
   };
 }
 
 /** The name of a template as a title: `password-reset` becomes `Password reset`. */
-function titleOf(name: string): string {
+export function titleOf(name: string): string {
   return name.charAt(0).toUpperCase() + name.slice(1).replaceAll('-', ' ');
 }
 
@@ -174,12 +174,12 @@ function rootOf({ recipient, labels, data, brand, createdAt, targets = [] }: Ren
   };
 }
 
-/** A title or a button's label is plain text, so nothing is escaped. */
+/** A title or a button's label is plain text, so nothing is escaped. Empty if there is nothing to read. */
 function plainLine(chunks: readonly Chunk[]): string {
-  return cut(
-    oneLine(chunks.map((chunk) => (typeof chunk === 'string' ? chunk : chunk.text)).join('')).trim(),
-    maximumTitle,
-  );
+  const text = chunks.map((chunk) => (typeof chunk === 'string' ? chunk : chunk.text)).join('');
+  const line = cut(oneLine(text).trim(), maximumTitle);
+  // Nothing that a person could see.
+  return /[^\p{Cf}\p{Z}]/u.test(line) ? line : '';
 }
 
 function renderBody(

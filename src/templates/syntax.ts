@@ -52,8 +52,8 @@ export interface Literal {
 /** Anything that has a value. */
 export type Expression = Path | Call | Literal;
 
-/** How a value is inserted: as text, as a whole URL, or as text that keeps its line breaks. */
-export type InsertedAs = 'text' | 'url' | 'paragraphs';
+/** How a value is inserted: as text, as a whole URL, as a path of several segments, or with its line breaks. */
+export type InsertedAs = 'text' | 'url' | 'path' | 'paragraphs';
 
 /** A node of the syntax tree. */
 export type Part =

@@ -158,15 +158,21 @@ export function parseTemplate(
   const bodyPlace = { line: parts.bodyLine, column: 1 };
   const yaml = readFrontMatter(parts.yaml);
   issues.push(...yaml.problems.map(({ position, message }) => wrong(position, message)));
+  const warnings = yaml.warnings.map(({ position, message }) =>
+    issueAt(file, position, { message, severity: 'warning' }),
+  );
   if (body.trim() === '') issues.push(wrong(bodyPlace, 'the body is empty; write the message below the header'));
   if (!yaml.header || issues.length > 0) {
     // Otherwise `checkTemplate` reports them, together with what else it finds.
-    issues.push(...syntaxIssues(file, { where: 'title', text: yaml.title, start: yaml.positions['title'] ?? start }));
+    issues.push(
+      ...warnings,
+      ...syntaxIssues(file, { where: 'title', text: yaml.title, start: yaml.positions['title'] ?? start }),
+    );
     issues.push(...syntaxIssues(file, { where: 'body', text: body, start: bodyPlace }));
     return { source: null, issues: issues.sort((a, b) => a.line - b.line || a.column - b.column) };
   }
   const origin = { file, positions: { ...yaml.positions, body: bodyPlace } };
-  return { source: sourceOf({ name, body, origin, header: yaml.header }), issues };
+  return { source: sourceOf({ name, body, origin, header: yaml.header }), issues: warnings };
 }
 
 /** The header between its two `---` lines, and the body without the blank lines around it; null without a header. */

@@ -35,15 +35,29 @@ function requireHostEnd(start: string, first: Chunk, next: Chunk): void {
 }
 
 /** Encodes one value so that it stays inside its path segment or parameter. */
-export function encodeUrlPart(value: string): string {
+function encodeUrlPart(value: string): string {
   const line = oneLine(value);
   // "." and ".." climb the path even when percent-encoded once.
   if (line === '.' || line === '..') return line.replaceAll('.', '%252E');
   return encodeURIComponent(line).replace(/[!'()*]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`);
 }
 
+/** Encodes each segment of a path. Empty ones are left out, so that the value cannot begin with a host. */
+function encodePath(value: string): string {
+  return value
+    .split('/')
+    .filter((segment) => segment !== '')
+    .map(encodeUrlPart)
+    .join('/');
+}
+
+/** Encodes a value for the place in a URL that its helper names. */
+export function encodeInUrl({ text, as }: InsertedValue): string {
+  return as === 'path' ? encodePath(text) : encodeUrlPart(text);
+}
+
 function encoded(chunk: Chunk): string {
-  return typeof chunk === 'string' ? chunk : encodeUrlPart(chunk.text);
+  return typeof chunk === 'string' ? chunk : encodeInUrl(chunk);
 }
 
 function checkedUrl(written: string): string {

@@ -176,6 +176,33 @@ describe('formatters', () => {
     expect(call('number', [1234.5], {}, { locale: '!!' })).toBe('1,234.5');
   });
 
+  it.each([
+    ['9007199254740993', {}, '9,007,199,254,740,993'],
+    ['1234567890123456.78', { digits: 2 }, '1,234,567,890,123,456.78'],
+    ['-0.1234567890123456789', { digits: 19 }, '-0.1234567890123456789'],
+    [' 12345678901234567890 ', {}, '12,345,678,901,234,567,890'],
+    ['1e3', {}, '1,000'],
+    ['.5', {}, '0.5'],
+  ])('prints every digit of the number %j', (value, options, printed) => {
+    expect(call('number', [value], options)).toBe(printed);
+  });
+
+  it.each([
+    '2026-02-30',
+    '2026-02-29',
+    '2026-04-31T10:00:00Z',
+    '2026-13-01',
+    '2026-00-10',
+    '2026-06-31T10:00:00+02:00',
+  ])('refuses %s, a day that does not exist', (value) => {
+    expect(() => call('date', [value])).toThrow('not a date');
+  });
+
+  it('takes the last day of a leap year February, and days that another zone moves', () => {
+    expect(call('date', ['2028-02-29'])).toBe('Feb 29, 2028');
+    expect(call('date', ['2026-01-01T00:30:00+02:00'], { time: false })).toBe('Dec 31, 2025');
+  });
+
   it('reads times as Postgres prints them, and prints those without an offset as they are', () => {
     const vienna = { timeZone: 'Europe/Vienna' };
     const printed = (value: JsonValue) => call('date', [value], {}, vienna);

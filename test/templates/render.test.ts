@@ -78,16 +78,15 @@ describe('the renderer', () => {
     expect(long.endsWith('😀…')).toBe(true);
   });
 
-  it('gives an empty title and an empty button label a text, so that an empty label loses no message', () => {
-    const actions = [{ label: '{{labels.workspace}}', url: '{{baseUrl}}/w' }];
-    for (const workspace of ['', ' \n ']) {
-      const content = render(
-        input({ name: 'build-failed', title: ' {{labels.workspace}} ', actions }, { labels: { workspace } }),
-      );
-      expect(content.title).toBe('Build failed');
-      expect(content.actions).toEqual([{ label: 'https://app.example/w', url: 'https://app.example/w' }]);
-    }
-  });
+  it.each(['', '\n', ' \t ', '\u200b', '\u2066\u2069', '\u00a0'])(
+    'sends the name of the template for a title of %j, and leaves out a button without a label',
+    (workspace) => {
+      const actions = ['{{labels.workspace}}', 'Open'].map((label) => ({ label, url: 'https://x.example/' }));
+      const content = render(input({ title: ' {{labels.workspace}} ', actions }, { labels: { workspace } }));
+      expect(content.title).toBe('Example');
+      expect(content.actions).toEqual([{ label: 'Open', url: 'https://x.example/' }]);
+    },
+  );
 
   it('refuses output that is too long', () => {
     expect(() => body('{{labels.workspace}}', { labels: { workspace: 'x'.repeat(300_000) } })).toThrow('256 KB');
