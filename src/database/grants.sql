@@ -1,5 +1,6 @@
--- The rights of the roles, from nothing. Each migrate repeats it where the roles have rights already, so that new tables, functions and
--- queues are covered. Tables and columns are named one by one: what is not here is forbidden.
+-- The rights of the roles, starting from none. Each migrate repeats it where the roles have rights already, so that new
+-- tables, functions and queues are covered. Tables and columns are named one by one: what is not listed here is
+-- forbidden.
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA herald FROM PUBLIC, herald_enqueuer, herald_worker, herald_reader, herald_operator;
 REVOKE ALL ON ALL TABLES IN SCHEMA herald, herald_meta, herald_queue FROM herald_enqueuer, herald_worker, herald_reader, herald_operator;
 REVOKE ALL ON ALL SEQUENCES IN SCHEMA herald_queue FROM herald_worker;
@@ -15,8 +16,8 @@ GRANT EXECUTE ON FUNCTION herald.enqueue(jsonb),
   herald.try_preference(text, text, text, boolean, text),
   herald.preferences(text) TO herald_enqueuer;
 
--- A worker moves messages, records attempts, keeps endpoints and pauses, and enqueues messages to the owners of endpoints. It cannot
--- change what a message says or to whom.
+-- A worker moves messages, records attempts, keeps the state of endpoints and pauses, and enqueues messages to the
+-- owners of endpoints. It cannot change what a message says or to whom.
 GRANT SELECT ON herald.message, herald.notification, herald.attachment, herald.attempt, herald.template, herald.template_version,
   herald.method, herald.preference, herald.suppression, herald.setting, herald.sender, herald.refusal, herald.rate_bucket, herald.endpoint,
   herald.worker, herald_meta.migration TO herald_worker;
@@ -31,7 +32,8 @@ GRANT EXECUTE ON FUNCTION herald.put_back_refused(text, text, double precision),
   herald.record_accepted(text, text, double precision), herald.delete_old_refusals(text), herald.apply_retention(integer),
   herald.ensure_jobs(uuid[]), herald.bring_forward(text), herald.enqueue(jsonb), herald.preference_of(text, text, text, text),
   herald.choice_of(text, text, text, text) TO herald_worker;
--- Of pg-boss's tables a worker writes jobs and statistics. It must not write bam: those are commands that the owner executes.
+-- Of pg-boss's tables a worker writes jobs and statistics. It must not write bam: the owner executes the commands in
+-- it.
 GRANT SELECT ON ALL TABLES IN SCHEMA herald_queue TO herald_worker;
 GRANT UPDATE (deferred_count, blocked_count, queued_count, ready_count, active_count, failed_count, total_count, retained_count, retained_on,
   created_delta, completed_delta, failed_delta, delta_on, delta_seconds, wait_bins, run_bins, ready_oldest_seconds, ready_history,
@@ -76,8 +78,9 @@ GRANT SELECT ON ALL TABLES IN SCHEMA herald_meta, herald_queue TO herald_reader,
 GRANT EXECUTE ON FUNCTION herald.preferences(text), herald.choice_of(text, text, text, text), herald.preference_of(text, text, text, text)
   TO herald_reader, herald_operator;
 
--- An operator, for the console and the command line, acts: retries, holds and cancels messages, pauses methods, suppresses addresses,
--- manages endpoints (whose settings stay encrypted) and enables templates. It cannot change what was said to whom, or what is on record.
+-- An operator, for the console and the command line, acts: retries, holds and cancels messages, pauses methods,
+-- suppresses addresses, manages endpoints (whose settings stay encrypted) and enables templates. It cannot change what
+-- was said to whom, or what is on record.
 GRANT EXECUTE ON FUNCTION herald.retry(uuid[]), herald.replay(uuid[]), herald.bring_forward(text), herald.release_refused(text, text),
   herald.cancel(uuid[], text, text, text), herald.enqueue(jsonb),
   herald.secret_labels(text), herald.current_template(text), herald.set_preference(text, text, text, boolean, text),

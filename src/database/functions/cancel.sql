@@ -1,6 +1,7 @@
--- Cancels in the caller's transaction and returns a result per message: cancelled, in_flight (a worker dispatches it at this moment) or
--- already_settled. Of a recipient, only messages that are not settled. The row lock decides between us and a worker that begins at the
--- same moment. Jobs without a lease are deleted, because one may be scheduled for next year.
+-- Cancels in the caller's transaction and returns a result per message: cancelled, in_flight (a worker is dispatching
+-- it now) or already_settled. Of a recipient, only messages that are not settled. The row lock decides between the
+-- caller and a worker that begins at the same moment. Jobs without a lease are deleted, because one may be scheduled
+-- for next year.
 CREATE OR REPLACE FUNCTION herald.cancel(message_ids uuid[] DEFAULT NULL, dedupe_key text DEFAULT NULL, target text DEFAULT NULL,
   recipient_id text DEFAULT NULL)
 RETURNS TABLE (message_id uuid, answer text)

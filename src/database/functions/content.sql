@@ -1,5 +1,6 @@
--- Writes the content that the messages of a notification share. A seal_id that another notification has is refused, and herald.wrong_option
--- refuses an old one, whose notification may be purged: encrypted labels out of a dump cannot be decrypted for another recipient.
+-- Writes the content that the messages of a notification share. It refuses a seal_id that another notification has.
+-- herald.wrong_option refuses an old one, whose notification may be purged. So encrypted labels from a dump cannot be
+-- decrypted for another recipient.
 CREATE OR REPLACE FUNCTION herald.write_content(notification_id uuid, labels jsonb, options jsonb, attachments jsonb) RETURNS void
 LANGUAGE plpgsql VOLATILE
 AS $$
@@ -18,7 +19,7 @@ BEGIN
 END
 $$;
 
--- Deletes the content of those notifications that have no message any more, or only erased ones.
+-- Deletes the content of those notifications that have no message left, or only erased ones.
 CREATE OR REPLACE FUNCTION herald.delete_unused_content(notification_ids uuid[]) RETURNS void
 LANGUAGE plpgsql VOLATILE
 AS $$

@@ -1,6 +1,7 @@
--- The endpoints that a message of one method goes to: the recipient's own, else the tenant's, else those of nobody in
--- particular. One that does not want the template's group, or is switched off, comes along, so that a row can say why nothing was sent;
--- if others of the same owner want it, those that do not are left out.
+-- Returns the endpoints that a message of one method goes to: the recipient's own, otherwise the tenant's, otherwise
+-- those without a recipient or tenant. Endpoints that are disabled or not subscribed to the template's group are
+-- included, so that a row can say why nothing was sent. If another endpoint of the same owner is subscribed, those that
+-- are not are left out.
 CREATE OR REPLACE FUNCTION herald.endpoints_of(recipient_id text, tenant text, template_group text, method text)
 RETURNS TABLE (id uuid, number bigint, enabled boolean, subscribed boolean)
 LANGUAGE sql STABLE

@@ -1,5 +1,6 @@
--- The same with named arguments, for triggers, pg_cron, psql and other languages:
---   SELECT * FROM herald.enqueue('workspace-deleted', '{"id": "42", "email": "ada@example.com"}', labels => '{"workspace": "w"}');
+-- The same with named arguments, for triggers, pg_cron, psql and other languages, for example:
+--   SELECT * FROM herald.enqueue('workspace-deleted', '{"id": "42", "email": "ada@example.com"}',
+--     labels => '{"workspace": "w"}');
 CREATE OR REPLACE FUNCTION herald.enqueue(
   template text,
   recipients jsonb,

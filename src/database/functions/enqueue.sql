@@ -1,8 +1,9 @@
--- Writes the messages of one notification and their jobs, in the caller's transaction. Returns one row per message: first
--- those just written, in recipient and method order, then any that an earlier enqueue wrote with the same dedupe key.
--- With "returnRefusal" a notification that is wrong makes one row instead of an error: status 'refused', the place as method, the reason.
--- SECURITY DEFINER, so that a role that enqueues needs no table privileges; the fixed search_path keeps a caller from
--- injecting its own objects. Generic plans, because planning costs more than running.
+-- Writes the messages of one notification and their jobs, in the caller's transaction. Returns one row per message:
+-- first those just written, in the order of recipients and methods, then those that an earlier enqueue wrote with the
+-- same dedupe key. With "returnRefusal" an invalid notification returns one row instead of an error: status 'refused',
+-- the place as method, and the reason. SECURITY DEFINER, so that a role that enqueues needs no table privileges; the
+-- fixed search_path keeps a caller from injecting its own objects. Generic plans, because planning costs more than
+-- running.
 CREATE OR REPLACE FUNCTION herald.enqueue(notification jsonb)
 RETURNS TABLE (message_id uuid, recipient_id text, method text, status text, reason text, deduplicated boolean)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
@@ -37,7 +38,8 @@ BEGIN
     IF jsonb_array_length(recipients) > 1 THEN
       PERFORM herald.check_volume(jsonb_array_length(recipients), delivery.methods, delivery.has_endpoints, options, labels.secrets);
     END IF;
-  -- An error would abort the transaction, also for a caller who catches it. Nothing is written in this block: it takes no transaction id.
+  -- An error would abort the transaction, even for a caller that catches it. This block writes nothing, so it takes no
+  -- transaction id.
   EXCEPTION WHEN SQLSTATE 'HE001' OR SQLSTATE 'HE002' OR SQLSTATE 'HE003' OR SQLSTATE 'HE004' OR SQLSTATE 'HE005' OR SQLSTATE 'HE006' THEN
     IF NOT coalesce(notification @> '{"returnRefusal": true}', false) THEN
       RAISE;

@@ -1,7 +1,8 @@
--- Takes a person out of one batch of messages, by recipient id or by address: names, addresses, labels, data, secrets, files and what
--- receivers replied. Template, method, status, times and attempts stay, so that counts do. What waits is cancelled first; what is being
--- dispatched is left and counted as in_flight. Their preferences and the suppressions of their addresses go, too, and by recipient id
--- their endpoints, whose URLs and contacts are addresses. Call it again until it answers erased = 0.
+-- Removes a person from one batch of messages, by recipient id or by address: names, addresses, labels, data, secrets,
+-- files and the receivers' replies. Template, method, status, times and attempts stay, and so do the counts. Pending
+-- messages are cancelled first. Messages that are being dispatched are left and counted as in_flight. The person's
+-- preferences and suppressed addresses are deleted, too; by recipient id also the endpoints, whose URLs and contacts
+-- are addresses. Call it again until it returns erased = 0.
 CREATE OR REPLACE FUNCTION herald.erase(recipient_id text DEFAULT NULL, address text DEFAULT NULL, most integer DEFAULT 1000)
 RETURNS TABLE (erased bigint, cancelled bigint, in_flight bigint)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
@@ -22,7 +23,7 @@ BEGIN
   ids := ARRAY(
     SELECT m.id FROM herald.message m
     WHERE CASE WHEN person IS NULL THEN m.address = mailbox ELSE m.recipient_id = person END AND m.status <> 'sending' LIMIT $3);
-  -- In the order in which enqueue and settle lock.
+  -- In the order in which enqueue and settle lock rows.
   PERFORM FROM herald.message m WHERE m.id = ANY (ids) ORDER BY m.id FOR UPDATE;
   SELECT count(*) FILTER (WHERE c.answer = 'cancelled') INTO stopped FROM herald.cancel(ids) c;
   WITH before AS (SELECT m.id, m.method, m.address FROM herald.message m WHERE m.id = ANY (ids) AND m.status <> 'sending'),
@@ -39,11 +40,11 @@ BEGIN
   )
   SELECT count(*), array_agg(DISTINCT b.address), array_agg(DISTINCT f.notification_id) INTO erased, mailboxes, notification_ids
   FROM before b JOIN after f USING (id);
-  -- The other recipients of a notification keep its content.
+  -- The notification's other recipients keep its content.
   PERFORM herald.delete_unused_content(notification_ids);
   DELETE FROM herald.suppression s WHERE s.address = mailbox OR s.address = ANY (mailboxes);
   DELETE FROM herald.preference p WHERE p.recipient_id = person;
-  -- With the last batch: what waits for an endpoint is cancelled before it goes.
+  -- With the last batch: cancel what waits for an endpoint before the endpoint is deleted.
   DELETE FROM herald.endpoint e WHERE e.recipient_id = person AND cardinality(ids) < $3;
   RETURN QUERY SELECT erased, stopped, count(*) FROM herald.message m
     WHERE CASE WHEN person IS NULL THEN m.address = mailbox ELSE m.recipient_id = person END AND m.status = 'sending';

@@ -1,6 +1,7 @@
--- Writes one job per message that lacks one. The columns and values are those that pg-boss's own insert() writes; a contract test
--- compares the rows. The caller passes the values: a plan that reads them from herald.message and was made while that table was small
--- would scan all of it. ON CONFLICT names no index, because Postgres would map it to the partition again in each call.
+-- Writes one job per message that lacks one. Columns and values are those that pg-boss's own insert() writes; a
+-- contract test compares the rows. The caller passes the values: a plan that reads them from herald.message, made while
+-- that table was small, would scan all of it. ON CONFLICT names no index, because Postgres would map it to the
+-- partition in each call.
 CREATE OR REPLACE FUNCTION herald.insert_jobs(message_ids uuid[], methods text[], priorities smallint[], start_after timestamptz[]) RETURNS bigint
 LANGUAGE plpgsql VOLATILE
 AS $$
@@ -21,10 +22,10 @@ BEGIN
 END
 $$;
 
--- Gives unsettled messages the jobs that they lack, brings jobs forward that wait longer than their message, and wakes the workers.
--- A message that is pending again after an attempt may still have the job of that attempt: its worker has settled the message and is
--- about to remove the job. The job is taken out of that lease, which the removal names, so that it stays for the next one. A lease
--- that is younger than the attempt has not begun yet and stays.
+-- Gives unsettled messages the jobs that they lack, brings forward jobs that wait longer than their message, and wakes
+-- the workers. A message that is pending again after an attempt may still have the job of that attempt: its worker has
+-- settled the message and is about to remove the job. The job is taken out of that lease, which the removal names, so
+-- that it stays for the next lease. A lease that is younger than the attempt has not begun yet and stays.
 CREATE OR REPLACE FUNCTION herald.ensure_jobs(message_ids uuid[]) RETURNS bigint
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -49,8 +50,8 @@ BEGIN
 END
 $$;
 
--- Makes the messages due that wait because an attempt was not counted: it met a fault of the method or a sender. For the
--- operator who has fixed the cause. '*' is every method. Returns how many there were.
+-- Makes those messages due that wait because an attempt was not counted: it met a fault of the method or a sender. For
+-- the operator who has fixed the cause. '*' means every method. Returns how many there were.
 CREATE OR REPLACE FUNCTION herald.bring_forward(method text) RETURNS bigint
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp

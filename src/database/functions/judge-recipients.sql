@@ -19,9 +19,10 @@ AS $$
   END
 $$;
 
--- Returns one row per message that the recipients get, with the reason why it must not be sent. Sorted by recipient, so that two
--- calls with one dedupe key wait for each other instead of deadlocking. Of a recipient that is given twice the first counts; of a
--- fallback's methods the first without a reason. The planner inlines this function into herald.write_messages.
+-- Returns one row per message that the recipients get, with the reason why it must not be sent. Sorted by recipient, so
+-- that two calls with one dedupe key wait for each other instead of deadlocking. If a recipient is given twice, the
+-- first counts; of the methods of a fallback, the first without a reason. The planner inlines this function into
+-- herald.write_messages.
 CREATE OR REPLACE FUNCTION herald.judge_recipients(recipients jsonb, methods text[], has_endpoints boolean, template herald.template,
   tenant text, expired boolean)
 RETURNS TABLE (recipient_id text, recipient jsonb, address text, "position" bigint, method text, ordinal bigint, dedupe_scope text,

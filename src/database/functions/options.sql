@@ -1,4 +1,4 @@
--- What an option must be; null for one that does not exist.
+-- Returns what an option must be; null for an unknown option.
 CREATE OR REPLACE FUNCTION herald.option_rule(option text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 AS $$
@@ -32,8 +32,8 @@ AS $$
   END
 $$;
 
--- Returns the first that breaks its rule of the options that most notifications do without, or null. In plpgsql, because the planner
--- inlines a function in SQL, and Postgres sets up an expression anew in each transaction, used or not.
+-- Returns the first invalid option among those that most notifications do without, or null. In plpgsql, because the
+-- planner inlines a function in SQL, and Postgres sets up an expression anew in each transaction, used or not.
 CREATE OR REPLACE FUNCTION herald.wrong_rare_option(o jsonb) RETURNS text
 LANGUAGE plpgsql STABLE PARALLEL SAFE
 AS $$
@@ -64,8 +64,8 @@ BEGIN
 END
 $$;
 
--- Returns the first option of all that breaks its rule, or null. JSON null stands for an option that is not given. One expression over all of
--- them costs a few microseconds, a query over the members ten times that.
+-- Returns the first invalid option of all, or null. JSON null means that an option is not given. One expression over
+-- all of them costs a few microseconds, a query over the members ten times that.
 CREATE OR REPLACE FUNCTION herald.wrong_option(o jsonb) RETURNS text
 LANGUAGE sql STABLE PARALLEL SAFE
 AS $$
@@ -80,8 +80,8 @@ AS $$
   END
 $$;
 
--- Checks what needs no table, before anything is written, and returns the options alone: without the recipients, the attachments and
--- what is null.
+-- Checks what needs no table, before anything is written, and returns the options without recipients, attachments and
+-- nulls.
 CREATE OR REPLACE FUNCTION herald.check_options(notification jsonb) RETURNS jsonb
 LANGUAGE plpgsql STABLE
 AS $$

@@ -1,6 +1,6 @@
--- What a recipient wants: one row, or none. The most specific choice decides: template before group before all, then a
--- named method before '*'. The words sort that way backwards, so the primary key answers without a sort. The planner
--- inlines this function where it stands after LATERAL; STRICT, SET or SECURITY DEFINER would prevent that.
+-- Returns what a recipient wants: one row, or none. The most specific choice decides: template before group before all,
+-- then a named method before '*'. In descending order the words sort that way, so the primary key returns them without
+-- a sort. The planner inlines this function after LATERAL; STRICT, SET or SECURITY DEFINER would prevent that.
 CREATE OR REPLACE FUNCTION herald.choice_of(recipient_id text, template text, template_group text, method text) RETURNS TABLE (enabled boolean)
 LANGUAGE sql STABLE PARALLEL SAFE
 AS $$
@@ -52,7 +52,7 @@ BEGIN
 END
 $$;
 
--- The same for clients: what set_preference refuses is returned, because an error would abort the caller's transaction.
+-- The same for clients: it returns what set_preference refuses, because an error would abort the caller's transaction.
 CREATE OR REPLACE FUNCTION herald.try_preference(recipient_id text, scope text, subject text, enabled boolean, method text)
 RETURNS TABLE (place text, message text)
 LANGUAGE plpgsql VOLATILE
@@ -68,7 +68,7 @@ EXCEPTION WHEN SQLSTATE 'HE001' OR SQLSTATE 'HE003' OR SQLSTATE 'HE004' OR SQLST
 END
 $$;
 
--- What a recipient gets at present: a row per template and method. decided_by says which rule decided.
+-- Returns what a recipient gets at present: a row per template and method. decided_by names the rule that decided.
 CREATE OR REPLACE FUNCTION herald.preferences(recipient_id text)
 RETURNS TABLE (template text, template_group text, method text, enabled boolean, mandatory boolean, decided_by text)
 LANGUAGE sql STABLE SECURITY DEFINER

@@ -1,4 +1,5 @@
--- Whether this is a recipient, but for its address: the fast yes. herald.reject_recipient says what is wrong with the others.
+-- Returns whether this is a valid recipient, apart from its address: the fast check. herald.reject_recipient says what
+-- is wrong with an invalid one.
 CREATE OR REPLACE FUNCTION herald.is_recipient(value jsonb, fields text[]) RETURNS boolean
 LANGUAGE sql STABLE PARALLEL SAFE
 AS $$
@@ -40,7 +41,7 @@ BEGIN
 END
 $$;
 
--- A recipient without empty fields and with numbers as text.
+-- Returns a recipient without empty fields and with numbers as text.
 CREATE OR REPLACE FUNCTION herald.tidy_recipient(value jsonb) RETURNS jsonb
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 AS $$
@@ -53,8 +54,8 @@ AS $$
   SELECT CASE WHEN value @? 'strict $.* ? (@ == "" || @.type() == "number")' THEN herald.tidy_recipient(value) ELSE value END
 $$;
 
--- Checks the recipients of a notification and returns them as an array, without fields that are null and white space around addresses.
--- An address that is not valid passes here and its message is inhibited, unless invalid_address is 'reject'.
+-- Checks the recipients of a notification and returns them as an array, without null fields and without white space
+-- around addresses. An invalid address passes, and its message is inhibited, unless invalid_address is 'reject'.
 CREATE OR REPLACE FUNCTION herald.check_recipients(recipients jsonb, fields text[], invalid_address text) RETURNS jsonb
 LANGUAGE plpgsql STABLE
 AS $$
@@ -63,7 +64,7 @@ DECLARE
   checked jsonb := jsonb_strip_nulls(CASE jsonb_typeof(recipients) WHEN 'array' THEN recipients ELSE jsonb_build_array(recipients) END);
   must_be_valid CONSTANT boolean := coalesce(invalid_address = 'reject', false);
 BEGIN
-  -- The only recipient of a call, as nearly always: expressions without the two queries.
+  -- The usual case, a call with one recipient: expressions without the two queries.
   IF jsonb_array_length(checked) = 1 AND herald.is_recipient(checked -> 0, fields)
       AND (NOT checked -> 0 ? 'email' OR herald.is_address(checked -> 0 ->> 'email')) THEN
     RETURN checked;
@@ -82,8 +83,9 @@ BEGIN
 END
 $$;
 
--- Refuses a notification that would write too much, before it writes anything: more than 200,000 messages, or more than 256 MiB of
--- what each message stores of the notification. Endpoints that belong to nobody in particular multiply the messages.
+-- Refuses a notification that would write too much, before it writes anything: more than 200,000 messages, or more than
+-- 256 MiB of what each message stores of the notification. Endpoints without a recipient or tenant multiply the
+-- messages.
 CREATE OR REPLACE FUNCTION herald.check_volume(recipients bigint, methods text[], has_endpoints boolean, options jsonb, secrets jsonb) RETURNS void
 LANGUAGE plpgsql STABLE
 AS $$

@@ -1,6 +1,7 @@
--- The sender was at fault: puts back the messages that it refused, whose rows are marked by put_back_at. They are pending again, the
--- refused attempt does not count, they have met a fault, and what was said about their addresses is forgotten. A message whose secret labels
--- are gone cannot be rendered again and stays failed. Safe to repeat: results that are recorded late are put back by the next call.
+-- The sender was at fault: makes the messages that it refused, whose rows are marked by put_back_at, pending again. The
+-- refused attempt does not count, the message has met a fault, and the refusal is not held against its address. A
+-- message whose secret labels are wiped cannot be rendered again and stays failed. Safe to repeat: results that are
+-- recorded late are put back by the next call.
 -- drops: herald.put_back_refused(text, text, text)
 CREATE OR REPLACE FUNCTION herald.put_back_refused(refusing_method text, refusing_sender text, wait_seconds double precision) RETURNS bigint
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
@@ -29,18 +30,19 @@ BEGIN
     FROM back b WHERE s.method = refusing_method AND s.address = b.address AND s.hits > 0 AND s.last_at >= b.at
   )
   SELECT array_agg(id) INTO ids FROM back;
-  -- What is pending has its secret labels again.
+  -- Pending messages have their secret labels.
   UPDATE herald.refusal r SET secrets = NULL FROM herald.message m
   WHERE r.method = refusing_method AND r.sender = refusing_sender AND r.kind = 'refused' AND r.put_back_at IS NOT NULL
     AND r.secrets IS NOT NULL AND m.id = r.message_id AND m.status NOT IN ('failed', 'sending');
-  -- Those put back before, too: the worker that had settled such a message may have removed its new job with the old one.
+  -- Also those that were put back before: the worker that had settled such a message may have removed its new job
+  -- together with the old one.
   PERFORM herald.ensure_jobs(ARRAY(SELECT r.message_id FROM herald.refusal r JOIN herald.message m ON m.id = r.message_id
     WHERE r.method = refusing_method AND r.sender = refusing_sender AND r.kind = 'refused' AND r.put_back_at IS NOT NULL AND m.status = 'pending'));
   RETURN coalesce(cardinality(ids), 0);
 END
 $$;
 
--- The messages that wait for a sender are due now. Without a sender: those of every sender of the method.
+-- Makes the messages due that wait for a sender; without a sender, those of every sender of the method.
 CREATE OR REPLACE FUNCTION herald.release_refused(refusing_method text, refusing_sender text DEFAULT NULL) RETURNS bigint
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -65,7 +67,8 @@ BEGIN
 END
 $$;
 
--- A sender accepted a message so many seconds ago. What it refused before is those messages' own fault, and what waited for it is due.
+-- A sender accepted a message so many seconds ago. The messages that it refused before were at fault themselves, and
+-- those that waited for it are due.
 CREATE OR REPLACE FUNCTION herald.record_accepted(accepting_method text, accepting_sender text, seconds_ago double precision) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -82,7 +85,8 @@ BEGIN
 END
 $$;
 
--- Refusals are kept for four days, longer than a message is retried. So is what is known of endpoints, of which there may be many.
+-- Keeps refusals for four days, longer than a message is retried. The same holds for the records of endpoints, of which
+-- there may be many.
 CREATE OR REPLACE FUNCTION herald.delete_old_refusals(refusing_method text) RETURNS void
 LANGUAGE sql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp

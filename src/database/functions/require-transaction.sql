@@ -1,6 +1,7 @@
--- Refuses an enqueue that says "requireTransaction" and is not in a transaction block: nothing could roll it back. Postgres has no function
--- that tells. A deferred trigger can: where there is no block it runs in the statement that enqueued, otherwise in the one that commits.
--- herald.enqueue says last which statement it is, so that nothing is refused while SET CONSTRAINTS ALL IMMEDIATE is in force.
+-- Refuses an enqueue that says "requireTransaction" outside of a transaction block: nothing could roll it back.
+-- Postgres has no function that tells whether a block is open, but a deferred trigger can. Without a block it runs in
+-- the statement that enqueued, otherwise in the one that commits. herald.enqueue records its statement last, so that
+-- nothing is refused while SET CONSTRAINTS ALL IMMEDIATE is in force.
 CREATE OR REPLACE FUNCTION herald.require_transaction() RETURNS trigger
 LANGUAGE plpgsql
 AS $$

@@ -1,6 +1,6 @@
--- Deletes one batch of what is settled and older than its template's group is kept: the setting "retention" holds days by group, "*" for
--- all others, null for ever. One caller at a time; the others and those who set nothing get 0 at once. Rows that somebody has locked
--- are left for the next time.
+-- Deletes one batch of settled messages that are older than their template's group keeps them. The setting "retention"
+-- has days by group, "*" for all others, null for forever. One caller works at a time; the others get 0 at once, and so
+-- does a database without the setting. Locked rows are left for the next time.
 CREATE OR REPLACE FUNCTION herald.apply_retention(most integer DEFAULT 2000) RETURNS bigint
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp

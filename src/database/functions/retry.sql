@@ -1,6 +1,6 @@
--- Makes messages of these states pending again, but for erased ones, which have nobody to go to. Runs with the caller's rights:
--- herald.retry and herald.replay lend theirs. A lease that began before the message was settled is over, as herald.ensure_jobs must know also
--- where no attempt was opened in it.
+-- Makes messages of these states pending again, except erased ones, which have no recipient. Runs with the caller's
+-- rights: herald.retry and herald.replay lend theirs. A lease that began before the message was settled is over;
+-- herald.ensure_jobs must know that, too, where no attempt was opened in the lease.
 CREATE OR REPLACE FUNCTION herald.reopen(message_ids uuid[], states text[])
 RETURNS TABLE (message_id uuid, retried boolean, status text)
 LANGUAGE plpgsql VOLATILE
@@ -22,8 +22,9 @@ BEGIN
 END
 $$;
 
--- Delivers again, or for the first time, what failed, expired, was inhibited or is held. Attempts so far stay on record
--- but no longer count against the limit. A message whose secret labels were wiped cannot be rendered again and stays.
+-- Delivers again, or for the first time, what failed, expired, was inhibited or is held. Earlier attempts stay on
+-- record but no longer count against the limit. A message whose secret labels were wiped cannot be rendered again and
+-- stays.
 CREATE OR REPLACE FUNCTION herald.retry(message_ids uuid[])
 RETURNS TABLE (message_id uuid, retried boolean, status text)
 LANGUAGE sql VOLATILE SECURITY DEFINER
@@ -32,8 +33,8 @@ AS $$
   SELECT * FROM herald.reopen($1, '{failed,held,expired,inhibited}')
 $$;
 
--- The same, and what was sent as well: a receiver that lost what it had accepted asks for it again. Same id, so that one
--- that did not lose it can tell.
+-- The same, and sent messages as well: a receiver that lost what it had accepted asks for it again. The id is the same,
+-- so that a receiver that did not lose it can recognise the copy.
 CREATE OR REPLACE FUNCTION herald.replay(message_ids uuid[])
 RETURNS TABLE (message_id uuid, retried boolean, status text)
 LANGUAGE sql VOLATILE SECURITY DEFINER

@@ -1,4 +1,5 @@
--- Returns when the messages of a notification may be sent: not before send_at (null: now), first at start_at, not after expires_at.
+-- Returns when the messages of a notification may be sent: not before send_at (null: now), first at start_at, not after
+-- expires_at.
 CREATE OR REPLACE FUNCTION herald.resolve_schedule(options jsonb, template herald.template,
   OUT send_at timestamptz, OUT start_at timestamptz, OUT expires_at timestamptz)
 LANGUAGE plpgsql STABLE

@@ -1,4 +1,5 @@
--- Returns the template that a notification names, and the labels of its current version: those that it needs and those that are secret.
+-- Returns the template that a notification names, and the labels of its current version: the required ones and the
+-- secret ones.
 CREATE OR REPLACE FUNCTION herald.resolve_template(name text, OUT template herald.template, OUT required text[], OUT secret_names text[])
 LANGUAGE plpgsql STABLE
 AS $$
@@ -17,7 +18,8 @@ BEGIN
 END
 $$;
 
--- Returns the names of the labels that a template declares secret; null if there is no such template. For clients that encrypt them.
+-- Returns the names of the labels that a template declares secret; null for an unknown template. For clients that
+-- encrypt them.
 CREATE OR REPLACE FUNCTION herald.secret_labels(template text) RETURNS text[]
 LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -26,8 +28,8 @@ AS $$
   JOIN herald.template_version v ON v.template = t.name AND v.version = t.current_version WHERE t.name = $1
 $$;
 
--- Returns the text of a template's current version, its labels and its secret ones; null if there is no such template. For clients that
--- encrypt labels, and render before they enqueue.
+-- Returns the text of a template's current version, its labels and its secret ones; null for an unknown template. For
+-- clients that encrypt labels, and render before they enqueue.
 CREATE OR REPLACE FUNCTION herald.current_template(template text) RETURNS jsonb
 LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -38,9 +40,9 @@ AS $$
   JOIN herald.template_version v ON v.template = t.name AND v.version = t.current_version WHERE t.name = $1
 $$;
 
--- Splits the labels of a notification into those that anybody may read and the secret ones. A label that the template declares secret
--- never stays among the others, whoever enqueues, and is refused in plain text: what is encrypted comes in the option "secrets" together
--- with its sealId.
+-- Splits the labels of a notification into the readable and the secret ones. A label that the template declares secret
+-- is never stored among the others, and is refused in plain text: encrypted labels come in the option "secrets"
+-- together with their sealId.
 CREATE OR REPLACE FUNCTION herald.split_labels(options jsonb, template herald.template, required text[], secret_names text[],
   OUT labels jsonb, OUT secrets jsonb)
 LANGUAGE plpgsql STABLE
@@ -60,8 +62,8 @@ BEGIN
     secrets := secrets || coalesce((SELECT jsonb_object_agg(l.key, l.value) FROM jsonb_each(labels) l WHERE l.key = ANY (secret_names)), '{}');
     labels := labels - secret_names;
   END IF;
-  -- What the worker lays over a label must be declared, or a message would say what its record does not show. A secret of newer code, which
-  -- this version neither declares nor needs, stays apart and is not rendered.
+  -- A secret that replaces a label must be declared, or a message would say what its record does not show. A secret of
+  -- newer code, which this version neither declares nor needs, stays apart and is not rendered.
   undeclared := (SELECT s FROM jsonb_object_keys(secrets - secret_names) AS s WHERE s = ANY (required) OR labels ? s LIMIT 1);
   IF undeclared IS NOT NULL THEN
     PERFORM herald.reject('HE002', 'secrets.' || undeclared,
@@ -82,8 +84,8 @@ BEGIN
 END
 $$;
 
--- Returns the methods of a notification, in order: the operator's choice, else the caller's, else the template's, else the default.
--- fields: what a recipient may have for these methods. notified: the methods whose workers listen.
+-- Returns the methods of a notification, in order: the operator's choice, otherwise the caller's, the template's, the
+-- default. fields: what a recipient may have for these methods. notified: the methods whose workers listen.
 CREATE OR REPLACE FUNCTION herald.resolve_methods(options jsonb, template herald.template,
   OUT methods text[], OUT fields text[], OUT notified text[], OUT has_endpoints boolean)
 LANGUAGE plpgsql STABLE

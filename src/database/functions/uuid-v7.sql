@@ -1,4 +1,5 @@
--- Time-ordered ids (RFC 9562 version 7), so that rows of one time lie together in the indexes. PostgreSQL has uuidv7() only from 18.
+-- Time-ordered ids (RFC 9562 version 7), so that rows of one time are close together in the indexes. PostgreSQL has
+-- uuidv7() only from 18 on.
 CREATE OR REPLACE FUNCTION herald.uuid_v7() RETURNS uuid
 LANGUAGE sql VOLATILE PARALLEL SAFE
 AS $$

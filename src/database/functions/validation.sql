@@ -1,4 +1,4 @@
--- One line of text. A plain expression, like those of the next functions: the planner writes it where the call stands.
+-- One line of text. A plain expression, like those of the next functions: the planner inlines it.
 CREATE OR REPLACE FUNCTION herald.is_line(value jsonb, longest integer) RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 AS $$
@@ -12,7 +12,7 @@ AS $$
   SELECT CASE jsonb_typeof(value) WHEN 'number' THEN value::numeric BETWEEN low AND high ELSE false END
 $$;
 
--- The length of a URL when it is percent-encoded: a byte that is not ASCII takes three characters.
+-- The length of a percent-encoded URL: a byte that is not ASCII takes three characters.
 CREATE OR REPLACE FUNCTION herald.ascii_length(url text) RETURNS integer
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 AS $$
@@ -66,8 +66,8 @@ BEGIN
 END
 $$;
 
--- Returns an address as it is stored for look-ups: in lower case by the rule of ASCII, because a database with a Turkish locale would
--- turn I into a dotless i. COLLATE "default" lets indexes of columns match.
+-- Returns an address as it is stored for look-ups: in lower case by the rule of ASCII, because a database with a
+-- Turkish locale would turn I into a dotless i. COLLATE "default" lets indexes of columns match.
 CREATE OR REPLACE FUNCTION herald.normalize_address(address text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 AS $$
@@ -94,8 +94,8 @@ EXCEPTION WHEN data_exception THEN
 END
 $$;
 
--- One plain address, RFC 5321 section 4.1.2 with RFC 6531: no quotes, comments, lists or literals. The same rule as `parseAddress`:
--- a property test compares both. The long class is white space, control and format characters.
+-- One plain address, RFC 5321 section 4.1.2 with RFC 6531: no quotes, comments, lists or literals. The same rule as
+-- `parseAddress`: a property test compares both. The long class is white space, control and format characters.
 CREATE OR REPLACE FUNCTION herald.is_address(address text) RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 AS $$
@@ -105,7 +105,8 @@ AS $$
     AND address COLLATE "C" ~ '^[^"(),.:;<>@[\\\]]+(\.[^"(),.:;<>@[\\\]]+)*@[a-zA-Z0-9\u00a1-\u1fff\u2c00-\u2fff\u3001-\ufdff](-*[a-zA-Z0-9\u00a1-\u1fff\u2c00-\u2fff\u3001-\ufdff]|\.[a-zA-Z0-9\u00a1-\u1fff\u2c00-\u2fff\u3001-\ufdff])*$'
 $$;
 
--- The position of the first attachment that is none, counted from 0; null if all are. Decoding here keeps a broken one out of the table.
+-- Returns the position of the first invalid attachment, counted from 0; null if all are valid. Decoding here keeps a
+-- broken one out of the table.
 CREATE OR REPLACE FUNCTION herald.wrong_attachment(elements jsonb) RETURNS integer
 LANGUAGE plpgsql IMMUTABLE
 AS $$

@@ -1,7 +1,7 @@
--- Writes the messages of a notification and their jobs, wakes the workers, and returns the messages in the order of recipients and
--- methods. A message that has its dedupe key, window, recipient and scope from an earlier enqueue is left out.
--- The only message of a call, as nearly always, has an INSERT of its own: without the sort, the joins and the set-up that several
--- messages need, 440 instead of 800 us of processor time.
+-- Writes the messages of a notification and their jobs, wakes the workers, and returns the messages in the order of
+-- recipients and methods. A message that has its dedupe key, window, recipient and scope from an earlier enqueue is
+-- left out. The usual case, a call with one message, has an INSERT of its own: without the sort, the joins and the
+-- set-up that several messages need, it takes 440 instead of 800 us of processor time.
 CREATE OR REPLACE FUNCTION herald.write_messages(notification_id uuid, options jsonb, template herald.template, secrets jsonb,
   attachments integer, recipients jsonb, methods text[], notified text[], has_endpoints boolean)
 RETURNS TABLE (message_id uuid, recipient_id text, method text, status text, reason text)
@@ -14,7 +14,8 @@ DECLARE
   judged record;
   first_id uuid;
 BEGIN
-  -- One statement instead of an assignment per column: Postgres sets up each expression of PL/pgSQL anew in each transaction.
+  -- One statement instead of an assignment per column: Postgres sets up each expression of PL/pgSQL anew in each
+  -- transaction.
   SELECT template.name AS template, template.current_version AS template_version, nullif(secrets, '{}') AS secrets,
     CASE WHEN options ? 'targets' THEN ARRAY(SELECT jsonb_array_elements_text(options -> 'targets')) ELSE '{}' END AS targets,
     options ->> 'tenant' AS tenant, options ->> 'groupKey' AS group_key, options ->> 'unsubscribeUrl' AS unsubscribe_url,
@@ -80,7 +81,8 @@ AS $$
   SELECT CASE WHEN reason IS NULL THEN 'pending' WHEN reason = 'expired' THEN 'expired' ELSE 'inhibited' END
 $$;
 
--- Returns the id of one message: the notification's with another end, which counts up from a random number in the order of the input.
+-- Returns the id of one message: the notification's with another end, which counts up from a random number in the order
+-- of the input.
 CREATE OR REPLACE FUNCTION herald.message_id(notification_id uuid, "position" bigint, ordinal bigint, endpoint_number bigint) RETURNS uuid
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 AS $$
@@ -88,7 +90,8 @@ AS $$
     + ("position" * 16 + ordinal) * 16384 + endpoint_number))::uuid
 $$;
 
--- Returns the messages that an earlier enqueue with the same dedupe key wrote for these recipients, in the order of the input.
+-- Returns the messages that an earlier enqueue with the same dedupe key wrote for these recipients, in the order of the
+-- input.
 CREATE OR REPLACE FUNCTION herald.earlier_messages(notification_id uuid, options jsonb, recipients jsonb, methods text[], fallback text)
 RETURNS TABLE (message_id uuid, recipient_id text, method text, status text, reason text)
 LANGUAGE sql STABLE

@@ -307,10 +307,10 @@ INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('0000_tables',
 ON CONFLICT (name) DO UPDATE SET sha256 = excluded.sha256, release = excluded.release, applied_at = now();
 --> statement-breakpoint
 -- functions
--- Settings of the tables that drizzle-kit cannot express.
--- A message changes twice: when its attempt opens and when it settles. Half of each page starts empty, so that the first change finds
--- room beside the old version of the row and touches no index. Measured: that holds for 45 of 100 updates at 50, for 14 at 80.
--- Autovacuum runs after thousands of changes instead of after a fifth of a large table.
+-- Settings of the tables that drizzle-kit cannot express. A message changes twice: when its attempt opens and when it
+-- settles. Half of each page starts empty, so that the first change finds room beside the old version of the row and
+-- touches no index. Measured: that holds for 45 of 100 updates at a fill factor of 50, for 14 at 80. Autovacuum runs
+-- after thousands of changes instead of after a fifth of a large table.
 ALTER TABLE herald.message SET (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 5000,
   autovacuum_analyze_scale_factor = 0.01, autovacuum_analyze_threshold = 5000);
 --> statement-breakpoint
@@ -320,7 +320,8 @@ ALTER TABLE herald.endpoint SET (fillfactor = 50);
 --> statement-breakpoint
 ALTER TABLE herald.rate_bucket SET (fillfactor = 50);
 --> statement-breakpoint
--- Time-ordered ids (RFC 9562 version 7), so that rows of one time lie together in the indexes. PostgreSQL has uuidv7() only from 18.
+-- Time-ordered ids (RFC 9562 version 7), so that rows of one time are close together in the indexes. PostgreSQL has
+-- uuidv7() only from 18 on.
 CREATE OR REPLACE FUNCTION herald.uuid_v7() RETURNS uuid
 LANGUAGE sql VOLATILE PARALLEL SAFE
 AS $$
@@ -342,8 +343,8 @@ BEGIN
 END
 $$;
 --> statement-breakpoint
--- Raises an error about the input. The codes: HE001 template, HE002 labels, HE003 recipients, HE004 methods, HE005 size,
--- HE006 options. COLUMN carries the path to the wrong value. No message repeats what may be an address or a secret.
+-- Raises an error about the input. The codes: HE001 template, HE002 labels, HE003 recipients, HE004 methods, HE005
+-- size, HE006 options. COLUMN has the path to the wrong value. No message repeats a possible address or secret.
 CREATE OR REPLACE FUNCTION herald.reject(code text, path text, message text, hint text) RETURNS boolean
 LANGUAGE plpgsql IMMUTABLE
 AS $$
@@ -352,7 +353,7 @@ BEGIN
 END
 $$;
 --> statement-breakpoint
--- One line of text. A plain expression, like those of the next functions: the planner writes it where the call stands.
+-- One line of text. A plain expression, like those of the next functions: the planner inlines it.
 CREATE OR REPLACE FUNCTION herald.is_line(value jsonb, longest integer) RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 AS $$
@@ -366,7 +367,7 @@ AS $$
   SELECT CASE jsonb_typeof(value) WHEN 'number' THEN value::numeric BETWEEN low AND high ELSE false END
 $$;
 --> statement-breakpoint
--- The length of a URL when it is percent-encoded: a byte that is not ASCII takes three characters.
+-- The length of a percent-encoded URL: a byte that is not ASCII takes three characters.
 CREATE OR REPLACE FUNCTION herald.ascii_length(url text) RETURNS integer
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 AS $$
@@ -420,8 +421,8 @@ BEGIN
 END
 $$;
 --> statement-breakpoint
--- Returns an address as it is stored for look-ups: in lower case by the rule of ASCII, because a database with a Turkish locale would
--- turn I into a dotless i. COLLATE "default" lets indexes of columns match.
+-- Returns an address as it is stored for look-ups: in lower case by the rule of ASCII, because a database with a
+-- Turkish locale would turn I into a dotless i. COLLATE "default" lets indexes of columns match.
 CREATE OR REPLACE FUNCTION herald.normalize_address(address text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 AS $$
@@ -448,8 +449,8 @@ EXCEPTION WHEN data_exception THEN
 END
 $$;
 --> statement-breakpoint
--- One plain address, RFC 5321 section 4.1.2 with RFC 6531: no quotes, comments, lists or literals. The same rule as `parseAddress`:
--- a property test compares both. The long class is white space, control and format characters.
+-- One plain address, RFC 5321 section 4.1.2 with RFC 6531: no quotes, comments, lists or literals. The same rule as
+-- `parseAddress`: a property test compares both. The long class is white space, control and format characters.
 CREATE OR REPLACE FUNCTION herald.is_address(address text) RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 AS $$
@@ -459,7 +460,8 @@ AS $$
     AND address COLLATE "C" ~ '^[^"(),.:;<>@[\\\]]+(\.[^"(),.:;<>@[\\\]]+)*@[a-zA-Z0-9\u00a1-\u1fff\u2c00-\u2fff\u3001-\ufdff](-*[a-zA-Z0-9\u00a1-\u1fff\u2c00-\u2fff\u3001-\ufdff]|\.[a-zA-Z0-9\u00a1-\u1fff\u2c00-\u2fff\u3001-\ufdff])*$'
 $$;
 --> statement-breakpoint
--- The position of the first attachment that is none, counted from 0; null if all are. Decoding here keeps a broken one out of the table.
+-- Returns the position of the first invalid attachment, counted from 0; null if all are valid. Decoding here keeps a
+-- broken one out of the table.
 CREATE OR REPLACE FUNCTION herald.wrong_attachment(elements jsonb) RETURNS integer
 LANGUAGE plpgsql IMMUTABLE
 AS $$
@@ -482,7 +484,7 @@ EXCEPTION WHEN invalid_parameter_value OR data_exception THEN
 END
 $$;
 --> statement-breakpoint
--- What an option must be; null for one that does not exist.
+-- Returns what an option must be; null for an unknown option.
 CREATE OR REPLACE FUNCTION herald.option_rule(option text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 AS $$
@@ -516,8 +518,8 @@ AS $$
   END
 $$;
 --> statement-breakpoint
--- Returns the first that breaks its rule of the options that most notifications do without, or null. In plpgsql, because the planner
--- inlines a function in SQL, and Postgres sets up an expression anew in each transaction, used or not.
+-- Returns the first invalid option among those that most notifications do without, or null. In plpgsql, because the
+-- planner inlines a function in SQL, and Postgres sets up an expression anew in each transaction, used or not.
 CREATE OR REPLACE FUNCTION herald.wrong_rare_option(o jsonb) RETURNS text
 LANGUAGE plpgsql STABLE PARALLEL SAFE
 AS $$
@@ -548,8 +550,8 @@ BEGIN
 END
 $$;
 --> statement-breakpoint
--- Returns the first option of all that breaks its rule, or null. JSON null stands for an option that is not given. One expression over all of
--- them costs a few microseconds, a query over the members ten times that.
+-- Returns the first invalid option of all, or null. JSON null means that an option is not given. One expression over
+-- all of them costs a few microseconds, a query over the members ten times that.
 CREATE OR REPLACE FUNCTION herald.wrong_option(o jsonb) RETURNS text
 LANGUAGE sql STABLE PARALLEL SAFE
 AS $$
@@ -564,8 +566,8 @@ AS $$
   END
 $$;
 --> statement-breakpoint
--- Checks what needs no table, before anything is written, and returns the options alone: without the recipients, the attachments and
--- what is null.
+-- Checks what needs no table, before anything is written, and returns the options without recipients, attachments and
+-- nulls.
 CREATE OR REPLACE FUNCTION herald.check_options(notification jsonb) RETURNS jsonb
 LANGUAGE plpgsql STABLE
 AS $$
@@ -613,7 +615,8 @@ BEGIN
 END
 $$;
 --> statement-breakpoint
--- Whether this is a recipient, but for its address: the fast yes. herald.reject_recipient says what is wrong with the others.
+-- Returns whether this is a valid recipient, apart from its address: the fast check. herald.reject_recipient says what
+-- is wrong with an invalid one.
 CREATE OR REPLACE FUNCTION herald.is_recipient(value jsonb, fields text[]) RETURNS boolean
 LANGUAGE sql STABLE PARALLEL SAFE
 AS $$
@@ -655,7 +658,7 @@ BEGIN
 END
 $$;
 --> statement-breakpoint
--- A recipient without empty fields and with numbers as text.
+-- Returns a recipient without empty fields and with numbers as text.
 CREATE OR REPLACE FUNCTION herald.tidy_recipient(value jsonb) RETURNS jsonb
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 AS $$
@@ -668,8 +671,8 @@ AS $$
   SELECT CASE WHEN value @? 'strict $.* ? (@ == "" || @.type() == "number")' THEN herald.tidy_recipient(value) ELSE value END
 $$;
 --> statement-breakpoint
--- Checks the recipients of a notification and returns them as an array, without fields that are null and white space around addresses.
--- An address that is not valid passes here and its message is inhibited, unless invalid_address is 'reject'.
+-- Checks the recipients of a notification and returns them as an array, without null fields and without white space
+-- around addresses. An invalid address passes, and its message is inhibited, unless invalid_address is 'reject'.
 CREATE OR REPLACE FUNCTION herald.check_recipients(recipients jsonb, fields text[], invalid_address text) RETURNS jsonb
 LANGUAGE plpgsql STABLE
 AS $$
@@ -678,7 +681,7 @@ DECLARE
   checked jsonb := jsonb_strip_nulls(CASE jsonb_typeof(recipients) WHEN 'array' THEN recipients ELSE jsonb_build_array(recipients) END);
   must_be_valid CONSTANT boolean := coalesce(invalid_address = 'reject', false);
 BEGIN
-  -- The only recipient of a call, as nearly always: expressions without the two queries.
+  -- The usual case, a call with one recipient: expressions without the two queries.
   IF jsonb_array_length(checked) = 1 AND herald.is_recipient(checked -> 0, fields)
       AND (NOT checked -> 0 ? 'email' OR herald.is_address(checked -> 0 ->> 'email')) THEN
     RETURN checked;
@@ -697,8 +700,9 @@ BEGIN
 END
 $$;
 --> statement-breakpoint
--- Refuses a notification that would write too much, before it writes anything: more than 200,000 messages, or more than 256 MiB of
--- what each message stores of the notification. Endpoints that belong to nobody in particular multiply the messages.
+-- Refuses a notification that would write too much, before it writes anything: more than 200,000 messages, or more than
+-- 256 MiB of what each message stores of the notification. Endpoints without a recipient or tenant multiply the
+-- messages.
 CREATE OR REPLACE FUNCTION herald.check_volume(recipients bigint, methods text[], has_endpoints boolean, options jsonb, secrets jsonb) RETURNS void
 LANGUAGE plpgsql STABLE
 AS $$
@@ -729,9 +733,9 @@ BEGIN
 END
 $$;
 --> statement-breakpoint
--- What a recipient wants: one row, or none. The most specific choice decides: template before group before all, then a
--- named method before '*'. The words sort that way backwards, so the primary key answers without a sort. The planner
--- inlines this function where it stands after LATERAL; STRICT, SET or SECURITY DEFINER would prevent that.
+-- Returns what a recipient wants: one row, or none. The most specific choice decides: template before group before all,
+-- then a named method before '*'. In descending order the words sort that way, so the primary key returns them without
+-- a sort. The planner inlines this function after LATERAL; STRICT, SET or SECURITY DEFINER would prevent that.
 CREATE OR REPLACE FUNCTION herald.choice_of(recipient_id text, template text, template_group text, method text) RETURNS TABLE (enabled boolean)
 LANGUAGE sql STABLE PARALLEL SAFE
 AS $$
@@ -783,7 +787,7 @@ BEGIN
 END
 $$;
 --> statement-breakpoint
--- The same for clients: what set_preference refuses is returned, because an error would abort the caller's transaction.
+-- The same for clients: it returns what set_preference refuses, because an error would abort the caller's transaction.
 CREATE OR REPLACE FUNCTION herald.try_preference(recipient_id text, scope text, subject text, enabled boolean, method text)
 RETURNS TABLE (place text, message text)
 LANGUAGE plpgsql VOLATILE
@@ -799,7 +803,7 @@ EXCEPTION WHEN SQLSTATE 'HE001' OR SQLSTATE 'HE003' OR SQLSTATE 'HE004' OR SQLST
 END
 $$;
 --> statement-breakpoint
--- What a recipient gets at present: a row per template and method. decided_by says which rule decided.
+-- Returns what a recipient gets at present: a row per template and method. decided_by names the rule that decided.
 CREATE OR REPLACE FUNCTION herald.preferences(recipient_id text)
 RETURNS TABLE (template text, template_group text, method text, enabled boolean, mandatory boolean, decided_by text)
 LANGUAGE sql STABLE SECURITY DEFINER
@@ -821,9 +825,10 @@ AS $$
   ORDER BY t."group", t.name, m.name
 $$;
 --> statement-breakpoint
--- The endpoints that a message of one method goes to: the recipient's own, else the tenant's, else those of nobody in
--- particular. One that does not want the template's group, or is switched off, comes along, so that a row can say why nothing was sent;
--- if others of the same owner want it, those that do not are left out.
+-- Returns the endpoints that a message of one method goes to: the recipient's own, otherwise the tenant's, otherwise
+-- those without a recipient or tenant. Endpoints that are disabled or not subscribed to the template's group are
+-- included, so that a row can say why nothing was sent. If another endpoint of the same owner is subscribed, those that
+-- are not are left out.
 CREATE OR REPLACE FUNCTION herald.endpoints_of(recipient_id text, tenant text, template_group text, method text)
 RETURNS TABLE (id uuid, number bigint, enabled boolean, subscribed boolean)
 LANGUAGE sql STABLE
@@ -840,7 +845,8 @@ AS $$
   ORDER BY o.created_at, o.id LIMIT 1000
 $$;
 --> statement-breakpoint
--- Returns the template that a notification names, and the labels of its current version: those that it needs and those that are secret.
+-- Returns the template that a notification names, and the labels of its current version: the required ones and the
+-- secret ones.
 CREATE OR REPLACE FUNCTION herald.resolve_template(name text, OUT template herald.template, OUT required text[], OUT secret_names text[])
 LANGUAGE plpgsql STABLE
 AS $$
@@ -859,7 +865,8 @@ BEGIN
 END
 $$;
 --> statement-breakpoint
--- Returns the names of the labels that a template declares secret; null if there is no such template. For clients that encrypt them.
+-- Returns the names of the labels that a template declares secret; null for an unknown template. For clients that
+-- encrypt them.
 CREATE OR REPLACE FUNCTION herald.secret_labels(template text) RETURNS text[]
 LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -868,8 +875,8 @@ AS $$
   JOIN herald.template_version v ON v.template = t.name AND v.version = t.current_version WHERE t.name = $1
 $$;
 --> statement-breakpoint
--- Returns the text of a template's current version, its labels and its secret ones; null if there is no such template. For clients that
--- encrypt labels, and render before they enqueue.
+-- Returns the text of a template's current version, its labels and its secret ones; null for an unknown template. For
+-- clients that encrypt labels, and render before they enqueue.
 CREATE OR REPLACE FUNCTION herald.current_template(template text) RETURNS jsonb
 LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -880,9 +887,9 @@ AS $$
   JOIN herald.template_version v ON v.template = t.name AND v.version = t.current_version WHERE t.name = $1
 $$;
 --> statement-breakpoint
--- Splits the labels of a notification into those that anybody may read and the secret ones. A label that the template declares secret
--- never stays among the others, whoever enqueues, and is refused in plain text: what is encrypted comes in the option "secrets" together
--- with its sealId.
+-- Splits the labels of a notification into the readable and the secret ones. A label that the template declares secret
+-- is never stored among the others, and is refused in plain text: encrypted labels come in the option "secrets"
+-- together with their sealId.
 CREATE OR REPLACE FUNCTION herald.split_labels(options jsonb, template herald.template, required text[], secret_names text[],
   OUT labels jsonb, OUT secrets jsonb)
 LANGUAGE plpgsql STABLE
@@ -902,8 +909,8 @@ BEGIN
     secrets := secrets || coalesce((SELECT jsonb_object_agg(l.key, l.value) FROM jsonb_each(labels) l WHERE l.key = ANY (secret_names)), '{}');
     labels := labels - secret_names;
   END IF;
-  -- What the worker lays over a label must be declared, or a message would say what its record does not show. A secret of newer code, which
-  -- this version neither declares nor needs, stays apart and is not rendered.
+  -- A secret that replaces a label must be declared, or a message would say what its record does not show. A secret of
+  -- newer code, which this version neither declares nor needs, stays apart and is not rendered.
   undeclared := (SELECT s FROM jsonb_object_keys(secrets - secret_names) AS s WHERE s = ANY (required) OR labels ? s LIMIT 1);
   IF undeclared IS NOT NULL THEN
     PERFORM herald.reject('HE002', 'secrets.' || undeclared,
@@ -924,8 +931,8 @@ BEGIN
 END
 $$;
 --> statement-breakpoint
--- Returns the methods of a notification, in order: the operator's choice, else the caller's, else the template's, else the default.
--- fields: what a recipient may have for these methods. notified: the methods whose workers listen.
+-- Returns the methods of a notification, in order: the operator's choice, otherwise the caller's, the template's, the
+-- default. fields: what a recipient may have for these methods. notified: the methods whose workers listen.
 CREATE OR REPLACE FUNCTION herald.resolve_methods(options jsonb, template herald.template,
   OUT methods text[], OUT fields text[], OUT notified text[], OUT has_endpoints boolean)
 LANGUAGE plpgsql STABLE
@@ -957,9 +964,10 @@ BEGIN
 END
 $$;
 --> statement-breakpoint
--- Writes one job per message that lacks one. The columns and values are those that pg-boss's own insert() writes; a contract test
--- compares the rows. The caller passes the values: a plan that reads them from herald.message and was made while that table was small
--- would scan all of it. ON CONFLICT names no index, because Postgres would map it to the partition again in each call.
+-- Writes one job per message that lacks one. Columns and values are those that pg-boss's own insert() writes; a
+-- contract test compares the rows. The caller passes the values: a plan that reads them from herald.message, made while
+-- that table was small, would scan all of it. ON CONFLICT names no index, because Postgres would map it to the
+-- partition in each call.
 CREATE OR REPLACE FUNCTION herald.insert_jobs(message_ids uuid[], methods text[], priorities smallint[], start_after timestamptz[]) RETURNS bigint
 LANGUAGE plpgsql VOLATILE
 AS $$
@@ -980,10 +988,10 @@ BEGIN
 END
 $$;
 --> statement-breakpoint
--- Gives unsettled messages the jobs that they lack, brings jobs forward that wait longer than their message, and wakes the workers.
--- A message that is pending again after an attempt may still have the job of that attempt: its worker has settled the message and is
--- about to remove the job. The job is taken out of that lease, which the removal names, so that it stays for the next one. A lease
--- that is younger than the attempt has not begun yet and stays.
+-- Gives unsettled messages the jobs that they lack, brings forward jobs that wait longer than their message, and wakes
+-- the workers. A message that is pending again after an attempt may still have the job of that attempt: its worker has
+-- settled the message and is about to remove the job. The job is taken out of that lease, which the removal names, so
+-- that it stays for the next lease. A lease that is younger than the attempt has not begun yet and stays.
 CREATE OR REPLACE FUNCTION herald.ensure_jobs(message_ids uuid[]) RETURNS bigint
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -1008,8 +1016,8 @@ BEGIN
 END
 $$;
 --> statement-breakpoint
--- Makes the messages due that wait because an attempt was not counted: it met a fault of the method or a sender. For the
--- operator who has fixed the cause. '*' is every method. Returns how many there were.
+-- Makes those messages due that wait because an attempt was not counted: it met a fault of the method or a sender. For
+-- the operator who has fixed the cause. '*' means every method. Returns how many there were.
 CREATE OR REPLACE FUNCTION herald.bring_forward(method text) RETURNS bigint
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -1028,7 +1036,8 @@ BEGIN
 END
 $$;
 --> statement-breakpoint
--- Returns when the messages of a notification may be sent: not before send_at (null: now), first at start_at, not after expires_at.
+-- Returns when the messages of a notification may be sent: not before send_at (null: now), first at start_at, not after
+-- expires_at.
 CREATE OR REPLACE FUNCTION herald.resolve_schedule(options jsonb, template herald.template,
   OUT send_at timestamptz, OUT start_at timestamptz, OUT expires_at timestamptz)
 LANGUAGE plpgsql STABLE
@@ -1072,9 +1081,10 @@ AS $$
   END
 $$;
 --> statement-breakpoint
--- Returns one row per message that the recipients get, with the reason why it must not be sent. Sorted by recipient, so that two
--- calls with one dedupe key wait for each other instead of deadlocking. Of a recipient that is given twice the first counts; of a
--- fallback's methods the first without a reason. The planner inlines this function into herald.write_messages.
+-- Returns one row per message that the recipients get, with the reason why it must not be sent. Sorted by recipient, so
+-- that two calls with one dedupe key wait for each other instead of deadlocking. If a recipient is given twice, the
+-- first counts; of the methods of a fallback, the first without a reason. The planner inlines this function into
+-- herald.write_messages.
 CREATE OR REPLACE FUNCTION herald.judge_recipients(recipients jsonb, methods text[], has_endpoints boolean, template herald.template,
   tenant text, expired boolean)
 RETURNS TABLE (recipient_id text, recipient jsonb, address text, "position" bigint, method text, ordinal bigint, dedupe_scope text,
@@ -1116,10 +1126,10 @@ BEGIN
 END
 $$;
 --> statement-breakpoint
--- Writes the messages of a notification and their jobs, wakes the workers, and returns the messages in the order of recipients and
--- methods. A message that has its dedupe key, window, recipient and scope from an earlier enqueue is left out.
--- The only message of a call, as nearly always, has an INSERT of its own: without the sort, the joins and the set-up that several
--- messages need, 440 instead of 800 us of processor time.
+-- Writes the messages of a notification and their jobs, wakes the workers, and returns the messages in the order of
+-- recipients and methods. A message that has its dedupe key, window, recipient and scope from an earlier enqueue is
+-- left out. The usual case, a call with one message, has an INSERT of its own: without the sort, the joins and the
+-- set-up that several messages need, it takes 440 instead of 800 us of processor time.
 CREATE OR REPLACE FUNCTION herald.write_messages(notification_id uuid, options jsonb, template herald.template, secrets jsonb,
   attachments integer, recipients jsonb, methods text[], notified text[], has_endpoints boolean)
 RETURNS TABLE (message_id uuid, recipient_id text, method text, status text, reason text)
@@ -1132,7 +1142,8 @@ DECLARE
   judged record;
   first_id uuid;
 BEGIN
-  -- One statement instead of an assignment per column: Postgres sets up each expression of PL/pgSQL anew in each transaction.
+  -- One statement instead of an assignment per column: Postgres sets up each expression of PL/pgSQL anew in each
+  -- transaction.
   SELECT template.name AS template, template.current_version AS template_version, nullif(secrets, '{}') AS secrets,
     CASE WHEN options ? 'targets' THEN ARRAY(SELECT jsonb_array_elements_text(options -> 'targets')) ELSE '{}' END AS targets,
     options ->> 'tenant' AS tenant, options ->> 'groupKey' AS group_key, options ->> 'unsubscribeUrl' AS unsubscribe_url,
@@ -1198,7 +1209,8 @@ AS $$
   SELECT CASE WHEN reason IS NULL THEN 'pending' WHEN reason = 'expired' THEN 'expired' ELSE 'inhibited' END
 $$;
 --> statement-breakpoint
--- Returns the id of one message: the notification's with another end, which counts up from a random number in the order of the input.
+-- Returns the id of one message: the notification's with another end, which counts up from a random number in the order
+-- of the input.
 CREATE OR REPLACE FUNCTION herald.message_id(notification_id uuid, "position" bigint, ordinal bigint, endpoint_number bigint) RETURNS uuid
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 AS $$
@@ -1206,7 +1218,8 @@ AS $$
     + ("position" * 16 + ordinal) * 16384 + endpoint_number))::uuid
 $$;
 --> statement-breakpoint
--- Returns the messages that an earlier enqueue with the same dedupe key wrote for these recipients, in the order of the input.
+-- Returns the messages that an earlier enqueue with the same dedupe key wrote for these recipients, in the order of the
+-- input.
 CREATE OR REPLACE FUNCTION herald.earlier_messages(notification_id uuid, options jsonb, recipients jsonb, methods text[], fallback text)
 RETURNS TABLE (message_id uuid, recipient_id text, method text, status text, reason text)
 LANGUAGE sql STABLE
@@ -1222,8 +1235,9 @@ AS $$
   ORDER BY r.position, array_position($4, m.method), m.id
 $$;
 --> statement-breakpoint
--- Writes the content that the messages of a notification share. A seal_id that another notification has is refused, and herald.wrong_option
--- refuses an old one, whose notification may be purged: encrypted labels out of a dump cannot be decrypted for another recipient.
+-- Writes the content that the messages of a notification share. It refuses a seal_id that another notification has.
+-- herald.wrong_option refuses an old one, whose notification may be purged. So encrypted labels from a dump cannot be
+-- decrypted for another recipient.
 CREATE OR REPLACE FUNCTION herald.write_content(notification_id uuid, labels jsonb, options jsonb, attachments jsonb) RETURNS void
 LANGUAGE plpgsql VOLATILE
 AS $$
@@ -1242,7 +1256,7 @@ BEGIN
 END
 $$;
 --> statement-breakpoint
--- Deletes the content of those notifications that have no message any more, or only erased ones.
+-- Deletes the content of those notifications that have no message left, or only erased ones.
 CREATE OR REPLACE FUNCTION herald.delete_unused_content(notification_ids uuid[]) RETURNS void
 LANGUAGE plpgsql VOLATILE
 AS $$
@@ -1256,9 +1270,10 @@ BEGIN
 END
 $$;
 --> statement-breakpoint
--- Refuses an enqueue that says "requireTransaction" and is not in a transaction block: nothing could roll it back. Postgres has no function
--- that tells. A deferred trigger can: where there is no block it runs in the statement that enqueued, otherwise in the one that commits.
--- herald.enqueue says last which statement it is, so that nothing is refused while SET CONSTRAINTS ALL IMMEDIATE is in force.
+-- Refuses an enqueue that says "requireTransaction" outside of a transaction block: nothing could roll it back.
+-- Postgres has no function that tells whether a block is open, but a deferred trigger can. Without a block it runs in
+-- the statement that enqueued, otherwise in the one that commits. herald.enqueue records its statement last, so that
+-- nothing is refused while SET CONSTRAINTS ALL IMMEDIATE is in force.
 CREATE OR REPLACE FUNCTION herald.require_transaction() RETURNS trigger
 LANGUAGE plpgsql
 AS $$
@@ -1280,11 +1295,12 @@ BEGIN
 END
 $$;
 --> statement-breakpoint
--- Writes the messages of one notification and their jobs, in the caller's transaction. Returns one row per message: first
--- those just written, in recipient and method order, then any that an earlier enqueue wrote with the same dedupe key.
--- With "returnRefusal" a notification that is wrong makes one row instead of an error: status 'refused', the place as method, the reason.
--- SECURITY DEFINER, so that a role that enqueues needs no table privileges; the fixed search_path keeps a caller from
--- injecting its own objects. Generic plans, because planning costs more than running.
+-- Writes the messages of one notification and their jobs, in the caller's transaction. Returns one row per message:
+-- first those just written, in the order of recipients and methods, then those that an earlier enqueue wrote with the
+-- same dedupe key. With "returnRefusal" an invalid notification returns one row instead of an error: status 'refused',
+-- the place as method, and the reason. SECURITY DEFINER, so that a role that enqueues needs no table privileges; the
+-- fixed search_path keeps a caller from injecting its own objects. Generic plans, because planning costs more than
+-- running.
 CREATE OR REPLACE FUNCTION herald.enqueue(notification jsonb)
 RETURNS TABLE (message_id uuid, recipient_id text, method text, status text, reason text, deduplicated boolean)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
@@ -1319,7 +1335,8 @@ BEGIN
     IF jsonb_array_length(recipients) > 1 THEN
       PERFORM herald.check_volume(jsonb_array_length(recipients), delivery.methods, delivery.has_endpoints, options, labels.secrets);
     END IF;
-  -- An error would abort the transaction, also for a caller who catches it. Nothing is written in this block: it takes no transaction id.
+  -- An error would abort the transaction, even for a caller that catches it. This block writes nothing, so it takes no
+  -- transaction id.
   EXCEPTION WHEN SQLSTATE 'HE001' OR SQLSTATE 'HE002' OR SQLSTATE 'HE003' OR SQLSTATE 'HE004' OR SQLSTATE 'HE005' OR SQLSTATE 'HE006' THEN
     IF NOT coalesce(notification @> '{"returnRefusal": true}', false) THEN
       RAISE;
@@ -1346,8 +1363,9 @@ BEGIN
 END
 $$;
 --> statement-breakpoint
--- The same with named arguments, for triggers, pg_cron, psql and other languages:
---   SELECT * FROM herald.enqueue('workspace-deleted', '{"id": "42", "email": "ada@example.com"}', labels => '{"workspace": "w"}');
+-- The same with named arguments, for triggers, pg_cron, psql and other languages, for example:
+--   SELECT * FROM herald.enqueue('workspace-deleted', '{"id": "42", "email": "ada@example.com"}',
+--     labels => '{"workspace": "w"}');
 CREATE OR REPLACE FUNCTION herald.enqueue(
   template text,
   recipients jsonb,
@@ -1379,9 +1397,10 @@ AS $$
     'unsubscribeUrl', $17, 'createdBy', $18, 'invalidAddress', $19, 'attachments', $20))
 $$;
 --> statement-breakpoint
--- Cancels in the caller's transaction and returns a result per message: cancelled, in_flight (a worker dispatches it at this moment) or
--- already_settled. Of a recipient, only messages that are not settled. The row lock decides between us and a worker that begins at the
--- same moment. Jobs without a lease are deleted, because one may be scheduled for next year.
+-- Cancels in the caller's transaction and returns a result per message: cancelled, in_flight (a worker is dispatching
+-- it now) or already_settled. Of a recipient, only messages that are not settled. The row lock decides between the
+-- caller and a worker that begins at the same moment. Jobs without a lease are deleted, because one may be scheduled
+-- for next year.
 CREATE OR REPLACE FUNCTION herald.cancel(message_ids uuid[] DEFAULT NULL, dedupe_key text DEFAULT NULL, target text DEFAULT NULL,
   recipient_id text DEFAULT NULL)
 RETURNS TABLE (message_id uuid, answer text)
@@ -1421,9 +1440,9 @@ BEGIN
 END
 $$;
 --> statement-breakpoint
--- Makes messages of these states pending again, but for erased ones, which have nobody to go to. Runs with the caller's rights:
--- herald.retry and herald.replay lend theirs. A lease that began before the message was settled is over, as herald.ensure_jobs must know also
--- where no attempt was opened in it.
+-- Makes messages of these states pending again, except erased ones, which have no recipient. Runs with the caller's
+-- rights: herald.retry and herald.replay lend theirs. A lease that began before the message was settled is over;
+-- herald.ensure_jobs must know that, too, where no attempt was opened in the lease.
 CREATE OR REPLACE FUNCTION herald.reopen(message_ids uuid[], states text[])
 RETURNS TABLE (message_id uuid, retried boolean, status text)
 LANGUAGE plpgsql VOLATILE
@@ -1445,8 +1464,9 @@ BEGIN
 END
 $$;
 --> statement-breakpoint
--- Delivers again, or for the first time, what failed, expired, was inhibited or is held. Attempts so far stay on record
--- but no longer count against the limit. A message whose secret labels were wiped cannot be rendered again and stays.
+-- Delivers again, or for the first time, what failed, expired, was inhibited or is held. Earlier attempts stay on
+-- record but no longer count against the limit. A message whose secret labels were wiped cannot be rendered again and
+-- stays.
 CREATE OR REPLACE FUNCTION herald.retry(message_ids uuid[])
 RETURNS TABLE (message_id uuid, retried boolean, status text)
 LANGUAGE sql VOLATILE SECURITY DEFINER
@@ -1455,8 +1475,8 @@ AS $$
   SELECT * FROM herald.reopen($1, '{failed,held,expired,inhibited}')
 $$;
 --> statement-breakpoint
--- The same, and what was sent as well: a receiver that lost what it had accepted asks for it again. Same id, so that one
--- that did not lose it can tell.
+-- The same, and sent messages as well: a receiver that lost what it had accepted asks for it again. The id is the same,
+-- so that a receiver that did not lose it can recognise the copy.
 CREATE OR REPLACE FUNCTION herald.replay(message_ids uuid[])
 RETURNS TABLE (message_id uuid, retried boolean, status text)
 LANGUAGE sql VOLATILE SECURITY DEFINER
@@ -1467,9 +1487,10 @@ $$;
 --> statement-breakpoint
 DROP FUNCTION IF EXISTS herald.put_back_refused(text, text, text);
 --> statement-breakpoint
--- The sender was at fault: puts back the messages that it refused, whose rows are marked by put_back_at. They are pending again, the
--- refused attempt does not count, they have met a fault, and what was said about their addresses is forgotten. A message whose secret labels
--- are gone cannot be rendered again and stays failed. Safe to repeat: results that are recorded late are put back by the next call.
+-- The sender was at fault: makes the messages that it refused, whose rows are marked by put_back_at, pending again. The
+-- refused attempt does not count, the message has met a fault, and the refusal is not held against its address. A
+-- message whose secret labels are wiped cannot be rendered again and stays failed. Safe to repeat: results that are
+-- recorded late are put back by the next call.
 -- drops: herald.put_back_refused(text, text, text)
 CREATE OR REPLACE FUNCTION herald.put_back_refused(refusing_method text, refusing_sender text, wait_seconds double precision) RETURNS bigint
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
@@ -1498,18 +1519,19 @@ BEGIN
     FROM back b WHERE s.method = refusing_method AND s.address = b.address AND s.hits > 0 AND s.last_at >= b.at
   )
   SELECT array_agg(id) INTO ids FROM back;
-  -- What is pending has its secret labels again.
+  -- Pending messages have their secret labels.
   UPDATE herald.refusal r SET secrets = NULL FROM herald.message m
   WHERE r.method = refusing_method AND r.sender = refusing_sender AND r.kind = 'refused' AND r.put_back_at IS NOT NULL
     AND r.secrets IS NOT NULL AND m.id = r.message_id AND m.status NOT IN ('failed', 'sending');
-  -- Those put back before, too: the worker that had settled such a message may have removed its new job with the old one.
+  -- Also those that were put back before: the worker that had settled such a message may have removed its new job
+  -- together with the old one.
   PERFORM herald.ensure_jobs(ARRAY(SELECT r.message_id FROM herald.refusal r JOIN herald.message m ON m.id = r.message_id
     WHERE r.method = refusing_method AND r.sender = refusing_sender AND r.kind = 'refused' AND r.put_back_at IS NOT NULL AND m.status = 'pending'));
   RETURN coalesce(cardinality(ids), 0);
 END
 $$;
 --> statement-breakpoint
--- The messages that wait for a sender are due now. Without a sender: those of every sender of the method.
+-- Makes the messages due that wait for a sender; without a sender, those of every sender of the method.
 CREATE OR REPLACE FUNCTION herald.release_refused(refusing_method text, refusing_sender text DEFAULT NULL) RETURNS bigint
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -1534,7 +1556,8 @@ BEGIN
 END
 $$;
 --> statement-breakpoint
--- A sender accepted a message so many seconds ago. What it refused before is those messages' own fault, and what waited for it is due.
+-- A sender accepted a message so many seconds ago. The messages that it refused before were at fault themselves, and
+-- those that waited for it are due.
 CREATE OR REPLACE FUNCTION herald.record_accepted(accepting_method text, accepting_sender text, seconds_ago double precision) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -1551,7 +1574,8 @@ BEGIN
 END
 $$;
 --> statement-breakpoint
--- Refusals are kept for four days, longer than a message is retried. So is what is known of endpoints, of which there may be many.
+-- Keeps refusals for four days, longer than a message is retried. The same holds for the records of endpoints, of which
+-- there may be many.
 CREATE OR REPLACE FUNCTION herald.delete_old_refusals(refusing_method text) RETURNS void
 LANGUAGE sql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -1562,9 +1586,9 @@ AS $$
     AND NOT EXISTS (SELECT FROM herald.refusal r WHERE r.method = s.method AND r.sender = s.name)
 $$;
 --> statement-breakpoint
--- Deletes one batch of what is settled and older than its template's group is kept: the setting "retention" holds days by group, "*" for
--- all others, null for ever. One caller at a time; the others and those who set nothing get 0 at once. Rows that somebody has locked
--- are left for the next time.
+-- Deletes one batch of settled messages that are older than their template's group keeps them. The setting "retention"
+-- has days by group, "*" for all others, null for forever. One caller works at a time; the others get 0 at once, and so
+-- does a database without the setting. Locked rows are left for the next time.
 CREATE OR REPLACE FUNCTION herald.apply_retention(most integer DEFAULT 2000) RETURNS bigint
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -1597,10 +1621,11 @@ BEGIN
 END
 $$;
 --> statement-breakpoint
--- Takes a person out of one batch of messages, by recipient id or by address: names, addresses, labels, data, secrets, files and what
--- receivers replied. Template, method, status, times and attempts stay, so that counts do. What waits is cancelled first; what is being
--- dispatched is left and counted as in_flight. Their preferences and the suppressions of their addresses go, too, and by recipient id
--- their endpoints, whose URLs and contacts are addresses. Call it again until it answers erased = 0.
+-- Removes a person from one batch of messages, by recipient id or by address: names, addresses, labels, data, secrets,
+-- files and the receivers' replies. Template, method, status, times and attempts stay, and so do the counts. Pending
+-- messages are cancelled first. Messages that are being dispatched are left and counted as in_flight. The person's
+-- preferences and suppressed addresses are deleted, too; by recipient id also the endpoints, whose URLs and contacts
+-- are addresses. Call it again until it returns erased = 0.
 CREATE OR REPLACE FUNCTION herald.erase(recipient_id text DEFAULT NULL, address text DEFAULT NULL, most integer DEFAULT 1000)
 RETURNS TABLE (erased bigint, cancelled bigint, in_flight bigint)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
@@ -1621,7 +1646,7 @@ BEGIN
   ids := ARRAY(
     SELECT m.id FROM herald.message m
     WHERE CASE WHEN person IS NULL THEN m.address = mailbox ELSE m.recipient_id = person END AND m.status <> 'sending' LIMIT $3);
-  -- In the order in which enqueue and settle lock.
+  -- In the order in which enqueue and settle lock rows.
   PERFORM FROM herald.message m WHERE m.id = ANY (ids) ORDER BY m.id FOR UPDATE;
   SELECT count(*) FILTER (WHERE c.answer = 'cancelled') INTO stopped FROM herald.cancel(ids) c;
   WITH before AS (SELECT m.id, m.method, m.address FROM herald.message m WHERE m.id = ANY (ids) AND m.status <> 'sending'),
@@ -1638,21 +1663,21 @@ BEGIN
   )
   SELECT count(*), array_agg(DISTINCT b.address), array_agg(DISTINCT f.notification_id) INTO erased, mailboxes, notification_ids
   FROM before b JOIN after f USING (id);
-  -- The other recipients of a notification keep its content.
+  -- The notification's other recipients keep its content.
   PERFORM herald.delete_unused_content(notification_ids);
   DELETE FROM herald.suppression s WHERE s.address = mailbox OR s.address = ANY (mailboxes);
   DELETE FROM herald.preference p WHERE p.recipient_id = person;
-  -- With the last batch: what waits for an endpoint is cancelled before it goes.
+  -- With the last batch: cancel what waits for an endpoint before the endpoint is deleted.
   DELETE FROM herald.endpoint e WHERE e.recipient_id = person AND cardinality(ids) < $3;
   RETURN QUERY SELECT erased, stopped, count(*) FROM herald.message m
     WHERE CASE WHEN person IS NULL THEN m.address = mailbox ELSE m.recipient_id = person END AND m.status = 'sending';
 END
 $$;
 --> statement-breakpoint
--- Postgres lets everybody execute a new function. Only the owner and the roles of roles.sql may call these.
+-- Postgres lets every role execute a new function. Only the owner and the roles of roles.sql may call these.
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA herald FROM PUBLIC;
 --> statement-breakpoint
-INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('functions', '529d9d9d14cdcaee34082cb1d6cb600341be99398a255acedb0a8f4a3e599c20', '0.1.0')
+INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('functions', '5c9539b17e502c844dc173ec7d5e2be36408aaf2912eb09debdf43198972d176', '0.1.0')
 ON CONFLICT (name) DO UPDATE SET sha256 = excluded.sha256, release = excluded.release, applied_at = now();
 
     BEGIN;
