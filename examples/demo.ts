@@ -17,7 +17,7 @@ import { readOperator } from '../src/cli/config.ts';
 import { type ConsoleServer, serveConsole } from '../src/console/index.ts';
 import { type CaptureStore, createCaptureStore } from '../src/development/capture-store.ts';
 import { isTaken } from '../src/development/listen.ts';
-import { migrate, readTemplates, syncTemplates } from '../src/index.ts';
+import { createSecretBox, endpoints, migrate, readTemplates, syncTemplates } from '../src/index.ts';
 import { createDatabase, dropDatabases } from '../test/support/postgres/databases.ts';
 import { resolvePostgres } from '../test/support/postgres/server.ts';
 import { until } from '../test/support/wait.ts';
@@ -28,6 +28,9 @@ import { readTally, sentencesOf, type Tally } from './tally.ts';
 const onceOnly = process.argv.includes('--once');
 const endsWithJson = onceOnly || process.argv.includes('--json');
 const startedAt = performance.now();
+/** Encrypts the endpoint of webhooks. */
+const secretKey = randomBytes(32).toString('base64');
+const egress = { allowCidrs: ['127.0.0.0/8'] };
 const brand = { appName: 'Acme Workspaces', baseUrl: 'https://acme.example' };
 
 type Color = 'cyan' | 'green' | 'red' | 'yellow' | 'dim';
@@ -55,6 +58,12 @@ async function demo(): Promise<number> {
   const stage = await setStage();
   const { pool, consoleUrl } = stage;
   const receivers = ending(await startReceivers(receiverOptions(stage)), (each) => each.close());
+  const { webhookUrl: hookUrl, webhookSecret: secret } = receivers;
+  await endpoints(pool, { secrets: createSecretBox([secretKey]), egress }).add({
+    name: 'Acme hooks',
+    url: hookUrl,
+    secret,
+  });
   const cleanup = await createCleanup(pool, (text, isCommitted) =>
     say('application', text, isCommitted ? 'cyan' : 'yellow'),
   );
@@ -109,7 +118,7 @@ async function setStage(): Promise<Stage> {
 
 /** On its usual port, or on any free one if that is taken. */
 async function openConsole(pool: Pool, captured: CaptureStore): Promise<ConsoleServer> {
-  const options = { pool, captured, brand, operator: readOperator() };
+  const options = { pool, captured, brand, operator: readOperator(), secretKeys: [secretKey], egress };
   return serveConsole(options).catch((error: unknown) => {
     if (!isTaken(error)) throw error;
     return serveConsole({ ...options, port: 0 });
@@ -130,8 +139,7 @@ async function startWorker(url: string, receivers: Receivers): Promise<{ stop():
       ...process.env,
       DATABASE_URL: url,
       SMTP_PORT: String(receivers.smtpPort),
-      WEBHOOK_URL: receivers.webhookUrl,
-      WEBHOOK_SECRET: receivers.webhookSecret,
+      HERALD_SECRET_KEY: secretKey,
     },
     stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
   });

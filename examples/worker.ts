@@ -1,8 +1,8 @@
 /** The worker of the example, in a process of its own: what a host application would start in any of its replicas. */
-import { createWorker, type Dispatcher, smtp, webhook } from '../src/index.ts';
+import { createSecretBox, createWorker, type Dispatcher, smtp, webhook } from '../src/index.ts';
 
-const { DATABASE_URL, SMTP_PORT, WEBHOOK_URL, WEBHOOK_SECRET } = process.env;
-if (!DATABASE_URL || !SMTP_PORT || !WEBHOOK_URL || !WEBHOOK_SECRET) throw new Error('started by demo.ts');
+const { DATABASE_URL, SMTP_PORT, HERALD_SECRET_KEY } = process.env;
+if (!DATABASE_URL || !SMTP_PORT || !HERALD_SECRET_KEY) throw new Error('started by demo.ts');
 
 /** A demonstration is too short for the five minutes that a webhook's second retry would wait. */
 const impatient = (dispatcher: Dispatcher): Dispatcher => ({ ...dispatcher, retryDelaysSeconds: [0.5, 1, 2, 4] });
@@ -21,7 +21,10 @@ const worker = createWorker({
       }),
     ),
     webhook: impatient(
-      webhook({ endpoint: { url: WEBHOOK_URL, secret: WEBHOOK_SECRET }, egress: { allowCidrs: ['127.0.0.0/8'] } }),
+      webhook({
+        endpoints: { secrets: createSecretBox([HERALD_SECRET_KEY]) },
+        egress: { allowCidrs: ['127.0.0.0/8'] },
+      }),
     ),
   },
 });

@@ -144,8 +144,8 @@ async function stopAll(cleanup: readonly (() => Promise<unknown>)[]): Promise<vo
 
 /** Serves on the requested port, or on any free port if that one is taken. */
 async function serve(pool: Pool, captured: CaptureStore, options: DevelopmentOptions): Promise<ConsoleServer> {
-  const { port, operator, brand, logger } = options;
-  const serving = { pool, captured, operator, brand, logger };
+  const { port, operator, brand, logger, secretKeys } = options;
+  const serving = { pool, captured, operator, brand, logger, secretKeys };
   return serveConsole({ ...serving, port }).catch((error: unknown) => {
     if (!isTaken(error)) throw error;
     return serveConsole({ ...serving, port: 0 });

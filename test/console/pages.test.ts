@@ -191,6 +191,18 @@ describe('endpoints', () => {
     expect(await audits(database)).toMatchObject([{ action: 'endpoints test', subject: id }]);
   });
 
+  test('get no test call where calls are captured, because it would really be sent', async () => {
+    const receiver = await startHttpServer();
+    const id = await add(receiver.url);
+    const captured = { list: () => [], forMessage: () => [] };
+    const catching = createClient(database, { secretKeys: keys, egress, captured });
+    expect(await catching.see(`/endpoints/${id}`)).not.toContain('Send a test call');
+    const answer = await catching.submit(`/endpoints/${id}/test`);
+    expect([answer.status, receiver.count()]).toEqual([403, 0]);
+    expect(await answer.text()).toContain('a test call would really be sent');
+    await receiver.close();
+  });
+
   test('are added, with a secret that is shown once, and whose path is never shown', async () => {
     const form = {
       url: 'https://hooks.example.com/secret-path',

@@ -50,7 +50,7 @@ async function develop(
   };
 }
 
-const save = (name: string, text: string) => writeFile(join(project, 'templates', name), text);
+const save = (name: string, text: string) => writeFile(join(project, 'notifications', name), text);
 const page = async (url: string) => (await fetch(url)).text();
 
 async function send(databaseUrl: string, ...more: string[]): Promise<string> {
@@ -81,11 +81,11 @@ describe('in a folder without a database', { timeout: 120_000 }, () => {
   test('captures what is sent, shows it with its message, and stores templates as they are saved', async () => {
     await writeFile(join(project, 'package.json'), '{ "name": "@acme/invoices" }');
     const { program, url, databaseUrl, smtpPort } = await develop();
-    expect(program.stdout()).toMatch(/templates {2}none in templates yet/);
+    expect(program.stdout()).toMatch(/templates {2}none in notifications yet/);
     await save('greeting.md', greetingFile);
     await program.line(/greeting v1: created/);
-    await program.line(/templates +wrote templates\/templates\.gen\.ts/);
-    const types = () => readFile(join(project, 'templates/templates.gen.ts'), 'utf8');
+    await program.line(/templates +wrote notifications\/templates\.gen\.ts/);
+    const types = () => readFile(join(project, 'notifications/templates.gen.ts'), 'utf8');
     expect(await types()).toContain("greeting: templateFromFile({\n    name: 'greeting',\n    labels: ['who'],");
 
     const id = await send(databaseUrl);
@@ -100,7 +100,7 @@ describe('in a folder without a database', { timeout: 120_000 }, () => {
     expect(await page(`${url}messages/${id}?view=captured`)).toContain('From: invoices &lt;noreply@');
 
     await save('greeting.md', greetingFile.replace('title:', 'titel:'));
-    await program.line(/error templates\/greeting\.md:2:\d+: .*titel/);
+    await program.line(/error notifications\/greeting\.md:2:\d+: .*titel/);
     expect(await types()).toContain('greeting: templateFromFile');
     await send(databaseUrl);
     await save('greeting.md', greetingFile.replace('Hello', 'Good morning,'));
@@ -110,8 +110,16 @@ describe('in a folder without a database', { timeout: 120_000 }, () => {
     expect(program.stdout().match(/captured Hello Zoë/g)).toHaveLength(3);
 
     const transport = createTransport({ host: '127.0.0.1', port: smtpPort });
-    await transport.sendMail({ from: 'app@example.com', to: 'zoë@example.com', subject: 'Grüße', text: 'my own' });
+    await transport.sendMail({
+      ...{ from: 'app@example.com', to: 'zoë@example.com', subject: 'Grüße', text: 'my own', html: '<p>my <b>own</b>' },
+      attachments: [{ filename: 'bill.txt', content: 'six euros' }],
+    });
     await program.line(/mail +captured Grüße -> zoë@example\.com$/);
+    const own = /captured\/[0-9a-f-]+(?=">Grüße)/.exec(await page(`${url}captured`))?.[0] ?? '';
+    expect(await page(`${url}${own}?view=text`)).toContain('my own');
+    expect(await page(`${url}${own}/frame`)).toContain('<p>my <b>own</b>');
+    expect(await page(`${url}${own}?view=files`)).toContain('bill.txt');
+    expect(await page(`${url}${own}/files/0`)).toBe('six euros');
     await transport.sendMail({
       from: 'a@example.com',
       to: 'b@example.com',

@@ -24,6 +24,8 @@ describe('the demo', { timeout: 120_000 }, () => {
     expect(messages).toContain('Workspace &quot;compiler&quot; was deleted');
     expect((await page(`${url}captured`)).match(/href="\/messages\/[0-9a-f-]+"/g)).toHaveLength(5);
 
+    expect(await page(`${url}endpoints`)).toMatch(/Acme hooks[\s\S]*healthy/);
+
     // Other users of the machine cannot connect to its database.
     const port = Number(/database on port (\d+)/.exec(program.stdout())?.[1]);
     const stranger = new Client({ host: '127.0.0.1', port, user: 'postgres', database: 'postgres', password: 'guess' });

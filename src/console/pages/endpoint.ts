@@ -29,7 +29,7 @@ async function endpointPage(c: PageContext, services: Services, id: string): Pro
   if (endpoint === null) return c.notFound();
   const base = services.settings.basePath;
   const main = html`<p class="crumbs"><a href="${base}/endpoints">Endpoints</a></p><h1>${endpoint.name}</h1>
-${c.get('operator').readOnly ? '' : endpointActions(c, `${base}/endpoints/${id}`, endpoint)}
+${c.get('operator').readOnly ? '' : endpointActions(c, services, endpoint)}
 <section id="facts" data-live="overview">${facts(endpointFacts(endpoint), 'narrow-facts')}</section>
 <section id="latest" data-live="messages"><h2>Latest messages</h2>${await latestMessages(services, id)}</section>`;
   return page(c, services, { title: endpoint.name, section: 'endpoints', main });
@@ -68,7 +68,8 @@ const spans = [
   ['168', 'the last week'],
 ] as const;
 
-function endpointActions(c: PageContext, path: string, { state, format }: EndpointDetails): Html {
+function endpointActions(c: PageContext, { settings }: Services, { id, state, format }: EndpointDetails): Html {
+  const path = `${settings.basePath}/endpoints/${id}`;
   const form = (action: string, fields: Html) => actionForm(c, `${path}/${action}`, fields, 'inline');
   const whyFor = (action: string) => html`<label for="why-${action}">Why</label>
 <input id="why-${action}" name="why" maxlength="300" autocomplete="off" required>`;
@@ -79,7 +80,8 @@ function endpointActions(c: PageContext, path: string, { state, format }: Endpoi
   const since = html`<label for="hours">Send again what it got in</label>${select('hours', spans)}
 ${whyFor('replay')}<button>Replay</button>`;
   const overlap = html`${select('overlap', overlaps)}${whyFor('rotate')}<button>New secret</button>`;
-  return html`<div class="bulk">${form('test', html`<button>Send a test call</button>`)}${toggle}
+  const test = settings.captured === null ? form('test', html`<button>Send a test call</button>`) : '';
+  return html`<div class="bulk">${test}${toggle}
 ${disclosure('Replay…', form('replay', since))}
 ${format === 'standard' ? disclosure('New secret…', form('rotate', overlap)) : ''}
 ${disclosure('Remove…', form('remove', html`${whyFor('remove')}<button class="danger">Remove permanently</button>`))}
@@ -91,9 +93,10 @@ const overlaps = [
   ['0', 'the old secret ends now: it leaked'],
 ] as const;
 
-/** Calls the endpoint and describes its answer. */
-const test: Action = (c, services, id) =>
-  withKeys(c, services, async (stored) => {
+/** Calls the endpoint and describes its answer. Where calls are captured, none may leave the machine. */
+const test: Action = async (c, services, id) => {
+  if (services.settings.captured !== null) return refusal(c, services, capturedHere);
+  return withKeys(c, services, async (stored) => {
     const note = await describedPing(stored, services, id);
     if (note === null) return c.notFound();
     return finishAction(c, services, {
@@ -102,6 +105,11 @@ const test: Action = (c, services, id) =>
       to: `/endpoints/${id}`,
     });
   });
+};
+
+const capturedHere =
+  'Calls are captured here, and a test call would really be sent. Send a message to the endpoint instead: it is ' +
+  'captured in the format of the endpoint.';
 
 async function describedPing(stored: Endpoints, { settings }: Services, id: string): Promise<string | null> {
   try {
