@@ -59,7 +59,8 @@ function configurationPage(): string {
     '',
     'The environment variables of the command line. Each can also be an option in code: see the options of `createWorker`,',
     '`smtp` and `webhook`. An empty variable counts as not set. A variable marked with *file* can come from a file instead:',
-    'set `NAME_FILE` to its path, and one trailing newline is dropped.',
+    'set `NAME_FILE` to its path, and one trailing newline is dropped. The commands also read the file `.env` in the',
+    'folder where they run; the environment has precedence.',
     ...settingGroups.flatMap(([heading, settings]) => settingsTable(heading, settings)),
     '',
   ].join('\n');

@@ -16,7 +16,7 @@ export function doctorCommand(): Command {
     const { smtp, webhook, secretKeys } = readConfig(options.databaseUrl);
     const findings = await withPool(options, async (pool) => [
       ...(await examineDatabase(pool)),
-      ...(await examineSmtp(smtp)),
+      ...(await examineSmtp(smtp ?? null)),
       ...(await examineWebhook(pool, { webhook, secretKeys })),
     ]);
     if (options.json) printJson(findings);

@@ -85,3 +85,43 @@ function urlOf(name: Names<'url'>, text: string | null): string | null {
   const expected = schemes.map((scheme) => `${scheme}//`).join(' or ');
   throw new ConfigurationError(name, `"${text}" is not an absolute URL (${expected})`);
 }
+
+/** The values that are set, each under its name: what never gives null is always there. */
+type Collected<Readers extends Readonly<Record<string, () => unknown>>> = {
+  [Name in keyof Readers as null extends ReturnType<Readers[Name]> ? never : Name]: ReturnType<Readers[Name]>;
+} & {
+  [Name in keyof Readers as null extends ReturnType<Readers[Name]> ? Name : never]?: Exclude<
+    ReturnType<Readers[Name]>,
+    null
+  >;
+};
+
+/**
+ * Calls all readers, and leaves out what is null.
+ * @throws {ConfigurationError} that names everything that is wrong, not only the first setting.
+ */
+export function collected<const Readers extends Readonly<Record<string, () => unknown>>>(
+  readers: Readers,
+): Collected<Readers> {
+  const values: Record<string, unknown> = {};
+  const errors: ConfigurationError[] = [];
+  for (const [name, read] of Object.entries(readers))
+    try {
+      const value = read();
+      if (value !== null) values[name] = value;
+    } catch (error) {
+      if (!(error instanceof ConfigurationError)) throw error;
+      errors.push(error);
+    }
+  const [first] = errors;
+  if (first === undefined) return values as Collected<Readers>;
+  const message = errors.map((error) => error.message).join('; ');
+  throw new ConfigurationError(first.setting, message.slice(first.setting.length + 2));
+}
+
+/** @throws {ConfigurationError} if a secret is not set. */
+export function required<Name extends string, Value>(read: (name: Name) => Value | null, name: Name): Value {
+  const value = read(name);
+  if (value !== null) return value;
+  throw new ConfigurationError(name, `is not set: set it, or ${name}_FILE to the path of a file that contains it`);
+}

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 /** The command line. The only part that prints and exits. */
 import { CommanderError } from 'commander';
+import { loadEnvironmentFile } from './env-file.ts';
 import { explainError } from './error-text.ts';
 import { printStderr, withoutBreaks } from './output.ts';
 import { createProgram } from './program.ts';
@@ -8,6 +9,7 @@ import { createProgram } from './program.ts';
 async function main(): Promise<number> {
   try {
     await import('../node-version.ts');
+    loadEnvironmentFile();
     const program = await createProgram(process.argv[2]);
     await program.parseAsync(process.argv);
     return 0;

@@ -60,7 +60,7 @@ export const workerSettings = {
     type: 'choice',
     values: logLevels,
     default: '`info`; `warn` for the console',
-    description: 'Least severe level that is logged, as JSON on standard error.',
+    description: 'Least severe level that is logged on standard error, as JSON unless that is a terminal.',
   },
   HERALD_STOP_TIMEOUT_SECONDS: {
     type: 'number',

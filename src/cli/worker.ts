@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import type { WorkerOptions } from '../delivery/options.ts';
 import { createWorker, type Worker } from '../delivery/worker.ts';
 import type { Dispatcher } from '../dispatch/dispatcher.ts';
 import { smtp } from '../dispatch/smtp/smtp.ts';
@@ -13,6 +14,7 @@ import { createLogger } from './logger.ts';
 import { createMetricsServer, type MetricsServer } from './metrics-server.ts';
 import { printStderr } from './output.ts';
 import { untilSignal } from './signals.ts';
+import { readWorkerConfig, type WorkerConfig } from './worker-config.ts';
 
 /** `pg-herald worker` */
 export function workerCommand(): Command {
@@ -21,6 +23,7 @@ export function workerCommand(): Command {
     'Deliver messages until SIGTERM. HERALD_* variables set the methods and their settings (see docs/configuration.md)',
     {
       example: 'worker --metrics-port 9464',
+      more: [['worker --config herald.config.ts', 'with delivery methods of your own']],
       notes: [
         'The first SIGTERM or Ctrl-C finishes the attempts in flight and returns the other messages; the ' +
           'second exits at once.',
@@ -29,6 +32,7 @@ export function workerCommand(): Command {
       seeAlso: ['status', 'doctor'],
     },
   )
+    .option('--config <file>', 'module whose default export has options of createWorker, such as dispatchers of yours')
     .option('--metrics-port <port>', 'port of /metrics, /healthz and /readyz; 0 takes any free one', portNumber)
     .option('--metrics-host <host>', 'address of these; everyone who reaches it can read them', '127.0.0.1')
     .action(work);
@@ -38,27 +42,23 @@ export function workerCommand(): Command {
 const watchdogSeconds = 30;
 
 interface WorkerCommandOptions extends CommonOptions {
+  readonly config?: string;
   readonly metricsPort?: number;
   readonly metricsHost: string;
 }
 
 async function work(options: WorkerCommandOptions): Promise<void> {
   const stopped = untilSignal();
-  const config = readConfig(options.databaseUrl);
-  const logger = createLogger(config.logLevel);
-  const dispatchers = dispatchersOf(config);
+  const file = await readWorkerConfig(options.config);
+  const config = readConfig(options.databaseUrl ?? file.connectionString);
+  const dispatchers = dispatchersOf(config, file);
   const { metricsPort: port, metricsHost: host } = options;
   const metrics = port === undefined ? null : await createMetricsServer({ host, port });
   const worker = createWorker({
+    ...optionsOf(config),
+    ...file,
     connectionString: config.databaseUrl,
     dispatchers,
-    brand: config.brand,
-    ...(config.secretKeys.length > 0 && {
-      decryptLabels: labelSecrets(createSecretBox(config.secretKeys)).decryptLabels,
-    }),
-    logger,
-    stopTimeoutSeconds: config.stopTimeoutSeconds,
-    watchdogSeconds,
     ...(metrics !== null && { telemetry: { meterProvider: metrics.meterProvider } }),
   });
   try {
@@ -66,6 +66,20 @@ async function work(options: WorkerCommandOptions): Promise<void> {
   } finally {
     await metrics?.close();
   }
+}
+
+/** What the environment says beside database and methods. */
+function optionsOf({
+  brand,
+  secretKeys,
+  logLevel,
+  stopTimeoutSeconds,
+}: Config): Omit<WorkerOptions, 'connectionString' | 'dispatchers'> {
+  return {
+    ...{ brand, stopTimeoutSeconds, watchdogSeconds },
+    logger: createLogger(logLevel),
+    ...(secretKeys.length > 0 && { decryptLabels: labelSecrets(createSecretBox(secretKeys)).decryptLabels }),
+  };
 }
 
 /** Metrics and probes are served before the worker starts, so that an orchestrator sees why it does not. */
@@ -91,17 +105,18 @@ async function deliverUntil(
   await ended;
 }
 
-function dispatchersOf(config: Config): Record<string, Dispatcher> {
+function dispatchersOf(config: Config, file: WorkerConfig): Record<string, Dispatcher> {
   const webhooks = webhookOptions(config);
   const dispatchers = {
     ...(config.smtp && { smtp: smtp(config.smtp) }),
     ...(webhooks && { webhook: webhook(webhooks) }),
+    ...file.dispatchers,
   };
   if (Object.keys(dispatchers).length > 0) return dispatchers;
   throw new ConfigurationError(
     'HERALD_SMTP_HOST',
     'is not set, and neither is HERALD_WEBHOOK_URL nor HERALD_SECRET_KEY (for endpoints): a worker needs at ' +
-      'least one method',
+      'least one method, also from the dispatchers of --config',
   );
 }
 
