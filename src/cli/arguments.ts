@@ -1,30 +1,17 @@
 /** Parsers of arguments and option values. Each throws a UsageError that names the value and what is expected. */
 import { readFileSync } from 'node:fs';
 import { suggestion } from '../templates/nearest.ts';
-import { isUuid } from '../vocabulary.ts';
-import { CommandFailed, UsageError } from './output.ts';
+import { UsageError } from './output.ts';
 
-/** A message id. */
-export function messageId(text: string): string {
-  if (isUuid(text)) return text;
-  throw new UsageError(
-    `invalid message id "${text}": expected a UUID such as 01890a5d-ac96-774b-bcce-b302099a8057 (see ` +
-      '"pg-herald messages list")',
-  );
-}
+const unitMs = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000, y: 31_536_000_000 };
 
-/** Ends the command because no message has this id. */
-export function noSuchMessage(id: string): never {
-  throw new CommandFailed(`no message ${id}: it may have been purged, or its transaction was rolled back`);
-}
-
-/** `30s`, `15m`, `2h`, `7d` as milliseconds. */
+/** `30s`, `15m`, `2h`, `7d`, `2w`, `1y` as milliseconds; a year has 365 days. */
 export function duration(text: string): number {
-  const parts = /^(\d+(?:\.\d+)?)(s|m|h|d)$/.exec(text);
-  const unit = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }[parts?.[2] ?? ''];
-  if (parts === null || unit === undefined)
-    throw new UsageError(`invalid duration "${text}": expected for example 30s, 15m, 2h or 7d`);
-  return Number(parts[1]) * unit;
+  const [, count, unit = ''] = /^(\d+(?:\.\d+)?)([smhdwy])$/.exec(text) ?? [];
+  const milliseconds = Number(count) * (unitMs[unit as keyof typeof unitMs] ?? Number.NaN);
+  // A Date reaches 285,616 years back from 1970.
+  if (milliseconds <= 1000 * unitMs.y) return milliseconds;
+  throw new UsageError(`invalid duration "${text}": expected for example 30s, 15m, 2h, 7d, 2w or 1y, at most 1000y`);
 }
 
 /** A whole number from 1 to 9,999,999. */

@@ -50,7 +50,7 @@ async function cancel(ids: string[], options: CancelOptions): Promise<void> {
     const answers = await inBatches(selection, 'cancelled', (batch) => cancelMessages(pool, { ids: batch }, note));
     const count = countOf(answers, 'cancelled');
     const where = [...(options.where ?? []), ...otherConditions(options)];
-    await recordSelection(pool, 'cancel', { ids, options: { ...options, where }, count });
+    await recordSelection(pool, 'cancel', { selection, options: { ...options, where }, count });
     if (options.json) return printJson(answers);
     if (options.verbose || ids.length > 0)
       return printTable(

@@ -1,8 +1,9 @@
 import type { Command } from 'commander';
 import type { Pool } from 'pg';
 import { type Cursor, listMessages, type MessageLine, showMessage } from '../operate/messages.ts';
-import { messageId, noSuchMessage, positiveInteger } from './arguments.ts';
+import { positiveInteger } from './arguments.ts';
 import { type CommonOptions, commandGroup, tableCommand, withPool } from './command.ts';
+import { messageIdOf, noSuchMessage } from './message-id.ts';
 import {
   color,
   print,
@@ -51,22 +52,12 @@ function listCommand(): Command {
 
 async function list(options: ListOptions): Promise<void> {
   await withPool(options, async (pool) => {
-    const after = options.after === undefined ? undefined : await cursorOf(pool, messageId(options.after));
+    const after =
+      options.after === undefined ? undefined : await cursorOf(pool, await messageIdOf(pool, options.after));
     const { where = [], address = [], limit } = options;
     const lines = await listMessages(pool, parseWhere([...where, ...address], new Date()), { limit, after });
     if (options.json) return printJson(lines);
-    const narrow = (terminalWidth() ?? wideTerminal) < wideTerminal;
-    printTable(
-      ['message', 'created (UTC)', 'template', 'method', 'recipient', 'status', 'attempts'],
-      lines.map((line) => rowOf(line, narrow)),
-      'no messages',
-      {
-        neverCut: ['message', 'created (UTC)'],
-        dropFirst: ['attempts', 'method', 'created (UTC)'],
-        cutLast: ['template'],
-        minWidth: narrow ? 10 : 12,
-      },
-    );
+    printLines(lines, terminalWidth() ?? wideTerminal);
     const last = lines.at(-1);
     if (last && lines.length === limit) printStderr(color('dim', `more: --after ${last.id}`));
   });
@@ -78,20 +69,39 @@ async function cursorOf(pool: Pool, id: string): Promise<Cursor> {
   return { id, createdAt: message.createdAt };
 }
 
-/** A narrower terminal shows times to the minute, and templates without their versions. */
+/** A narrower terminal shows the start of ids, times to the minute, and templates without their versions. */
 const wideTerminal = 120;
+/** From here on a template is shown before the words of a status. */
+const middleTerminal = 100;
+/** The time to the millisecond and 26 random bits, which tell apart the messages of one call of `enqueue`. */
+const shortIdLength = 23;
 
-function rowOf(line: MessageLine, narrow: boolean): string[] {
-  const { id, createdAt, template, version, method, recipientId, status, reason, attempts } = line;
-  return [
-    id,
-    timeText(createdAt).slice(0, narrow ? 16 : undefined),
-    narrow ? template : `${template} v${version}`,
-    method,
-    recipientId,
-    `${statusText(status)}${reason ? ` ${reason}` : ''}`,
-    String(attempts),
-  ];
+function printLines(lines: readonly MessageLine[], width: number): void {
+  const empty = 'no messages';
+  if (width >= wideTerminal) {
+    const headings = ['message', 'created (UTC)', 'template', 'method', 'recipient', 'status', 'attempts'];
+    const fit = { neverCut: ['message', 'created (UTC)'], dropFirst: ['attempts', 'method'], cutLast: ['template'] };
+    return printTable(headings, lines.map(wideRow), empty, fit);
+  }
+  printTable(['message', 'UTC', 'template', 'method', 'recipient', 'status'], lines.map(narrowRow), empty, {
+    neverCut: ['message', 'UTC', 'method'],
+    ...(width < middleTerminal ? { cutLast: ['status'], minWidth: 7 } : { cutLast: ['template'], minWidth: 10 }),
+  });
+}
+
+function wideRow(line: MessageLine): string[] {
+  const { id, createdAt, template, version, method, recipientId, attempts } = line;
+  return [id, timeText(createdAt), `${template} v${version}`, method, recipientId, stateText(line), String(attempts)];
+}
+
+function narrowRow(line: MessageLine): string[] {
+  const { id, createdAt, template, method, recipientId } = line;
+  const time = timeText(createdAt).slice(5, 16);
+  return [id.slice(0, shortIdLength), time, template, method, recipientId, stateText(line)];
+}
+
+function stateText({ status, reason }: MessageLine): string {
+  return `${statusText(status)}${reason && reason !== status ? ` ${reason}` : ''}`;
 }
 
 function showCommand(): Command {
@@ -99,9 +109,10 @@ function showCommand(): Command {
     example: 'messages show 01890a5d-ac96-774b-bcce-b302099a8057',
     seeAlso: ['why'],
   })
-    .argument('<id>', 'id of the message', messageId)
-    .action((id: string, options: CommonOptions) =>
+    .argument('<id>', 'id of the message, or its first characters')
+    .action((given: string, options: CommonOptions) =>
       withPool(options, async (pool) => {
+        const id = await messageIdOf(pool, given);
         const message = await showMessage(pool, id);
         if (message === null) return noSuchMessage(id);
         if (options.json) return printJson(message);

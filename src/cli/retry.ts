@@ -30,7 +30,7 @@ async function retry(ids: string[], options: SelectionOptions): Promise<void> {
     const { total, others } = selection;
     const unchanged = answers.filter((answer) => !answer.retried);
     const retried = answers.length - unchanged.length;
-    await recordSelection(pool, 'retry', { ids, options, count: retried });
+    await recordSelection(pool, 'retry', { selection, options, count: retried });
     if (options.json)
       return printJson([
         ...answers,

@@ -5,11 +5,11 @@ import type { OperatorNote } from '../operate/message-actions.ts';
 import type { MessageFilter } from '../operate/message-filter.ts';
 import { countMessages, findMessages, type MessageState } from '../operate/messages.ts';
 import { type MessageStatus, messageStatuses } from '../vocabulary.ts';
-import { messageId } from './arguments.ts';
 import { recordCommand } from './audit.ts';
 import { type CommandHelp, type CommonOptions, command, withPool } from './command.ts';
 import { readOperator } from './config.ts';
 import { countText, plural, print, printJson, printStderr, UsageError } from './output.ts';
+import { messageIdOf } from './message-id.ts';
 import { startProgress } from './progress.ts';
 import { confirm } from './prompt.ts';
 import { conditionsHelp, parseWhere, recordableConditions, whereOption } from './where.ts';
@@ -25,6 +25,8 @@ export interface SelectionOptions extends CommonOptions {
 /** What a command acts on. */
 export interface Selection {
   readonly total: number;
+  /** The id of the only message, if one was named; for the audit log. */
+  readonly subject: string | null;
   /** The ids, batch by batch, so that neither memory nor a transaction grows with their number. */
   readonly batches: () => AsyncGenerator<readonly string[]>;
   /** Matching messages in a status that the action does not apply to, at most 100,000. */
@@ -69,7 +71,7 @@ export async function select(
 ): Promise<Selection> {
   const { ids, options, verb } = request;
   if (ids.length > 0 && options.where) throw new UsageError('give either ids or --where, not both');
-  if (ids.length > 0) return { total: ids.length, batches: () => slices(ids.map(messageId)), others: [] };
+  if (ids.length > 0) return selectIds(await Promise.all(ids.map((id) => messageIdOf(pool, id))));
   if (!options.where) throw new UsageError(`no messages selected: give message ids, or --where with ${conditionsHelp}`);
   const filter = parseWhere(options.where, new Date());
   const rest = messageStatuses.filter((status) => !statuses.includes(status));
@@ -80,13 +82,18 @@ export async function select(
   if (others.length > 0 && canAsk && !options.json) printStderr(othersText(others, { verb, statuses }));
   // Without a terminal, --yes is required as soon as anything matches.
   if (total > 0 || (others.length > 0 && !canAsk)) await confirm({ verb, object: plural(total, 'message') }, options);
-  return { total, batches: () => pages(pool, narrowed, total), others };
+  return { total, subject: null, batches: () => pages(pool, narrowed, total), others };
 }
 
 /** Selects all messages that match a filter, without asking. */
 export async function selectMatching(pool: Pool, filter: MessageFilter): Promise<Selection> {
   const total = await countMessages(pool, filter);
-  return { total, batches: () => pages(pool, filter, total), others: [] };
+  return { total, subject: null, batches: () => pages(pool, filter, total), others: [] };
+}
+
+function selectIds(ids: readonly string[]): Selection {
+  const [subject = null, another] = ids;
+  return { total: ids.length, subject: another === undefined ? subject : null, batches: () => slices(ids), others: [] };
 }
 
 async function* slices(ids: readonly string[]): AsyncGenerator<readonly string[]> {
@@ -175,7 +182,7 @@ export async function actOnSelected(
   const note = noteOf(options);
   const counts = await inBatches(selection, done, async (batch) => [await act(pool, batch, note)]);
   const count = counts.reduce((sum, each) => sum + each, 0);
-  await recordSelection(pool, verb, { ids, options, count });
+  await recordSelection(pool, verb, { selection, options, count });
   return count;
 }
 
@@ -189,13 +196,16 @@ export function printCount({ done }: Pick<Action, 'done'>, count: number, { json
 export async function recordSelection(
   pool: Pool,
   action: string,
-  { ids, options, count }: Pick<SelectionRequest, 'ids' | 'options'> & { readonly count: number },
+  {
+    selection,
+    options,
+    count,
+  }: { readonly selection: Selection; readonly options: SelectionOptions; readonly count: number },
 ): Promise<void> {
   const where = recordableConditions(options.where ?? []);
-  const [only] = ids;
   await recordCommand(pool, {
     action,
-    subject: ids.length === 1 && only !== undefined ? only : null,
+    subject: selection.subject,
     why: options.why ?? null,
     detail: { count, ...(where.length > 0 && { where }) },
   });

@@ -2,9 +2,8 @@ import type { Command } from 'commander';
 import type { Pool } from 'pg';
 import { listMessages, type MessageLine, showMessage } from '../operate/messages.ts';
 import { explain } from '../operate/why.ts';
-import { isUuid } from '../vocabulary.ts';
-import { noSuchMessage } from './arguments.ts';
 import { type CommonOptions, command, withPool } from './command.ts';
+import { findMessageId, noSuchMessage } from './message-id.ts';
 import {
   color,
   print,
@@ -22,16 +21,21 @@ export function whyCommand(): Command {
   return command('why', 'What happened to a message, and what to do about it', {
     example: 'why 01890a5d-ac96-774b-bcce-b302099a8057',
     more: [
+      ['why 01890a5d-ac96-774b', 'by as many characters of the id as name one message'],
       ['why user-7', "the newest message to a recipient, by the application's id"],
       ['why ada@example.com', 'or by the address it went to'],
     ],
     notes: ['For a recipient, the messages before the newest one are listed below it.'],
     seeAlso: ['messages list', 'retry', 'preferences list', 'suppressions list'],
   })
-    .argument('<message>', 'id of the message, or id or address of a recipient: the newest message to them')
+    .argument(
+      '<message>',
+      'id of the message or its first characters, or id or address of a recipient: the newest message to them',
+    )
     .action((given: string, options: CommonOptions) =>
       withPool(options, async (pool) => {
-        if (isUuid(given)) return printExplanation(pool, given, options);
+        const id = await findMessageId(pool, given);
+        if (id !== null) return printExplanation(pool, id, options);
         const [newest, ...before] = await messagesTo(pool, given);
         if (newest === undefined)
           throw new UsageError(
@@ -76,7 +80,7 @@ function printBefore(lines: readonly MessageLine[]): void {
       timeText(line.createdAt),
       line.template,
       line.method,
-      `${statusText(line.status)}${line.reason ? ` ${line.reason}` : ''}`,
+      `${statusText(line.status)}${line.reason && line.reason !== line.status ? ` ${line.reason}` : ''}`,
     ]),
     '',
     { neverCut: ['message'], dropFirst: ['created (UTC)', 'method'] },

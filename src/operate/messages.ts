@@ -193,6 +193,14 @@ export async function findMessages(
   return result.rows;
 }
 
+/** Ids that start with a text, two at most. `prefix` is the start of a UUID. */
+export async function messageIdsWithPrefix(client: Queryable, prefix: string): Promise<string[]> {
+  const least = prefix + '00000000-0000-0000-0000-000000000000'.slice(prefix.length);
+  const most = prefix + 'ffffffff-ffff-ffff-ffff-ffffffffffff'.slice(prefix.length);
+  const text = 'SELECT id FROM herald.message WHERE id BETWEEN $1 AND $2 LIMIT 2';
+  return (await client.query<{ id: string }>(text, [least, most])).rows.map(({ id }) => id);
+}
+
 /** How many messages match. Counts no further than `most`, if it is given. */
 export async function countMessages(client: Queryable, filter: MessageFilter, most?: number): Promise<number> {
   const { values, bind } = createBinding();

@@ -135,7 +135,7 @@ describe('a terminal', () => {
     const { shown: plain } = await runInTerminal(list, { env: { ...env, NO_COLOR: '1' } });
     const lines = plain.trimEnd().split('\n');
     expect(lines).toHaveLength(5 + 2);
-    expect(lines[0]).toMatch(/^message +template +recipient +status/);
+    expect(lines[0]).toMatch(/^message +UTC +template +method +recipient +status/);
     expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(80);
     expect((await runCli([...list, '--table'], env)).out.split('\n')[0]).toMatch(
       /^message +created \(UTC\) +template +method +recipient +status +attempts/,
@@ -143,19 +143,60 @@ describe('a terminal', () => {
   });
 });
 
-test('the list of messages shows a template whole in 100 columns, and the time', async () => {
+test('the list of messages shows time, method and the words of the status in 80 columns', async () => {
   await putTemplates(database.pool, { 'workspace-deleted': greetingFile });
   await database.pool.query(
     `SELECT herald.enqueue('workspace-deleted', '{"id": "a-customer-of-ours@example.com", "email": "a@example.com"}', labels => '{"who": "you"}')`,
   );
-  await database.pool.query(
-    `UPDATE herald.message SET status = 'failed', reason = 'no_such_recipient' WHERE template = 'workspace-deleted'`,
+  const settle = (status: string, reason: string) =>
+    database.pool.query(`UPDATE herald.message SET status = $1, reason = $2 WHERE template = 'workspace-deleted'`, [
+      status,
+      reason,
+    ]);
+  const line = async (columns: number) => {
+    const list = ['messages', 'list', '--where', 'template=workspace-deleted'];
+    const { shown } = await runInTerminal(list, { env: { ...env, NO_COLOR: '1' }, columns });
+    const [, first = ''] = shown.split('\n');
+    expect(first.length).toBeLessThanOrEqual(columns);
+    return first;
+  };
+  await settle('inhibited', 'no_address');
+  expect(await line(80)).toMatch(
+    /^[0-9a-f-]{23} {2}\d\d-\d\d \d\d:\d\d {2}works\S*… +smtp +a-cu\S*… +inhibited no\S*$/,
   );
-  const list = ['messages', 'list', '--where', 'template=workspace-deleted'];
-  const { shown } = await runInTerminal(list, { env: { ...env, NO_COLOR: '1' }, columns: 100 });
-  const [, line = ''] = shown.split('\n');
-  expect(line).toMatch(/^\S{36} {2}\d{4}-\d\d-\d\d \d\d:\d\d {2}workspace-deleted {2}a-custome\S*… {2}failed no\S*…$/);
-  expect(line.length).toBeLessThanOrEqual(100);
+  expect(await line(100)).toMatch(/ workspace-deleted {2}smtp {4}a-c\S*… +inhibited no_\S*$/);
+  await settle('expired', 'expired');
+  expect(await line(80)).toMatch(/ expired$/);
+  expect(await line(120)).toMatch(/^\S{36} {2}\d{4}-\d\d-\d\d \d\d:\d\d:\d\d /);
+});
+
+test('the first characters of an id are enough for every command, if they name one message', async () => {
+  const id = '01890a5d-ac96-774b-bcce-b302099a8057';
+  const [enqueued] = (
+    await database.pool.query<{ id: string }>(
+      `SELECT message_id AS id FROM herald.enqueue('greeting', '{"id": "short", "email": "s@example.com"}', labels => '{"who": "you"}')`,
+    )
+  ).rows;
+  await database.pool.query('UPDATE herald.message SET id = $1 WHERE id = $2', [id, enqueued?.id]);
+  const short = id.slice(0, 20);
+  expect((await runCli(['why', short], env)).out).toContain(`message ${id}`);
+  expect((await runCli(['messages', 'show', short, '--table'], env)).out).toContain(id);
+  expect(await runCli(['hold', short], env)).toMatchObject({ code: 0, out: '1 held\n' });
+  expect((await runCli(['why', id], env)).out).toContain('hold by grace');
+  expect(await runCli(['cancel', short.toUpperCase()], env)).toMatchObject({ out: expect.stringContaining(id) });
+  await database.pool.query(
+    `UPDATE herald.message SET id = '01890a5d-ac96-774b-bcce-000000000000' WHERE id = (
+    SELECT id FROM herald.message WHERE id <> $1 LIMIT 1)`,
+    [id],
+  );
+  for (const command of ['why', 'retry'])
+    expect(await runCli([command, short], env)).toEqual({
+      code: 2,
+      out: '',
+      err: `pg-herald: the ids of several messages start with "${short}": give more characters\n`,
+    });
+  expect(await runCli(['retry', '00000000-0'], env)).toMatchObject({ code: 1, err: expect.stringContaining('purged') });
+  expect(await runCli(['retry', '0189'], env)).toMatchObject({ code: 2, err: expect.stringContaining('its first 8') });
 });
 
 test('status tells an age in units that people read, in a pipe as well, and in seconds to a program', async () => {
