@@ -14,6 +14,7 @@ import { collect, duration, instant, keyValue, readText } from './arguments.ts';
 import { type CommonOptions, tableCommand, withPool } from './command.ts';
 import { readOperator, readSecretKeys } from './config.ts';
 import { print, printJson, printTable, statusText, UsageError } from './output.ts';
+import { noSuchTemplate } from './set-template.ts';
 
 interface SendOptions extends CommonOptions {
   readonly to: readonly string[];
@@ -116,11 +117,13 @@ function heraldFor(template: string, secrets: readonly string[]) {
   }
 }
 
-/** Names of the secret labels of the current version; none if there is no such template, which enqueue reports. */
+/** Names of the secret labels of the current version. @throws {UsageError} if there is no such template. */
 async function secretLabelsOf(pool: Pool, template: string): Promise<readonly string[]> {
   const text = 'SELECT herald.secret_labels($1) AS secrets';
   const { rows } = await pool.query<{ secrets: string[] | null }>(text, [template]);
-  return rows[0]?.secrets ?? [];
+  const secrets = rows[0]?.secrets ?? null;
+  if (secrets === null) throw await noSuchTemplate(pool, template);
+  return secrets;
 }
 
 function notificationOptions(options: SendOptions): NotificationOptions {

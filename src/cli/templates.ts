@@ -1,5 +1,5 @@
 import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import type { Command } from 'commander';
 import { type CatalogEntry, listTemplates, syncTemplates } from '../templates/catalog.ts';
 import { renderExample } from '../templates/check.ts';
@@ -8,7 +8,7 @@ import { readTemplateHistory, type TemplateHistory } from '../templates/history.
 import { suggestion } from '../templates/nearest.ts';
 import { typesFileIssues } from '../templates/types-file.ts';
 import { positiveInteger } from './arguments.ts';
-import { checked, defaultFolder, isError, printIssues, refuse } from './check-templates.ts';
+import { checked, type FolderOptions, folderOf, isError, printIssues, refuse, withFolder } from './check-templates.ts';
 import { type CommonOptions, command, commandGroup, tableCommand, withPool } from './command.ts';
 import { readBrand } from './config.ts';
 import {
@@ -39,7 +39,7 @@ export function templatesCommand(): Command {
 }
 
 function syncCommand(): Command {
-  return tableCommand(
+  const made = tableCommand(
     'sync',
     'Store the files of a folder in the database as versions; nothing changes if one of them is wrong',
     {
@@ -48,30 +48,28 @@ function syncCommand(): Command {
       notes: ['A changed text becomes a new version; pending messages keep theirs. Nothing is deleted.'],
       seeAlso: ['templates check', 'templates list'],
     },
-  )
-    .argument('[folder]', 'folder of .md files', defaultFolder)
-    .option('--dry-run', 'show what would change')
-    .action(async (folder: string, options: CommonOptions & { dryRun?: boolean }) => {
-      const { sources, issues } = await checked(folder);
-      if (issues.some(isError)) return refuse(issues, options, '; nothing was changed');
-      const changes = await withPool(options, (pool) =>
-        syncTemplates(pool, sources, { dryRun: options.dryRun === true }),
-      );
-      if (options.json) return printJson(changes);
-      printTable(
-        ['template', 'version', 'change'],
-        changes.map(({ name, version, change }) => [
-          name,
-          String(version),
-          change === 'missing' ? 'no file (stays)' : change,
-        ]),
-        'no templates in this folder',
-      );
-    });
+  );
+  return withFolder(made).option('--dry-run', 'show what would change').action(sync);
+}
+
+async function sync(folder: string | undefined, options: FolderOptions & { dryRun?: boolean }): Promise<void> {
+  const { sources, issues } = await checked(folderOf(folder, options));
+  if (issues.some(isError)) return refuse(issues, options, '; nothing was changed');
+  const changes = await withPool(options, (pool) => syncTemplates(pool, sources, { dryRun: options.dryRun === true }));
+  if (options.json) return printJson(changes);
+  printTable(
+    ['template', 'version', 'change'],
+    changes.map(({ name, version, change }) => [
+      name,
+      String(version),
+      change === 'missing' ? 'no file (stays)' : change,
+    ]),
+    'no templates in this folder',
+  );
 }
 
 function checkCommand(): Command {
-  return command(
+  const made = command(
     'check',
     'Find unknown labels, syntax errors and bad headers, and render every example. Needs no database',
     {
@@ -79,13 +77,14 @@ function checkCommand(): Command {
       notes: [`It also compares the file that "pg-herald types" wrote, if there is one.`],
       seeAlso: ['templates preview', 'templates sync', 'types'],
     },
-  )
-    .argument('[folder]', 'folder of .md files', defaultFolder)
+  );
+  return withFolder(made)
     .option('--types <file>', `the file of "pg-herald types"; default ${typesFileName} in the folder`)
     .action(check);
 }
 
-async function check(folder: string, options: CommonOptions & { types?: string }): Promise<void> {
+async function check(given: string | undefined, options: FolderOptions & { types?: string }): Promise<void> {
+  const folder = folderOf(given, options);
   const { sources, issues } = await checked(folder);
   // A broken template has no types.
   const outdated = issues.some(isError)
@@ -172,18 +171,17 @@ function printTemplate({ versions, ...fields }: TemplateHistory, version: Stored
 }
 
 function previewCommand(): Command {
-  return command(
-    'preview',
-    "Render a template's example, as the recipient would see it. Needs no database",
-    'templates preview workspace-deleted --html email.html',
-  )
-    .argument('<template>', 'name of the template')
-    .argument('[folder]', 'folder of .md files', defaultFolder)
-    .option('--html <file>', 'write the HTML of the email to a file')
-    .action(preview);
+  const made = command('preview', "Render a template's example, as the recipient would see it. Needs no database", {
+    example: 'templates preview workspace-deleted --html email.html',
+    more: [['templates preview notifications/workspace-deleted.md', 'by its file']],
+  }).argument('<template>', 'name of the template, or its file');
+  return withFolder(made).option('--html <file>', 'write the HTML of the email to a file').action(preview);
 }
 
-async function preview(name: string, folder: string, options: CommonOptions & { html?: string }): Promise<void> {
+async function preview(given: string, inFolder: string | undefined, options: FolderOptions & { html?: string }) {
+  const isFile = given.endsWith('.md');
+  const name = isFile ? basename(given, '.md') : given;
+  const folder = isFile && given.includes('/') ? dirname(given) : folderOf(inFolder, options);
   const { sources, issues } = await checked(folder);
   const source = sources.find((candidate) => candidate.name === name);
   if (source === undefined) {

@@ -1,13 +1,13 @@
 import type { Command } from 'commander';
 import { generateTypes } from '../templates/generate-types.ts';
 import { writeTypesFile } from '../templates/types-file.ts';
-import { checked, defaultFolder, isError, refuse } from './check-templates.ts';
-import { type CommonOptions, command } from './command.ts';
+import { checked, type FolderOptions, folderOf, isError, refuse, withFolder } from './check-templates.ts';
+import { command } from './command.ts';
 import { print, printJson, printStderr } from './output.ts';
 
 /** `pg-herald types` */
 export function typesCommand(): Command {
-  return command(
+  const made = command(
     'types',
     'Write the templates of a folder as TypeScript: names, labels, secrets and data. Needs no database',
     {
@@ -20,14 +20,12 @@ export function typesCommand(): Command {
       ],
       seeAlso: ['templates check', 'dev'],
     },
-  )
-    .argument('[folder]', 'folder of .md files', defaultFolder)
-    .option('--out <file>', 'write it to this file instead of standard output')
-    .action(writeTypes);
+  );
+  return withFolder(made).option('--out <file>', 'write it to this file instead of standard output').action(writeTypes);
 }
 
-async function writeTypes(folder: string, options: CommonOptions & { out?: string }): Promise<void> {
-  const { sources, issues } = await checked(folder);
+async function writeTypes(folder: string | undefined, options: FolderOptions & { out?: string }): Promise<void> {
+  const { sources, issues } = await checked(folderOf(folder, options));
   if (issues.some(isError)) return refuse(issues, options, '; nothing was written');
   if (options.out === undefined) {
     const typescript = generateTypes(sources);

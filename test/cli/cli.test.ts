@@ -1,5 +1,5 @@
 /** The command line as an operator uses it: a child process, its output, its exit code. */
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -93,6 +93,22 @@ describe('the command line', () => {
       err: expect.stringContaining('no template "nope"'),
     });
   });
+
+  test('finds a folder of templates by argument, by option, by the file, or by its default name', async () => {
+    const project = await mkdtemp(join(tmpdir(), 'herald-project-'));
+    await mkdir(join(project, 'notifications'));
+    const file = 'workspace-deleted.md';
+    await copyFile(join(shippedTemplatesFolder, file), join(project, 'notifications', file));
+    const inProject = (...args: string[]) => runCli(args, {}, project);
+    for (const args of [[], ['notifications'], ['--templates', 'notifications']]) {
+      expect((await inProject('templates', 'check', ...args)).out).toBe('1 template, no errors\n');
+      expect((await inProject('types', ...args)).out).toContain('workspace-deleted');
+    }
+    const preview = await inProject('templates', 'preview', 'workspace-deleted');
+    expect(preview).toMatchObject({ code: 0, out: expect.stringMatching(/^Workspace /) });
+    expect(await inProject('templates', 'preview', `notifications/${file}`)).toEqual(preview);
+    await rm(project, { recursive: true });
+  }, 30_000);
 
   test('shows a template in the database with its versions and the text of one', async () => {
     const shown = await herald(['templates', 'show', 'password-reset', '--table']);
@@ -245,7 +261,26 @@ describe('the command line', () => {
   }, 40_000);
 
   test.each<[string, string[], Record<string, string>, RegExp]>([
-    ['an unknown template', ['send', 'nope', '--to', 'a@example.com'], {}, /unknown template "nope"\. Write templates/],
+    [
+      'an unknown template',
+      ['send', 'nope', '--to', 'a@example.com'],
+      {},
+      /no template "nope" in the database: see "pg-herald templates list"/,
+    ],
+    [
+      'a template that is misspelt',
+      ['send', 'workspace-deletd', '--to', 'a@example.com'],
+      {},
+      /no template "workspace-deletd" .*; did you mean "workspace-deleted"\?/,
+    ],
+    [
+      'a duration that is none',
+      ['purge', '--older-than', '1x'],
+      {},
+      /--older-than: invalid duration "1x": .* 2w or 1y/,
+    ],
+    ['a duration without end', ['purge', '--older-than', '99999y'], {}, /at most 1000y/],
+    ['two folders', ['templates', 'check', 'a', '--templates', 'b'], {}, /give the folder or --templates, not both/],
     [
       'a missing label',
       ['send', 'workspace-deleted', '--to', 'a@example.com'],
