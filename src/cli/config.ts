@@ -133,8 +133,9 @@ function egressOf(read: SettingReader): EgressOptions {
 
 function readWebhook(read: SettingReader): WebhookOptions {
   const url = read.text('HERALD_WEBHOOK_URL');
+  const secretName = 'HERALD_WEBHOOK_SECRET';
   return collected({
-    endpoint: () => (url === null ? null : { url, secret: required(read.secret, 'HERALD_WEBHOOK_SECRET') }),
+    endpoint: () => (url === null ? null : { url, secret: required(secretName, read.secret(secretName)) }),
     egress: () => egressOf(read),
     concurrency: () => read.number('HERALD_WEBHOOK_CONCURRENCY'),
   });

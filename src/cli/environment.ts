@@ -119,9 +119,8 @@ export function collected<const Readers extends Readonly<Record<string, () => un
   throw new ConfigurationError(first.setting, message.slice(first.setting.length + 2));
 }
 
-/** @throws {ConfigurationError} if a secret is not set. */
-export function required<Name extends string, Value>(read: (name: Name) => Value | null, name: Name): Value {
-  const value = read(name);
+/** Returns the value of a secret that must be set. @throws {ConfigurationError} if it is null. */
+export function required<Value>(name: SecretNames, value: Value | null): Value {
   if (value !== null) return value;
   throw new ConfigurationError(name, `is not set: set it, or ${name}_FILE to the path of a file that contains it`);
 }

@@ -76,7 +76,7 @@ function readLogin(read: SettingReader): NonNullable<SmtpOptions['auth']> | null
   if (user === null) return null;
   const tokenUrl = read.url('HERALD_SMTP_OAUTH2_TOKEN_URL');
   if (tokenUrl !== null) return { user, oauth2: readOAuth2(read, tokenUrl) };
-  const password = required(read.secretOrFile, 'HERALD_SMTP_PASSWORD');
+  const password = required('HERALD_SMTP_PASSWORD', read.secretOrFile('HERALD_SMTP_PASSWORD'));
   return 'file' in password ? { user, passwordFile: password.file } : { user, password: password.value };
 }
 
