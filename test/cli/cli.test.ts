@@ -289,7 +289,7 @@ describe('the command line', () => {
     ],
     ['a bad address', ['send', 'test-notification', '--to', 'a@b@c'], {}, /--to: the address/],
     [
-      'data that is no JSON',
+      'data that is not JSON',
       ['send', 'test-notification', '--to', 'a@example.com', '--data', '{'],
       {},
       /--data is not valid JSON/,

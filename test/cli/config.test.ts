@@ -1,4 +1,4 @@
-/** What the environment says about mail becomes the options of `smtp`, and what is missing is named. */
+/** What the environment says about email becomes the options of `smtp`, and what is missing is named. */
 import { describe, expect, test } from 'vitest';
 import { readConfig } from '../../src/cli/config.ts';
 
@@ -9,7 +9,7 @@ const base = {
 };
 const mailOf = (more: Record<string, string>) => readConfig(undefined, { ...base, ...more }).smtp;
 
-describe('mail settings from the environment', () => {
+describe('email settings from the environment', () => {
   test('name files rather than hold what is in them', () => {
     expect(mailOf({ HERALD_SMTP_USER: 'acme', HERALD_SMTP_PASSWORD_FILE: '/run/p' })).toMatchObject({
       auth: { user: 'acme', passwordFile: '/run/p' },

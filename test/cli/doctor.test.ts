@@ -215,7 +215,7 @@ test('the domain: what is published, what is missing, what cannot be asked', asy
   ]);
 });
 
-test('the domain: two records that cancel each other out, a key of somebody else, a revoked one', async () => {
+test('the domain: two records that cancel each other out, the key of another sender, a revoked one', async () => {
   const pair = () =>
     generateKeyPairSync('rsa', {
       modulusLength: 1024,
@@ -388,7 +388,7 @@ describe('the doctor and the workers', () => {
     expect(await workersFound()).toMatchObject([{ level: 'warning', text: 'none connected' }]);
   });
 
-  test('are told with the refusals that may still turn against a sender', async () => {
+  test('are listed with the refusals that may still count against a sender', async () => {
     await database.pool.query(
       `INSERT INTO herald.refusal (method, sender, kind, message_id, recipient, reply)
        SELECT 'smtp', 'main', 'refused', gen_random_uuid(), n::text, '{"code": "550", "enhanced": "5.7.1", "phase": "recipient"}'

@@ -1,4 +1,4 @@
-/** The console in a real browser, with a real worker and a real mail server behind it. */
+/** The console in a real browser, with a real worker and a real SMTP server behind it. */
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import type { AxeResults } from 'axe-core';

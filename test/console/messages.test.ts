@@ -370,7 +370,7 @@ describe('an action on all that match', () => {
     const answer = await client.submit('/messages/all/retry', {
       target: 'w1',
       reason: 'refused',
-      why: 'relay mended',
+      why: 'relay repaired',
     });
     expect(answer.headers.get('location')).toBe('/messages?target=w1&reason=refused');
     expect(await client.see('/messages')).toContain('2 messages will be delivered again.');
@@ -382,7 +382,7 @@ describe('an action on all that match', () => {
       [waiting, 'pending'],
     ]);
     expect(await audits(database)).toMatchObject([
-      { action: 'retry', subject: null, why: 'relay mended', detail: { count: 2, where: ['target', 'reason'] } },
+      { action: 'retry', subject: null, why: 'relay repaired', detail: { count: 2, where: ['target', 'reason'] } },
     ]);
   });
 

@@ -65,7 +65,7 @@ describe('guesses of the token', () => {
     expect(statuses).toEqual([...Array<number>(10).fill(401), 429, 429]);
   });
 
-  test('from many addresses lock nobody out who has the right one', async () => {
+  test('from many addresses do not lock out an operator who has the right one', async () => {
     const { signIn, bearer } = behindServer();
     for (let n = 0; n < 100; n += 1) await signIn(`203.0.113.${n}`, 'guess');
     expect((await signIn('192.0.2.1', token)).status).toBe(303);
@@ -73,7 +73,7 @@ describe('guesses of the token', () => {
     expect((await signIn(undefined, token)).status).toBe(303);
   });
 
-  test('through a local proxy that is not trusted lock nobody out', async () => {
+  test('through a local proxy that is not trusted do not lock out an operator', async () => {
     const { signIn } = behindServer();
     const proxied = { 'x-forwarded-for': '203.0.113.5' };
     for (let n = 0; n < 30; n += 1) await signIn('127.0.0.1', 'guess', proxied);

@@ -156,7 +156,7 @@ describe('the functions', () => {
     await requireMigrated(pool);
   });
 
-  test('of an earlier release are missed by a worker until somebody migrates', async () => {
+  test('of an earlier release stop a worker until the database is migrated', async () => {
     await migrate(database.url);
     await database.pool.query(
       `UPDATE herald_meta.migration SET sha256 = 'x', release = '0.0.9' WHERE name = 'functions'`,
@@ -205,7 +205,7 @@ describe('the functions', () => {
 });
 
 describe('upgrading a database with rows in it', () => {
-  test('holds up nobody for long while something old is being read', { timeout: 60_000 }, async () => {
+  test('holds up no other transaction for long while an old one reads', { timeout: 60_000 }, async () => {
     const { pool } = database;
     await migrate(database.url);
     const reader = await pool.connect();

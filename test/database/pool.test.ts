@@ -33,7 +33,7 @@ test('a transaction commits its work, and leaves nothing behind where it failed'
   expect((await database.pool.query('SELECT * FROM t')).rows).toEqual([{ n: 3 }]);
 });
 
-test('a connection that is no good any more is closed', async () => {
+test('a broken connection is closed', async () => {
   const pid = async (isGood: boolean) =>
     withClient(
       database.pool,

@@ -147,7 +147,7 @@ describe('a worker', () => {
     expect(errors).toEqual([]);
   }, 40_000);
 
-  test('keeps pauses, refusals, rate limits and connection limits of mail senders', async () => {
+  test('keeps pauses, refusals, rate limits and connection limits of email senders', async () => {
     const strict = await startSmtpServer({ onMessage: () => ({ code: 550, text: '5.7.1 no' }) });
     const relay = await startSmtpServer();
     const sender = { host: '127.0.0.1', tls: 'none', from: { address: 'noreply@acme.example' } } as const;
@@ -245,7 +245,7 @@ describe('an operator', () => {
     `UPDATE herald.message SET recipient = '{}'`,
     'DELETE FROM herald.message',
     'DELETE FROM herald.audit',
-    `UPDATE herald.audit SET actor = 'somebody else'`,
+    `UPDATE herald.audit SET actor = 'another operator'`,
     `UPDATE herald.template_version SET body = ''`,
     'DELETE FROM herald_queue.bam',
     `SELECT herald.erase('ada')`,

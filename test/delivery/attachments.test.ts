@@ -1,4 +1,4 @@
-/** A file from the caller's transaction to the mail, and its end. */
+/** A file on its way from the caller's transaction to the email, and its deletion. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { smtp } from '../../src/dispatch/smtp/smtp.ts';
 import { createHerald } from '../../src/enqueue/enqueue.ts';
@@ -19,7 +19,7 @@ afterAll(async () => {
 
 const content = Buffer.from([0, 255, 13, 10, 46, 13, 10, 128, ...Buffer.from('%PDF')]);
 
-test('a file reaches every recipient by mail, no other method, and is deleted with its last message', async () => {
+test('a file reaches every recipient by email, by no other method, and is deleted with its last message', async () => {
   const herald = createHerald();
   const { pool } = database;
   const webhook = scriptedDispatcher();

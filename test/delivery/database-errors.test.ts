@@ -52,7 +52,7 @@ const allSent = (n: number) =>
 
 describe('a worker', () => {
   test.each(['fast', 'immediate'] as const)(
-    'goes on by itself after a %s restart of the database, and loses nothing',
+    'continues automatically after a %s restart of the database, and loses nothing',
     { timeout: 90_000 },
     async (how) => {
       const logger = keepingLogger();

@@ -139,7 +139,7 @@ describe('a message in the database', () => {
     return (await openAttempts([id], { database: own, worker, token, maxAttempts: 6, isolated: true }))[0];
   };
 
-  test('is sent three times at most when nobody knows the outcome, and never overflows', async () => {
+  test('is sent three times at most when the outcome is unknown, and never overflows', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(anyStep, { minLength: 1, maxLength: 25 }),

@@ -1,4 +1,4 @@
-/** One message is never evidence twice: what always meets a fault stops nobody else, and ends. */
+/** One message is never evidence twice: a message that always meets a fault stops no other, and ends. */
 import { beforeEach, expect, onTestFinished, test } from 'vitest';
 import { createHerald } from '../../src/enqueue/enqueue.ts';
 import { listPauses, resumeMethod } from '../../src/operate/pause.ts';

@@ -52,7 +52,7 @@ const to = (id: string, more: object = {}) => ({ id, email: `${id}@example.com`,
 const labels = { who: 'you' };
 
 describe('the gauges of the whole database', () => {
-  test('count what is enqueued from the first look on, whoever enqueues, and what is inhibited by reason', async () => {
+  test('count what is enqueued after the first look, from code and from SQL, and what is inhibited by reason', async () => {
     await herald.enqueue(database.pool, greeting, { autocommit: true, to: to('before'), labels });
     const { look } = observed();
     expect((await look()).value('herald_enqueued_total', { method: 'smtp' })).toBe(0);

@@ -8,7 +8,7 @@ import { until } from '../support/wait.ts';
 
 const database = useDatabase({ templates: { greeting: greetingFile } });
 
-test('somebody who locks the job of one method does not hold up the heartbeats of another', async () => {
+test('a lock on the job of one method does not hold up the heartbeats of another', async () => {
   const to = { id: 'ada', email: 'ada@example.com' };
   await createHerald().enqueue(database.pool, greeting, {
     autocommit: true,

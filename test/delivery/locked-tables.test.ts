@@ -1,4 +1,4 @@
-/** A lock that somebody holds for long: the workers wait with the connections that they have. */
+/** A lock that is held for long: the workers wait with the connections that they have. */
 import { Client } from 'pg';
 import { onTestFinished, test, expect } from 'vitest';
 import { createHerald } from '../../src/enqueue/enqueue.ts';

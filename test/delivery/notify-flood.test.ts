@@ -30,7 +30,7 @@ test('throttled work runs at once, then once for all calls of an interval, and n
 });
 
 test.each(['*', 'smtp'])(
-  'a flood of NOTIFY %s costs a few statements a second, and mail still flows',
+  'a flood of NOTIFY %s costs a few statements a second, and emails are still sent',
   async (payload) => {
     const smtp = scriptedDispatcher();
     const worker = testWorker(database.url, { dispatchers: { smtp }, pollSeconds: 60, superviseSeconds: 60 });

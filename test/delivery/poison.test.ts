@@ -98,7 +98,7 @@ describe('messages of a worker that died', () => {
     expect(besides).toEqual([0, 0, 0]);
   });
 
-  test('fail after three attempts that nobody knows the outcome of, and are tried once more for an operator', async () => {
+  test('fail after three attempts with unknown outcomes, and are tried once more for an operator', async () => {
     const [poison = '', ...others] = await enqueue(4);
     await leaveBehind([poison], 2);
     await leaveBehind(others, 0);

@@ -33,7 +33,7 @@ async function unsettled(): Promise<number> {
   return result.rows[0].n;
 }
 
-/** Transactions of one message each; every tenth rolls back. Answers with the ids that were committed. */
+/** Transactions of one message each; every tenth rolls back. Returns the ids that were committed. */
 async function enqueueInTransactions(count: number, method: 'smtp' | 'webhook'): Promise<Set<string>> {
   const committed = new Set<string>();
   let next = 0;

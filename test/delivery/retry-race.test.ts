@@ -66,7 +66,7 @@ async function settled(status: 'sent' | 'failed' | 'held'): Promise<LeasedJob> {
 const again = (name: 'retry' | 'replay', { id }: LeasedJob, client: Pool | PoolClient = operator) =>
   client.query(`SELECT retried FROM herald.${name}(ARRAY[$1::uuid])`, [id]);
 
-/** Somebody gets the job, and the attempt is opened. */
+/** A worker leases the job, and opens the attempt. */
 async function expectDelivery({ id }: LeasedJob): Promise<void> {
   const [next] = await queue.lease(method, 1);
   expect(next?.id).toBe(id);

@@ -151,7 +151,7 @@ describe('a worker', () => {
     expect(smtp.deliveries).toHaveLength(1);
   });
 
-  test('pauses a method that is itself at fault for everybody, charges nothing, and resumes by itself when a probe succeeds', async () => {
+  test('pauses a method that is at fault for every worker, counts nothing, and resumes automatically when a probe succeeds', async () => {
     let broken = true;
     const logger = keepingLogger();
     const answer = () =>
@@ -208,7 +208,7 @@ describe('a worker', () => {
     ]);
   });
 
-  test('holds a message of a dead worker where nobody may get it twice', async () => {
+  test('holds a message of a dead worker where a second copy is not allowed', async () => {
     await enqueue(1, { ...greeting, name: 'careful' } as never);
     await leaveBehind('dead-worker');
     const smtp = scriptedDispatcher();
@@ -356,7 +356,7 @@ describe('a worker', () => {
     await start({ dispatchers: { smtp: slow } });
     await enqueue();
     await until(() => slow.deliveries.length === 1);
-    // Somebody else took it over, recorded the first attempt as unknown and waits for the retry.
+    // Another worker took it over, recorded the first attempt as unknown and waits for the retry.
     await database.pool.query(
       `INSERT INTO herald.attempt (message_id, number, worker, started_at, finished_at, outcome, reason, counted) SELECT id, 1, 'w', now(), now(), 'unknown', 'worker_lost', true FROM herald.message`,
     );

@@ -55,7 +55,7 @@ describe('100,000 recipients', () => {
 });
 
 describe('a query', () => {
-  test('runs in the transaction, and a row without a good address stops nobody else', async () => {
+  test('runs in the transaction, and a row without a valid address stops no other', async () => {
     await it.withClient(async (client) => {
       await client.query(`BEGIN; INSERT INTO customer VALUES ('new', 'new@example.com')`);
       const counts = await it.herald.enqueueFrom(client, greeting, {
@@ -89,7 +89,7 @@ describe('a query', () => {
     ]);
   });
 
-  test('that finds nobody enqueues nothing', async () => {
+  test('that finds no recipients enqueues nothing', async () => {
     expect(await fromQuery({ text: 'SELECT id FROM customer WHERE false' })).toEqual([]);
   });
 
@@ -108,7 +108,7 @@ describe('a query', () => {
 
   test('with a column too many names it, so that nothing is stored by accident', async () => {
     expect(await issuesOf(fromQuery({ text: 'SELECT * FROM customer' }))).toEqual([
-      expect.stringMatching(/^to\[0\]\.age: to\[0\]\.age is no known field\. A recipient has an id and/),
+      expect.stringMatching(/^to\[0\]\.age: to\[0\]\.age is not a known field\. A recipient has an id and/),
     ]);
     expect(await issuesOf(fromQuery({ text: 'SELECT NULL AS id' }))).toEqual([expect.stringMatching(/^to\[0\]\.id: /)]);
     expect(await issuesOf(fromQuery({ text: `SELECT generate_series(1, 100001) AS id` }))).toEqual([

@@ -1,4 +1,4 @@
-/** A refused notification leaves the transaction usable: whoever catches the error and commits loses nothing else. */
+/** A refused notification leaves the transaction usable: a caller that catches the error and commits loses nothing else. */
 import { sql } from 'drizzle-orm';
 import { drizzle } from 'drizzle-orm/node-postgres';
 import * as v from 'valibot';

@@ -57,7 +57,7 @@ describe('encrypted labels', () => {
   const box = createSecretBox([Buffer.alloc(32, 1).toString('base64')]);
   const { encryptLabels, decryptLabels } = labelSecrets(box);
 
-  test('copied out of a dump cannot be enqueued again for somebody else', async () => {
+  test('copied from a dump cannot be enqueued again for another recipient', async () => {
     const herald = createHerald({ encryptLabels });
     await herald.enqueue(it.pool, code, {
       autocommit: true,
@@ -80,7 +80,7 @@ describe('encrypted labels', () => {
         }),
       ]);
     await expect(steal({ sealId })).rejects.toMatchObject({ code: 'HE002', message: /belong to another notification/ });
-    // Without the id of the seal nobody decrypts them, with another one nobody can.
+    // Without the id of the seal they are not decrypted, and with another one they cannot be.
     await expect(steal({})).rejects.toMatchObject({ code: 'HE002', message: /must be encrypted/ });
     await steal({ allowPlainSecrets: true });
     const { rows: stolen } = await it.pool.query(`SELECT secrets FROM herald.message WHERE recipient_id = 'thief'`);

@@ -54,7 +54,7 @@ test('an inhibited message keeps its key', async () => {
   expect(outcomes(await it.enqueue({ dedupeKey: 'k' }))).toEqual(['ada smtp preference again']);
 });
 
-test('a rollback gives the key back to whoever waits for it', async () => {
+test('a rollback frees the key for the transaction that waits for it', async () => {
   await it.withClient(async (client) => {
     await client.query('BEGIN');
     await it.herald.enqueue(client, greeting, keyed);
@@ -87,7 +87,7 @@ test('two calls with the same recipients in opposite orders wait for each other 
   }
 });
 
-test('under REPEATABLE READ a key that somebody else took meanwhile is a serialization failure, to be retried as a whole', async () => {
+test('under REPEATABLE READ a key that another transaction took meanwhile is a serialization failure, to be retried as a whole', async () => {
   await it.withClient(async (client) => {
     await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1');
     await it.enqueue({ dedupeKey: 'k' });

@@ -42,7 +42,7 @@ function psql(script: string): Promise<{ out: string; err: string }> {
 }
 
 describe('the trigger example', () => {
-  test('enqueues in the transaction of whoever deletes; a worker that starts later delivers', async () => {
+  test('enqueues in the transaction that deletes; a worker that starts later delivers', async () => {
     await database.pool.query(trigger);
     await database.pool.query(
       `INSERT INTO shop.workspace VALUES ('w1', 'billing', 'ada', 'ada@example.com'), ('w2', 'payroll', 'ada', 'ada@example.com')`,
@@ -95,12 +95,12 @@ describe('errors from SQL', () => {
       { code: 'HE002', column: 'labels.initiator', message: /needs the labels "initiator", "reason"/ },
     ],
     [
-      'a label that is no string',
+      'a label that is not a string',
       `'workspace-deleted', '{"id": "a"}', labels => '{"workspace": 5}'`,
       { code: 'HE002', column: 'labels.workspace', message: /is not a string/ },
     ],
     [
-      'labels that are no object',
+      'labels that are not an object',
       `'workspace-deleted', '{"id": "a"}', labels => '[]'`,
       { code: 'HE002', column: 'labels', message: /labels is wrong/ },
     ],
@@ -131,9 +131,9 @@ describe('errors from SQL', () => {
       { code: 'HE003', column: 'to.name', message: /must be one line of 200/ },
     ],
     [
-      'a field that nobody knows',
+      'an unknown field',
       `'test-notification', '{"id": "a", "password": "x"}'`,
-      { code: 'HE003', column: 'to.password', message: /is no known field/ },
+      { code: 'HE003', column: 'to.password', message: /is not a known field/ },
     ],
     [
       'a recipient of great size',
@@ -193,7 +193,7 @@ describe('errors from SQL', () => {
       { code: 'HE006', column: 'actions', message: /actions is wrong/ },
     ],
     [
-      'targets that are no list',
+      'targets that are not a list',
       `'{"template": "test-notification", "to": {"id": "a"}, "targets": "w"}'::jsonb`,
       { code: 'HE006', column: 'targets', message: /targets is wrong/ },
     ],
@@ -281,7 +281,7 @@ describe('values from SQL', () => {
     ]);
   });
 
-  test('an array may be empty: a query that finds nobody is no mistake', async () => {
+  test('an array may be empty: a query that finds no recipients is not a mistake', async () => {
     expect((await database.pool.query(`SELECT * FROM herald.enqueue('test-notification', '[]')`)).rows).toEqual([]);
   });
 

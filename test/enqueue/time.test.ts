@@ -143,7 +143,7 @@ describe('cancelling', () => {
       await expect(it.pool.query(`SELECT herald.cancel(${call})`)).rejects.toMatchObject({ code: 'HE006' });
   });
 
-  test('a worker that begins while somebody cancels waits, and does not send', async () => {
+  test('a worker that begins during a cancel waits, and does not send', async () => {
     const [message] = await it.enqueue();
     const ids = [message?.id ?? ''];
     await it.withClient(async (client) => {
@@ -156,7 +156,7 @@ describe('cancelling', () => {
     });
   });
 
-  test('somebody who cancels while a worker begins waits, and hears that it is in flight', async () => {
+  test('a cancel while a worker begins waits, and returns that the message is in flight', async () => {
     const [message] = await it.enqueue();
     const ids = [message?.id ?? ''];
     await it.withClient(async (client) => {

@@ -31,7 +31,7 @@ BEGIN
   RETURN herald.reject('HE003', concat_ws('.', path, wrong), concat_ws('.', path, wrong) || CASE
       WHEN jsonb_typeof(value) <> 'object' THEN ' must be an object'
       WHEN wrong IS NULL THEN ' is larger than 4096 bytes'
-      WHEN wrong = stray THEN ' is no known field'
+      WHEN wrong = stray THEN ' is not a known field'
       WHEN wrong IN ('id', 'name') THEN ' must be one line of 200 characters at most'
       WHEN wrong = 'locale' THEN ' must be a language tag of 35 characters at most'
       WHEN wrong = 'timeZone' THEN ' must be a time zone of 64 characters at most'

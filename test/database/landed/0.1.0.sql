@@ -648,7 +648,7 @@ BEGIN
   RETURN herald.reject('HE003', concat_ws('.', path, wrong), concat_ws('.', path, wrong) || CASE
       WHEN jsonb_typeof(value) <> 'object' THEN ' must be an object'
       WHEN wrong IS NULL THEN ' is larger than 4096 bytes'
-      WHEN wrong = stray THEN ' is no known field'
+      WHEN wrong = stray THEN ' is not a known field'
       WHEN wrong IN ('id', 'name') THEN ' must be one line of 200 characters at most'
       WHEN wrong = 'locale' THEN ' must be a language tag of 35 characters at most'
       WHEN wrong = 'timeZone' THEN ' must be a time zone of 64 characters at most'
@@ -1677,7 +1677,7 @@ $$;
 -- Postgres lets every role execute a new function. Only the owner and the roles of roles.sql may call these.
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA herald FROM PUBLIC;
 --> statement-breakpoint
-INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('functions', '5c9539b17e502c844dc173ec7d5e2be36408aaf2912eb09debdf43198972d176', '0.1.0')
+INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('functions', '32928b7a4ae5b517501a9ff1eda49e570fd02387268055bb91e42679b397c452', '0.1.0')
 ON CONFLICT (name) DO UPDATE SET sha256 = excluded.sha256, release = excluded.release, applied_at = now();
 
     BEGIN;

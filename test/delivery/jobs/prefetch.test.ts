@@ -74,7 +74,7 @@ test('what a worker has leased ahead goes to others when it stops, and is given 
   expect(smtp.deliveries).toHaveLength(count);
 });
 
-test('whoever gives back waits for what is being given back already, so that a worker that stops leaves nothing leased', async () => {
+test('a return of jobs waits for one that is under way, so that a worker that stops leaves nothing leased', async () => {
   const logger = keepingLogger();
   const connectionString = database.url;
   const own = openDatabase(
@@ -118,7 +118,7 @@ test('whoever gives back waits for what is being given back already, so that a w
   await database.pool.query('TRUNCATE herald.message, herald.attempt; DELETE FROM herald_queue.job');
 });
 
-test('a job that is leased ahead and locked by somebody does not hold up the heartbeats of what is under way', async () => {
+test('a locked job that is leased ahead does not hold up the heartbeats of what is under way', async () => {
   await enqueue(3000);
   let gate = Promise.withResolvers<DispatchResult>();
   let shut = false;
