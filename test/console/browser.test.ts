@@ -190,6 +190,13 @@ describe.skipIf(executable === null)('in a browser', { timeout: 60_000 }, () => 
     await page.waitForURL(new RegExp(`/messages/${id}$`));
   });
 
+  test('on a phone the title and the recipient of a message have most of the width', async () => {
+    await enqueue('phone');
+    const page = await open('/messages?recipient=phone', { viewport: { width: 390, height: 844 } });
+    for (const cell of ['.subject', '.who-to'])
+      expect((await page.locator(`tbody ${cell}`).first().boundingBox())?.width, cell).toBeGreaterThan(220);
+  });
+
   test('pausing keeps new messages waiting, the page says so, and resuming sends them', async () => {
     const page = await open();
     const methods = page.getByRole('region', { name: 'Delivery methods' });
