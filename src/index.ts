@@ -101,7 +101,7 @@ export type { ResealReport } from './operate/endpoint-secrets.ts';
 export { endpoints, type Endpoints, type EndpointsOptions } from './operate/endpoints.ts';
 export type { AddedEndpoint, NewEndpoint } from './operate/new-endpoint.ts';
 export type { PingResult } from './operate/ping-endpoint.ts';
-export type { AuditEntry, AuditRecord } from './operate/audit.ts';
+export { type AuditEntry, type AuditRecord, listAudit, recordAudit } from './operate/audit.ts';
 export { erase as erasePerson, type EraseReport, type Person } from './operate/erase.ts';
 export {
   cancelMessages,
@@ -115,10 +115,13 @@ export {
 export type { MessageFilter } from './operate/message-filter.ts';
 export {
   type AttemptRecord,
+  countMessages,
   type Cursor,
+  findMessages,
   listMessages,
   type MessageDetails,
   type MessageLine,
+  type MessageState,
   showMessage,
 } from './operate/messages.ts';
 export { type PauseState, pauseMethod, listPauses, resumeMethod } from './operate/pause.ts';

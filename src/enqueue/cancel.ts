@@ -41,10 +41,14 @@ function argumentOf(by: CancelBy): ['message_ids' | 'dedupe_key' | 'target' | 'r
   if ('dedupeKey' in by) return ['dedupe_key', requireText(by.dedupeKey, 'dedupeKey')];
   if ('target' in by) return ['target', requireText(by.target, 'target')];
   if ('recipientId' in by) return ['recipient_id', requireText(by.recipientId, 'recipientId')];
-  const wrong = by.ids.findIndex((id) => !isUuid(id));
-  if (wrong >= 0)
-    throw new InvalidNotificationError([{ path: `ids[${wrong}]`, message: 'is not a message id (a UUID)' }]);
-  return ['message_ids', `{${by.ids.join(',')}}`];
+  return ['message_ids', `{${checkedIds(by.ids).join(',')}}`];
+}
+
+/** Returns the ids of messages. @throws {InvalidNotificationError} that names the first that is not a UUID. */
+export function checkedIds(ids: readonly string[]): readonly string[] {
+  const wrong = ids.findIndex((id) => typeof id !== 'string' || !isUuid(id));
+  if (wrong < 0) return ids;
+  throw new InvalidNotificationError([{ path: `ids[${wrong}]`, message: 'is not a message id (a UUID)' }]);
 }
 
 /** A missing value would silently cancel nothing, and Postgres does not take a NUL byte. */

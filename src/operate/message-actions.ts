@@ -1,7 +1,10 @@
-/** What an operator does to messages: retry, release, hold, discard. Each takes ids; `findMessages` finds them. */
+/**
+ * What an operator does to messages: retry, release, hold, discard. Each takes ids; `findMessages` finds them. An id
+ * that is not a UUID throws an InvalidNotificationError that names it.
+ */
 import type { MessageStatus } from '../vocabulary.ts';
 import type { Queryable } from '../database/pool.ts';
-import { type CancelAnswer, type CancelBy, cancel } from '../enqueue/cancel.ts';
+import { type CancelAnswer, type CancelBy, cancel, checkedIds } from '../enqueue/cancel.ts';
 
 /** What became of a request to deliver a message again. */
 export interface RetryAnswer {
@@ -23,7 +26,7 @@ export const retriedStatuses: readonly MessageStatus[] = ['failed', 'expired', '
 export async function retryMessages(client: Queryable, ids: readonly string[]): Promise<RetryAnswer[]> {
   const result = await client.query<RetryAnswer>(
     'SELECT message_id AS "messageId", retried, status FROM herald.retry($1)',
-    [ids],
+    [checkedIds(ids)],
   );
   return result.rows;
 }
@@ -45,7 +48,7 @@ export async function holdMessages(client: Queryable, ids: readonly string[], no
   const result = await client.query(
     `UPDATE herald.message SET status = 'held', next_attempt_at = 'infinity', reason = NULL, detail = $2
      WHERE id = ANY ($1) AND status = 'pending'`,
-    [ids, note === undefined ? null : noteText(note)],
+    [checkedIds(ids), note === undefined ? null : noteText(note)],
   );
   return result.rowCount ?? 0;
 }
@@ -64,7 +67,7 @@ export async function releaseMessages(client: Queryable, ids: readonly string[])
   const answers = await client.query<{ retried: boolean }>(
     `SELECT r.retried FROM herald.retry(ARRAY(
        SELECT id FROM herald.message WHERE id = ANY ($1::uuid[]) AND status = 'held')) r`,
-    [ids],
+    [checkedIds(ids)],
   );
   return answers.rows.filter(({ retried }) => retried).length;
 }
@@ -80,7 +83,7 @@ export async function discardMessages(client: Queryable, ids: readonly string[],
      ), job AS (
        DELETE FROM herald_queue.job j USING discarded d WHERE j.name = d.method AND j.id = d.id AND j.state < 'active'
      ) SELECT FROM discarded`,
-    [ids, note === undefined ? null : noteText(note)],
+    [checkedIds(ids), note === undefined ? null : noteText(note)],
   );
   return rowCount ?? 0;
 }

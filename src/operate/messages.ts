@@ -1,5 +1,12 @@
 /** Messages as an operator looks for them: lists, counts, and everything about one. */
-import type { JsonValue, MessageStatus, Outcome, Reason, Recipient } from '../vocabulary.ts';
+import {
+  isUuid,
+  type JsonValue,
+  type MessageStatus,
+  type Outcome,
+  type Reason,
+  type Recipient,
+} from '../vocabulary.ts';
 import type { Queryable } from '../database/pool.ts';
 import { type AuditRecord, listAudit } from './audit.ts';
 import { createBinding, indexable, matching, type MessageFilter } from './message-filter.ts';
@@ -159,7 +166,7 @@ export async function listMessages(
   const beyond = page.after ? olderThan(bind(page.after.createdAt), bind(page.after.id)) : 'true';
   const result = await client.query<MessageLine>(
     `SELECT ${lineColumns} FROM herald.message m WHERE ${matching(filter, bind)} AND ${beyond}
-     ORDER BY m.created_at DESC, m.id DESC LIMIT ${bind(Math.min(page.limit, 1000))}`,
+     ORDER BY m.created_at DESC, m.id DESC LIMIT ${bind(Math.max(0, Math.min(page.limit, 1000)))}`,
     values,
   );
   return result.rows;
@@ -167,7 +174,9 @@ export async function listMessages(
 
 /** What an action on many messages needs to know of each. */
 export interface MessageState {
+  /** Id of the message, a UUID. */
   readonly id: string;
+  /** Its status now. */
   readonly status: MessageStatus;
   /** When it was created, in microseconds since 1970. A Date has only milliseconds. */
   readonly createdMicros: string;
@@ -233,8 +242,12 @@ JOIN herald.template_version v ON v.template = m.template AND v.version = m.temp
 LEFT JOIN herald.notification n ON n.id = m.notification_id AND m.recipient_id <> 'erased'
 WHERE m.id = $1`;
 
-/** One message with its attempts, its job and the pause of its method. Returns null if no message has this id. */
+/**
+ * One message with its attempts, its job and the pause of its method. Returns null if no message has this id, and for
+ * what is not a UUID.
+ */
 export async function showMessage(client: Queryable, id: string): Promise<MessageDetails | null> {
+  if (!isUuid(id)) return null;
   const result = await client.query<MessageDetails>(detailsQuery, [id]);
   const [message] = result.rows;
   if (message === undefined) return null;
