@@ -96,10 +96,19 @@ function waitingRemedy(message: MessageDetails, actions: OperatorActions): strin
   }
 }
 
-function pauseRemedy({ kind, method }: NonNullable<MessageDetails['paused']>, actions: OperatorActions): string {
+function pauseRemedy({ kind, method, detail }: Pause, actions: OperatorActions): string {
   const resume = actions.resume(method);
   if (kind !== 'fault') return resume;
-  return `Fix the cause of the pause. pg-herald tries again and resumes automatically. To resume at once: ${resume}`;
+  return `${causeRemedy(detail ?? '')} pg-herald tries again and resumes automatically. To resume at once: ${resume}`;
+}
+
+type Pause = NonNullable<MessageDetails['paused']>;
+
+/** A relay that names EHLO or HELO refuses what this host calls itself. */
+function causeRemedy(detail: string): string {
+  return /\b(?:ehlo|helo)\b/i.test(detail)
+    ? 'Set HERALD_SMTP_EHLO_NAME to a host name with a dot that the relay accepts.'
+    : 'Fix the cause of the pause.';
 }
 
 function heldRemedy(message: MessageDetails, actions: OperatorActions): string {

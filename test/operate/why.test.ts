@@ -82,6 +82,21 @@ describe('a pending message', () => {
       remedy: 'pg-herald resume smtp',
     });
   });
+
+  test.each([
+    ['504 5.5.2 <a1b2c3>: Helo command rejected: need fully-qualified hostname', /^Set HERALD_SMTP_EHLO_NAME to/],
+    ['421-4.7.0 Try again later, closing connection. (EHLO)', /^Set HERALD_SMTP_EHLO_NAME to/],
+    ['554 5.7.1 Relay access denied', /^Fix the cause of the pause\./],
+  ])('paused by "%s" says what to change', async (detail, remedy) => {
+    const id = await enqueue();
+    await database.pool.query(
+      `UPDATE herald.method SET paused_at = now(), pause_kind = 'fault', pause_reason = 'refused', pause_detail = $1
+       WHERE name = 'smtp'`,
+      [detail],
+    );
+    expect((await why(id)).remedy).toMatch(remedy);
+    await resumeMethod(database.pool, { method: '*' });
+  });
 });
 
 describe('what an operator did', () => {
