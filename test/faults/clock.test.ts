@@ -1,4 +1,4 @@
-/** Workers on machines whose clock is wrong: when something is due, and when it is too late, is for the database to say. */
+/** Workers on machines whose clock is wrong: the database alone decides what is due and what is too late. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Deferral } from '../../src/dispatch/dispatcher.ts';

@@ -177,7 +177,7 @@ test.skipIf(!possible)(
     );
     expect(rows.rows.filter(({ status }) => status !== 'sent')).toEqual([]);
     expect(new Set(rows.rows.map((row) => row.recipient_id))).toEqual(arrived);
-    // A copy only where an attempt ended nobody knows how.
+    // A copy only where the outcome of an attempt is unknown.
     const unknown = await promoting.query(`SELECT FROM herald.attempt WHERE outcome = 'unknown'`);
     expect(smtp.deliveries.length - arrived.size).toBeLessThanOrEqual(unknown.rowCount ?? 0);
     expect(logger.lines.filter(({ message }) => message === 'the database is back').length).toBe(1);

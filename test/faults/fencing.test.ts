@@ -1,4 +1,4 @@
-/** A worker process that stands still for longer than its lease, and wakes up. */
+/** A worker process that is stopped for longer than its lease, and continues. */
 import { afterEach, expect, test } from 'vitest';
 import { createHerald } from '../../src/enqueue/enqueue.ts';
 import { greeting, greetingFile } from '../support/application.ts';

@@ -1,4 +1,4 @@
-/** A whole delivery into a real Postfix, which shares no code with what sends. */
+/** A whole delivery into a real Postfix, which shares no code with the sender. */
 import { simpleParser } from 'mailparser';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Worker } from '../../src/delivery/worker.ts';

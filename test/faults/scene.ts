@@ -1,4 +1,4 @@
-/** A database, a template and workers for the fault rows of SMTP, and the story of what came of each message. */
+/** A database, a template and workers for the faults of SMTP, and the story of each message. */
 import { afterAll, afterEach, beforeAll, beforeEach, expect } from 'vitest';
 import type { WorkerOptions } from '../../src/delivery/options.ts';
 import type { Worker } from '../../src/delivery/worker.ts';

@@ -8,7 +8,7 @@ import { until } from '../support/wait.ts';
 
 const database = useDatabase({ templates: { greeting: greetingFile } });
 
-test('a worker leases no more than it has slots for, and a receiver that takes 20 s costs no lease and no second mail', async () => {
+test('a worker leases no more than it has slots for, and a receiver that takes 20 s costs no lease and no second email', async () => {
   const concurrency = 5;
   const count = 40;
   const to = Array.from({ length: count }, (_, i) => ({ id: `u${i}`, email: `u${i}@example.com` }));

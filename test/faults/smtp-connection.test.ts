@@ -1,4 +1,6 @@
-/** Rows 1 to 7: the relay cannot be reached, or does not want us. Always the method's fault: it pauses, nothing is counted. */
+/**
+ * The relay cannot be reached, or refuses us. That is always the method's fault: it pauses, and nothing is counted.
+ */
 import { expect, test } from 'vitest';
 import { freePort, missing, needing } from '../support/daemons.ts';
 import { startSmtpSink } from '../support/smtp-sink.ts';
@@ -8,7 +10,7 @@ import { openScene } from './scene.ts';
 const scene = openScene();
 const sink = needing(missing('smtp-sink', 'postfix'));
 
-test('row 1: a relay that refuses TCP', async () => {
+test('a relay that refuses TCP', async () => {
   expect(await scene.deliver({ port: await freePort() })).toEqual({
     status: 'pending',
     counted: 0,
@@ -20,7 +22,7 @@ test('row 1: a relay that refuses TCP', async () => {
   expect(told).toMatchObject([{ fields: { method: 'smtp', reason: 'unreachable' }, message: /^method paused/ }]);
 });
 
-test.skipIf(sink.skip)(sink.name('row 4: closed before the greeting, one connection per probe'), async () => {
+test.skipIf(sink.skip)(sink.name('closed before the greeting, one connection per probe'), async () => {
   const relay = scene.use(await startSmtpSink(['-q', 'CONNECT']));
   expect(await scene.deliver({ port: relay.port })).toEqual({
     status: 'pending',
@@ -33,7 +35,7 @@ test.skipIf(sink.skip)(sink.name('row 4: closed before the greeting, one connect
 });
 
 // Scaled: the greeting may take half of sendTimeoutSeconds, 60 s by default.
-test('row 5: a relay that does not greet', async () => {
+test('a relay that does not greet', async () => {
   const relay = scene.use(await startSmtpScript([]));
   expect(await scene.deliver({ port: relay.port, sendTimeoutSeconds: 2 })).toMatchObject({
     status: 'pending',
@@ -43,7 +45,7 @@ test('row 5: a relay that does not greet', async () => {
   });
 });
 
-test('row 6: greeted with 421', async () => {
+test('greeted with 421', async () => {
   const relay = scene.use(await startSmtpScript([{ reply: '421 4.3.2 mx.test service not available', then: 'end' }]));
   expect(await scene.deliver({ port: relay.port })).toMatchObject({
     status: 'pending',
@@ -54,7 +56,7 @@ test('row 6: greeted with 421', async () => {
   });
 });
 
-test('row 7: greeted with 554, which is about us and not about the message', async () => {
+test('greeted with 554, which is about us and not about the message', async () => {
   const relay = scene.use(await startSmtpScript([{ reply: '554 5.3.2 no SMTP service here', then: 'end' }]));
   expect(await scene.deliver({ port: relay.port })).toMatchObject({
     status: 'pending',

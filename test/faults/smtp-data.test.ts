@@ -1,4 +1,4 @@
-/** Rows 29 to 36: the connection fails while the message is on its way. What counts is whether its final dot had left. */
+/** The connection fails while the message is on its way. What counts is whether its final dot had left. */
 import { describe, expect, test } from 'vitest';
 import { missing, needing } from '../support/daemons.ts';
 import { conversation, type Step, startSmtpScript } from '../support/smtp-script.ts';
@@ -27,7 +27,7 @@ async function deliverBig(port: number): Promise<Story | undefined> {
   return story;
 }
 
-test('row 29: the connection is lost in the middle of 8 MB: surely not accepted', async () => {
+test('the connection is lost in the middle of 8 MB: surely not accepted', async () => {
   const relay = scene.use(await startSmtpScript([...upTo(5), { expect: /^/, then: 'destroy' }]));
   expect(await deliverBig(relay.port)).toMatchObject(
     retry('retry: connection_lost: the connection was lost while the message was sent'),
@@ -35,7 +35,7 @@ test('row 29: the connection is lost in the middle of 8 MB: surely not accepted'
   expect(relay.messages()).toEqual([]);
 });
 
-describe('row 30: 550 in the middle of 8 MB, and nobody reads on: no hang', () => {
+describe('550 in the middle of 8 MB, and the relay stops reading: no hang', () => {
   test('the reply that was read counts', async () => {
     const reply = '550 5.7.1 enough of this';
     const relay = scene.use(await startSmtpScript([...upTo(5), { expect: /^/, reply }, { delayMs: 60_000 }]));
@@ -56,7 +56,7 @@ describe('row 30: 550 in the middle of 8 MB, and nobody reads on: no hang', () =
   });
 });
 
-describe('row 31: the connection is lost after the end, and the message was accepted', () => {
+describe('the connection is lost after the end, and the message was accepted', () => {
   const bytes = (mail: string) => mail.slice(mail.indexOf('From: Acme'));
 
   test.skipIf(sink.skip)(
@@ -94,7 +94,7 @@ describe('row 31: the connection is lost after the end, and the message was acce
 });
 
 // Scaled: 4 s of 8 instead of 9 minutes of 10.
-test.skipIf(sink.skip)(sink.name('row 32: a late reply to the end is waited for: one copy'), async () => {
+test.skipIf(sink.skip)(sink.name('a late reply to the end is waited for: one copy'), async () => {
   const relay = scene.use(await startSmtpSink(['-W', '.:4']));
   expect(await scene.deliver({ port: relay.port, replyTimeoutSeconds: 8, sendTimeoutSeconds: 2 })).toMatchObject({
     status: 'sent',
@@ -104,7 +104,7 @@ test.skipIf(sink.skip)(sink.name('row 32: a late reply to the end is waited for:
 });
 
 // Scaled: 2 s instead of 10 minutes.
-test('row 33: no reply to the end at all', async () => {
+test('no reply to the end at all', async () => {
   const relay = scene.use(await startSmtpScript([...upTo(5), { expect: 'message' }]));
   const story = await scene.deliver({ port: relay.port, replyTimeoutSeconds: 2 });
   expect(story).toMatchObject(unknown('no_reply: no reply to the end of the message'));
@@ -112,7 +112,7 @@ test('row 33: no reply to the end at all', async () => {
   expect(relay.messages()).toHaveLength(1);
 });
 
-describe('row 34: a reply to the end that is none', () => {
+describe('an invalid reply to the end', () => {
   test.each(['Ok I guess', '99', '354 go on'])('"%s"', async (reply) => {
     const relay = scene.use(await startSmtpScript(conversation({ message: { reply } })));
     expect(await scene.deliver({ port: relay.port })).toMatchObject(
@@ -122,7 +122,7 @@ describe('row 34: a reply to the end that is none', () => {
   });
 });
 
-describe('row 35: replies trickle', () => {
+describe('replies trickle', () => {
   const trickle: Step[] = Array.from('250 2.1.0 ok, but slowly', (raw) => ({ raw, delayMs: 400 }));
 
   // Scaled: sendTimeoutSeconds is 120 s by default.
@@ -145,7 +145,7 @@ describe('row 35: replies trickle', () => {
   });
 });
 
-describe('row 36: a reply without end', () => {
+describe('a reply without end', () => {
   const huge = 'x'.repeat(2_000_000);
   const rows: [string, Partial<Parameters<typeof conversation>[0]>][] = [
     ['a greeting of 2 MB', { greeting: { raw: `220 ${huge}\r\n` } }],
@@ -165,7 +165,7 @@ describe('row 36: a reply without end', () => {
     expect(process.memoryUsage().rss - before).toBeLessThan(60_000_000);
   });
 
-  test('to the end of the message: nobody knows', async () => {
+  test('to the end of the message: the outcome is unknown', async () => {
     const relay = scene.use(await startSmtpScript(conversation({ message: { raw: huge } })));
     expect(await scene.deliver({ port: relay.port })).toMatchObject(
       unknown('unparsable_reply: the reply to the end of the message could not be read'),

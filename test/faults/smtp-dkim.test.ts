@@ -1,4 +1,4 @@
-/** Every shipped template, signed, through a sink, and judged by a verifier that shares no code with what signed. */
+/** Every shipped template, signed, through a sink, and judged by a verifier that shares no code with the signer. */
 import { execFileSync } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -40,7 +40,7 @@ const verify = (mail: string) =>
 
 test.skipIf(needs.skip)(
   needs.name(
-    'the signature of every shipped template is good, covers what receivers ask for, and the mail is below 100 kB',
+    'the signature of every shipped template is good, covers what receivers ask for, and the email is below 100 kB',
   ),
   async () => {
     const relay = scene.use(await startAiosmtpd());

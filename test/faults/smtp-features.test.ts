@@ -1,4 +1,4 @@
-/** Rows 16, 18, 24, 38 to 41 and 47: tokens, senders, sizes, addresses, signatures and crowds. */
+/** Tokens, senders, sizes, addresses, signatures and connection limits. */
 import { generateKeyPairSync } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -26,7 +26,7 @@ function file(name: string, text: string): string {
 const all = (status: string) => async () => (await scene.stories()).every((story) => story.status === status);
 const patience = { timeoutMs: 40_000, intervalMs: 100 };
 
-describe('row 16: the token endpoint', () => {
+describe('the token endpoint', () => {
   const [greeting = {}] = conversation();
   const announcing: Step = { expect: /^EHLO /i, reply: '250-mx.test\r\n250 AUTH XOAUTH2' };
   const auth = (tokenUrl: string) => ({
@@ -63,7 +63,7 @@ describe('row 16: the token endpoint', () => {
   });
 });
 
-describe('row 18: the relay refuses the sender', () => {
+describe('the relay refuses the sender', () => {
   const refusing = ['-f', 'MAIL', '-B', '550 5.7.1 sender refused'];
 
   test.skipIf(sink.skip)(sink.name('of one message: no recipient was named, so the sender is at fault'), async () => {
@@ -91,7 +91,7 @@ describe('row 18: the relay refuses the sender', () => {
   });
 });
 
-describe.skipIf(postfix.skip)(postfix.name('Postfix without SMTPUTF8, for mails of 60 kB at most'), () => {
+describe.skipIf(postfix.skip)(postfix.name('Postfix without SMTPUTF8, for emails of 60 kB at most'), () => {
   let relay: Postfix;
   beforeAll(async () => {
     relay = await startPostfix({ settings: { message_size_limit: '60000', smtputf8_enable: 'no' } });
@@ -107,7 +107,7 @@ describe.skipIf(postfix.skip)(postfix.name('Postfix without SMTPUTF8, for mails 
     }, patience);
   };
 
-  test('row 24: a larger one fails without a byte of it being sent', async () => {
+  test('a larger one fails without a byte of it being sent', async () => {
     const content = Buffer.alloc(60_000, 1);
     const story = await deliver({ attachments: [{ name: 'a.bin', contentType: 'application/octet-stream', content }] });
     expect(story).toMatchObject({ status: 'failed', counted: 1, paused: null });
@@ -115,7 +115,7 @@ describe.skipIf(postfix.skip)(postfix.name('Postfix without SMTPUTF8, for mails 
     expect(relay.mails()).toEqual([]);
   });
 
-  test('row 39: an internationalised address fails before it is named', async () => {
+  test('an internationalised address fails before it is named', async () => {
     expect(await deliver({ to: { id: 'user-1', email: 'jörg@example.com' } })).toMatchObject({
       status: 'failed',
       counted: 1,
@@ -139,7 +139,7 @@ describe.skipIf(postfix.skip)(postfix.name('Postfix with SMTPUTF8, for one conne
   });
   afterAll(() => relay.stop());
 
-  test('row 47: too many connections become fewer, nothing counts, and every mail arrives once', async () => {
+  test('too many connections become fewer, nothing is counted, and every email arrives once', async () => {
     await scene.enqueue(8);
     await scene.start({ port: relay.port, maxConnections: 4 });
     await until(
@@ -159,7 +159,7 @@ describe.skipIf(postfix.skip)(postfix.name('Postfix with SMTPUTF8, for one conne
     expect(new Set(relay.mails().map((mail) => /^Message-ID: (.*)$/m.exec(mail)?.[1])).size).toBe(8);
   });
 
-  test('row 39: where SMTPUTF8 is offered, an internationalised address gets its mail', async () => {
+  test('where SMTPUTF8 is offered, an internationalised address gets its email', async () => {
     await scene.enqueue(1, { to: { id: 'user-1', email: 'jörg@example.com' } });
     await scene.start({ port: relay.port, maxConnections: 1 });
     await until(all('sent'), patience);
@@ -168,7 +168,7 @@ describe.skipIf(postfix.skip)(postfix.name('Postfix with SMTPUTF8, for one conne
 });
 
 // Nothing of it was sent, so it goes over another connection at once: better than to put it off.
-test('row 38: 421 to the second mail of a connection: it goes over another one, and all arrive once', async () => {
+test('421 to the second email of a connection: it uses another one, and all arrive once', async () => {
   const anotherMail = conversation().slice(2);
   const relay = scene.use(
     await startSmtpScript((connection) =>
@@ -184,7 +184,7 @@ test('row 38: 421 to the second mail of a connection: it goes over another one, 
   expect([relay.messages().length, relay.connections().total]).toEqual([3, 2]);
 });
 
-describe('row 40: a line end or NUL is refused when it is enqueued, with its place and without its value, in', () => {
+describe('a line end or NUL is refused when it is enqueued, with its place and without its value, in', () => {
   const bad = ['a\r\nBcc: eve@evil.test', 'a\nb', 'a\u0000b'];
   const rows: [string, (text: string) => Record<string, unknown>][] = [
     ['an address', (text) => ({ to: { id: 'user-1', email: `${text}@example.com` } })],
@@ -212,7 +212,7 @@ describe('row 40: a line end or NUL is refused when it is enqueued, with its pla
   });
 });
 
-describe('row 41: a DKIM key', () => {
+describe('a DKIM key', () => {
   const pem = (type: 'rsa' | 'ed25519') =>
     (type === 'rsa' ? generateKeyPairSync('rsa', { modulusLength: 2048 }) : generateKeyPairSync('ed25519')).privateKey
       .export({ type: 'pkcs8', format: 'pem' })
@@ -231,7 +231,7 @@ describe('row 41: a DKIM key', () => {
   });
 
   test.skipIf(sink.skip)(
-    sink.name('that breaks later pauses the method; nothing leaves unsigned; mended, it goes on'),
+    sink.name('that breaks later pauses the method; nothing leaves unsigned; once corrected, the method continues'),
     async () => {
       const relay = scene.use(await startSmtpSink([]));
       const good = pem('rsa');

@@ -1,4 +1,4 @@
-/** Greylisting as it is: Postfix asks postgrey, and a mail arrives on its retry without anybody's help. */
+/** Real greylisting: Postfix asks postgrey, and an email arrives on its retry without help. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { missing, needing } from '../support/daemons.ts';
 import { type Postfix, postfixMissing, startPostfix } from '../support/postfix.ts';
@@ -9,7 +9,7 @@ import { openScene } from './scene.ts';
 const scene = openScene();
 const needs = needing(postfixMissing(), missing('postgrey', 'postgrey'));
 
-describe.skipIf(needs.skip)(needs.name('row 20: Postfix with postgrey'), () => {
+describe.skipIf(needs.skip)(needs.name('Postfix with postgrey'), () => {
   let postfix: Postfix;
   let postgrey: Postgrey;
   beforeAll(async () => {
@@ -26,7 +26,7 @@ describe.skipIf(needs.skip)(needs.name('row 20: Postfix with postgrey'), () => {
   });
 
   // Scaled: 2 s instead of 5 minutes, and waits of 1 s and 3 s instead of 30 s, 2 min and 6 min.
-  test('puts three mails off and takes each on a retry, once', async () => {
+  test('defers three emails and accepts each on a retry, once', async () => {
     await scene.enqueue(3);
     await scene.start({ port: postfix.port }, { dispatcher: { retryDelaysSeconds: [1, 3, 3, 3] } });
     await until(async () => (await scene.stories()).every((story) => story.status === 'sent'), { timeoutMs: 40_000 });

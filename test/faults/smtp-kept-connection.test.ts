@@ -1,4 +1,4 @@
-/** Rows 37 and 38: what happens to a connection between two mails. */
+/** What happens to a connection between two emails. */
 import { describe, expect, test } from 'vitest';
 import { until } from '../support/wait.ts';
 import { conversation, type ScriptedSmtpServer, type Step, startSmtpScript } from '../support/smtp-script.ts';
@@ -7,7 +7,7 @@ import { openScene } from './scene.ts';
 const scene = openScene();
 const anotherMail = conversation().slice(2);
 
-/** The first connection takes one mail and then does `next`; all others are ordinary. */
+/** The first connection takes one email and then does `next`; all others are ordinary. */
 async function relayWith(next: readonly Step[]): Promise<ScriptedSmtpServer> {
   return scene.use(
     await startSmtpScript((connection) =>
@@ -18,8 +18,8 @@ async function relayWith(next: readonly Step[]): Promise<ScriptedSmtpServer> {
 
 const sent = (story: { status: string }) => story.status === 'sent';
 
-describe('row 37: a kept connection', () => {
-  test('that the server closed between two mails is replaced, and nothing is counted', async () => {
+describe('a kept connection', () => {
+  test('that the server closed between two emails is replaced, and nothing is counted', async () => {
     const relay = await relayWith([{ delayMs: 50, then: 'end' }]);
     await scene.start({ port: relay.port, maxConnections: 1 });
     await scene.enqueue();

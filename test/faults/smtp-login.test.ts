@@ -1,4 +1,4 @@
-/** Rows 13 to 15 and 19: the relay does not know us. The method pauses for five minutes, since servers lock accounts. */
+/** The relay refuses our login. The method pauses for five minutes, since servers lock accounts. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -34,7 +34,7 @@ const loginFault = (detail: string, nextInSeconds: number) => ({
   nextInSeconds,
 });
 
-describe('row 13: a wrong password', () => {
+describe('a wrong password', () => {
   test.skipIf(python.skip)(python.name('pauses the method for five minutes and reaches no log'), async () => {
     const login = { user: 'acme', passwordFile: file('right', 'something else\n') };
     const relay = scene.use(await startAiosmtpd({ login, certificate: 'localhost' }));
@@ -88,7 +88,7 @@ describe('row 13: a wrong password', () => {
   );
 });
 
-test('row 14: a login that is refused for now is tried again sooner', async () => {
+test('a login that is refused for now is tried again sooner', async () => {
   const relay = scene.use(
     await startSmtpScript([
       greeting,
@@ -101,7 +101,7 @@ test('row 14: a login that is refused for now is tried again sooner', async () =
   );
 });
 
-describe('row 15: a login is configured, and AUTH is not offered', () => {
+describe('a login is configured, and AUTH is not offered', () => {
   test('by a server that refuses it then: nothing goes out without a login', async () => {
     const relay = scene.use(
       await startSmtpScript([...conversation().slice(0, 2), { expect: /^AUTH /i, reply: '502 5.5.1 no AUTH here' }]),
@@ -120,7 +120,7 @@ describe('row 15: a login is configured, and AUTH is not offered', () => {
   });
 });
 
-describe('row 19: the relay demands a login', () => {
+describe('the relay demands a login', () => {
   test.each([
     '530 5.7.0 authentication required',
     '550 5.7.57 client was not authenticated',

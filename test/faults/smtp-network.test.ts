@@ -1,4 +1,4 @@
-/** Rows 2 and 3: no name, no way. */
+/** The name of the relay cannot be resolved, or no packet reaches it. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -45,13 +45,13 @@ async function startDnsmasq(): Promise<string> {
   return address;
 }
 
-describe('row 2: a relay whose name', () => {
+describe('a relay whose name', () => {
   // Scaled: the look-up may take a quarter of sendTimeoutSeconds, 10 s by default.
   test.skipIf(dnsmasq.skip).each([
     ['does not exist', 'missing.test', /could not be resolved \(ENOTFOUND\)/],
     // The last word is the system's, which turns SERVFAIL into one of these.
     ['cannot be looked up', 'broken.test', /could not be resolved \((ESERVFAIL|ENOTFOUND|EAI_AGAIN)\)/],
-    ['is answered by nobody', 'silent.test', /could not be resolved \(ETIMEOUT\)/],
+    ['gets no answer', 'silent.test', /could not be resolved \(ETIMEOUT\)/],
   ])(dnsmasq.name('%s'), async (_, host, detail) => {
     const nameserver = await startDnsmasq();
     const folder = mkdtempSync(join(tmpdir(), 'herald-dns-'));
@@ -83,7 +83,7 @@ const python = needing(pythonMissing('socket', 'python3'));
 
 // Scaled: the connection may take half of sendTimeoutSeconds, 60 s by default. The hole is a listener whose queue is full:
 // Linux then drops every SYN, as a firewall does.
-test.skipIf(python.skip)(python.name('row 3: a relay that no packet reaches'), async () => {
+test.skipIf(python.skip)(python.name('a relay that no packet reaches'), async () => {
   const fill = [
     'import socket, sys, time',
     "at = ('127.0.0.1', int(sys.argv[1]))",

@@ -1,4 +1,4 @@
-/** Row 43: the database is away when the relay's 250 arrives. */
+/** The database is away when the relay's 250 arrives. */
 import { Pool } from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { migrate } from '../../src/database/migrate.ts';
@@ -24,7 +24,7 @@ afterAll(async () => {
 });
 
 test.skipIf(sink.skip)(
-  sink.name('row 43: the result is written as soon as the database is back: sent once, recorded once'),
+  sink.name('the result is written as soon as the database is back: sent once, recorded once'),
   async () => {
     const url = await createDatabase(server.url, { name: 'outage' });
     await migrate(url);

@@ -1,4 +1,4 @@
-/** Row 49: the proxy between us and the relay. (microsocks and its logins: test/dispatch/smtp/transport.test.ts) */
+/** The proxy between us and the relay. (microsocks and its logins: test/dispatch/smtp/transport.test.ts) */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,7 +13,7 @@ const tinyproxy = needing(missing('tinyproxy', 'tinyproxy'), missing('smtp-sink'
 const folder = mkdtempSync(join(tmpdir(), 'herald-proxy-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-describe('row 49: the proxy', () => {
+describe('the proxy', () => {
   async function startTinyproxy(login: string) {
     const port = await freePort();
     const settings = [
@@ -30,7 +30,7 @@ describe('row 49: the proxy', () => {
   }
 
   test.skipIf(tinyproxy.skip).each([
-    ['knows our login: the mail passes', password, { status: 'sent', attempts: ['sent'] }, 1],
+    ['knows our login: the email passes', password, { status: 'sent', attempts: ['sent'] }, 1],
     [
       'answers 407: the method pauses',
       'another',

@@ -1,4 +1,4 @@
-/** Rows 8 to 12: TLS that is missing, broken or tampered with. Required TLS is never done without. */
+/** TLS that is missing, broken or tampered with. Required TLS is never skipped. */
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { startAiosmtpd } from '../support/aiosmtpd.ts';
@@ -24,8 +24,8 @@ const tlsFault = (detail: string) => ({
   paused: 'tls',
 });
 
-describe('row 8: EHLO is refused and HELO is not', () => {
-  test.skipIf(sink.skip)(sink.name('a mail that needs no TLS goes out'), async () => {
+describe('EHLO is refused and HELO is not', () => {
+  test.skipIf(sink.skip)(sink.name('an email that needs no TLS is sent'), async () => {
     const relay = scene.use(await startSmtpSink(['-e']));
     expect(await scene.deliver({ port: relay.port })).toMatchObject({
       status: 'sent',
@@ -53,7 +53,7 @@ describe('row 8: EHLO is refused and HELO is not', () => {
   });
 });
 
-describe('row 9: TLS is required, and STARTTLS', () => {
+describe('TLS is required, and STARTTLS', () => {
   test.skipIf(sink.skip)(
     sink.name('is not offered: nothing goes out in clear, and the operator is told once'),
     async () => {
@@ -79,7 +79,7 @@ describe('row 9: TLS is required, and STARTTLS', () => {
   });
 });
 
-describe('row 10: a certificate that', () => {
+describe('a certificate that', () => {
   const selfSigned = fileURLToPath(new URL('../dispatch/tls/self-signed', import.meta.url));
   const ours = (name: string) => fileURLToPath(new URL(`../support/certificates/${name}`, import.meta.url));
   const rows: [string, string[], Partial<RelayOptions>, string][] = [
@@ -126,7 +126,7 @@ describe('row 10: a certificate that', () => {
     expect(relay.mails()).toEqual([]);
   });
 
-  test.skipIf(python.skip)(python.name('is in order lets the mail pass, encrypted'), async () => {
+  test.skipIf(python.skip)(python.name('is valid lets the email pass, encrypted'), async () => {
     const relay = scene.use(await startAiosmtpd({ certificate: 'localhost' }));
     expect(await scene.deliver({ port: relay.port, tls: 'starttls', ...trusting })).toMatchObject({
       attempts: ['sent'],
@@ -135,7 +135,7 @@ describe('row 10: a certificate that', () => {
   });
 });
 
-describe('row 11: a handshake', () => {
+describe('a handshake', () => {
   test.skipIf(openssl.skip)(openssl.name('with a server that knows TLS 1.0 only'), async () => {
     const certificate = fileURLToPath(new URL('../support/certificates/localhost', import.meta.url));
     const options = [
@@ -181,7 +181,7 @@ describe('row 11: a handshake', () => {
   });
 });
 
-test('row 12: what is slipped in after "220" in clear text is discarded', async () => {
+test('what is slipped in after "220" in clear text is discarded', async () => {
   const relay = scene.use(
     await startSmtpScript([
       greeting,

@@ -1,4 +1,4 @@
-/** Rows 42 to 46 and 48: what happens to us rather than to the relay. smtp-sink's own dump counts the copies. */
+/** Faults of the worker instead of the relay. smtp-sink's own dump counts the copies. */
 import { afterEach, describe, expect, test } from 'vitest';
 import { freePort, missing, needing } from '../support/daemons.ts';
 import { type Program, programs } from '../support/processes.ts';
@@ -41,7 +41,7 @@ const sentAfterLoss = () =>
   }, patience);
 
 // The new worker cannot know how far the old one had got, so the attempt is unknown in every case; how many copies there are tells them apart.
-describe('row 42: a worker is killed', () => {
+describe('a worker is killed', () => {
   test('before the relay has greeted it: one copy', async () => {
     const silent = scene.use(await startSmtpScript([]));
     const relay = scene.use(await startSmtpScript(conversation()));
@@ -112,7 +112,7 @@ describe('row 42: a worker is killed', () => {
 });
 
 test.skipIf(sink.skip)(
-  sink.name('row 44: a worker that lost its lease in its sleep is fenced off, and its late 250 is recorded'),
+  sink.name('a worker that lost its lease in its sleep is fenced off, and its late 250 is recorded'),
   async () => {
     const relay = scene.use(await startSmtpSink(['-W', '.:2']));
     await scene.enqueue();
@@ -134,7 +134,7 @@ test.skipIf(sink.skip)(
 );
 
 test.skipIf(sink.skip)(
-  sink.name('row 45: SIGTERM in the middle of 50 mails: what is past its end is finished, the rest is given back free'),
+  sink.name('SIGTERM in the middle of 50 emails: what is past its end is finished, the rest is returned uncounted'),
   async () => {
     const relay = scene.use(await startSmtpSink(['-W', '.:1']));
     await scene.enqueue(50);
@@ -154,7 +154,7 @@ test.skipIf(sink.skip)(
   },
 );
 
-test.skipIf(sink.skip)(sink.name('row 46: two workers after the same 200 messages: each goes out once'), async () => {
+test.skipIf(sink.skip)(sink.name('two workers after the same 200 messages: each goes out once'), async () => {
   const relay = scene.use(await startSmtpSink([]));
   await scene.enqueue(200);
   const workers = await Promise.all([startWorker(relay.port, 10), startWorker(relay.port, 10)]);
@@ -166,7 +166,7 @@ test.skipIf(sink.skip)(sink.name('row 46: two workers after the same 200 message
 });
 
 test.skipIf(sink.skip)(
-  sink.name('row 48: a message whose time passes while the relay is down is never sent late'),
+  sink.name('a message whose time passes while the relay is down is never sent late'),
   async () => {
     const port = await freePort();
     await scene.enqueue(1, { ttlSeconds: 2 });

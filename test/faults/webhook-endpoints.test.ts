@@ -1,6 +1,6 @@
 /**
- * 67 and 68: many endpoints, one dead, one slow. 67 goes through enqueue and a worker; in 68 the loop around the dispatcher
- * is the worker's in small, so that each step can be looked at.
+ * Many endpoints, one dead, one slow. The first test goes through enqueue and a worker; in the second, a small loop
+ * around the dispatcher takes the worker's place, so that each step is visible.
  */
 import { expect, test } from 'vitest';
 import type { Deferral, Dispatcher } from '../../src/dispatch/dispatcher.ts';
@@ -88,7 +88,7 @@ async function replica(): Promise<Dispatcher> {
   return dispatcher;
 }
 
-/** Enqueues to every endpoint there is, delivers by a real worker, and answers with the time until the healthy ones have all of theirs. */
+/** Enqueues to every endpoint there is, delivers by a real worker, and returns the time until the healthy ones have all of theirs. */
 async function deliverAll(healthy: Receiver, count: number): Promise<number> {
   await database.pool.query('TRUNCATE herald.message, herald.attempt; DELETE FROM herald_queue.job');
   healthy.received.length = 0;
@@ -116,7 +116,7 @@ async function deliverAll(healthy: Receiver, count: number): Promise<number> {
   }
 }
 
-test('67 10,000 events, one of 20 endpoints dead and one answering in 15 s: the other 18 finish as if alone', async () => {
+test('10,000 events, one of 20 endpoints dead and one answering in 15 s: the other 18 finish as if alone', async () => {
   const answerSoon: Receiver = await startReceiver((response) => void setTimeout(() => response.end(), 20));
   const answerLate: Receiver = await startReceiver((response) => void setTimeout(() => response.end(), slowMs).unref());
   await putTemplates(database.pool, { greeting: greetingFile });
@@ -151,7 +151,7 @@ test('67 10,000 events, one of 20 endpoints dead and one answering in 15 s: the 
   }
 });
 
-test('68 a dead endpoint that recovers is probed once, then drained, each id once', async () => {
+test('a dead endpoint that recovers is probed once, then drained, each id once', async () => {
   let alive = false;
   const receiver = await startReceiver((response) => (alive ? response.end() : response.socket?.resetAndDestroy()));
   const id = await addEndpoint(database.pool, { url: receiver.url, secret });

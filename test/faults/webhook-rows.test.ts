@@ -1,4 +1,4 @@
-/** Faults of endpoints that are rows, through a real worker: 66, 71, 77 and 78. */
+/** Faults of stored endpoints, through a real worker. */
 import { Webhook } from 'standardwebhooks';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import type { Worker } from '../../src/delivery/worker.ts';
@@ -68,7 +68,7 @@ const message = async (id: string) =>
 const becomes = (id: string, status: string) =>
   until(async () => (await message(id)).status === status, { timeoutMs: 15_000 });
 
-test('66 five days without a success switch an endpoint off; what waits is held, nothing is deleted', async () => {
+test('five days without a success switch an endpoint off; what waits is held, nothing is deleted', async () => {
   const id = await addEndpoint(
     database.pool,
     { url: receiver.url, secret },
@@ -90,7 +90,7 @@ test('66 five days without a success switch an endpoint off; what waits is held,
   expect((await database.pool.query('SELECT FROM herald.endpoint WHERE id = $1', [id])).rowCount).toBe(1);
 });
 
-test('71 a secret that is rotated between two attempts: the retry verifies with either', async () => {
+test('a secret that is rotated between two attempts: the retry verifies with either', async () => {
   const id = await addEndpoint(database.pool, { url: receiver.url, secret });
   answer = { status: 503 };
   const sent = await enqueue();
@@ -104,7 +104,7 @@ test('71 a secret that is rotated between two attempts: the retry verifies with 
   for (const either of [secret, second]) new Webhook(either).verify(String(last?.body), headers);
 });
 
-test('77 an endpoint that is switched off or deleted while its messages wait is never called', async () => {
+test('an endpoint that is switched off or deleted while its messages wait is never called', async () => {
   const off = await addEndpoint(database.pool, { url: receiver.url, secret });
   const deleted = await addEndpoint(database.pool, { url: receiver.url, secret });
   await enqueue();
@@ -126,7 +126,7 @@ test('77 an endpoint that is switched off or deleted while its messages wait is 
   expect(receiver.count()).toBe(0);
 });
 
-test('78 a worker without the key says so loudly, charges nothing, and the message goes out once the key is there', async () => {
+test('a worker without the key says so loudly, charges nothing, and the message goes out once the key is there', async () => {
   await addEndpoint(database.pool, { url: receiver.url, secret });
   const sent = await enqueue();
   await deliver(createSecretBox([Buffer.alloc(32, 9).toString('base64')]));

@@ -1,4 +1,4 @@
-/** Certificates: real sockets, real TLS. The numbers are those of the catalogue. */
+/** Certificates: real sockets, real TLS. */
 import { afterEach, describe, expect, test } from 'vitest';
 import type { DispatchResult } from '../../src/dispatch/dispatcher.ts';
 import type { EgressOptions } from '../../src/dispatch/egress/egress-options.ts';
@@ -42,7 +42,7 @@ const retried = (reason: string, detail: RegExp) => ({
   detail: expect.stringMatching(detail),
 });
 
-describe('53 TLS', () => {
+describe('TLS', () => {
   test.each([
     ['self-signed', 'self-signed', /^TLS: DEPTH_ZERO_SELF_SIGNED_CERT$/],
     ['expired', 'expired', /^TLS: CERT_HAS_EXPIRED$/],
@@ -54,7 +54,7 @@ describe('53 TLS', () => {
     expect(receiver.received).toHaveLength(0);
   });
 
-  test('a certificate of a CA that nobody trusts', async () => {
+  test('a certificate of an unknown CA', async () => {
     const receiver = keep(await startReceiver(undefined, tlsOf('server')));
     expect(await deliver({ url: receiver.url })).toEqual(
       retried('tls', /^TLS: UNABLE_TO_(VERIFY_LEAF_SIGNATURE|GET_ISSUER)/),
@@ -82,7 +82,7 @@ describe('53 TLS', () => {
   });
 });
 
-describe('54 a client certificate', () => {
+describe('a client certificate', () => {
   const mutual = () =>
     startReceiver(undefined, { ...tlsOf('server'), ca: pem('ca.crt'), requestCert: true, rejectUnauthorized: true });
 

@@ -1,4 +1,4 @@
-/** Faults on the way to a receiver and back: real sockets, real TLS, real DNS. The numbers are those of the catalogue. */
+/** Faults on the way to a receiver and back: real sockets, real TLS, real DNS. */
 import { gzipSync } from 'node:zlib';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { DispatchResult } from '../../src/dispatch/dispatcher.ts';
@@ -52,7 +52,7 @@ const retried = (reason: string, detail: RegExp) => ({
   detail: expect.stringMatching(detail),
 });
 
-describe('50 name server', () => {
+describe('name server', () => {
   test.each([
     ['NXDOMAIN', [], /^DNS lookup failed: ENOTFOUND$/],
     ['SERVFAIL', 'refuse', /^DNS lookup failed: ESERVFAIL$/],
@@ -65,20 +65,20 @@ describe('50 name server', () => {
   });
 });
 
-test('51 connection refused', async () => {
+test('connection refused', async () => {
   expect(await deliver({ url: `http://127.0.0.1:${await closedPort()}/hook` })).toEqual(
     retried('unreachable', /^connection refused or no route: ECONNREFUSED$/),
   );
 });
 
-test('51 reset at connect', async () => {
+test('reset at connect', async () => {
   const receiver = keep(await startTcp((socket) => void socket.resetAndDestroy()));
   expect(await deliver({ url: receiver.url })).toEqual(
     retried('connection_lost', /^connection lost: (ECONNRESET|EPIPE)/),
   );
 });
 
-test('52 a black hole while connecting', async () => {
+test('a black hole while connecting', async () => {
   // The handshake belongs to connecting: TCP answers, TLS never does.
   const receiver = keep(await startTcp((socket) => socket.resume()));
   const result = await deliver({ url: receiver.url.replace('http:', 'https:'), timeoutSeconds: 1 });
@@ -88,7 +88,7 @@ test('52 a black hole while connecting', async () => {
   });
 });
 
-test('55 a request without any response', async () => {
+test('a request without any response', async () => {
   const receiver = await receive(() => undefined);
   expect(await deliver({ url: receiver.url, timeoutSeconds: 1 })).toEqual({
     ...retried('no_reply', /^no response in time: \w+; the receiver may have got it$/),
@@ -97,7 +97,7 @@ test('55 a request without any response', async () => {
   expect(receiver.received).toHaveLength(1);
 });
 
-describe('56 a trickle', () => {
+describe('a trickle', () => {
   const trickle = (first: string) =>
     startTcp((socket) => {
       socket.write(first);
@@ -131,7 +131,7 @@ describe('56 a trickle', () => {
   });
 });
 
-describe('57 a reset after the request', () => {
+describe('a reset after the request', () => {
   test('on a fresh connection is retried on the schedule', async () => {
     const receiver = await receive((response) => response.socket?.resetAndDestroy());
     expect(await deliver({ url: receiver.url })).toEqual(
@@ -156,7 +156,7 @@ describe('57 a reset after the request', () => {
   });
 });
 
-test('58 200 and a body that breaks off is a success', async () => {
+test('200 and a body that breaks off is a success', async () => {
   const receiver = await receive((response) => {
     response.writeHead(200, { 'content-length': '1000' });
     response.write('half', () => response.destroy());
@@ -164,7 +164,7 @@ test('58 200 and a body that breaks off is a success', async () => {
   expect(await deliver({ url: receiver.url })).toMatchObject({ outcome: 'sent' });
 });
 
-describe('59 an enormous response', () => {
+describe('an enormous response', () => {
   test('is read up to 64 KB, and memory stays flat', async () => {
     let written = 0;
     const piece = Buffer.alloc(65_536, 'x');
@@ -195,7 +195,7 @@ describe('59 an enormous response', () => {
   });
 });
 
-describe('60 no HTTP', () => {
+describe('no HTTP', () => {
   test.each([
     ['another protocol', 'SSH-2.0-OpenSSH_9.6\r\n'],
     ['zero bytes', '\0\0\0\0\0\0\0\0'],
@@ -208,7 +208,7 @@ describe('60 no HTTP', () => {
   });
 });
 
-test('61 a redirect to an internal receiver: the second host gets no connection', async () => {
+test('a redirect to an internal receiver: the second host gets no connection', async () => {
   const inner = await receive();
   for (const status of [301, 302, 303, 307, 308]) {
     const outer = await receive((response) => response.writeHead(status, { location: inner.url }).end());
@@ -217,7 +217,7 @@ test('61 a redirect to an internal receiver: the second host gets no connection'
   expect(inner.connections()).toBe(0);
 });
 
-test('65 413 before the body is read does not hang', async () => {
+test('413 before the body is read does not hang', async () => {
   const receiver = keep(
     await startTcp((socket) => {
       socket.once('data', () => socket.end('HTTP/1.1 413 Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n'));
