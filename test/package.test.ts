@@ -36,7 +36,7 @@ describe('the package', () => {
     expect(manifest.files.filter((each) => each.startsWith('drizzle'))).toEqual([]);
   });
 
-  test('asks nobody to install what only some need: every peer is optional, and present in development', () => {
+  test('does not make all users install what only some need: every peer is optional, and present in development', () => {
     const peers = Object.keys(manifest.peerDependencies);
     expect(peers.filter((name) => manifest.peerDependenciesMeta[name]?.optional !== true)).toEqual([]);
     expect(peers.filter((name) => manifest.devDependencies[name] === undefined)).toEqual([]);

@@ -68,7 +68,7 @@ export interface Outage {
   readonly logLines: number;
 }
 
-/** The database crashes, and nobody gets through to it for a while. */
+/** The database crashes, and no connection reaches it for a while. */
 export async function oneOutage(stage: Stage, seconds: number, say: Say): Promise<Outage> {
   await wait(5000);
   const { database } = stage.proxies;

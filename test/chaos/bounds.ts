@@ -9,7 +9,7 @@ export interface Measured extends Comparison {
   readonly inFlightAtFaults: number;
   /** Milliseconds; 0 when there was nothing to recover from. */
   readonly longestRecoveryMs: { readonly killedWorker: number; readonly database: number };
-  /** Attempts to connect, per second and worker or enqueuer process, while the database let nobody in; null when it was never away. */
+  /** Attempts to connect, per second and worker or enqueuer process, while the database accepted none; null when it was never away. */
   readonly attemptsPerSecondAway: number | null;
 }
 

@@ -22,7 +22,7 @@ export interface Comparison {
   readonly unsettled: number;
   /** Copies beyond the first. */
   readonly duplicates: number;
-  /** Copies for which an attempt on record says that nobody knows how it ended. */
+  /** Copies for which an attempt on record says that its end is unknown. */
   readonly explained: number;
   /** The other copies. Must be 0. */
   readonly unexplained: number;

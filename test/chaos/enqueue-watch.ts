@@ -1,4 +1,4 @@
-/** An application that enqueues without a pause and looks at the clock: whoever locks its tables for long is found out. */
+/** An application that enqueues without a pause and looks at the clock: a long lock on its tables is noticed. */
 import { Client } from 'pg';
 
 export interface EnqueueWatch {

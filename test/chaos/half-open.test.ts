@@ -1,4 +1,4 @@
-/** A worker that is alone, and whose connections to the database went silent: nobody else would do its upkeep. */
+/** A worker that is alone, and whose connections to the database went silent: no other does its upkeep. */
 import { expect, test } from 'vitest';
 import { createHerald } from '../../src/enqueue/enqueue.ts';
 import { greeting, greetingFile, scriptedDispatcher, testWorker } from '../support/application.ts';

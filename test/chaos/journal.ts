@@ -1,6 +1,6 @@
 /**
  * Append-only records of the world outside the database: a line of JSON per event, written before the event is answered, so
- * that they survive whoever is killed. The kernel keeps what was written; only the machine's own crash could lose it.
+ * that they survive any process that is killed. The kernel keeps what was written; only the machine's own crash could lose it.
  */
 import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 
@@ -14,7 +14,7 @@ export interface Acceptance {
 /** What an application knows of a transaction: written when its messages have ids, and again when its end is confirmed. */
 export interface TransactionRecord {
   readonly ids: readonly string[];
-  /** `open`: nobody knows yet how it ends. `committed`: the database has confirmed it. */
+  /** `open`: its end is not known yet. `committed`: the database has confirmed it. */
   readonly state: 'open' | 'committed' | 'rolled back';
 }
 

@@ -1,4 +1,4 @@
-/** An even load: so many messages a second, half of them mails and half webhooks. */
+/** An even load: so many messages a second, half of them emails and half webhooks. */
 import type { Pool } from 'pg';
 import { createHerald } from '../../src/enqueue/enqueue.ts';
 import { greeting } from '../support/application.ts';

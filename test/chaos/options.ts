@@ -36,7 +36,7 @@ export function readOptions(args: readonly string[]): RunOptions {
   const number = (name: 'seed' | 'seconds' | 'kills' | 'messages' | 'outage'): number | null => {
     const value = values[name];
     if (value === undefined) return null;
-    if (!/^\d+$/.test(value)) throw new Error(`--${name}: "${value}" is no whole number\n${usage}`);
+    if (!/^\d+$/.test(value)) throw new Error(`--${name}: "${value}" is not a whole number\n${usage}`);
     return Number(value);
   };
   const kills = number('kills');

@@ -20,7 +20,7 @@ export interface Proxy {
   halfOpen(share: number, random: Random, farEndMs: number): number;
   /** Holds back every piece of data for so long, in both directions; 0 ends it. */
   delay(ms: number): void;
-  /** While true, whoever connects is turned away, and who was connected is reset. */
+  /** While true, new connections are refused, and open ones are reset. */
   away(isAway: boolean): void;
   /** How many tried to connect, ever, and how many of them did not get through. */
   readonly attempts: () => { readonly all: number; readonly failed: number };

@@ -46,7 +46,7 @@ async function settle(stage: Stage): Promise<number> {
   return Date.now() - startedAt;
 }
 
-/** A delivery of unknown end is tried again after five minutes, a paused method probed ever more rarely: nobody waits for that here. */
+/** A delivery of unknown end is tried again after five minutes, a paused method probed ever more rarely: this run does not wait for that. */
 async function hurry(stage: Stage): Promise<void> {
   await stage.pool.query(
     `WITH later AS (

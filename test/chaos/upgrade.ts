@@ -1,6 +1,6 @@
 /**
  * A rolling upgrade under load: the earlier release's workers and applications go on while `migrate` of this release runs, then
- * workers of both stand side by side, then only the new ones are left. Nothing is lost, nothing comes twice, nobody waits long.
+ * workers of both run side by side, then only the new ones are left. Nothing is lost, nothing arrives twice, no call waits long.
  *
  *   npm run test:upgrade -- [--json FILE]
  *
@@ -25,7 +25,7 @@ import { watchEnqueue } from './enqueue-watch.ts';
 import { wait } from './faults/fault.ts';
 import { startReceivers } from './receivers.ts';
 
-/** Messages that stand in the table when it is migrated: rows for new indexes and columns. */
+/** Messages that are in the table when it is migrated: rows for new indexes and columns. */
 const standing = 50_000;
 /** How long each stage of the upgrade goes on. */
 const stageMs = 6000;

@@ -44,7 +44,7 @@ describe('tokens', () => {
     expect(given.tokens.get('all')).toBe(3);
   });
 
-  test('never go below nothing, and nobody waits for longer than five minutes', () => {
+  test('never go below zero, and no message waits for longer than five minutes', () => {
     fc.assert(
       fc.property(
         fc.array(fc.subarray([all, some]), { maxLength: 300 }),
@@ -134,7 +134,7 @@ describe('a worker', () => {
     });
   }, 30_000);
 
-  test('forgets buckets that nobody has used for an hour', async () => {
+  test('forgets buckets that were not used for an hour', async () => {
     await database.pool.query(
       `INSERT INTO herald.rate_bucket (key, tokens, updated_at) VALUES ('smtp/x/old.example', 1, now() - interval '2 hours'), ('other/x', 1, now() - interval '2 hours')`,
     );

@@ -133,7 +133,7 @@ async function readRequest(request: IncomingMessage): Promise<Received> {
   };
 }
 
-/** A port of 127.0.0.1 on which nobody listens. */
+/** A port of 127.0.0.1 on which nothing listens. */
 export async function closedPort(): Promise<number> {
   const { port, close } = await startTcp(() => undefined);
   await close();

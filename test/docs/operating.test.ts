@@ -71,7 +71,7 @@ describe('following the page works:', { timeout: 120_000 }, () => {
     const guide = await followGuide('docs/restore.md', {
       prepare: installed,
       env: { DATABASE_URL: database.url },
-      // Nobody can be asked here.
+      // There is no terminal for the questions.
       replace: {
         '2026-11-24T09:30:00Z': `${rows[0]?.now.toISOString() ?? ''} --yes`,
         'pg-herald release': 'pg-herald release --yes',

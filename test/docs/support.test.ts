@@ -39,7 +39,7 @@ test.each<[string, string, RegExp]>([
     /does not compile:\na\.ts\(1,7\)/,
   ],
   ['a program that ends too soon', sh('echo bye', ' background until=ready'), /ended with 0\nbye/],
-  ['a block that nobody would run', '```yaml\na: 1\n```\n', /a block in "yaml" can only be skipped/],
+  ['a block that would not be run', '```yaml\na: 1\n```\n', /a block in "yaml" can only be skipped/],
   ['a package that is not there', sh('npm install left-pad-of-nobody'), /left-pad-of-nobody is not installed/],
 ])('refuses %s', { timeout: 60_000 }, async (_, page, text) => {
   await expect(follow(page)).rejects.toThrow(text);

@@ -73,7 +73,7 @@ async function resumption(on: Pool): Promise<number> {
   return performance.now() - startedAt;
 }
 
-test('while it is away it is asked for four times a second at most, and told of in two lines', async () => {
+test('while it is away, the worker tries four times a second at most, and logs two lines', async () => {
   const seconds = 30;
   const before = proxy.attempts().all;
   proxy.away(true);
@@ -86,7 +86,7 @@ test('while it is away it is asked for four times a second at most, and told of 
   expect(logger.lines.filter((line) => line.level === 'error')).toHaveLength(1);
 });
 
-test('where its connections fall silent it gives them up and goes on', async () => {
+test('when its connections go silent, the worker gives them up and continues', async () => {
   proxy.halfOpen(1, randomFrom(1), 1000);
   // 15 s until a statement is given up, 5 s until the next look.
   expect(await resumption(pool)).toBeLessThan(30_000);

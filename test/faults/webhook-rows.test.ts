@@ -126,7 +126,7 @@ test('an endpoint that is switched off or deleted while its messages wait is nev
   expect(receiver.count()).toBe(0);
 });
 
-test('a worker without the key says so loudly, charges nothing, and the message goes out once the key is there', async () => {
+test('a worker without the key logs an error, counts nothing, and the message is sent once the key is there', async () => {
   await addEndpoint(database.pool, { url: receiver.url, secret });
   const sent = await enqueue();
   await deliver(createSecretBox([Buffer.alloc(32, 9).toString('base64')]));

@@ -59,7 +59,7 @@ describe('retention', () => {
       )
     ).rows.map((row) => row.line);
 
-  test('keeps everything until somebody says otherwise', async () => {
+  test('keeps everything until the operator says otherwise', async () => {
     await fill();
     expect(await applyRetention(database.pool)).toBe(0);
     expect(await count('herald.message')).toBe(9);

@@ -130,7 +130,7 @@ function untruths(state: State): string[] {
     ...never('a retry', /pg-herald retry/, ['failed', 'expired', 'inhibited'].includes(status) && !state.wiped),
     ...never('a release', /pg-herald (release|discard)/, status === 'held'),
     ...never('a cancel', /pg-herald cancel/, waits),
-    ...never('that nobody sent it', /Nothing was sent|before it was (sent|tried)/, attempts === 'none'),
+    ...never('that it was not sent', /Nothing was sent|before it was (sent|tried)/, attempts === 'none'),
     ...says('that it may have arrived', /may have been accepted|unknown whether/, uncertain || isHeldUnknown(state)),
     ...(['sent', 'cancelled'].includes(status) && remedy !== null ? [`nothing is to be done: ${remedy}`] : []),
     ...(['failed', 'expired', 'inhibited', 'held'].includes(status) && remedy === null ? ['no remedy'] : []),

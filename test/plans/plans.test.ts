@@ -137,7 +137,7 @@ function longScans(statements: readonly Logged[]): string[] {
   );
 }
 
-/** Runs it and answers with what the server did meanwhile. */
+/** Runs it and returns what the server did meanwhile. */
 async function planned(work: () => Promise<unknown>): Promise<Logged[]> {
   seen.length = 0;
   await work();

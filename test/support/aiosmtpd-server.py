@@ -29,7 +29,7 @@ def authenticate(server, session, envelope, mechanism, data):
     tell(event='login', good=good, mechanism=mechanism)
     if good:
         return AuthResult(success=True, auth_data=data.login.decode())
-    # aiosmtpd says 535 5.7.8 by itself.
+    # aiosmtpd replies 535 5.7.8.
     return AuthResult(success=False, handled=False)
 
 

@@ -30,7 +30,7 @@ test('an empty database has no schema of ours', async () => {
   expect((await pool.query(`SELECT to_regnamespace('herald') AS schema`)).rows).toEqual([{ schema: null }]);
 });
 
-test('close drops the database although somebody is still connected', async () => {
+test('close drops the database although a client is still connected', async () => {
   const database = await createTestDatabase();
   const { Client } = await import('pg');
   const visitor = new Client({ connectionString: database.url });

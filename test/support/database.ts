@@ -9,7 +9,7 @@ export interface TestDatabase {
   /** Connection string, for a pool of one's own or another process. */
   readonly url: string;
   readonly pool: Pool;
-  /** Drops the database with whoever is still connected to it. */
+  /** Drops the database and ends its connections. */
   readonly close: () => Promise<void>;
 }
 

@@ -47,7 +47,7 @@ test.each(['destroy', 'reset'] as const)('breaks the connection: %s', async (fau
   expect(server.count()).toBe(1);
 });
 
-test('never answers, or with bytes that are no HTTP', async () => {
+test('never answers, or with bytes that are not HTTP', async () => {
   const server = await start({ answer: [{ fault: 'hang' }, { raw: 'SSH-2.0-nonsense\r\n' }] });
   await expect(fetch(server.url, { signal: AbortSignal.timeout(50) })).rejects.toThrow('timeout');
   await expect(fetch(server.url)).rejects.toThrow('fetch failed');

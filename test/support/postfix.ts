@@ -18,7 +18,7 @@ import { until } from './wait.ts';
 
 export interface Postfix {
   readonly port: number;
-  /** Raw mails in the one mailbox of everybody, oldest first. */
+  /** Raw emails in the one mailbox of all recipients, oldest first. */
   mails(): string[];
   stop(): void;
 }

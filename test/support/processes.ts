@@ -93,7 +93,7 @@ export function programs(hook: (check: () => Promise<void>) => void): typeof sta
   };
 }
 
-/** Whether any process of this machine with the id is alive; a dead one that nobody collected is not. */
+/** Whether any process of this machine with the id is alive; a zombie is not. */
 export function isAlive(pid: number): Promise<boolean> {
   return new Promise((answer) => {
     execFile('ps', ['-o', 'stat=', '-p', String(pid)], (_error, stdout) => answer(/^[^Z]/.test(stdout.trim())));

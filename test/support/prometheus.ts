@@ -16,7 +16,7 @@ export interface Scrape {
 const sampleLine = /^([a-zA-Z_:][\w:]*)(?:\{(.*)\})? (\S+)$/;
 const label = /([a-zA-Z_]\w*)="((?:[^"\\]|\\.)*)"(?:,|$)/g;
 
-/** Throws for a line that is no line of the text format. */
+/** Throws for a line that is not in the text format. */
 export function parseScrape(text: string): Scrape {
   const samples = text
     .split('\n')

@@ -27,7 +27,7 @@ test.each([
   ['a reply to the recipient', conversation({ recipient: { reply: '452 4.2.2 full' } }), 452],
   ['a connection reset in place of the last reply', conversation({ message: { then: 'reset' } }), 'ESOCKET'],
   ['silence after the message', conversation({ message: {} }), 'ETIMEDOUT'],
-  ['bytes that are no reply', conversation({ mail: { raw: Buffer.from('\0what?\r\n') } }), 'EENVELOPE'],
+  ['bytes that are not a reply', conversation({ mail: { raw: Buffer.from('\0what?\r\n') } }), 'EENVELOPE'],
 ])('a client meets %s', async (_what, script, expected) => {
   const { result, server } = await send(script);
   expect(result).toBe(expected);

@@ -61,7 +61,7 @@ export async function startSmtpScript(script: Script): Promise<ScriptedSmtpServe
   };
 }
 
-/** The phases of a mail, each answered as an ordinary server would; name those that shall go otherwise. */
+/** The phases of an email, each answered as an ordinary server would; name those that should differ. */
 export function conversation(changes: Partial<Record<keyof typeof ordinary, Step>> = {}): Step[] {
   return Object.entries({ ...ordinary, ...changes }).map(([phase, step]) => ({
     ...(phase in ordinary && { expect: ordinary[phase as keyof typeof ordinary].expect }),

@@ -17,7 +17,7 @@ async function serverAndClient(options: SmtpServerOptions, client: object = {}) 
   return { server, transport };
 }
 
-test('keeps envelope, bytes and the parsed mail', async () => {
+test('keeps envelope, bytes and the parsed email', async () => {
   const { server, transport } = await serverAndClient({});
   await transport.sendMail({ ...mail, bcc: 'bob@example.org' });
   const [received] = await server.waitFor(1);
@@ -83,5 +83,5 @@ test('keeps the newest only, but counts all', async () => {
 
 test('waiting in vain says how many came', async () => {
   const { server } = await serverAndClient({});
-  await expect(server.waitFor(2, { timeoutMs: 30 })).rejects.toThrow('waited 30 ms for 2 mails; last: 0 received');
+  await expect(server.waitFor(2, { timeoutMs: 30 })).rejects.toThrow('waited 30 ms for 2 emails; last: 0 received');
 });

@@ -34,7 +34,7 @@ export type Verdict = Refusal | undefined;
 export interface SmtpServerOptions {
   /** An ephemeral port by default. */
   readonly port?: number;
-  /** `starttls` offers it, `required` refuses mail without it, `implicit` speaks TLS at once; `none` by default. */
+  /** `starttls` offers it, `required` refuses email without it, `implicit` speaks TLS at once; `none` by default. */
   readonly tls?: 'none' | 'starttls' | 'required' | 'implicit';
   readonly certificate?: CertificateName;
   /** Log-in that is then required; over plain connections too. */
@@ -68,7 +68,7 @@ export interface TestSmtpServer extends Omit<Recorder<ReceivedMail>, 'add'> {
 
 export async function startSmtpServer(options: SmtpServerOptions = {}): Promise<TestSmtpServer> {
   const { keep, onAccepted } = options;
-  const recorder = createRecorder<ReceivedMail>({ what: 'mails', keep, onItem: onAccepted });
+  const recorder = createRecorder<ReceivedMail>({ what: 'emails', keep, onItem: onAccepted });
   const smtp = new SMTPServer({
     ...transport(options),
     ...authentication(options),

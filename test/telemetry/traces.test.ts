@@ -1,4 +1,4 @@
-/** One picture from an application's request to the reply of the mail server. */
+/** One picture from an application's request to the reply of the email server. */
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -64,7 +64,7 @@ const storedContext = async () =>
   );
 
 describe('a trace', () => {
-  test('goes from the request of an application to the reply of the mail server', async () => {
+  test('goes from the request of an application to the reply of the email server', async () => {
     const kept = keepSpans();
     // As an application does it: everything global, and nothing told to pg-herald.
     trace.setGlobalTracerProvider(kept.provider);
@@ -211,7 +211,7 @@ describe('a trace', () => {
     expect(await storedContext()).toEqual([given]);
   });
 
-  test('stores neither a trace context nor baggage where nobody traces', async () => {
+  test('stores neither a trace context nor baggage without tracing', async () => {
     const baggage = propagation.createBaggage({ user: { value: 'ada@example.com' } });
     await context.with(propagation.setBaggage(context.active(), baggage), () => enqueue(createHerald()));
     const kept = keepSpans();

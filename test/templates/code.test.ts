@@ -1,4 +1,4 @@
-/** Values in code: they keep their line breaks and never leave the code, whoever reads the Markdown. */
+/** Values in code: they keep their line breaks and never leave the code, whichever parser reads the Markdown. */
 import fc from 'fast-check';
 import MarkdownIt, { type Token } from 'markdown-it';
 import { describe, expect, test } from 'vitest';

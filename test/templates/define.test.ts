@@ -53,7 +53,7 @@ describe('defineTemplate', () => {
     expect(() => defineTemplate({ name, labels: v.object({}) })).toThrow(ConfigurationError);
   });
 
-  it('refuses something that is no schema', () => {
+  it('refuses a value that is not a schema', () => {
     expect(() => defineTemplate({ name: 'x', labels: {} as never })).toThrow(
       'template x: labels: is not a Standard Schema',
     );

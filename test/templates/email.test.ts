@@ -19,7 +19,7 @@ function email(input: Partial<EmailInput> = {}) {
   return renderEmail({ content, brand, createdAt: new Date('2026-06-01T00:00:00Z'), ...input });
 }
 
-describe('a mail', () => {
+describe('an email', () => {
   it('has the title as subject and a plain part with actions, unsubscription and year', () => {
     const mail = email({ unsubscribeUrl: 'https://app.example/u/1' });
     expect(mail.subject).toBe('Title <&"');
@@ -47,12 +47,12 @@ Unsubscribe from emails like this: https://app.example/u/1
     expect(html).toContain('A &amp; B');
   });
 
-  it('shows the first sentence after the greeting in lists of mails', () => {
+  it('shows the first sentence after the greeting in lists of emails', () => {
     expect(email().html).toMatch(/mso-hide:all">The first sentence &amp; more\.&#8199;/);
     expect(email({ content: { ...content, text: 'Only this' } }).html).toContain('mso-hide:all">Only this&#8199;');
   });
 
-  it('shows a logo only when there is one, over https, with the name for whoever does not load it', () => {
+  it('shows a logo only when there is one, over https, with the name for readers who do not load it', () => {
     const brand = { appName: 'A', baseUrl: 'https://app.example' };
     expect(email({ brand }).html).not.toContain('<img');
     expect(email({ brand: { ...brand, logoUrl: 'http://app.example/l.png' } }).html).not.toContain('<img');

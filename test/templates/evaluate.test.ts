@@ -230,7 +230,7 @@ describe('formatters', () => {
     expect(call('plural', [null, 'build', 'builds'])).toBe('builds');
   });
 
-  it('refuses what is no date', () => {
+  it('refuses an invalid date', () => {
     for (const value of [
       'soon',
       5,

@@ -168,7 +168,7 @@ function expectedWords(v: string): string {
 }
 
 describe('a value', () => {
-  it('never changes the elements of the HTML, of the mail, or the words around it', () => {
+  it('never changes the elements of the HTML, of the email, or the words around it', () => {
     fc.assert(
       fc.property(hostile, (v) => {
         const { content, email } = rendered(v);
@@ -196,7 +196,7 @@ describe('a value', () => {
     );
   });
 
-  it('stays text for whoever reads the Markdown again', () => {
+  it('stays text when the Markdown is parsed again', () => {
     fc.assert(
       fc.property(
         hostile.filter((v) => oneLine(v).trim() !== ''),

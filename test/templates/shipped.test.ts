@@ -67,7 +67,7 @@ describe('the shipped templates', () => {
       await expectGolden(`${source.name}.mail.html.golden`, email.html);
     });
 
-    it('is a mail that is valid, and that mail programs can show', () => {
+    it('is a valid email that email programs can show', () => {
       expect(invalid(email.html)).toEqual([]);
       expect(unsupported(email.html)).toEqual([]);
       expect(Buffer.byteLength(email.html)).toBeLessThan(maximumEmailHtml / 5);

@@ -117,7 +117,7 @@ Body`;
     ]);
   });
 
-  it('reports broken texts beside the faults of the header, not only once those are mended', () => {
+  it('reports broken texts beside the faults of the header, not only once those are corrected', () => {
     expect(issues('---\ntitle: "Hi {{labels.x}"\ntitel: y\n---\nFine.\nHi {{labels.y}\n')).toEqual([
       expect.stringMatching(/^a\.md:2:\d+ title: /),
       expect.stringMatching(/^a\.md:3:1 "titel" is not a known key/),
@@ -150,7 +150,7 @@ Body`;
     expect(parseTemplate('a.md', content).source).toBeNull();
   });
 
-  it('refuses a file name that is no template name', () => {
+  it('refuses a file name that is not a template name', () => {
     expect(issues(minimal, 'Bad_Name.md')).toEqual([expect.stringContaining('"Bad_Name" is not a template name')]);
   });
 

@@ -61,7 +61,7 @@ describe('writtenMessages', () => {
     expect(await it.count()).toBe(0);
   });
 
-  test('tells why somebody would get nothing', async () => {
+  test('says why a recipient would get nothing', async () => {
     await rolledBack(async (tx) => {
       await it.herald.setPreference(tx, { recipientId: 'ada', enabled: false });
       await it.herald.enqueue(tx, greeting, notification);

@@ -15,7 +15,7 @@ export interface Fault {
   /** How often, compared with the others. */
   readonly weight: number;
   readonly touched: Touched;
-  /** Resolves when it is done or under way; null when there was nobody to hit. Every choice is taken from `random`. */
+  /** Resolves when it is done or under way; null when there was nothing to hit. Every choice is taken from `random`. */
   inject(stage: Stage, random: Random): Promise<Injected | null>;
 }
 

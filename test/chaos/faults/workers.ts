@@ -12,7 +12,7 @@ export const killWorker: Fault = {
     const victim = stage.workers.pick(random);
     if (victim === undefined) return null;
     await victim.program.kill('SIGKILL');
-    // Nobody changes these rows before the lease has run out.
+    // No worker changes these rows before the lease has run out.
     const caught = await inFlight(stage, victim.name);
     stage.workers.replace(victim);
     return { inFlight: caught };
@@ -53,7 +53,7 @@ export const restartWorker: Fault = {
 
 const fakeClock = '/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1';
 
-/** Where Debian's libfaketime is not installed, there is nobody to hit. */
+/** Where Debian's libfaketime is not installed, there is nothing to hit. */
 export const wrongClock: Fault = {
   name: 'a worker whose clock is an hour off',
   weight: 1,

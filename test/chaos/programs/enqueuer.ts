@@ -38,7 +38,7 @@ async function connect(): Promise<Client> {
   return client;
 }
 
-/** The ledger is the application's own record in the database: it commits or vanishes with the messages. Answers with the messages committed. */
+/** The ledger is the application's own record in the database: it commits or vanishes with the messages. Returns the messages committed. */
 async function transaction(client: Client): Promise<number> {
   const to = Array.from({ length: 1 + Math.floor(Math.random() * 3) }, () => {
     const id = crypto.randomUUID();
@@ -66,7 +66,7 @@ async function transaction(client: Client): Promise<number> {
 }
 
 async function reconnected(old: Client): Promise<Client> {
-  // Not awaited: saying goodbye over a half-open connection takes for ever.
+  // Not awaited: a farewell over a half-open connection takes forever.
   old.end().catch(() => undefined);
   await pause(200);
   return connect().catch(() => old);

@@ -20,7 +20,7 @@ const [file = ''] = process.argv.slice(2);
 let mood: Mood = 'well';
 let accepted = 0;
 
-/** Answers whether the message is accepted. */
+/** Returns whether the message is accepted. */
 async function receive(id: string): Promise<boolean> {
   if (mood === 'hanging' && Math.random() < 0.5) await pause(60_000);
   await pause(mood === 'slow' ? 500 : Math.random() * (mood === 'busy' ? 200 : 60));
@@ -34,7 +34,8 @@ async function receive(id: string): Promise<boolean> {
 const mail = await startSmtpServer({
   keep: 10,
   onMessage: async (received) => {
-    const id = /^Message-ID: <([0-9a-f-]{36})@/im.exec(received.raw.toString('latin1'))?.[1] ?? 'a mail without an id';
+    const id =
+      /^Message-ID: <([0-9a-f-]{36})@/im.exec(received.raw.toString('latin1'))?.[1] ?? 'an email without an id';
     return (await receive(id)) ? undefined : { code: 451, text: '4.3.0 try again' };
   },
 });

@@ -68,7 +68,7 @@ describe('the guard, with a real receiver that must not be reached', () => {
   test('a name that is public when looked at and 127.0.0.1 when dialled is not dialled', async () => {
     const receiver = keep(await startReceiver());
     const { resolve } = await nameServer((_, count) => [count === 1 ? '192.0.2.7' : '127.0.0.1']);
-    // The first answer is an allowed address that nobody answers at; the second is what the attack is about.
+    // The first answer is an allowed address where nothing listens; the second is the target of the attack.
     const client = egress({ allowHttp: true, ports: [receiver.port], allowCidrs: ['192.0.2.0/24'] }, resolve);
     const url = `http://rebind.example.com:${receiver.port}/`;
     expect(faultOf(await client.call(post(url, { timeoutSeconds: 1 })))).toMatchObject({

@@ -80,7 +80,7 @@ describe('an address is forbidden', () => {
     'fe80::1%eth0',
     '2606:4700::1%eth0',
     '2606:4700::1%1',
-    // no canonical address: whoever would read it as one reads it differently from us
+    // not canonical addresses: other programs read them differently from us
     '',
     'localhost',
     '127.1',
@@ -216,7 +216,7 @@ describe('the operator', () => {
     '10.0.0',
     'fe80::1%a/64',
     '10.0.0.0/8x',
-  ])('is told that %s is no block', (block) => {
+  ])('hears that %s is not a block', (block) => {
     expect(() => addressSet('egress.allowCidrs', [block])).toThrow(/^egress\.allowCidrs: invalid address block /);
   });
 });

@@ -91,7 +91,7 @@ test('the template names a sender, a tenant has its own, and From is aligned wit
   }
 });
 
-test('when one is at fault the next takes over, nothing is counted, everybody hears of it once, and it comes back by itself', async () => {
+test('when one is at fault the next takes over, nothing is counted, each worker logs it once, and it comes back automatically', async () => {
   const first = await relayWith({ auth: { user: 'u', password: 'right' } });
   const second = await relayWith();
   let { logger } = await work([
@@ -105,7 +105,7 @@ test('when one is at fault the next takes over, nothing is counted, everybody he
   expect(attempts.at(-1)).toMatchObject({ outcome: 'sent', detail: 'by second', counted: true });
   for (const attempt of attempts.slice(0, -1))
     expect(attempt).toMatchObject({ outcome: 'retry', reason: 'authentication', counted: false });
-  // The id is the first one's whoever sends; the author is whoever sends.
+  // The id is always the first sender's; From is the sender that sends.
   expect(String(mails[0]?.raw)).toMatch(/Message-ID: <[^>]+@first\.example>/);
   expect(mails[0]?.from).toBe('noreply@second.example');
   expect(await one('SELECT paused_at FROM herald.method WHERE name = $1', ['smtp'])).toEqual({ paused_at: null });
@@ -290,7 +290,7 @@ test('after an attempt that may have been accepted its sender comes first; anoth
     await until(async () => (await attemptsOf(id)).some(({ outcome }) => outcome === 'unknown'));
   silent = false;
   await database.pool.query(`UPDATE herald.sender SET paused_at = NULL`);
-  // What rests is known for a second: once a mail has gone by the first, it is known to work again.
+  // The pause is cached for a second. Once the first has sent an email, it is known to work again.
   await until(async () => {
     const [id = ''] = await enqueue('greeting');
     await until(async () => (await statusOf(id)) === 'sent');

@@ -96,12 +96,12 @@ test('a bad sequence at DATA is tried again', async () => {
   expect(await resultOf(port)).toMatchObject({ outcome: 'retry', reason: 'protocol' });
 });
 
-test('a size limit that is not a number is no limit', async () => {
+test('a size limit that is not a number is ignored', async () => {
   const port = await scripted(...conversation({ ehlo: { reply: '250-mx.test\r\n250 SIZE 12abc' } }));
   expect(await resultOf(port)).toMatchObject({ outcome: 'sent' });
 });
 
-test('opportunistic TLS takes a certificate that nobody signed', async () => {
+test('opportunistic TLS accepts a self-signed certificate', async () => {
   const relay = await startSmtpServer({ tls: 'starttls' });
   closing.push(() => relay.close());
   // Without the CA of the tests the certificate is unknown, and its name is not that of the host.

@@ -20,7 +20,7 @@ async function dispatcherTo(port: number, more: object = {}): Promise<Dispatcher
 }
 
 beforeAll(async () => {
-  // nodemailer takes a new connection after 100 mails.
+  // nodemailer opens a new connection after 100 emails.
   const mails = Array.from({ length: 100 }, () => conversation().slice(2)).flat();
   relay = await startSmtpScript([...conversation().slice(0, 2), ...mails]);
   dispatcher = await dispatcherTo(relay.port);
@@ -43,7 +43,7 @@ const headOf = (message: string) =>
     .replace(/\r\n[ \t]+/g, ' ')
     .split('\r\n');
 
-/** Everything of one mail on the wire but its message. */
+/** Everything of one email on the wire but its message. */
 function commandsSince(at: number): string[] {
   const lines = relay.lines().slice(at);
   return lines.slice(0, lines.indexOf('DATA') + 1).filter((line) => !/^(EHLO|RSET|QUIT)\b/.test(line));
@@ -58,7 +58,7 @@ async function send(changes: Parameters<typeof delivery>[0]) {
 
 const whole = { groupKey: 'g', unsubscribeUrl: 'https://acme.example/u/1' };
 
-test('hostile names, titles, group keys and unsubscribe addresses: two commands, the usual headers, one mail', async () => {
+test('hostile names, titles, group keys and unsubscribe addresses: two commands, the usual headers, one email', async () => {
   const usual = namesOf(headOf((await send(whole)).messages[0] ?? ''));
   await fc.assert(
     fc.asyncProperty(nasty, nasty, nasty, nasty, async (name, title, groupKey, path) => {

@@ -57,7 +57,7 @@ async function headersOf(who: string, what: string, name: string): Promise<strin
   return head.replace(/\r\n[ \t]+/g, ' ').split('\r\n');
 }
 
-describe('a mail of hostile values', () => {
+describe('an email of hostile values', () => {
   test('has exactly the headers that it always has', async () => {
     const usual = namesOf(await headersOf('Ada', 'x', 'Ada'));
     await fc.assert(

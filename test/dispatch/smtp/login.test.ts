@@ -223,12 +223,12 @@ describe('XOAUTH2', () => {
 });
 
 describe('a password file', () => {
-  test('that was mended a moment ago is read again when the login is refused', async () => {
+  test('that was corrected a moment ago is read again when the login is refused', async () => {
     const relay = await relayWith({ auth: { user: 'u', password: 'right' } });
     const passwordFile = file('password', 'wrong');
     const send = await senderTo(relay.port, { auth: { user: 'u', passwordFile } });
     expect(await send()).toMatchObject({ outcome: 'retry', pauseMethod: true, reason: 'authentication' });
-    // Within the second in which nobody looks at the file without a reason.
+    // Within the second in which the file is not read again without a reason.
     writeFileSync(passwordFile, 'right\n');
     expect(await send()).toMatchObject({ outcome: 'sent' });
   });

@@ -1,7 +1,7 @@
-/** Hostile text, and what a mail's head may hold. */
+/** Hostile text, and what an email's head may hold. */
 import fc from 'fast-check';
 
-/** Text that breaks mails: line ends of every kind, headers, quotes, encoded words, directions, halves of pairs, long runs. */
+/** Text that breaks emails: line ends of every kind, headers, quotes, encoded words, directions, halves of pairs, long runs. */
 export const nasty = fc.oneof(
   { weight: 3, arbitrary: fc.string({ unit: 'binary', maxLength: 300 }) },
   { weight: 3, arbitrary: fc.string({ unit: 'grapheme', maxLength: 300 }) },

@@ -19,7 +19,7 @@ describe('candidates', () => {
     { name: 'd', tenants: ['t1', 't2'] },
   ];
   test.each([
-    ['nobody in particular', { sender: null, tenant: null }, 'ac'],
+    ['no sender and no tenant', { sender: null, tenant: null }, 'ac'],
     ['a tenant without its own', { sender: null, tenant: 't9' }, 'ac'],
     ['a tenant with its own', { sender: null, tenant: 't1' }, 'bd'],
     ['one by name, whatever the tenant', { sender: 'c', tenant: 't1' }, 'c'],

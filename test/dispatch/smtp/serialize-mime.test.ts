@@ -1,4 +1,4 @@
-/** The bytes of a mail, judged by a parser that knows nothing of how they were written, and by nodemailer's own writer. */
+/** The bytes of an email, judged by a parser that knows nothing of how they were written, and by nodemailer's own writer. */
 import fc from 'fast-check';
 import { simpleParser } from 'mailparser';
 import MailComposer from 'nodemailer/lib/mail-composer';
@@ -20,11 +20,11 @@ const tree = (text: string, html: string) =>
   }).compile();
 
 const crlf = (text: string) => text.replace(/\r\n|\r|\n/g, '\r\n');
-/** NUL cannot be in a mail's text, and halves of pairs are no text. */
+/** NUL cannot be in an email's text, and halves of pairs are not text. */
 const texts = nasty.map((text) => `.${text.replaceAll('\u0000', '').toWellFormed()}.`);
 const long = fc.tuple(texts, fc.integer({ min: 1, max: 200 })).map(([text, times]) => text.repeat(times));
 
-describe('a serializeMime mail', () => {
+describe('an email of serializeMime', () => {
   test('says what went in, in lines that every server takes, whatever it was', async () => {
     await fc.assert(
       fc.asyncProperty(fc.oneof(texts, long), fc.oneof(texts, long), async (text, html) => {

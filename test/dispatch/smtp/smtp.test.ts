@@ -32,8 +32,8 @@ async function setUp(server: SmtpServerOptions = {}, options: Partial<SmtpOption
   };
 }
 
-describe('a mail', () => {
-  test('has the headers of system mail, text before HTML, and the id of the message', async () => {
+describe('an email', () => {
+  test('has the headers of system email, text before HTML, and the id of the message', async () => {
     const { relay, send } = await setUp();
     const { messageId } = delivery();
     expect(await send({ groupKey: 'incident-7', unsubscribeUrl: 'https://acme.example/u/1' })).toMatchObject({
@@ -151,7 +151,7 @@ describe('a local part beyond ASCII', () => {
   });
 });
 
-describe('a mail that is too large', () => {
+describe('an email that is too large', () => {
   const attachments = [{ name: 'a.bin', contentType: 'application/octet-stream', content: Buffer.alloc(30_000, 1) }];
 
   test('for the server fails before DATA, and the reason names both sizes', async () => {
@@ -202,7 +202,7 @@ describe('a connection', () => {
 
   test.each<[string, SmtpServerOptions, Partial<SmtpOptions>, string]>([
     ['a server without STARTTLS', {}, { tls: 'starttls' }, 'tls'],
-    ['a certificate that nobody vouches for', { tls: 'required' }, { tls: 'starttls', servername: 'localhost' }, 'tls'],
+    ['a certificate of an unknown CA', { tls: 'required' }, { tls: 'starttls', servername: 'localhost' }, 'tls'],
     [
       'a wrong password',
       { tls: 'required', auth: { user: 'acme', password: 'sesame' } },
@@ -222,7 +222,7 @@ describe('a connection', () => {
     expect(relay.count()).toBe(0);
   });
 
-  test('is a fault of the method when nobody listens', async () => {
+  test('is a fault of the method when nothing listens', async () => {
     const { relay, send } = await setUp();
     await relay.close();
     expect(await send()).toMatchObject({ outcome: 'retry', pauseMethod: true, reason: 'unreachable' });
@@ -272,7 +272,11 @@ describe('a verdict', () => {
 describe('options', () => {
   test.each<[string, Partial<SmtpOptions>, RegExp]>([
     ['plain text to a stranger', { host: 'mail.example', tls: 'none' }, /^smtp\.tls: "none" would send/],
-    ['a sender that is no address', { from: { address: 'nobody' } }, /^smtp\.from\.address: is not one plain address/],
+    [
+      'a sender that is not an address',
+      { from: { address: 'nobody' } },
+      /^smtp\.from\.address: is not one plain address/,
+    ],
     [
       'a sender that some relays cannot take',
       { from: { address: 'jörg@acme.example' } },

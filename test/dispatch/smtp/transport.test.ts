@@ -108,7 +108,7 @@ describe('DKIM', () => {
 
   test.each([
     ['is missing', null],
-    ['is no key', 'hello'],
+    ['is not a key', 'hello'],
     [
       'is too short',
       generateKeyPairSync('rsa', { modulusLength: 512 }).privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
@@ -123,7 +123,7 @@ describe('DKIM', () => {
     expect(relay.count()).toBe(0);
   });
 
-  test('a key that breaks later stops the method, and one that is mended resumes', async () => {
+  test('a key that breaks later stops the method, and one that is corrected resumes it', async () => {
     const keyFile = file('key', privateKey);
     const { relay, send } = await setUp({}, { dkim: { domain: 'acme.example', selector: 'h1', keyFile } });
     expect(await send()).toMatchObject({ outcome: 'sent' });
@@ -145,7 +145,7 @@ describe('a login', () => {
     expect(await send()).toMatchObject({ outcome: 'sent' });
   });
 
-  test('with a wrong password is tried a few times, not once per message; the method resumes when the file is mended', async () => {
+  test('with a wrong password is tried a few times, not once per message; the method resumes when the file is corrected', async () => {
     let logins = 0;
     const relay = await relayWith({ auth: { user: 'acme', password: 'right' }, onLogin: () => void logins++ });
     const passwordFile = file('password', 'wrong\n');

@@ -166,7 +166,7 @@ describe('a call that ended without a status line', () => {
     }
   });
 
-  test('our proxy pauses the method and is counted to nobody', () => {
+  test('our proxy pauses the method, and no endpoint is blamed', () => {
     const verdict = classifyTransportError({ kind: 'proxy', code: 'PROXY_407', sent: false }, { attempt: 1 });
     expect(verdict).toEqual({
       result: {

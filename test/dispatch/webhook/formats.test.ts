@@ -32,7 +32,7 @@ function withContent(changes: Partial<Delivery['content']>, rest: Partial<Delive
   return delivery({ content: { ...delivery().content, ...changes }, ...rest });
 }
 
-/** What somebody who may choose a label would try. */
+/** What an attacker who may choose a label would try. */
 const hostile = [
   '<!channel> <!here> <@U012345> <#C012345> <https://evil.example|click>',
   '@everyone @here <@&123> <@123> [click](https://evil.example)',
@@ -94,7 +94,7 @@ describe.each(messages)('%s', (_, message) => {
     expect(parsed.text).not.toMatch(/[<>]|&(?!amp;|lt;|gt;)/);
   });
 
-  test('is a Discord message that pings nobody', () => {
+  test('is a Discord message that pings no one', () => {
     const { json } = build('discord', message);
     const shape = v.strictObject({
       embeds: v.pipe(
@@ -196,7 +196,7 @@ describe.each(messages)('%s', (_, message) => {
   });
 });
 
-test('any text whatsoever stays inside the limits and pings nobody', () => {
+test('any text stays inside the limits and pings no one', () => {
   const text = fc.string({
     unit: fc.constantFrom(
       '@',
@@ -236,7 +236,7 @@ test('any text whatsoever stays inside the limits and pings nobody', () => {
   );
 });
 
-test('a service that shows the fallback as Markdown rings nobody and links only what the template links', () => {
+test('a service that shows the fallback as Markdown pings no one and links only what the template links', () => {
   const value =
     '@all @channel ~town-square #tag **paid** [x](https://evil.example) [y][z] <https://evil.example> www.evil.example';
   const { text } = slackMessage(

@@ -1,5 +1,5 @@
 /**
- * The fenced blocks of a page. What a test does with a block stands in its info string, behind the language, where readers of
+ * The fenced blocks of a page. The info string behind the language says what a test does with a block, where readers of
  * the rendered page do not see it:
  *
  *   sh                       run, in the folder and with the variables that the blocks before it left behind

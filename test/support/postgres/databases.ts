@@ -34,7 +34,7 @@ export async function freezeTemplate(serverUrl: string, name: string): Promise<v
   );
 }
 
-/** Drops every database whose name begins with the prefix, whoever is connected. */
+/** Drops every database whose name begins with the prefix, even with open connections. */
 export async function dropDatabases(serverUrl: string, prefix: string): Promise<void> {
   await withClient(serverUrl, async (client) => {
     for (const name of await namesWith(client, prefix)) await drop(client, name);
@@ -89,7 +89,7 @@ async function withClient<T>(url: string, use: (client: Client) => Promise<T>): 
   }
 }
 
-/** What somebody can do about the two things that are usually wrong with a DATABASE_URL. */
+/** The remedies for the two things that are usually wrong with a DATABASE_URL. */
 function explained(error: unknown, { host, port, user }: Client): Error | undefined {
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
   if (['ECONNREFUSED', 'ENOTFOUND', 'ETIMEDOUT', 'ENOENT', '28P01', '28000'].includes(code)) {

@@ -143,7 +143,7 @@ test.skipIf(!available.packaged)(
     });
     const { binaries } = JSON.parse(await program.line(/^\{/, { timeoutMs: 15_000 }));
     await program.kill();
-    // Root's server runs as somebody else, who cannot read the project: it must have been copied.
+    // Root's server runs as another user, who cannot read the project: it must have been copied.
     expect(binaries).toContain(account ? temporary : project);
     await until(async () => (await processesOf(temporary)).length === 0, { what: 'the end of the server' });
   },

@@ -13,7 +13,7 @@ import { startDocker } from './docker.ts';
 export const sources = ['system', 'docker', 'packaged'] as const;
 export type Source = (typeof sources)[number];
 
-/** For data that nobody needs after a crash; a clone of a database and a commit are several times faster. */
+/** For data that is not needed after a crash; a clone of a database and a commit are several times faster. */
 export const throwawaySettings = {
   fsync: 'off',
   synchronous_commit: 'off',

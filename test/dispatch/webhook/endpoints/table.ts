@@ -29,7 +29,7 @@ export async function addEndpoint(
   return id;
 }
 
-/** Inserts pending messages to an endpoint, as many as asked for, and answers with their ids. */
+/** Inserts pending messages to an endpoint, as many as requested, and returns their ids. */
 export async function addMessages(pool: Pool, endpointId: string, count = 1): Promise<string[]> {
   const { rows } = await pool.query<{ id: string }>(
     `INSERT INTO herald.message (id, notification_id, template, template_version, method, ordinal, status, recipient_id, recipient,
