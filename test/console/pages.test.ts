@@ -4,7 +4,7 @@ import { afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { compareLines } from '../../src/console/pages/templates.ts';
 import { endpoints } from '../../src/operate/endpoints.ts';
 import { createSecretBox } from '../../src/secrets.ts';
-import { greetingFile, putTemplates } from '../support/application.ts';
+import { greetingFile, putTemplates, scriptedDispatcher, testWorker } from '../support/application.ts';
 import { startHttpServer } from '../support/http-server.ts';
 import { until } from '../support/wait.ts';
 import { audits, createClient, type Client, useConsoleDatabase } from './support.ts';
@@ -51,6 +51,23 @@ describe('the overview', () => {
     await database.pool.query('TRUNCATE herald.sender');
     await database.pool.query(`UPDATE herald.method SET paused_at = NULL, pause_kind = NULL`);
     await fresh.close();
+  });
+
+  test('says that messages wait for a method that no worker delivers', async () => {
+    const other = testWorker(database.url, { dispatchers: { smtp: scriptedDispatcher() } });
+    await other.start();
+    await database.pool.query('SELECT herald.enqueue($1::jsonb)', [
+      { template: 'greeting', to: [{ id: 'zoe' }], methods: ['webhook'], labels: { who: 'Zoë' } },
+    ]);
+    await database.pool.query(`UPDATE herald.message SET status = 'pending', reason = NULL, settled_at = NULL`);
+    const fresh = createClient(database);
+    await until(async () => (await fresh.see('/')).includes('class="summary warn"'));
+    const page = await fresh.see('/');
+    expect(page).toContain('Without a worker that delivers it: webhook. 1 worker connected.');
+    expect(page).toMatch(/webhook<\/th>\s*<td data-label="State"><span class="status held"[^>]*>no worker</);
+    await fresh.close();
+    await other.stop();
+    await database.pool.query('TRUNCATE herald.message, herald.notification CASCADE');
   });
 });
 

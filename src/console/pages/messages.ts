@@ -2,7 +2,8 @@
 import type { Hono } from 'hono';
 import { html } from 'hono/html';
 import { type BoundedCount, countRecent, type MessagePage, searchMessages } from '../../operate/search.ts';
-import { messageStatuses } from '../../vocabulary.ts';
+import { meaningOf } from '../../operate/reason-text.ts';
+import { messageStatuses, reasons } from '../../vocabulary.ts';
 import { empty, type Html, plural, select, time } from '../elements.ts';
 import { cursorOf, queryOf, readSearch, type SearchInput, searchOf } from '../input.ts';
 import { page } from '../layout.ts';
@@ -79,13 +80,20 @@ ${moreFields(input)}
 </form>`;
 }
 
+/** Every reason in words, in alphabetical order. */
+const reasonChoices = [
+  ['', 'any'] as const,
+  ...reasons
+    .map((reason) => [reason, meaningOf(reason)] as const)
+    .toSorted(([, one], [, other]) => one.localeCompare(other)),
+];
+
 function moreFields(input: SearchInput): Html {
   const isOpen = [input.target, input.reason, input.endpoint, input.until].some((value) => value !== undefined);
   return html`<details class="more"${isOpen ? html` open` : ''}><summary>More</summary><div class="fields">
-<div class="field"><label for="target">About (target)</label>
-<input id="target" name="target" value="${input.target ?? ''}" autocomplete="off" spellcheck="false"></div>
-<div class="field"><label for="reason">Reason</label><input id="reason" name="reason" value="${input.reason ?? ''}"
-  placeholder="no_such_recipient" autocomplete="off" spellcheck="false"></div>
+<div class="field"><label for="target">About</label><input id="target" name="target" value="${input.target ?? ''}"
+  placeholder="id of a thing" autocomplete="off" spellcheck="false"></div>
+<div class="field"><label for="reason">Reason</label>${select('reason', reasonChoices, { chosen: input.reason })}</div>
 <div class="field"><label for="endpoint">Endpoint</label><input id="endpoint" name="endpoint"
   value="${input.endpoint ?? ''}" placeholder="its id" autocomplete="off" spellcheck="false"></div>
 <div class="field"><label for="until">Before (UTC)</label>
@@ -130,7 +138,7 @@ function noMatch(base: string, input: SearchInput, searchedBackTo: Date | null):
   if (searchedBackTo) return empty('No match so far.');
   if (Object.keys(input).length === 0) return empty('No messages yet. What is enqueued appears here automatically.');
   const all = html`<a href="${base}/messages">Show all messages</a>`;
-  return empty(html`No message matches. Recipient, target and reason must match exactly. ${all}`);
+  return empty(html`No message matches. Ids and addresses must match exactly. ${all}`);
 }
 
 /** The actions that can apply to one of the statuses that are searched for. */

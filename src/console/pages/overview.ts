@@ -133,9 +133,15 @@ function problemsOf({ methods, pauses, senders }: Pick<Status, 'methods' | 'paus
   const pausedSenders = senders
     .filter(({ pausedSince }) => pausedSince !== null)
     .map(({ method, name }) => `${name} (${method})`);
+  const unserved = methods.filter((one) => one.unserved && one.pending > 0).map(({ method }) => method);
   const list = (label: string, names: readonly string[]) =>
     names.length === 0 ? [] : [`${label}: ${names.join(', ')}.`];
-  return [...list('Paused', paused), ...list('Late', late), ...list('Paused senders', pausedSenders)].join(' ');
+  return [
+    ...list('Paused', paused),
+    ...list('Without a worker that delivers it', unserved),
+    ...list('Late', late),
+    ...list('Paused senders', pausedSenders),
+  ].join(' ');
 }
 
 /** Senders that are paused, and senders whose server allows fewer connections than configured. */
@@ -202,9 +208,11 @@ function methodAction(
 function stateOf(method: MethodStatus, pauseState: PauseState | undefined): Html {
   if (pauseState)
     return html`<span class="status held">paused</span> <span class="reason">${pauseText(pauseState)}</span>`;
-  return method.enabled
-    ? html`<span class="status sent">in use</span>`
-    : html`<span class="status cancelled">disabled</span>`;
+  if (!method.enabled) return html`<span class="status cancelled">disabled</span>`;
+  const title = 'No connected worker has a dispatcher for it';
+  return method.unserved
+    ? html`<span class="status held" title="${title}">no worker</span>`
+    : html`<span class="status sent">in use</span>`;
 }
 
 function pauseText({ kind, by, since, reason, detail, probeAt }: PauseState): Html {
