@@ -12,6 +12,9 @@ export const bounds = {
   targets: 100,
   /** Characters of one target. */
   target: 200,
+  /** Characters of the name of a template, and of a group. */
+  templateName: 100,
+  groupName: 200,
   methods: 10,
   /** Characters of the name of a method. */
   method: 50,

@@ -37,17 +37,27 @@ export async function cancel(tx: Connection, by: CancelBy): Promise<CancelAnswer
   return rows.map((row) => ({ messageId: row.message_id, answer: row.answer }));
 }
 
+/** The arguments of the SQL function by the names of ours. */
+const sqlArguments = { dedupeKey: 'dedupe_key', target: 'target', recipientId: 'recipient_id' } as const;
+
 function argumentOf(by: CancelBy): ['message_ids' | 'dedupe_key' | 'target' | 'recipient_id', string] {
-  if ('dedupeKey' in by) return ['dedupe_key', requireText(by.dedupeKey, 'dedupeKey')];
-  if ('target' in by) return ['target', requireText(by.target, 'target')];
-  if ('recipientId' in by) return ['recipient_id', requireText(by.recipientId, 'recipientId')];
-  return ['message_ids', `{${checkedIds(by.ids).join(',')}}`];
+  const given: unknown = by;
+  const named = Object.entries(typeof given === 'object' && given !== null ? given : {});
+  const [name, value] = named.find((each) => each[1] !== undefined) ?? [];
+  if (named.filter((each) => each[1] !== undefined).length === 1) {
+    if (name === 'ids') return ['message_ids', `{${checkedIds(value).join(',')}}`];
+    if (name === 'dedupeKey' || name === 'target' || name === 'recipientId')
+      return [sqlArguments[name], requireText(value, name)];
+  }
+  throw new InvalidNotificationError([{ path: 'by', message: 'must name one of ids, dedupeKey, target, recipientId' }]);
 }
 
 /** Returns the ids of messages. @throws {InvalidNotificationError} that names the first that is not a UUID. */
-export function checkedIds(ids: readonly string[]): readonly string[] {
+export function checkedIds(ids: unknown): readonly string[] {
+  if (!Array.isArray(ids))
+    throw new InvalidNotificationError([{ path: 'ids', message: 'must be an array of message ids' }]);
   const wrong = ids.findIndex((id) => typeof id !== 'string' || !isUuid(id));
-  if (wrong < 0) return ids;
+  if (wrong < 0) return ids as string[];
   throw new InvalidNotificationError([{ path: `ids[${wrong}]`, message: 'is not a message id (a UUID)' }]);
 }
 

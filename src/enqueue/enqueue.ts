@@ -7,7 +7,13 @@ import type { RequiredData, Template } from '../templates/define.ts';
 import type { MessageStatus, Reason } from '../vocabulary.ts';
 import { type CancelAnswer, type CancelBy, cancel } from './cancel.ts';
 import { type EnqueuedCount, enqueueRows, type FromQuery } from './from-query.ts';
-import { checkNotification, type Notification, type NotificationOptions, notificationJson } from './notification.ts';
+import {
+  checkNotification,
+  type Notification,
+  type NotificationOptions,
+  notificationJson,
+  requireInput,
+} from './notification.ts';
 import { type EffectivePreference, type Preference, preferencesOf, setPreference } from './preferences.ts';
 import { type RecipientResolver, resolveRecipients } from './recipients.ts';
 import { createPreparation } from './preparation.ts';
@@ -96,6 +102,7 @@ export function createHerald(options: HeraldOptions = {}): Herald {
   const preparation = createPreparation(options);
   return {
     async enqueue(tx, template, notification) {
+      requireInput(template, notification);
       const { to, labels, data, traceContext: given, ...rest }: Notification<typeof template> = notification;
       const write = async (traceContext: Pick<NotificationOptions, 'traceContext'>) => {
         const [checked, recipients] = await together(
@@ -113,6 +120,7 @@ export function createHerald(options: HeraldOptions = {}): Herald {
       }));
     },
     async enqueueFrom(tx, template, notification) {
+      requireInput(template, notification);
       const { recipients, labels, data, traceContext: given, ...rest }: FromQuery<typeof template> = notification;
       const write = async (traceContext: Pick<NotificationOptions, 'traceContext'>) => {
         const checked = await checkNotification(template, { labels, data }, { ...rest, ...traceContext });

@@ -52,11 +52,20 @@ export async function enqueueRows(
   query: FromQuery<Template>['recipients'],
   json: string,
 ): Promise<EnqueuedCount[]> {
+  requireQuery(query);
   const rows = await withClearErrors(() =>
     'text' in query ? runText(tx, query.text, [...(query.values ?? []), json]) : runQuery(tx, query, json),
   );
   throwRefusal(rows);
   return rows.map((row) => ({ ...row, count: Number(row.count) }));
+}
+
+function requireQuery(query: unknown): void {
+  const { text, values = [], getSQL } = (query ?? {}) as Readonly<Record<string, unknown>>;
+  const isText = typeof text === 'string' && Array.isArray(values) && values.every((each) => typeof each === 'string');
+  if (isText || (typeof getSQL === 'function' && text === undefined)) return;
+  const message = 'must be a Drizzle query, or { text, values } with texts as values';
+  throw new InvalidNotificationError([{ path: 'recipients', message }]);
 }
 
 function runText(tx: Connection, text: string, values: readonly string[]): Promise<CountRow[]> {

@@ -83,7 +83,6 @@ export async function checkNotification(
   input: { readonly labels: unknown; readonly data?: unknown },
   options: NotificationOptions,
 ): Promise<StoredNotification> {
-  requireTemplate(template);
   const content = await validateInput(template, input);
   const checked = checkOptions(options);
   if ('issues' in content || 'issues' in checked)
@@ -108,11 +107,20 @@ export async function checkNotification(
   return JSON.parse(JSON.stringify(stored)) as StoredNotification;
 }
 
-/** Without the compiler, a template's name is what comes to mind first. */
-function requireTemplate(template: unknown): void {
-  if (typeof template === 'object' && template !== null && 'labels' in template) return;
-  const message = "is not a template; pass what defineTemplate({ name, labels }) returned, not a template's name";
-  throw new InvalidNotificationError([{ path: 'template', message }]);
+/**
+ * Without the compiler, a template's name is what comes to mind first.
+ * @throws {InvalidNotificationError} if it is not a template, or the notification is not an object.
+ */
+export function requireInput(template: unknown, notification: unknown): void {
+  const issues: Issue[] = [];
+  if (typeof template !== 'object' || template === null || !('labels' in template) || !('secrets' in template))
+    issues.push({
+      path: 'template',
+      message: "is not a template; pass what defineTemplate({ name, labels }) returned, not a template's name",
+    });
+  if (typeof notification !== 'object' || notification === null || Array.isArray(notification))
+    issues.push({ path: 'notification', message: 'must be an object: { to, labels, ... }' });
+  if (issues.length > 0) throw new InvalidNotificationError(issues);
 }
 
 /**

@@ -3,7 +3,8 @@ import * as v from 'valibot';
 import type { Issue } from '../errors.ts';
 import { bounds, isLonger } from './bounds.ts';
 
-const line = (maxLength: number) =>
+/** One line of text that is not empty. */
+export const line = (maxLength: number) =>
   v.pipe(
     v.string(),
     v.minLength(1, 'is empty'),
@@ -143,7 +144,7 @@ function contradictions(options: CheckedOptions): Issue[] {
 }
 
 /** Names the place and the rule, never the value. */
-function issueOf(issue: v.BaseIssue<unknown>): Issue {
+export function issueOf(issue: v.BaseIssue<unknown>): Issue {
   const path = (issue.path ?? [])
     .map((item) => (typeof item.key === 'number' ? `[${item.key}]` : `.${String(item.key)}`))
     .join('')

@@ -1,5 +1,9 @@
 /** What recipients want, read and written in the caller's transaction. A later enqueue sees the change. */
+import * as v from 'valibot';
 import { type Connection, run } from '../database/caller-transaction.ts';
+import { InvalidNotificationError } from '../errors.ts';
+import { bounds } from './bounds.ts';
+import { issueOf, line } from './option-rules.ts';
 import { throwRefusal } from './sql-errors.ts';
 
 /**
@@ -35,23 +39,38 @@ export interface EffectivePreference {
   readonly decidedBy: 'template_disabled' | 'method_disabled' | 'mandatory' | 'preference' | 'default';
 }
 
+const recipientIdSchema = line(bounds.recipient.id);
+const preferenceSchema = v.strictObject({
+  recipientId: recipientIdSchema,
+  template: v.optional(line(bounds.templateName)),
+  group: v.optional(line(bounds.groupName)),
+  method: v.optional(line(bounds.method)),
+  enabled: v.nullable(v.boolean()),
+});
+
+function checked<Schema extends v.GenericSchema>(schema: Schema, input: unknown): v.InferOutput<Schema> {
+  const result = v.safeParse(schema, input);
+  if (!result.success) throw new InvalidNotificationError(result.issues.map(issueOf));
+  return result.output;
+}
+
 /**
  * Stores a choice. The database refuses an unknown template, group or method (HE001, HE004), and turning off a
  * mandatory template (HE006).
  */
 export async function setPreference(tx: Connection, preference: Preference): Promise<void> {
-  const { template, group } = preference;
+  const { template, group, ...choice } = checked(preferenceSchema, preference);
   const [scope, subject] =
     template !== undefined ? ['template', template] : group !== undefined ? ['group', group] : ['all', ''];
   const refusals = await run<{ method: string; status: string; reason: string }>(tx, {
     text: `SELECT place AS method, 'refused' AS status, message AS reason
       FROM herald.try_preference($1::text, $2::text, $3::text, $4::text::boolean, $5::text)`,
     values: [
-      preference.recipientId,
+      choice.recipientId,
       scope,
       subject,
-      preference.enabled === null ? null : String(preference.enabled),
-      preference.method ?? '*',
+      choice.enabled === null ? null : String(choice.enabled),
+      choice.method ?? '*',
     ],
   });
   throwRefusal(refusals);
@@ -62,6 +81,6 @@ export async function preferencesOf(tx: Connection, recipientId: string): Promis
   return run<EffectivePreference>(tx, {
     text: `SELECT template, template_group AS "group", method, enabled, mandatory, decided_by AS "decidedBy"
       FROM herald.preferences($1::text)`,
-    values: [recipientId],
+    values: [checked(recipientIdSchema, recipientId)],
   });
 }

@@ -161,7 +161,10 @@ describe('whether', () => {
     ['an unknown group', { group: 'Nope', enabled: true }, /^subject: unknown group "Nope"\./],
     ['an unknown method', { method: 'pigeon', enabled: true }, /^method: unknown method "pigeon"\./],
     ['switching off what is mandatory', { template: 'must', enabled: false }, /^subject: template "must" is mandatory/],
-    ['an empty recipient', { recipientId: '', enabled: false }, /^recipient_id: .*1 to 200/],
+    ['an empty recipient', { recipientId: '', enabled: false }, /^recipientId: is empty/],
+    ['a NUL byte', { template: 'a\u0000', enabled: false }, /^template: holds control characters/],
+    ['a choice that is a text', { enabled: 'yes' }, /^enabled: must be/],
+    ['several faults at once', { recipientId: 5, enabled: 1 }, /^recipientId: .*enabled: /],
   ])('a preference refuses %s', async (_, preference, expected) => {
     const attempt = it.herald.setPreference(it.pool, { recipientId: 'ada', ...preference } as never);
     expect((await issuesOf(attempt)).join()).toMatch(expected);

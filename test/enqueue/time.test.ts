@@ -132,7 +132,10 @@ describe('cancelling', () => {
   test.each<[string, unknown, string]>([
     ['no id', { ids: ['x'] }, 'ids[0]: is not a message id (a UUID)'],
     ['an empty key', { dedupeKey: '' }, 'dedupeKey: must be a string that is not empty'],
-    ['no key at all', { dedupeKey: undefined }, 'dedupeKey: must be a string that is not empty'],
+    ['no key at all', { dedupeKey: undefined }, 'by: must name one of ids, dedupeKey, target, recipientId'],
+    ['a key and a target', { dedupeKey: 'a', target: 'b' }, 'by: must name one of ids, dedupeKey, target, recipientId'],
+    ['null', null, 'by: must name one of ids, dedupeKey, target, recipientId'],
+    ['ids that are no array', { ids: 'x' }, 'ids: must be an array of message ids'],
     ['a target with a NUL byte', { target: 'a\u0000' }, 'target: must be a string that is not empty'],
   ])('%s is an error', async (_, by, expected) => {
     expect(await issuesOf(it.withClient((client) => it.herald.cancel(client, by as never)))).toEqual([expected]);
