@@ -46,13 +46,13 @@ describe.each<[string, () => Connection]>([
     expect([await it.count(), await it.count('herald_queue.job')]).toEqual([0, 0]);
   });
 
-  test('is taken if the caller says autocommit', async () => {
+  test('is accepted if the caller says autocommit', async () => {
     expect(await herald.enqueue(open(), greeting, { ...notification, autocommit: true })).toHaveLength(1);
     expect(await it.count()).toBe(1);
   });
 });
 
-test('a pg client is refused before BEGIN and after COMMIT, and taken between', async () => {
+test('a pg client is refused before BEGIN and after COMMIT, and accepted between', async () => {
   await it.withClient(async (client) => {
     const enqueue = () => herald.enqueue(client, greeting, notification);
     expect(await issuesOf(enqueue())).toEqual(refusal);
@@ -109,7 +109,7 @@ test('SQL that does not ask for a transaction works without one, also after an e
   expect(await it.count()).toBe(2);
 });
 
-test('a PGlite instance is refused, its transaction is taken', async () => {
+test('a PGlite instance is refused, its transaction is accepted', async () => {
   const pglite = await PGlite.create();
   await pglite.exec(installScript());
   await pglite.exec(`INSERT INTO herald.template (name, "group", kind, current_version) VALUES ('greeting', 'G', 'custom', 1);

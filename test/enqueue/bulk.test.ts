@@ -93,7 +93,7 @@ describe('a query', () => {
     expect(await fromQuery({ text: 'SELECT id FROM customer WHERE false' })).toEqual([]);
   });
 
-  test('counts what stood already under the dedupe key', async () => {
+  test('counts the messages that existed under the dedupe key', async () => {
     await it.enqueue({ dedupeKey: 'k', to: { id: 'ada', email: 'ada@example.com' } });
     const counts = await fromQuery(
       { text: `SELECT id FROM customer WHERE id IN ('ada', 'eve')` },

@@ -19,7 +19,7 @@ test('50 concurrent transactions with one dedupe key make one message and one jo
   expect([await it.count(), await it.count('herald_queue.job')]).toEqual([1, 1]);
 });
 
-test('the second call returns the first message as it stands by now', async () => {
+test('the second call returns the first message with its present status', async () => {
   const [first] = await it.enqueue({ dedupeKey: 'k' });
   await it.pool.query(`UPDATE herald.message SET status = 'sent'`);
   expect(await it.enqueue({ dedupeKey: 'k' })).toEqual([{ ...first, status: 'sent', deduplicated: true }]);

@@ -267,7 +267,7 @@ describe.each(drivers)('$name', (driver) => {
     expect(await session.query('SELECT count(*)::int AS n FROM herald_queue.job')).toEqual([{ n: 3 }]);
   });
 
-  test('an error of the SQL function comes as InvalidNotificationError, without the values', async () => {
+  test('an error of the SQL function becomes an InvalidNotificationError, without the values', async () => {
     const attempt = session.inTransaction(
       (tx) =>
         herald.enqueue(

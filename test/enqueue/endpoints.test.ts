@@ -28,14 +28,14 @@ describe('who receives', () => {
     expect(await receivers()).toEqual(['default']);
   });
 
-  test("every endpoint of everybody's, one message and one job each", async () => {
+  test('every endpoint without an owner, one message and one job each', async () => {
     await endpoint('one');
     await endpoint('two');
     expect(await receivers()).toEqual(['one', 'two']);
     expect(await it.count(`herald_queue.job WHERE name = 'webhook'`)).toBe(2);
   });
 
-  test("the recipient's before the tenant's before everybody's", async () => {
+  test("the recipient's before the tenant's before those without an owner", async () => {
     await endpoint('all');
     expect(await receivers({ tenant: 'acme' })).toEqual(['all']);
     await it.reset();
@@ -133,7 +133,7 @@ describe('attachments', () => {
     await expect(it.enqueue({ attachments: [large, large] })).rejects.toThrow(/attachments: .*10 MB/);
   });
 
-  test('that SQL gives wrong are refused with their position', async () => {
+  test('that are invalid in SQL are refused with their position', async () => {
     await expect(
       it.pool.query(
         `SELECT herald.enqueue('greeting', '{"id": "1", "email": "a@example.com"}', '{"who": "x"}', attachments => '[{"name": "a", "contentType": "a/b", "content": "%%"}]')`,

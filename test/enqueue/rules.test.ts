@@ -35,7 +35,7 @@ describe('to whom', () => {
     expect(await it.rows()).toMatchObject([{ recipient: { id: 'ada', email: 'first@example.com' } }]);
   });
 
-  test('`first` takes the first method that nothing speaks against, and the first of all if something always does', async () => {
+  test('`first` takes the first method without a reason against it, or the first of all if each has one', async () => {
     expect(outcomes(await it.enqueue({}, named('either')))).toEqual(['ada smtp pending']);
     expect(outcomes(await it.enqueue({ to: { id: 'mute' } }, named('either')))).toEqual(['mute webhook pending']);
     await it.herald.setPreference(it.pool, { recipientId: 'ada', method: 'smtp', enabled: false });
@@ -127,7 +127,7 @@ describe('whether', () => {
     expect(outcomes(await it.enqueue({}, named('both')))).toEqual(['ada smtp pending', 'ada webhook method_disabled']);
   });
 
-  test('a template that is off by default goes to those who asked for it, a mandatory one to everybody', async () => {
+  test('a template that is off by default goes to those who asked for it, a mandatory one to every recipient', async () => {
     expect(outcomes(await it.enqueue({}, named('quiet')))).toEqual(['ada smtp default_off']);
     await it.herald.setPreference(it.pool, { recipientId: 'ada', template: 'quiet', enabled: true });
     expect(outcomes(await it.enqueue({}, named('quiet')))).toEqual(['ada smtp pending']);

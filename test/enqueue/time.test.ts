@@ -85,7 +85,7 @@ describe('cancelling', () => {
       (answer) => answer.answer,
     );
 
-  test('answers by id, key and target what is definitely the case', async () => {
+  test('returns by id, key and target what is definitely the case', async () => {
     const [message] = await it.enqueue({ dedupeKey: 'k', targets: ['w-1', 'o-1'] });
     expect(await answersTo({ target: 'w-2' })).toEqual([]);
     expect(await answersTo({ dedupeKey: 'k' })).toEqual(['cancelled']);
