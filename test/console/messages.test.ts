@@ -335,6 +335,18 @@ describe('an action on one message', () => {
     ]);
   });
 
+  test('sends a webhook call again that its receiver lost, and offers that for no email', async () => {
+    const id = await enqueue('ada');
+    await database.pool.query(`UPDATE herald.message SET status = 'sent', settled_at = now()`);
+    expect(await client.see(`/messages/${id}`)).not.toContain('Send again');
+    await database.pool.query(`UPDATE herald.message SET method = 'webhook'`);
+    expect(await client.see(`/messages/${id}`)).toContain('>Send again<');
+    await client.submit(`/messages/${id}/replay`, { why: 'they lost it' });
+    expect(await status(id)).toBe('pending');
+    expect(await client.see(`/messages/${id}`)).toContain('It will be sent again, with the same id.');
+    expect(await audits(database)).toMatchObject([{ action: 'replay', subject: id, why: 'they lost it' }]);
+  });
+
   test('that comes too late changes nothing, says so, and is not recorded', async () => {
     const id = await enqueue('ada');
     await database.pool.query(`UPDATE herald.message SET status = 'sent', settled_at = now()`);

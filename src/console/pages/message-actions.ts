@@ -3,6 +3,7 @@ import type { Hono } from 'hono';
 import { html } from 'hono/html';
 import type { Pool } from 'pg';
 import { cancelMessages, holdMessages, type OperatorNote, retryMessages } from '../../operate/message-actions.ts';
+import { endpoints } from '../../operate/endpoints.ts';
 import { suppress } from '../../operate/suppressions.ts';
 import { isUuid } from '../../vocabulary.ts';
 import { actionForm, type Html } from '../elements.ts';
@@ -37,6 +38,14 @@ const actions = new Map<string, MessageAction>([
       done: 'It will be delivered again.',
       refused: 'It cannot be retried: it is waiting, it is sent, or its secret labels were wiped.',
       run: redeliver,
+    },
+  ],
+  [
+    'replay',
+    {
+      done: 'It will be sent again, with the same id.',
+      refused: 'It cannot be sent again: its secret labels were wiped.',
+      run: async (pool, id) => (await endpoints(pool).replayMessage(id))?.retried === true,
     },
   ],
   ['release', { done: 'Released.', refused: 'It is no longer held.', run: redeliver }],
@@ -93,10 +102,12 @@ async function suppressAddress(c: PageContext, services: Services, id: string): 
 /** The buttons of the actions that are possible in the message's state. */
 export function messageActions(c: PageContext, { settings }: Services, { message, source }: LoadedMessage): Html {
   if (c.get('operator').readOnly) return html``;
-  const { status, id, secretsWiped, recipientId } = message;
+  const { status, id, method, secretsWiped, recipientId } = message;
   const isComplete = !secretsWiped && recipientId !== 'erased';
   const buttons = [
     ...(isComplete && ['failed', 'expired', 'inhibited'].includes(status) ? [['retry', 'Retry', 'primary']] : []),
+    // A receiver of webhooks knows a copy by its id; a person who reads an email does not.
+    ...(isComplete && status === 'sent' && method === 'webhook' ? [['replay', 'Send again', '']] : []),
     ...(status === 'held' ? [['release', 'Release', 'primary']] : []),
     ...(status === 'pending' ? [['hold', 'Hold', '']] : []),
     ...(['pending', 'held'].includes(status) ? [['cancel', 'Cancel', '']] : []),
