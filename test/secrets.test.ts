@@ -261,6 +261,35 @@ describe('secret labels', () => {
     await worker.stop();
   });
 
+  test('that no worker can decrypt for a day are counted from then on, and the message fails', async () => {
+    await database.pool.query('TRUNCATE herald.message, herald.attempt, herald.notification');
+    const { encryptLabels } = labelSecrets(createSecretBox([newKey()]));
+    await createHerald({ encryptLabels }).enqueue(database.pool, template, { autocommit: true, to, labels });
+    const worker = testWorker(database.url, {
+      dispatchers: { smtp: scriptedDispatcher() },
+      decryptLabels: labelSecrets(createSecretBox([newKey()])).decryptLabels,
+    });
+    await worker.start();
+    const attempts = async () =>
+      (await database.pool.query<{ counted: boolean }>('SELECT counted FROM herald.attempt ORDER BY number')).rows;
+    await until(async () => (await attempts()).length === 1);
+    await database.pool.query(`UPDATE herald.message SET uncounted_since = now() - interval '25 hours'`);
+    const story = async () =>
+      (await database.pool.query<{ status: string; reason: string }>('SELECT status, reason FROM herald.message'))
+        .rows[0];
+    await until(
+      async () => {
+        await database.pool.query(`UPDATE herald.message SET next_attempt_at = now() WHERE status = 'pending'`);
+        await database.pool.query('SELECT herald.ensure_jobs(ARRAY(SELECT id FROM herald.message))');
+        return (await story())?.status === 'failed';
+      },
+      { intervalMs: 200 },
+    );
+    await worker.stop();
+    expect((await story())?.reason).toBe('misconfigured');
+    expect((await attempts()).map(({ counted }) => counted)).toEqual([false, true, true, true]);
+  });
+
   test('that a relay repeats in its reply are stored nowhere and logged nowhere', async () => {
     await database.pool.query('TRUNCATE herald.message, herald.attempt, herald.notification');
     const repeated = Buffer.from('4F9K-27QX').toString('base64');
