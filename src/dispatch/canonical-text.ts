@@ -20,8 +20,12 @@ const escapes =
 const maxRounds = 8;
 const notAlphanumeric = /[^\p{L}\p{N}]+/gu;
 
+/** Nearly all texts: ASCII without anything that begins an escape. */
+const plainText = /^[ !-$'-[\]-~]*$/;
+
 /** Returns the canonical form of a text. */
 export function canonicalText(text: string): string {
+  if (plainText.test(text)) return text.toLowerCase().replace(/[^a-z0-9]+/g, '');
   let decoded = text;
   for (let round = 0; round < maxRounds; round += 1) {
     const before = decoded;
