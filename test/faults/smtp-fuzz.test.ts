@@ -273,6 +273,14 @@ function checkEarlyRefusal({ phase, ...fuzzed }: Case, { result }: Played): void
   expect(result.pauseMethod === true || result.countAttempt === false).toBe(true);
 }
 
+/** Once a message is under way, what one reply says or leaves out must not stop the others. */
+function checkBlame({ phase, ...fuzzed }: Case, { result }: Played): void {
+  if (['greeting', 'ehlo'].includes(phase) || result.outcome === 'sent') return;
+  expect(result.reason).not.toBe('unreachable');
+  const refused = /^[45]/.test(codeOf(bytesOf({ phase, ...fuzzed })) ?? '');
+  if (refused && ['recipient', 'data', 'message'].includes(phase)) expect(result.pauseMethod).toBeUndefined();
+}
+
 const healthy: Case = {
   phase: 'message',
   lines: [{ code: '250', separator: ' ', text: 'ok' }],
@@ -296,6 +304,7 @@ test.each([1, 2, 3])(
         checkValid(seen.result);
         checkOutcome(fuzzed, seen);
         checkEarlyRefusal(fuzzed, seen);
+        checkBlame(fuzzed, seen);
         // A case that blocks does so again; a garbage collection does not.
         let { blockedMs } = seen;
         for (let i = 0; i < 2 && blockedMs > 50; i += 1)
