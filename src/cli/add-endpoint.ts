@@ -33,7 +33,7 @@ interface AddOptions extends CommonOptions {
 
 /** `pg-herald endpoints add` */
 export function addEndpointCommand(): Command {
-  return command('add', 'Store an endpoint; its URL, secret and headers are encrypted', {
+  return command('add', 'Add an endpoint. Its URL, secret and headers are stored encrypted', {
     example: 'endpoints add https://hooks.example.com/in --tenant acme',
     notes: [
       'Other users of this machine see the arguments in the process list: pass a secret URL with -, and a secret ' +
@@ -42,38 +42,38 @@ export function addEndpointCommand(): Command {
     seeAlso: ['endpoints test', 'endpoints rotate'],
   })
     .argument('[url]', 'absolute https: URL; a chat service calls it the webhook URL. "-" reads it from standard input')
-    .option('--name <text>', 'shown to people; default the host')
+    .option('--name <text>', 'name for people; default the host')
     .addOption(
       new Option('--format <name>', 'format of the calls')
         .choices(formatNames)
         .argParser(oneOf('format', formatNames))
         .default('standard'),
     )
-    .option('--tenant <id>', 'receives what is enqueued for this tenant')
+    .option('--tenant <id>', 'receive messages of this tenant')
     .option(
       '--recipient <id>',
-      'receives what is enqueued for this recipient; without either, everything that selects no other endpoint',
+      'receive messages to this recipient; without it and --tenant, all messages that no other endpoint receives',
     )
     .option('--group <name>', 'only templates of this group; repeatable', collect)
-    .option('--header <name=value>', 'sent with each call; repeatable', keyValue)
-    .option('--header-file <name=path>', 'the same with the value from a file, for credentials; repeatable', keyValue)
+    .option('--header <name=value>', 'header of each call; repeatable', keyValue)
+    .option('--header-file <name=path>', 'header whose value is in a file, for credentials; repeatable', keyValue)
     .option('--secret-file <path>', 'signing secret or credential of the format; default a new one, printed once')
     .option('--signing-key-file <path>', 'Ed25519 key (whsk_...) for an additional v1a signature')
     .option('--ca-file <path>', 'PEM of the CA to trust instead of the public ones')
     .option('--cert-file <path>', 'PEM of a client certificate')
     .option('--key-file <path>', 'PEM of its key')
-    .option('--timeout <seconds>', 'for a whole call, 1 to 60', positiveInteger)
+    .option('--timeout <seconds>', 'time limit of a call, 1 to 60', positiveInteger)
     .addOption(
       new Option(
         '--retry <which>',
-        'all: every refusal is retried; transient: only 408, 425, 429, 5xx and network errors',
+        'which refusals to retry: all, or only the transient ones (408, 425, 429, 5xx and network errors)',
       )
         .choices(retryChoices)
         .argParser(oneOf('choice', retryChoices)),
     )
-    .option('--concurrency <calls>', 'calls in flight in one worker', positiveInteger)
-    .option('--rate <calls>', 'calls per second over all workers', positiveInteger)
-    .option('--contact <address>', 'email address that is told when the endpoint is disabled')
+    .option('--concurrency <calls>', 'most calls at once in one worker', positiveInteger)
+    .option('--rate <calls>', 'most calls per second over all workers', positiveInteger)
+    .option('--contact <address>', 'email address to notify when the endpoint is disabled')
     .action(add);
 }
 

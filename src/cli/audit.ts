@@ -13,9 +13,13 @@ export function recordCommand(pool: Pool, entry: Omit<AuditEntry, 'actor'>): Pro
 
 /** `pg-herald audit` */
 export function auditCommand(): Command {
-  return tableCommand('audit', 'What operators did: who, what, to which, why', 'audit --subject smtp')
-    .option('--subject <id>', 'only what was done to this message, method, template or endpoint')
-    .option('--limit <n>', 'entries, 1000 at most', positiveInteger, 50)
+  return tableCommand(
+    'audit',
+    'List what operators did: who, when, what, to which object, and why',
+    'audit --subject smtp',
+  )
+    .option('--subject <id>', 'only actions on this message, method, template or endpoint')
+    .option('--limit <n>', 'number of entries, 1000 at most', positiveInteger, 50)
     .action((options: CommonOptions & { subject?: string; limit: number }) =>
       withPool(options, async (pool) => {
         const records = await listAudit(pool, options);

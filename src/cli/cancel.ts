@@ -27,7 +27,7 @@ const selectedStatuses: readonly MessageStatus[] = ['pending', 'held', 'sending'
 
 /** `pg-herald cancel` */
 export function cancelCommand(): Command {
-  return selectingCommand('cancel', 'Stop messages that were not sent yet', {
+  return selectingCommand('cancel', 'Cancel messages that have not been sent yet', {
     example: 'cancel --target workspace-42',
     more: [
       ['cancel 01890a5d-ac96-774b-bcce-b302099a8057', 'one message'],
@@ -37,9 +37,9 @@ export function cancelCommand(): Command {
     notes: ['"in flight" means that a worker is sending the message now: it may still arrive.'],
     seeAlso: ['hold', 'retry'],
   })
-    .option('--dedupe-key <key>', 'messages with this key')
-    .option('--target <id>', 'messages about this thing')
-    .option('--verbose', 'list what became of each message')
+    .option('--dedupe-key <key>', 'cancel the messages with this key')
+    .option('--target <id>', 'cancel the messages about this object')
+    .option('--verbose', 'list the result for each message')
     .action(cancel);
 }
 

@@ -13,7 +13,7 @@ export const defaultFolder = 'notifications';
 export function withFolder(made: Command): Command {
   return made
     .argument('[folder]', `folder of .md files; default ${defaultFolder}`)
-    .option('--templates <folder>', 'the same as an option, as for "dev"');
+    .option('--templates <folder>', 'the folder as an option, as in "dev"');
 }
 
 /** Options of a command that reads a folder of template files. */

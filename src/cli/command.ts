@@ -35,7 +35,7 @@ function baseCommand(name: string, description: string, help: string | CommandHe
   const made = new Command(name)
     .description(description)
     .option('--json', 'print JSON for programs')
-    .option('--database-url <url>', 'PostgreSQL to use; default DATABASE_URL');
+    .option('--database-url <url>', 'PostgreSQL database to use; default DATABASE_URL');
   return withHelp(made, typeof help === 'string' ? { example: help } : help);
 }
 

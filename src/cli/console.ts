@@ -20,14 +20,14 @@ interface ConsoleCommandOptions extends CommonOptions {
 export function consoleCommand(): Command {
   return command(
     'console',
-    "The operator's web page: whether messages are delivered, and why someone did not receive one",
+    "Serve the operator's web page, which shows whether messages are delivered and why someone did not receive one",
     'console --port 4780 --token-file /run/secrets/console-token',
   )
     .option('--port <n>', 'port; 0 takes any free one', portNumber, 4780)
     .option('--host <address>', 'address to listen on; beyond loopback a token is required', '127.0.0.1')
     .option('--token <token>', 'token to sign in with; it is visible in the process list, so prefer --token-file')
     .option('--token-file <file>', 'file with the token; default HERALD_CONSOLE_TOKEN or HERALD_CONSOLE_TOKEN_FILE')
-    .option('--read-only', 'refuse every action')
+    .option('--read-only', 'show everything, but refuse every action')
     .option('--trust-proxy', 'trust X-Forwarded-For, -Host and -Prefix: a proxy in front sets them')
     .option('--base-path <path>', 'path where a proxy mounts it, for example /herald')
     .action(serve);

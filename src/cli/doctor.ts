@@ -9,7 +9,7 @@ import { CommandFailed, color, printJson, printWrapped, withoutBreaks } from './
 
 /** `pg-herald doctor` */
 export function doctorCommand(): Command {
-  return command('doctor', 'Look for what stops notifications; exit code 1 if there is a problem', {
+  return command('doctor', 'Look for problems that stop messages; the exit code is 1 if there is one', {
     example: 'doctor',
     notes: ['Run it in the environment of the worker: it connects to the relay and reads the same settings.'],
   }).action(async (options: CommonOptions) => {

@@ -25,7 +25,7 @@ import { confirm } from './prompt.ts';
 
 /** `pg-herald endpoints` */
 export function endpointsCommand(): Command {
-  return commandGroup('endpoints', 'Receivers of webhooks and chat posts: who is called, and with what success', [
+  return commandGroup('endpoints', 'Manage the receivers of webhooks and chat posts', [
     addEndpointCommand(),
     listCommand(),
     showCommand(),
@@ -52,32 +52,35 @@ function stateText({ state, disabledReason, failingSince, probeAt }: EndpointSum
 }
 
 function listCommand(): Command {
-  return tableCommand('list', 'All endpoints, their state, and what is waiting for them', 'endpoints list').action(
-    (options: CommonOptions) =>
-      withPool(options, async (pool) => {
-        const all = await endpoints(pool).list();
-        if (options.json) return printJson(all);
-        printTable(
-          ['id', 'name', 'for', 'groups', 'host', 'format', 'state', 'waiting'],
-          all.map((e) => [
-            e.id,
-            e.name,
-            e.recipientId ?? (e.tenant === null ? 'everyone' : `tenant ${e.tenant}`),
-            e.groups.join(', ') || 'all',
-            e.urlHost,
-            e.format,
-            stateText(e),
-            e.waiting >= 10_000 ? '10000+' : String(e.waiting),
-          ]),
-          'no endpoints: add one with "pg-herald endpoints add"',
-          { neverCut: ['id'], dropFirst: ['format', 'groups', 'host', 'for'] },
-        );
-      }),
+  return tableCommand(
+    'list',
+    'List all endpoints, their state, and how many messages wait for them',
+    'endpoints list',
+  ).action((options: CommonOptions) =>
+    withPool(options, async (pool) => {
+      const all = await endpoints(pool).list();
+      if (options.json) return printJson(all);
+      printTable(
+        ['id', 'name', 'for', 'groups', 'host', 'format', 'state', 'waiting'],
+        all.map((e) => [
+          e.id,
+          e.name,
+          e.recipientId ?? (e.tenant === null ? 'everyone' : `tenant ${e.tenant}`),
+          e.groups.join(', ') || 'all',
+          e.urlHost,
+          e.format,
+          stateText(e),
+          e.waiting >= 10_000 ? '10000+' : String(e.waiting),
+        ]),
+        'no endpoints: add one with "pg-herald endpoints add"',
+        { neverCut: ['id'], dropFirst: ['format', 'groups', 'host', 'for'] },
+      );
+    }),
   );
 }
 
 function showCommand(): Command {
-  return tableCommand('show', 'One endpoint with its limits, without its URL, secrets and headers', {
+  return tableCommand('show', 'Show one endpoint with its limits, but not its URL, secrets or headers', {
     example: 'endpoints show 0199f3a0-7b1c-4000-8000-00000000002a',
     seeAlso: ['endpoints list', 'endpoints test'],
   })
@@ -92,7 +95,7 @@ function showCommand(): Command {
 }
 
 function removeCommand(): Command {
-  return command('remove', 'Delete an endpoint and its secrets permanently; messages waiting for it are cancelled', {
+  return command('remove', 'Delete an endpoint and its secrets permanently. Messages that wait for it are cancelled', {
     example: 'endpoints remove 0199f3a0-7b1c-4000-8000-00000000002a',
     notes: [
       'To hold its messages instead, use "endpoints disable".',
@@ -119,7 +122,7 @@ function removeCommand(): Command {
 function testCommand(): Command {
   return command(
     'test',
-    'Send a signed ping and explain the answer; exit code 1 if it is not accepted',
+    'Send a signed ping and explain the reply. The exit code is 1 if the endpoint does not accept it',
     'endpoints test 0199f3a0-7b1c-4000-8000-00000000002a',
   )
     .argument('<id>', 'id of an endpoint')
@@ -141,7 +144,7 @@ function testCommand(): Command {
 function rotateCommand(): Command {
   return command(
     'rotate',
-    'Give an endpoint a new signing secret; the previous one stays valid for a day',
+    'Give an endpoint a new signing secret. The previous one stays valid for a day',
     'endpoints rotate 0199f3a0-7b1c-4000-8000-00000000002a',
   )
     .argument('<id>', 'id of an endpoint')
@@ -161,7 +164,7 @@ function rotateCommand(): Command {
 }
 
 function resealCommand(): Command {
-  return command('reseal', 'Encrypt all endpoints again with the current key, so that older keys can be removed', {
+  return command('reseal', 'Encrypt all endpoints with the current key, so that you can remove older keys', {
     example: 'endpoints reseal',
     notes: [
       'HERALD_SECRET_KEY has the new key in front of the old ones. After this command the old ones are needed only ' +
@@ -185,7 +188,7 @@ function resealCommand(): Command {
 function disableCommand(): Command {
   return command(
     'disable',
-    'Disable an endpoint; messages waiting for it are held',
+    'Disable an endpoint. Messages that wait for it are held',
     'endpoints disable 0199f3a0-7b1c-4000-8000-00000000002a',
   )
     .argument('<id>', 'id of an endpoint')
@@ -203,15 +206,11 @@ function disableCommand(): Command {
 function enableCommand(): Command {
   return command(
     'enable',
-    'Enable an endpoint with a clean record; messages held for it are delivered',
+    'Enable an endpoint and forget its failures. Messages that are held for it are delivered',
     'endpoints enable 0199f3a0-7b1c-4000-8000-00000000002a --since 7d',
   )
     .argument('<id>', 'id of an endpoint')
-    .option(
-      '--since <time>',
-      'recover: also what failed or was not sent to it within this time, for example 7d',
-      duration,
-    )
+    .option('--since <time>', 'also deliver what failed or was not sent within this time, for example 7d', duration)
     .action((id: string, options: CommonOptions & { since?: number }) =>
       withPool(options, async (pool) => {
         const since = options.since === undefined ? {} : { since: new Date(Date.now() - options.since) };
@@ -227,11 +226,11 @@ function enableCommand(): Command {
 function replayCommand(): Command {
   return command(
     'replay',
-    'Send an endpoint again what it already received, under the same ids',
+    'Send messages to an endpoint again that it already received, under the same ids',
     'endpoints replay 0199f3a0-7b1c-4000-8000-00000000002a --since 2h',
   )
     .argument('<id>', 'id of an endpoint, or of one message')
-    .option('--since <time>', 'with an endpoint: everything within this time, for example 2h', duration)
+    .option('--since <time>', 'with an endpoint: every message within this time, for example 2h', duration)
     .option('--yes', 'do not ask for confirmation')
     .action((id: string, options: CommonOptions & { since?: number; yes?: boolean }) =>
       withPool(options, async (pool) => {

@@ -12,7 +12,7 @@ interface EraseOptions extends CommonOptions {
 
 /** `pg-herald erase` */
 export function eraseCommand(): Command {
-  return command('erase', 'Erase a person from all messages; counts stay', {
+  return command('erase', 'Erase a person from all messages. Counts stay', {
     example: 'erase user-7',
     more: [['erase --address ada@example.com --yes', 'by address']],
     notes: [
@@ -23,7 +23,7 @@ export function eraseCommand(): Command {
     seeAlso: ['retention set'],
   })
     .argument('[recipient]', "the recipient's id")
-    .option('--address <address>', 'instead of the id: everything that went to this address')
+    .option('--address <address>', 'erase everything that went to this address, instead of an id')
     .option('--yes', 'do not ask for confirmation')
     .action(eraseSelected);
 }

@@ -18,12 +18,12 @@ const action: Action = { verb: 'hold', done: 'held', status: 'pending', act: hol
 
 /** `pg-herald hold` */
 export function holdCommand(): Command {
-  return selectingCommand('hold', 'Hold pending messages until they are released', {
+  return selectingCommand('hold', 'Hold pending messages until you release or discard them', {
     example: 'hold --where template=weekly-build-report',
     more: [['hold --since 2026-11-24T09:30:00Z --why "restored" --yes', 'after a restore to that moment']],
     seeAlso: ['release', 'discard', 'pause'],
   })
-    .option('--since <time>', 'after a restore to this moment: what may have been sent already')
+    .option('--since <time>', 'after a restore to this moment: hold every message that may have been sent already')
     .action(hold);
 }
 

@@ -32,7 +32,7 @@ export function messagesCommand(): Command {
 }
 
 function listCommand(): Command {
-  return tableCommand('list', 'Messages, newest first', {
+  return tableCommand('list', 'List messages, newest first', {
     example: 'messages list --where status=failed since=2h',
     more: [
       ['messages list --where recipient=user-7', 'what one recipient was sent'],
@@ -44,9 +44,11 @@ function listCommand(): Command {
     seeAlso: ['why', 'messages tail'],
   })
     .addOption(whereOption())
-    .option('--address <address>', 'to this address, for example ada@example.com', (text) => [`address=${text}`])
-    .option('--limit <n>', 'messages, 1000 at most', positiveInteger, 50)
-    .option('--after <id>', 'the page after this message')
+    .option('--address <address>', 'only messages to this address, for example ada@example.com', (text) => [
+      `address=${text}`,
+    ])
+    .option('--limit <n>', 'number of messages, 1000 at most', positiveInteger, 50)
+    .option('--after <id>', 'show the page after this message')
     .action(list);
 }
 
@@ -105,7 +107,7 @@ function stateText({ status, reason }: MessageLine): string {
 }
 
 function showCommand(): Command {
-  return tableCommand('show', 'Everything about one message except its secret labels', {
+  return tableCommand('show', 'Show everything about one message except its secret labels', {
     example: 'messages show 01890a5d-ac96-774b-bcce-b302099a8057',
     seeAlso: ['why'],
   })

@@ -7,15 +7,19 @@ import { color, print, printJson, printTable, UsageError } from './output.ts';
 
 /** `pg-herald methods` */
 export function methodsCommand(): Command {
-  return commandGroup('methods', 'Delivery methods. To hold messages of one without losing any, pause it instead', [
-    listCommand(),
-    enableOrDisable('enable', 'Enable a method'),
-    enableOrDisable('disable', 'Disable a method: its messages become inhibited'),
-  ]);
+  return commandGroup(
+    'methods',
+    'List, enable and disable delivery methods. To make messages wait, pause the method instead',
+    [
+      listCommand(),
+      enableOrDisable('enable', 'Enable a method'),
+      enableOrDisable('disable', 'Disable a method. Its messages become inhibited'),
+    ],
+  );
 }
 
 function listCommand(): Command {
-  return tableCommand('list', 'The delivery methods, and which are enabled', 'methods list').action(
+  return tableCommand('list', 'List the delivery methods, and which of them are enabled', 'methods list').action(
     (options: CommonOptions) =>
       withPool(options, async (pool) => {
         const { methods } = await readStatus(pool);

@@ -9,7 +9,7 @@ const method = () => methodArgument('[method]', 'name of a method; default all m
 
 /** `pg-herald pause` */
 export function pauseCommand(): Command {
-  return command('pause', 'Pause one method, or all of them; nothing is lost', {
+  return command('pause', 'Pause one method, or all of them. Messages wait, and nothing is lost', {
     example: 'pause smtp --why "relay is being moved"',
     more: [['pause --why "database moves"', 'everything']],
     notes: [
@@ -19,7 +19,7 @@ export function pauseCommand(): Command {
     seeAlso: ['resume', 'status', 'hold'],
   })
     .addArgument(method())
-    .requiredOption('--why <text>', 'an explanation for your colleagues and for "pg-herald why"')
+    .requiredOption('--why <text>', 'reason, which "pg-herald why" and the console show')
     .action((name: string, options: CommonOptions & { why: string }) =>
       withPool(options, async (pool) => {
         if (!(await pauseMethod(pool, { method: name, by: readOperator(), why: options.why })))

@@ -5,15 +5,11 @@ import { color, print, printJson, printTable, UsageError } from './output.ts';
 
 /** `pg-herald preferences` */
 export function preferencesCommand(): Command {
-  return commandGroup('preferences', 'What recipients want to receive', [listCommand(), setCommand()]);
+  return commandGroup('preferences', 'Show and change what recipients want to receive', [listCommand(), setCommand()]);
 }
 
 function listCommand(): Command {
-  return tableCommand(
-    'list',
-    'What a recipient receives at present, and which rule decides it',
-    'preferences list user-7',
-  )
+  return tableCommand('list', 'Show what a recipient receives, and which rule decides it', 'preferences list user-7')
     .argument('<recipient>', "the recipient's id")
     .action((recipient: string, options: CommonOptions) =>
       withPool(options, async (pool) => {
@@ -48,16 +44,16 @@ function setCommand(): Command {
     example: 'preferences set user-7 --group Workspaces --off',
     more: [
       ['preferences set user-7 --template build-failed --method webhook --on', 'one template by one method'],
-      ['preferences set user-7 --group Workspaces --default', 'remove the choice'],
+      ['preferences set user-7 --group Workspaces --default', 'remove the choice, so that the default applies again'],
     ],
   })
     .argument('<recipient>', "the recipient's id")
-    .option('--template <name>', 'for one template')
-    .option('--group <name>', 'for a group of templates')
-    .addOption(methodOption('for one method only').default('*', 'all'))
+    .option('--template <name>', 'only this template')
+    .option('--group <name>', 'only this group of templates')
+    .addOption(methodOption('only this method').default('*', 'all'))
     .option('--on', 'turn on')
     .option('--off', 'turn off')
-    .option('--default', 'remove the choice')
+    .option('--default', 'remove the choice, so that the default applies again')
     .action(setRecipientPreference);
 }
 

@@ -39,10 +39,10 @@ const commands: ReadonlyMap<string, () => Promise<Command>> = new Map([
 /** The headings of `pg-herald --help`; a command that is not named here is under the last. */
 const groups: readonly (readonly [heading: string, ...names: string[]])[] = [
   ['Set up:', 'dev', 'migrate', 'templates', 'types', 'worker', 'send', 'completion'],
-  ['Look:', 'status', 'messages', 'why', 'console', 'audit', 'doctor'],
-  ['Act:', 'retry', 'cancel', 'hold', 'release', 'discard', 'pause', 'resume'],
-  ['Rules and receivers:', 'methods', 'preferences', 'suppressions', 'endpoints'],
-  ['Keep and delete:', 'retention', 'purge', 'erase'],
+  ['Inspect:', 'status', 'messages', 'why', 'console', 'audit', 'doctor'],
+  ['Act on messages:', 'retry', 'cancel', 'hold', 'release', 'discard', 'pause', 'resume'],
+  ['Methods, rules and receivers:', 'methods', 'preferences', 'suppressions', 'endpoints'],
+  ['Retention and deletion:', 'retention', 'purge', 'erase'],
   ['More:'],
 ];
 
@@ -62,7 +62,7 @@ function rootCommand(): Command {
   const file = new URL('../../package.json', import.meta.url);
   const { version } = JSON.parse(readFileSync(file, 'utf8')) as { version: string };
   const root = new Command('pg-herald')
-    .description('Notifications in your own Postgres: if your transaction commits, it will be delivered')
+    .description('Notifications in your own Postgres: if your transaction commits, the notification will be delivered')
     .version(version)
     .helpCommand(false);
   return withHelp(root, {
@@ -72,11 +72,12 @@ function rootCommand(): Command {
       ['help retry', 'the help of a command'],
     ],
     notes: [
-      'Tables are for people and fit the terminal. In a pipe they become the JSON of --json, which every ' +
-        'command has; --table keeps the table, and cuts nothing there.',
+      'In a terminal, tables fit its width. In a pipe, a command that prints a table prints JSON instead, as every ' +
+        'command does with --json. --table prints the table there as well, uncut.',
       'Exit codes: 0 success, 1 failure, 2 invalid usage or environment.',
-      'Environment: DATABASE_URL, unless --database-url is given; NO_COLOR turns colours off. A worker also ' +
-        'reads HERALD_* variables.',
+      'Environment: DATABASE_URL or PGHOST, PGUSER, PGPASSWORD and PGDATABASE name the database, unless ' +
+        '--database-url does. NO_COLOR turns colours off. A worker also reads HERALD_* variables. The file ' +
+        '.env in the current folder adds variables that the environment does not have.',
     ],
   });
 }
@@ -84,7 +85,7 @@ function rootCommand(): Command {
 /** `pg-herald help messages list`; commander's own takes one word only. */
 function helpCommand(root: Command): Command {
   return new Command('help')
-    .description('The help of a command, for example "pg-herald help messages list"')
+    .description('Show the help of a command, for example "pg-herald help messages list"')
     .argument('[command...]', 'words of a command')
     .action((words: string[]) => {
       const found = findCommand(root, words);

@@ -15,17 +15,21 @@ interface PurgeCommandOptions extends CommonOptions {
 
 /** `pg-herald purge` */
 export function purgeCommand(): Command {
-  return command('purge', 'Delete settled messages and their attempts', {
+  return command('purge', 'Delete old settled messages and their attempts', {
     example: 'purge --older-than 90d',
     more: [
-      ['purge --older-than 90d --dry-run', 'only count'],
+      ['purge --older-than 90d --dry-run', 'only count the messages'],
       ['purge --older-than 90d --yes', 'from cron'],
     ],
-    notes: ['Works in batches that lock little. You can stop it and run it again at any time.'],
+    notes: ['It deletes in small batches. You can stop it and run it again at any time.'],
     seeAlso: ['retention set'],
   })
-    .requiredOption('--older-than <duration>', 'settled longer ago than this, for example 90d', duration)
-    .option('--dry-run', 'only count')
+    .requiredOption(
+      '--older-than <duration>',
+      'delete what was settled longer ago than this, for example 90d',
+      duration,
+    )
+    .option('--dry-run', 'only count the messages')
     .option('--yes', 'do not ask for confirmation')
     .action((options: PurgeCommandOptions) =>
       withPool(options, async (pool) => {

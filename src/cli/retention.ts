@@ -17,25 +17,25 @@ interface SetOptions extends CommonOptions {
 
 /** `pg-herald retention` */
 export function retentionCommand(): Command {
-  return commandGroup('retention', 'How long settled messages are kept; workers delete older ones', [
+  return commandGroup('retention', 'Show and set how long settled messages are kept. Workers delete older ones', [
     listCommand(),
     setCommand(),
   ]);
 }
 
 function listCommand(): Command {
-  return tableCommand('list', 'How long settled messages are kept', 'retention list').action((options: CommonOptions) =>
-    withPool(options, async (pool) => printPolicy(await readRetention(pool), options)),
+  return tableCommand('list', 'Show how long settled messages are kept', 'retention list').action(
+    (options: CommonOptions) => withPool(options, async (pool) => printPolicy(await readRetention(pool), options)),
   );
 }
 
 function setCommand(): Command {
-  return tableCommand('set', 'Let workers delete settled messages that are older', {
+  return tableCommand('set', 'Set how long settled messages are kept. Workers delete older ones', {
     example: 'retention set --keep 90d',
     more: [['retention set --group Billing --forever', 'except those of one group']],
     seeAlso: ['purge'],
   })
-    .option('--group <name>', 'a group of templates; default all other groups', '*')
+    .option('--group <name>', 'group of templates; default all groups without a rule of their own', '*')
     .option('--keep <duration>', 'how long settled messages are kept, for example 90d', duration)
     .option('--forever', 'never delete')
     .option('--default', "remove the group's own rule")

@@ -56,7 +56,7 @@ export function selectingCommand(name: string, description: string, help: Comman
   return command(name, description, { ...help, notes: [...selectionNotes, ...(help.notes ?? [])] })
     .argument('[ids...]', 'ids of messages')
     .addOption(whereOption(`instead of ids: ${conditionsHelp}`))
-    .option('--why <text>', 'an explanation for the audit log')
+    .option('--why <text>', 'reason for the audit log')
     .option('--yes', 'do not ask for confirmation');
 }
 

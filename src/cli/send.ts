@@ -55,14 +55,14 @@ export function sendCommand(): Command {
     .option('--time-zone <name>', "the recipients' time zone, for example Europe/Vienna")
     .option('--label <key=value>', 'a label; repeatable', keyValue)
     .option('--label-file <key=path>', 'a label from a file, - for standard input; repeatable', keyValue)
-    .option('--data <json>', 'data for the template')
+    .option('--data <json>', 'data of the notification, as JSON')
     .option('--method <name>', "instead of the template's methods; repeatable", collect)
-    .option('--target <id>', 'id of a thing that it is about; repeatable', collect)
-    .option('--tenant <id>', 'tenant of the application')
-    .option('--dedupe-key <key>', 'a second notification with this key returns the first')
-    .option('--send-at <time>', 'not before this time, for example 2026-11-24T09:30:00Z', instant)
-    .option('--delay <duration>', 'not before this time from now, for example 2h', duration)
-    .option('--attach <type=path>', 'a file, for example application/pdf=report.pdf; repeatable', attachment)
+    .option('--target <id>', 'id of something that the notification is about; repeatable', collect)
+    .option('--tenant <id>', 'tenant that the notification belongs to')
+    .option('--dedupe-key <key>', 'enqueue only once: another notification with this key returns the first one')
+    .option('--send-at <time>', 'send it not before this time, for example 2026-11-24T09:30:00Z', instant)
+    .option('--delay <duration>', 'send it after this time, for example 2h', duration)
+    .option('--attach <type=path>', 'attach a file, for example application/pdf=report.pdf; repeatable', attachment)
     .action((template: string, options: SendOptions) =>
       withPool(options, async (pool) => {
         const messages = await enqueue(pool, template, options);

@@ -17,22 +17,26 @@ interface SetOptions extends CommonOptions {
 
 /** `templates set`: an operator's choices, which a sync never changes. */
 export function setCommand(): Command {
-  return command('set', "An operator's choices for a template; syncing the files never changes them", {
-    example: 'templates set build-failed --method webhook',
-    more: [
-      ['templates set weekly-build-report --disable', 'its messages become inhibited'],
-      ['templates set build-failed --own-methods', "return to the file's methods"],
-    ],
-  })
+  return command(
+    'set',
+    'Enable or disable a template, or change its methods. Syncing the files never changes these choices',
+    {
+      example: 'templates set build-failed --method webhook',
+      more: [
+        ['templates set weekly-build-report --disable', 'its messages become inhibited'],
+        ['templates set build-failed --own-methods', "return to the file's methods"],
+      ],
+    },
+  )
     .argument('<template>', 'name of a template in the database')
-    .option('--enable', 'use the template')
-    .option('--disable', 'inhibit its messages')
+    .option('--enable', 'enable the template')
+    .option('--disable', 'disable the template; its messages become inhibited')
     .option(
       '--method <name>',
       "send by this method instead of the template's and the caller's; repeatable, in order of preference",
       collect,
     )
-    .option('--own-methods', "return to the template's and the caller's methods")
+    .option('--own-methods', "use the template's and the caller's methods again")
     .action(setTemplate);
 }
 

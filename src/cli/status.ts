@@ -20,7 +20,7 @@ import {
 export function statusCommand(): Command {
   return tableCommand(
     'status',
-    'Whether messages are delivered: backlog, age, failures and pauses by method',
+    'Show whether messages are delivered: backlog, age, failures, pauses and workers',
     'status',
   ).action((options: CommonOptions) =>
     withPool(options, async (pool) => {

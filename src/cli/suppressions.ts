@@ -6,7 +6,7 @@ import { CommandFailed, print, printJson, printTable, timeText } from './output.
 
 /** `pg-herald suppressions` */
 export function suppressionsCommand(): Command {
-  return commandGroup('suppressions', 'Addresses that a method must not use', [
+  return commandGroup('suppressions', 'List, add and remove addresses that a method must not use', [
     listCommand(),
     addCommand(),
     removeCommand(),
@@ -14,7 +14,7 @@ export function suppressionsCommand(): Command {
 }
 
 function listCommand(): Command {
-  return tableCommand('list', 'Suppressed addresses, newest first', 'suppressions list').action(
+  return tableCommand('list', 'List suppressed addresses, newest first', 'suppressions list').action(
     (options: CommonOptions) =>
       withPool(options, async (pool) => {
         const rows = await listSuppressions(pool);

@@ -12,7 +12,7 @@ const pollMs = 500;
 
 /** `pg-herald messages tail` */
 export function tailCommand(): Command {
-  return tableCommand('tail', 'Messages as they change, until Ctrl-C', {
+  return tableCommand('tail', 'Print messages as they change, until Ctrl-C', {
     example: 'messages tail --where template=password-reset',
     more: [['messages tail --where method=webhook', 'one method']],
     notes: [

@@ -28,7 +28,7 @@ type StoredVersion = TemplateHistory['versions'][number];
 
 /** `pg-herald templates` */
 export function templatesCommand(): Command {
-  return commandGroup('templates', 'Templates: check the files, store them in the database, look at them', [
+  return commandGroup('templates', 'Check template files, store them in the database, and show what is stored', [
     syncCommand(),
     checkCommand(),
     listCommand(),
@@ -41,15 +41,15 @@ export function templatesCommand(): Command {
 function syncCommand(): Command {
   const made = tableCommand(
     'sync',
-    'Store the files of a folder in the database as versions; nothing changes if one of them is wrong',
+    'Store the template files of a folder in the database. Stores nothing if one of them has an error',
     {
       example: 'templates sync',
-      more: [['templates sync --dry-run', 'show what would change']],
+      more: [['templates sync --dry-run', 'show what would change, and change nothing']],
       notes: ['A changed text becomes a new version; pending messages keep theirs. Nothing is deleted.'],
       seeAlso: ['templates check', 'templates list'],
     },
   );
-  return withFolder(made).option('--dry-run', 'show what would change').action(sync);
+  return withFolder(made).option('--dry-run', 'show what would change, and change nothing').action(sync);
 }
 
 async function sync(folder: string | undefined, options: FolderOptions & { dryRun?: boolean }): Promise<void> {
@@ -71,7 +71,7 @@ async function sync(folder: string | undefined, options: FolderOptions & { dryRu
 function checkCommand(): Command {
   const made = command(
     'check',
-    'Find unknown labels, syntax errors and bad headers, and render every example. Needs no database',
+    'Check the template files of a folder for errors and render their examples. Needs no database',
     {
       example: 'templates check',
       notes: [`It also compares the file that "pg-herald types" wrote, if there is one.`],
@@ -98,7 +98,7 @@ async function check(given: string | undefined, options: FolderOptions & { types
 }
 
 function listCommand(): Command {
-  return tableCommand('list', 'The templates in the database', 'templates list').action((options: CommonOptions) =>
+  return tableCommand('list', 'List the templates in the database', 'templates list').action((options: CommonOptions) =>
     withPool(options, async (pool) => {
       const entries = await listTemplates(pool);
       if (options.json) return printJson(entries);
@@ -128,7 +128,7 @@ function flagsOf({ enabled, mandatory, enabledByDefault }: CatalogEntry): string
 }
 
 function showCommand(): Command {
-  return tableCommand('show', 'One template in the database: its options, versions and text', {
+  return tableCommand('show', 'Show one template in the database: its options, versions and text', {
     example: 'templates show build-failed',
     more: [['templates show build-failed --text 3', 'the text of an older version']],
     seeAlso: ['templates preview', 'templates list'],
@@ -171,7 +171,7 @@ function printTemplate({ versions, ...fields }: TemplateHistory, version: Stored
 }
 
 function previewCommand(): Command {
-  const made = command('preview', "Render a template's example, as the recipient would see it. Needs no database", {
+  const made = command('preview', "Render a template's example as the recipient would see it. Needs no database", {
     example: 'templates preview workspace-deleted --html email.html',
     more: [['templates preview notifications/workspace-deleted.md', 'by its file']],
   }).argument('<template>', 'name of the template, or its file');

@@ -9,7 +9,7 @@ import { print, printJson, printStderr } from './output.ts';
 export function typesCommand(): Command {
   const made = command(
     'types',
-    'Write the templates of a folder as TypeScript: names, labels, secrets and data. Needs no database',
+    'Write the names, labels, secrets and data of templates as TypeScript. Needs no database',
     {
       example: 'types --out notifications/templates.gen.ts',
       more: [['types', 'print it']],
@@ -21,7 +21,7 @@ export function typesCommand(): Command {
       seeAlso: ['templates check', 'dev'],
     },
   );
-  return withFolder(made).option('--out <file>', 'write it to this file instead of standard output').action(writeTypes);
+  return withFolder(made).option('--out <file>', 'file to write instead of standard output').action(writeTypes);
 }
 
 async function writeTypes(folder: string | undefined, options: FolderOptions & { out?: string }): Promise<void> {

@@ -18,7 +18,7 @@ import {
 
 /** `pg-herald why` */
 export function whyCommand(): Command {
-  return command('why', 'What happened to a message, and what to do about it', {
+  return command('why', 'Explain what happened to a message, and what to do about it', {
     example: 'why 01890a5d-ac96-774b-bcce-b302099a8057',
     more: [
       ['why 01890a5d-ac96-774b', 'by as many characters of the id as name one message'],

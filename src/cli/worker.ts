@@ -20,7 +20,7 @@ import { readWorkerConfig, type WorkerConfig } from './worker-config.ts';
 export function workerCommand(): Command {
   return command(
     'worker',
-    'Deliver messages until SIGTERM. HERALD_* variables set the methods and their settings (see docs/configuration.md)',
+    'Deliver messages until SIGTERM. Environment variables configure the methods: see docs/configuration.md',
     {
       example: 'worker --metrics-port 9464',
       more: [['worker --config herald.config.ts', 'with delivery methods of your own']],
@@ -32,9 +32,16 @@ export function workerCommand(): Command {
       seeAlso: ['status', 'doctor'],
     },
   )
-    .option('--config <file>', 'module whose default export has options of createWorker, such as dispatchers of yours')
+    .option(
+      '--config <file>',
+      'module whose default export has options of createWorker, for example your own dispatchers',
+    )
     .option('--metrics-port <port>', 'port of /metrics, /healthz and /readyz; 0 takes any free one', portNumber)
-    .option('--metrics-host <host>', 'address of these; everyone who reaches it can read them', '127.0.0.1')
+    .option(
+      '--metrics-host <host>',
+      'address that the port listens on; everyone who can reach it can read the metrics',
+      '127.0.0.1',
+    )
     .action(work);
 }
 
