@@ -11,6 +11,8 @@ export interface MessageHead {
   readonly recipient: Recipient;
   /** Where it goes, in lower case. */
   readonly address: string | null;
+  /** Name of the endpoint that it goes to; null: none, or it was deleted. */
+  readonly endpoint: string | null;
   /** Null if the message was erased, or if they are too large for a list. */
   readonly labels: Readonly<Record<string, string>> | null;
   /** Names only. */
@@ -29,12 +31,13 @@ export async function readMessageHeads(client: Queryable, ids: readonly string[]
   if (ids.length === 0) return [];
   const result = await client.query<MessageHead>(
     `SELECT m.id, m.template, m.template_version AS version, v.title, m.recipient, m.address, m.targets,
-       v.secrets AS "secretLabels", m.created_at AS "createdAt",
+       e.name AS endpoint, v.secrets AS "secretLabels", m.created_at AS "createdAt",
        CASE WHEN pg_column_size(n.labels) <= ${maxStoredBytes} THEN n.labels END AS labels,
        CASE WHEN v.title LIKE '%data%' AND pg_column_size(n.data) <= ${maxStoredBytes} THEN n.data END AS data
      FROM herald.message m
      JOIN herald.template_version v ON v.template = m.template AND v.version = m.template_version
      LEFT JOIN herald.notification n ON n.id = m.notification_id AND m.recipient_id <> 'erased'
+     LEFT JOIN herald.endpoint e ON e.id = m.endpoint_id
      WHERE m.id = ANY ($1::uuid[])`,
     [ids],
   );

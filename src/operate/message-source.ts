@@ -12,6 +12,8 @@ export interface MessageSource {
   readonly sender: string | null;
   readonly unsubscribeUrl: string | null;
   readonly endpointId: string | null;
+  /** Name of the endpoint; null if there is no endpoint, or it was deleted. */
+  readonly endpoint: string | null;
   /** Format of the endpoint; null if there is no endpoint, or it was deleted. */
   readonly format: string | null;
   /** Where it goes, in lower case. */
@@ -23,7 +25,8 @@ export interface MessageSource {
 export async function readMessageSource(client: Queryable, messageId: string): Promise<MessageSource | null> {
   const result = await client.query<Omit<MessageSource, 'texts'> & TemplateTexts & { more: Action[] | null }>(
     `SELECT m.template AS name, m.template_version AS version, v.title, v.body, v.actions, n.actions AS more, t.sender,
-       m.unsubscribe_url AS "unsubscribeUrl", m.endpoint_id AS "endpointId", e.format, m.address,
+       m.unsubscribe_url AS "unsubscribeUrl", m.endpoint_id AS "endpointId", e.name AS endpoint, e.format,
+       m.address,
        CASE WHEN m.attachments = 0 THEN '[]'::jsonb ELSE coalesce((
          SELECT jsonb_agg(jsonb_build_object('name', a.name, 'contentType', a.content_type, 'bytes', a.bytes)
            ORDER BY a.position)

@@ -284,6 +284,10 @@ describe('endpoints', () => {
     const page = await client.see(`/endpoints/${id}`);
     expect(page).toContain('POST, at most 20 s each, 10 at once from each worker');
     expect(page).toContain('>Hello Zoë</a>');
+    // Messages of one notification to two endpoints are told apart.
+    expect(page).toContain('zoe <span class="reason">to Billing &lt;1&gt;</span>');
+    const message = /\/messages\/[0-9a-f-]{36}/.exec(page)?.[0] ?? '';
+    expect(await client.see(message)).toContain(`<dd><a href="/endpoints/${id}">Billing &lt;1&gt;</a></dd>`);
     expect(await client.see(`/messages?endpoint=${id}`)).toContain('1 message');
     expect(await client.see('/messages?endpoint=0199f3a0-7b1c-4000-8000-00000000002a')).toContain('No message matches');
     expect((await client.submit(`/endpoints/${id}/replay`, { hours: '9999', why: 'x' })).status).toBe(403);

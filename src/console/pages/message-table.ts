@@ -54,10 +54,14 @@ function titleOf({ render, settings }: Services, head: MessageHead): string | nu
   return 'problem' in rendered ? null : rendered.title;
 }
 
-/** Name and address as in an email, and the id unless it is the same. */
+/** Name and address as in an email; below them the id, unless it is the same, and the endpoint. */
 function recipientOf({ recipientId }: MessageLine, head: MessageHead | undefined): Html {
   const address = head?.address ?? head?.recipient.email ?? null;
-  const who = [head?.recipient.name, address].filter((text) => text !== undefined && text !== null).join(', ');
-  if (who === '') return html`${recipientId}`;
-  return html`${who}${address === recipientId ? '' : html` <span class="reason">${recipientId}</span>`}`;
+  const named = [head?.recipient.name, address].filter((text) => text !== undefined && text !== null).join(', ');
+  const who = named === '' ? recipientId : named;
+  const more = [
+    ...(named === '' || address === recipientId ? [] : [recipientId]),
+    ...(head?.endpoint ? [`to ${head.endpoint}`] : []),
+  ].join(', ');
+  return html`${who}${more === '' ? '' : html` <span class="reason">${more}</span>`}`;
 }

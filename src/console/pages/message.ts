@@ -90,10 +90,8 @@ function addressFacts({ settings }: Services, { message, source }: LoadedMessage
   const { recipient, recipientId, template, version, group, targets } = message;
   const link = (path: string, text: string) => html`<a href="${settings.basePath}${path}">${text}</a>`;
   const about = targets.map((target) => html`${link(`/messages?target=${encodeURIComponent(target)}`, target)} `);
-  const endpoint =
-    source.endpointId === null
-      ? null
-      : html`<code>${link(`/endpoints/${source.endpointId}`, source.endpointId)}</code>`;
+  const { endpointId, endpoint: name } = source;
+  const endpoint = endpointId && (name === null ? `${endpointId}, deleted` : link(`/endpoints/${endpointId}`, name));
   return [
     ['Recipient', link(`/recipients?id=${encodeURIComponent(recipientId)}`, recipientId)],
     ['Name', recipient.name ?? null],
