@@ -8,17 +8,14 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { createDatabase } from '../test/support/postgres/databases.ts';
 import { startPostgres } from '../test/support/postgres/server.ts';
 import { oldestNode } from '../src/node-version.ts';
 import { startProgram } from '../test/support/processes.ts';
+import { checkWeight } from './package-weight.ts';
+import { install, newProject, pack, root, run } from './packed.ts';
 
-const root = fileURLToPath(new URL('..', import.meta.url));
 const project = mkdtempSync(join(tmpdir(), 'pg-herald-package-'));
-
-const run = (command: string, args: string[], cwd: string) =>
-  execFileSync(command, args, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
 
 const useIt = `
 import { createHerald, createWorker, defineTemplate, migrationScript } from 'pg-herald';
@@ -78,15 +75,6 @@ function nodeOf(release: string): string {
   return join(folder, 'node_modules', carrier, 'bin', process.platform === 'win32' ? 'node.exe' : 'node');
 }
 
-/** Packs the library into the project's folder and returns the path of the tarball. */
-function pack(): string {
-  const packed: unknown = JSON.parse(
-    run('npm', ['pack', '--json', '--pack-destination', project], root).replace(/^[^[{]*/, ''),
-  );
-  const entry = Array.isArray(packed) ? packed[0] : Object.values(packed as object)[0];
-  return join(project, String((entry as { filename: string }).filename));
-}
-
 /** What the package says about itself is true: exports, files and types. It is ESM only. */
 function checkManifest(tarball: string): void {
   const command = (path: string, ...args: string[]) =>
@@ -96,8 +84,20 @@ function checkManifest(tarball: string): void {
   console.log('publint and arethetypeswrong pass');
 }
 
-function install(folder: string, ...packages: readonly string[]): void {
-  run('npm', ['install', '--no-audit', '--no-fund', '--ignore-scripts', '--prefix', folder, ...packages], folder);
+/** Without its optional peers, each command says in one line what to install. */
+function checkMissingPeers(): void {
+  const command = join(project, 'node_modules/pg-herald/dist/cli/main.js');
+  const settings = { HERALD_SMTP_HOST: 'localhost', HERALD_SMTP_FROM: 'a@example.com' };
+  const env = { ...process.env, ...settings, DATABASE_URL: 'postgres://localhost/x', HERALD_APP_NAME: 'x' };
+  const args = ['worker', '--metrics-port', '0'];
+  const { stderr, status } = spawnSync(process.execPath, [command, ...args], {
+    cwd: project,
+    encoding: 'utf8',
+    env: { ...env, HERALD_BASE_URL: 'https://x.example' },
+  });
+  const expected = /^pg-herald: --metrics-port: needs a package that is not installed; run "npm install @opentelemetry/;
+  if (status !== 2 || !expected.test(stderr)) throw new Error(`without OpenTelemetry: ${status} ${stderr}`);
+  console.log('a missing peer is named');
 }
 
 /** The compilers that an application may use, the oldest and the newest. */
@@ -142,11 +142,13 @@ function checkTypes(): void {
 }
 
 try {
-  const tarball = pack();
+  const tarball = pack(project);
   checkManifest(tarball);
-  writeFileSync(join(project, 'package.json'), JSON.stringify({ name: 'user', private: true, type: 'module' }));
+  newProject(project, tarball);
+  checkWeight(project);
+  checkMissingPeers();
   writeFileSync(join(project, 'use.ts'), useIt);
-  install(project, tarball, 'drizzle-orm@0.45.4', 'valibot@1.5.0');
+  install(project, 'drizzle-orm@0.45.4', 'valibot@1.5.0', 'smtp-server');
   checkTypes();
   const command = join(project, 'node_modules/pg-herald/dist/cli/main.js');
   for (const node of [process.execPath, nodeOf(oldestNode)]) {
