@@ -19,6 +19,7 @@ import { startSchedule } from './schedule.ts';
 import { createSettlements } from './settle.ts';
 import { type Closing, closeAll, drain } from './stop.ts';
 import { createTelemetry } from './telemetry.ts';
+import { waitForConnections } from './wait-for-connections.ts';
 import { startWatchdog } from './watchdog.ts';
 import type { Settlements, WorkerServices } from './services.ts';
 
@@ -34,21 +35,30 @@ export interface RunningWorker {
   readonly health: () => Promise<WorkerHealth>;
 }
 
-/** Starts it; if that fails, closes what was opened. */
-export async function startWorker(name: string, options: WorkerOptions): Promise<RunningWorker> {
+/** Starts it; if that fails, closes what was opened. The signal ends the wait for connections. */
+export async function startWorker(name: string, options: WorkerOptions, signal: AbortSignal): Promise<RunningWorker> {
   const closing: Closing = [];
   try {
-    return await runWorker(name, options, closing);
+    return await runWorker(name, options, { closing, signal });
   } catch (error) {
     await closeAll(closing, performance.now() + closeMs);
     throw error;
   }
 }
 
-async function runWorker(name: string, options: WorkerOptions, closing: Closing): Promise<RunningWorker> {
-  const { dispatchers, pollSeconds = defaultPollSeconds } = options;
+async function runWorker(
+  name: string,
+  options: WorkerOptions,
+  { closing, signal }: { readonly closing: Closing; readonly signal: AbortSignal },
+): Promise<RunningWorker> {
+  const { dispatchers, pollSeconds = defaultPollSeconds, logger = silentLogger } = options;
   let wakeAll = () => undefined as void;
-  const services = await openServices(name, options, { closing, onIsolationEnd: () => wakeAll() });
+  const onIsolationEnd = () => wakeAll();
+  const services = await waitForConnections(
+    (opened) => openServices(name, options, { closing: opened, onIsolationEnd }),
+    closing,
+    { logger, signal },
+  );
   const { pool } = services.database;
   for (const [method, dispatcher] of Object.entries(dispatchers)) {
     await dispatcher.start?.({ method, pool, logger: services.logger });

@@ -10,7 +10,8 @@ export interface Worker {
   /** The name of this worker, which rows and logs contain. */
   readonly name: string;
   /**
-   * Checks settings, database and dispatchers, then delivers.
+   * Checks settings, database and dispatchers, then delivers. Waits while the server has no connection left, until
+   * `stop` is called.
    *
    * @throws {ConfigurationError} if something that delivery needs is missing or wrong.
    * @throws {Error} if it was stopped: a stopped worker does not start again.
@@ -32,15 +33,17 @@ export function createWorker(given: WorkerOptions): Worker {
   const name = options.name ?? `${hostname()}:${process.pid}:${randomBytes(3).toString('hex')}`;
   let starting: Promise<RunningWorker> | null = null;
   let stopped: Promise<void> | null = null;
+  const stopping = new AbortController();
   let running: RunningWorker | null = null;
   return {
     name,
     async start() {
       if (stopped !== null) throw new Error('this worker was stopped; create another one to deliver again');
-      starting ??= import('./run-worker.ts').then(({ startWorker }) => startWorker(name, options));
+      starting ??= import('./run-worker.ts').then(({ startWorker }) => startWorker(name, options, stopping.signal));
       running = await starting;
     },
     stop() {
+      stopping.abort();
       stopped ??= (async () => {
         const worker = await starting?.catch(() => null);
         await worker?.stop();

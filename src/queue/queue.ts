@@ -92,6 +92,7 @@ export async function openQueue(options: QueueOptions): Promise<Queue> {
   try {
     await boss.start();
   } catch (error) {
+    await boss.stop({ graceful: false }).catch(() => undefined);
     throw asConfigurationError(error);
   }
   return queueOf(boss, options.pool);
