@@ -3,13 +3,15 @@
  * method.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Client } from 'pg';
+import { Client, type ClientBase } from 'pg';
 import { ConfigurationError, codeOf } from '../errors.ts';
 import { installQueues, planQueues, queueInstallScript } from '../queue/install.ts';
 import { builtInMethods } from '../queue/options.ts';
 import { checkedConnectionString } from './connection-string.ts';
 import { migrationSession, withMigrationLock } from './migration-lock.ts';
+import { withClient } from './pool.ts';
 import { repeatGrants } from './roles.ts';
+import { openMigrationPool } from './session.ts';
 import {
   createJournal,
   functionsStep,
@@ -66,30 +68,33 @@ export async function migrate(url: string, options: MigrateOptions = {}): Promis
 }
 
 async function migrateAlone(connectionString: string, { methods = [] }: MigrateOptions): Promise<MigrationReport> {
-  const client = new Client({ connectionString, application_name: migrationSession });
-  // A connection that breaks between two statements fails the next one.
-  client.on('error', () => undefined);
-  await client.connect();
+  const pool = await openMigrationPool(connectionString, migrationSession);
   try {
-    const pending = await pendingMigrations(client);
-    await prepareSchemas(client);
-    for (const migration of pending) await applyMigration(client, migration);
-    await requireKnownCommands(client);
-    const queues = await installQueues(connectionString, [...builtInMethods, ...methods]);
-    await repeatGrants(client);
-    return { applied: pending.map((m) => m.name), ...queues };
+    return await withClient(pool, async (client) => {
+      const pending = await pendingMigrations(client);
+      await prepareSchemas(client);
+      for (const migration of pending) await applyMigration(client, migration);
+      await requireKnownCommands(client);
+      const queues = await installQueues(pool, [...builtInMethods, ...methods]);
+      await repeatGrants(client);
+      return { applied: pending.map((m) => m.name), ...queues };
+    });
   } finally {
-    await client.end().catch(() => undefined);
+    await pool.end();
   }
 }
 
 const insufficientPrivilege = '42501';
+const readOnlyTransaction = '25006';
+const readOnlyRemedy =
+  'it is read-only: connect to the primary, or turn default_transaction_read_only off for this role and database';
 
 /** @throws {ConfigurationError} with the SQL for the administrator if the role may not create schemas. */
-async function prepareSchemas(client: Client): Promise<void> {
+async function prepareSchemas(client: ClientBase): Promise<void> {
   try {
     await client.query(createJournal);
   } catch (error) {
+    if (codeOf(error) === readOnlyTransaction) throw new ConfigurationError('database', readOnlyRemedy);
     if (codeOf(error) !== insufficientPrivilege) throw error;
     const { rows } = await client.query<{ role: string }>('SELECT quote_ident(current_user) AS role');
     const [role] = rows.map((row) => row.role);
@@ -156,7 +161,7 @@ const indexCommand = /^\s*(CREATE( UNIQUE)? INDEX|DROP INDEX|REINDEX INDEX)( CON
  * pg-boss's table `bam` holds commands, and upgrading the queue executes them as the owner of the database. Refuses
  * those that pg-boss does not write: a role with the right to write the table could become the owner.
  */
-async function requireKnownCommands(client: Client): Promise<void> {
+async function requireKnownCommands(client: ClientBase): Promise<void> {
   const { rows: tables } = await client.query(`SELECT WHERE to_regclass('herald_queue.bam') IS NOT NULL`);
   if (tables.length === 0) return;
   const { rows } = await client.query<{ id: string; command: string }>(
@@ -172,7 +177,7 @@ async function requireKnownCommands(client: Client): Promise<void> {
 }
 
 /** Applies one step and records it. */
-export async function applyMigration(client: Client, migration: Migration): Promise<void> {
+export async function applyMigration(client: ClientBase, migration: Migration): Promise<void> {
   if (runsOutsideTransaction(migration)) return applyStatements(client, migration);
   // A session that waits for a table's lock blocks every session behind it. Giving up, letting them pass and trying
   // again does not.
@@ -192,7 +197,7 @@ export async function applyMigration(client: Client, migration: Migration): Prom
 }
 
 /** An interrupted build leaves an invalid index behind, which is dropped first: so the step can be repeated. */
-async function applyStatements(client: Client, migration: Migration): Promise<void> {
+async function applyStatements(client: ClientBase, migration: Migration): Promise<void> {
   for (const statement of migration.sql.split(statementBreak)) {
     const [, index, table] = concurrently.exec(statement.trim()) ?? [];
     if (index !== undefined) await client.query(`DROP INDEX CONCURRENTLY IF EXISTS ${table}.${index}`);

@@ -1,5 +1,5 @@
 /** The roles, with the rights that each part needs: `herald_enqueuer`, `_worker`, `_reader` and `_operator`. */
-import { Client } from 'pg';
+import { Client, type ClientBase } from 'pg';
 import { requireMigrated } from './journal.ts';
 import { shippedSql } from './shipped-sql.ts';
 
@@ -28,7 +28,7 @@ export async function applyRoles(connectionString: string): Promise<void> {
 /**
  * Repeats the grants if this database gave the roles rights before. Roles belong to the server, rights to a database.
  */
-export async function repeatGrants(client: Client): Promise<void> {
+export async function repeatGrants(client: ClientBase): Promise<void> {
   const { rows } = await client.query<{ granted: boolean }>(
     `SELECT coalesce(has_schema_privilege(to_regrole('herald_worker'), to_regnamespace('herald')::oid, 'USAGE'), false)
        AND NOT (SELECT rolsuper FROM pg_roles WHERE rolname = 'herald_worker') AS granted`,

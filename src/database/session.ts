@@ -17,6 +17,12 @@ export type SessionMode = 'session' | 'transaction';
  */
 const serverTimeouts = { statement_timeout: 12_000, lock_timeout: 8_000 } as const;
 
+/**
+ * What our statements depend on. Dates are parsed as ISO, names are qualified, so that nothing on the application's
+ * path stands before them, and pg-boss writes backslashes into strings.
+ */
+const fixed = { datestyle: 'ISO', search_path: '', standard_conforming_strings: 'on' } as const;
+
 /** Settings of a session, by name. */
 export type SessionSettings = Readonly<Record<string, string | number>>;
 
@@ -35,14 +41,13 @@ export interface SessionPoolOptions extends PoolConfig {
 
 /** Opens a pool. The first statement opens the first connection. */
 export function openSessionPool({ mode, settings, ...config }: SessionPoolOptions): SessionPool {
-  // Dates are parsed as ISO. A display setting of the database must not matter.
-  const all = Object.entries({ datestyle: 'ISO', ...serverTimeouts, ...settings });
+  const all = Object.entries({ ...fixed, ...serverTimeouts, ...settings });
   if (mode === 'session') {
     const assignments = all.map(([name, value]) => `SET ${name} = '${value}'`).join('; ');
     const pool = new Pool({
       ...poolTimeouts,
       ...config,
-      onConnect: async (client) => void (await client.query(`${assignments}; ${neverIdleOut}`)),
+      onConnect: async (client) => void (await client.query(`${assignments}; ${neverIdleOut}; ${ownTablespace}`)),
     });
     return { pool, query: (_, query) => query() };
   }
@@ -60,6 +65,27 @@ export function openSessionPool({ mode, settings, ...config }: SessionPoolOption
 /** PostgreSQL 14 and newer end sessions that are idle for that long. Those of a pool are idle often. */
 const neverIdleOut = `SELECT set_config(name, '0', false)
 FROM pg_catalog.pg_settings WHERE name = 'idle_session_timeout'`;
+
+/** Postgres refuses a partitioned table while the tablespace of the database is named as the default. */
+const ownTablespace = `SELECT set_config('default_tablespace', '', false)
+FROM pg_catalog.pg_database d JOIN pg_catalog.pg_tablespace t ON t.oid = d.dattablespace
+WHERE d.datname = current_database() AND t.spcname = current_setting('default_tablespace')`;
+
+/**
+ * Opens the pool of a migrating process. Its statements may take as long as they need. Behind a pooler it has no
+ * settings of its own, because some statements cannot run in a transaction.
+ */
+export async function openMigrationPool(connectionString: string, applicationName: string): Promise<Pool> {
+  const config = { connectionString, max: 2, application_name: applicationName };
+  const isSession = (await detectSessionMode(connectionString)) === 'session';
+  const unlimited = { statement_timeout: 0, lock_timeout: 0 };
+  const pool = isSession
+    ? openSessionPool({ ...config, query_timeout: 0, mode: 'session', settings: unlimited }).pool
+    : new Pool(config);
+  // A connection that breaks between two statements fails the next one.
+  pool.on('error', () => undefined);
+  return pool;
+}
 
 /** The pool with a `query` that sets the settings in a transaction of its own. A client that fails is closed. */
 function withSettings(pool: Pool, query: SessionPool['query']): Pool {

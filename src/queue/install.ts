@@ -1,5 +1,5 @@
 /** Installs pg-boss's tables and creates a queue and a row of herald.method per delivery method. */
-import { Client } from 'pg';
+import type { ClientBase, Pool } from 'pg';
 import { getConstructionPlans, getMigrationPlans, PgBoss } from 'pg-boss';
 import { ConfigurationError } from '../errors.ts';
 import { bossOptions, deadLetterQueue, knownQueueVersion, methodQueueOptions, queueSchema } from './options.ts';
@@ -12,37 +12,31 @@ const requirements: Readonly<Record<string, string>> = { smtp: 'email' };
  *
  * @throws {ConfigurationError} if a method's name is invalid.
  */
-export async function installQueues(connectionString: string, methods: readonly string[]) {
-  const boss = new PgBoss({ ...bossOptions, connectionString, migrate: true, supervise: false, max: 2 });
+export async function installQueues(pool: Pool, methods: readonly string[]) {
+  const db = { executeSql: (text: string, values?: unknown[]) => pool.query(text, values) };
+  const boss = new PgBoss({ ...bossOptions, db, migrate: true, supervise: false });
   boss.on('error', () => undefined);
-  const before = await installedVersion(connectionString);
+  const before = await versionOf(pool);
   await boss.start();
   try {
     await boss.createQueue(deadLetterQueue, { retentionSeconds: methodQueueOptions.retentionSeconds });
     const createdMethods: string[] = [];
-    for (const method of new Set(methods))
-      if (await createMethod(boss, connectionString, method)) createdMethods.push(method);
+    for (const method of new Set(methods)) if (await createMethod(boss, pool, method)) createdMethods.push(method);
     return { queueSchema: { before, after: (await boss.schemaVersion()) ?? 0 }, createdMethods };
   } finally {
     await boss.stop({ graceful: false });
   }
 }
 
-async function createMethod(boss: PgBoss, connectionString: string, method: string): Promise<boolean> {
+async function createMethod(boss: PgBoss, pool: Pool, method: string): Promise<boolean> {
   await boss.createQueue(requireMethodName(method), methodQueueOptions);
   // For a queue that an earlier release created.
   await boss.updateQueue(method, { retryDelay: methodQueueOptions.retryDelay, retryBackoff: false });
-  const client = new Client({ connectionString });
-  await client.connect();
-  try {
-    const result = await client.query(
-      'INSERT INTO herald.method (name, requires) VALUES ($1, $2) ON CONFLICT DO NOTHING',
-      [method, requirements[method] ?? null],
-    );
-    return result.rowCount === 1;
-  } finally {
-    await client.end();
-  }
+  const result = await pool.query('INSERT INTO herald.method (name, requires) VALUES ($1, $2) ON CONFLICT DO NOTHING', [
+    method,
+    requirements[method] ?? null,
+  ]);
+  return result.rowCount === 1;
 }
 
 function requireMethodName(method: string): string {
@@ -53,17 +47,7 @@ function requireMethodName(method: string): string {
   );
 }
 
-async function installedVersion(connectionString: string): Promise<number | null> {
-  const client = new Client({ connectionString });
-  await client.connect();
-  try {
-    return await versionOf(client);
-  } finally {
-    await client.end();
-  }
-}
-
-async function versionOf(client: Client): Promise<number | null> {
+async function versionOf(client: Pool | ClientBase): Promise<number | null> {
   const found = await client.query<{ found: boolean }>(
     `SELECT to_regclass('${queueSchema}.version') IS NOT NULL AS found`,
   );
@@ -73,7 +57,7 @@ async function versionOf(client: Client): Promise<number | null> {
 }
 
 /** Returns the SQL that would install or upgrade pg-boss; empty if there is nothing to do. */
-export async function planQueues(client: Client): Promise<string> {
+export async function planQueues(client: Pool | ClientBase): Promise<string> {
   const version = await versionOf(client);
   if (version === null) return getConstructionPlans(queueSchema, { createSchema: false });
   return version === knownQueueVersion ? '' : getMigrationPlans(queueSchema, version);
