@@ -1,5 +1,5 @@
 /** The worker's row in `herald.worker`: operators see what is delivered, by which release, and what goes wrong. */
-import { readFileSync } from 'node:fs';
+import { shippedSql } from '../database/shipped-sql.ts';
 import type { WorkerServices } from './services.ts';
 
 /** Keeps the row of one worker. */
@@ -27,7 +27,7 @@ export function createRegistration(
   notified: () => boolean | null,
   { worker, database, errors }: Pick<WorkerServices, 'worker' | 'database' | 'errors'>,
 ): Registration {
-  const version = packageVersion();
+  const version = shippedSql().release;
   return {
     async write() {
       const values = [worker, methods, version, notified(), JSON.stringify(errors.recent())];
@@ -39,14 +39,4 @@ export function createRegistration(
         () => undefined,
       ),
   };
-}
-
-/** Of pg-herald. A bundled application has no package.json of ours beside it, and delivers all the same. */
-function packageVersion(): string {
-  try {
-    const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
-    return (JSON.parse(text) as { version: string }).version;
-  } catch {
-    return 'unknown';
-  }
 }

@@ -1,12 +1,14 @@
 /** Reads a folder of template files. */
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { ConfigurationError } from '../errors.ts';
 import type { TemplateIssue, TemplateSource } from './template-file.ts';
 
-/** Path of the folder with the templates that come with the package. */
-export const shippedTemplatesFolder = fileURLToPath(new URL('../../templates/', import.meta.url));
+/**
+ * Path of the folder with the templates that come with the package. A bundle has no such folder, and a CommonJS bundle
+ * does not even know its own path; it must load all the same.
+ */
+export const shippedTemplatesFolder = join(import.meta.dirname ?? '', '../../templates/');
 
 const maximumFiles = 1000;
 
