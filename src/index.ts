@@ -102,6 +102,7 @@ export { endpoints, type Endpoints, type EndpointsOptions } from './operate/endp
 export type { AddedEndpoint, NewEndpoint } from './operate/new-endpoint.ts';
 export type { PingResult } from './operate/ping-endpoint.ts';
 export { type AuditEntry, type AuditRecord, listAudit, recordAudit } from './operate/audit.ts';
+export { setMethodEnabled, setTemplateEnabled, setTemplateMethods } from './operate/enablement.ts';
 export { erase as erasePerson, type EraseReport, type Person } from './operate/erase.ts';
 export {
   cancelMessages,
@@ -126,6 +127,7 @@ export {
 } from './operate/messages.ts';
 export { type PauseState, pauseMethod, listPauses, resumeMethod } from './operate/pause.ts';
 export { purge as purgeMessages, type PurgeOptions } from './operate/purge.ts';
+export { readRetention, type RetentionPolicy, setRetention } from './operate/retention.ts';
 export type { SenderState } from './operate/senders.ts';
 export { type MethodStatus, type ReadOnly, readStatus, type Status } from './operate/status.ts';
 export {

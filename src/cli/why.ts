@@ -59,7 +59,7 @@ async function printExplanation(pool: Pool, id: string, options: CommonOptions):
   if (message === null) return noSuchMessage(id);
   const { summary, remedy, timeline } = explain(message, new Date());
   if (options.json) return printJson({ id, status: message.status, reason: message.reason, summary, remedy, timeline });
-  printWrapped(`${statusText(message.status)}  ${withoutBreaks(summary)}`, 6);
+  printWrapped(`${statusText(message.status)}  ${withoutBreaks(withoutStatus(summary, message.status))}`, 6);
   const about = message.targets.length > 0 ? `, about ${message.targets.join(', ')}` : '';
   const key = message.dedupeKey ? `, dedupe key ${message.dedupeKey}` : '';
   printWrapped(`${color('dim', `      message ${id}${withoutBreaks(about + key)}`)}\n`, 6);
@@ -69,6 +69,14 @@ async function printExplanation(pool: Pool, id: string, options: CommonOptions):
       25,
     );
   if (remedy !== null) printWrapped(`\n${color('bold', 'What to do:')} ${withoutBreaks(remedy)}`, 12);
+}
+
+/** The status is printed before the summary, which most often begins with it. */
+function withoutStatus(summary: string, status: string): string {
+  const [word = ''] = summary.split(/[: ]/, 1);
+  if (word.toLowerCase() !== status) return summary;
+  const rest = summary.slice(word.length).replace(/^[: ]+/, '');
+  return rest.charAt(0).toUpperCase() + rest.slice(1);
 }
 
 function printBefore(lines: readonly MessageLine[]): void {

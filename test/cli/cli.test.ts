@@ -184,7 +184,7 @@ describe('the command line', () => {
     await worker.stop();
     const why = await herald(['why', id]);
     expect(why.out).toMatch(
-      /^failed {2}Failed after 2 attempts: there is no such mailbox[\s\S]*attempt 1 by .*: retry after \d+ ms; .*reply "450 4\.2\.0 greylisted"[\s\S]*attempt 2 by .*: failed[\s\S]*What to do: When the cause is fixed: pg-herald retry/,
+      /^failed {2}After 2 attempts: there is no such mailbox[\s\S]*attempt 1 by .*: retry after \d+ ms; .*reply "450 4\.2\.0 greylisted"[\s\S]*attempt 2 by .*: failed[\s\S]*What to do: When the cause is fixed: pg-herald retry/,
     );
     expect(await json(['retry', '--where', 'status=failed', 'template=test-notification', '--yes'])).toEqual([
       { messageId: id, retried: true, status: 'pending' },
@@ -397,6 +397,6 @@ test('each action on messages records who, why, how many and by which conditions
     detail: { where: ['status=held', 'template=test-notification', 'recipient'] },
   });
   expect((await herald(['why', id])).out).toMatch(
-    /^cancelled {2}Cancelled by ada \(old\) before it was sent\.[\s\S]*hold by ada \(a question\)[\s\S]*retry by ada \(right list\)/,
+    /^cancelled {2}By ada \(old\) before it was sent\.[\s\S]*hold by ada \(a question\)[\s\S]*retry by ada \(right list\)/,
   );
 });

@@ -18,10 +18,15 @@ import {
   pauseMethod,
   purgeMessages,
   readStatus,
+  readRetention,
   recordAudit,
   releaseMessages,
   resumeMethod,
   retryMessages,
+  setMethodEnabled,
+  setRetention,
+  setTemplateEnabled,
+  setTemplateMethods,
   showMessage,
   suppressAddress,
   unsuppressAddress,
@@ -110,4 +115,23 @@ test('an id that is none is named, and nothing is changed', async () => {
   await expect(cancelMessages(pool, { ids }, { by: 'support' })).rejects.toThrow('ids[1]: is not a message id');
   expect(await showMessage(pool, 'not-an-id')).toBeNull();
   expect(await listMessages(pool, {}, { limit: -1 })).toEqual([]);
+});
+
+test('templates, methods and retention are set from code', async () => {
+  const { pool } = database;
+  const statusOf = async () => {
+    const text = `SELECT status, reason FROM herald.enqueue('greeting', '{"id": "ada", "email": "ada@example.com"}', labels => '{"who": "x"}')`;
+    return (await pool.query<{ status: string; reason: string | null }>(text)).rows[0];
+  };
+  expect(await setTemplateEnabled(pool, 'greeting', false)).toBe(true);
+  expect(await statusOf()).toEqual({ status: 'inhibited', reason: 'template_disabled' });
+  expect(await setTemplateEnabled(pool, 'greeting', true)).toBe(true);
+  expect(await setMethodEnabled(pool, 'smtp', false)).toBe(true);
+  expect(await statusOf()).toEqual({ status: 'inhibited', reason: 'method_disabled' });
+  expect(await setMethodEnabled(pool, 'smtp', true)).toBe(true);
+  expect(await setTemplateMethods(pool, 'greeting', ['pigeon'])).toEqual(['pigeon']);
+  expect(await setTemplateMethods(pool, 'greeting', null)).toEqual([]);
+  expect(await statusOf()).toEqual({ status: 'pending', reason: null });
+  expect(await setRetention(pool, { group: '*', days: 90, by: 'support' })).toEqual({ '*': 90 });
+  expect(await readRetention(pool)).toEqual({ '*': 90 });
 });

@@ -193,6 +193,17 @@ describe('why', () => {
     };
     expect(explain(details, now).timeline.map(({ what }) => what)).toContain('put back: the sender main was at fault');
   });
+
+  test('tells by which evidence a sender was found at fault', () => {
+    const state = { status: 'pending', reason: 'refused', paused: 'after a fault', workers: 'serving' } as const;
+    const evidence = '3 messages in a row were refused alike, so the sender is at fault: RCPT TO';
+    const details = detailsOf({ ...state, attempts: 'refused', due: true, wiped: false });
+    const attemptRecords = details.attemptRecords.map((each) => ({ ...each, detail: evidence, counted: false }));
+    const paused = { ...pauses['after a fault'], reason: 'refused', detail: evidence };
+    const { summary, timeline } = explain({ ...details, attemptRecords, paused }, now);
+    expect(summary).toContain(`(after a fault, refused, ${evidence})`);
+    expect(timeline.map(({ what }) => what)).toContainEqual(expect.stringContaining(`${evidence}; not counted`));
+  });
 });
 
 describe('a remedy of why', () => {
