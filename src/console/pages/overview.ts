@@ -209,7 +209,7 @@ function stateOf(method: MethodStatus, pauseState: PauseState | undefined): Html
   if (pauseState)
     return html`<span class="status held">paused</span> <span class="reason">${pauseText(pauseState)}</span>`;
   if (!method.enabled) return html`<span class="status cancelled">disabled</span>`;
-  const title = 'No connected worker has a dispatcher for it';
+  const title = 'No connected worker delivers it';
   return method.unserved
     ? html`<span class="status held" title="${title}">no worker</span>`
     : html`<span class="status sent">in use</span>`;

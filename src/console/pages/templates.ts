@@ -60,7 +60,7 @@ async function setEnabled(
   if (!(await setTemplateEnabled(services.pool, name, enabled))) return c.notFound();
   return finishAction(c, services, {
     audit: { action: 'templates set', subject: name, why, detail: { enabled } },
-    note: enabled ? `${name} is enabled.` : `${name} is disabled: its messages are inhibited.`,
+    note: enabled ? `${name} is enabled.` : `${name} is disabled: nothing is sent with it until it is enabled.`,
     to: `/templates/${name}`,
   });
 }

@@ -58,7 +58,7 @@ async function sendTest(c: PageContext, services: Services, name: string): Promi
     const test = { name, sample, data, to, by: c.get('operator').name };
     const [message] = await transaction(services.pool, (client) => enqueueTest(client, services, test));
     const audit = { action: 'templates test', subject: name };
-    return await finishAction(c, services, { audit, note: 'The test is enqueued.', to: `/messages/${message?.id}` });
+    return await finishAction(c, services, { audit, note: 'The test is on its way.', to: `/messages/${message?.id}` });
   } catch (error) {
     if (error instanceof InvalidNotificationError) return refusal(c, services, error.message);
     throw error;
