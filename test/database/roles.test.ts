@@ -92,6 +92,35 @@ describe('an enqueuer', () => {
       client.release(true);
     }
   });
+
+  test("cannot slip them into the trigger that runs at COMMIT, in PostgreSQL 18 with the owner's rights", async () => {
+    await database.pool.query(`CREATE SCHEMA thief AUTHORIZATION herald_enqueuer`);
+    const client = await poolAs('herald_enqueuer').connect();
+    try {
+      await client.query(`CREATE TABLE thief.stolen (who text); GRANT USAGE ON SCHEMA thief TO PUBLIC; GRANT ALL ON thief.stolen TO PUBLIC;
+        CREATE FUNCTION thief.current_setting(text, boolean) RETURNS text LANGUAGE sql AS $$ INSERT INTO thief.stolen SELECT current_user RETURNING who $$;
+        CREATE FUNCTION thief.statement_timestamp() RETURNS timestamptz LANGUAGE sql AS $$ INSERT INTO thief.stolen SELECT current_user RETURNING 'epoch'::timestamptz $$;
+        SET search_path = thief, pg_catalog`);
+      await client.query('BEGIN');
+      await client.query(
+        `SELECT herald.enqueue('{"template": "greeting", "to": {"id": "t", "email": "t@example.com"}, "labels": {"who": "T"}, "delaySeconds": 3600}'::jsonb)`,
+      );
+      await client.query('COMMIT');
+      expect((await client.query('SELECT * FROM thief.stolen')).rows).toEqual([]);
+    } finally {
+      client.release(true);
+      await database.pool.query('DROP SCHEMA thief CASCADE');
+    }
+  });
+
+  test("and others: every function that may run with the owner's rights fixes its search_path", async () => {
+    const { rows } = await database.pool.query(
+      `SELECT p.oid::regprocedure::text FROM pg_proc p
+       WHERE p.pronamespace = 'herald'::regnamespace AND (p.prosecdef OR p.prorettype = 'trigger'::regtype)
+         AND NOT coalesce('search_path=pg_catalog, pg_temp' = ANY (p.proconfig), false)`,
+    );
+    expect(rows).toEqual([]);
+  });
 });
 
 describe('a worker', () => {

@@ -1,9 +1,12 @@
 -- Refuses an enqueue that says "requireTransaction" outside of a transaction block: nothing could roll it back.
 -- Postgres has no function that tells whether a block is open, but a deferred trigger can. Without a block it runs in
 -- the statement that enqueued, otherwise in the one that commits. herald.enqueue records its statement last, so that
--- nothing is refused while SET CONSTRAINTS ALL IMMEDIATE is in force.
+-- nothing is refused while SET CONSTRAINTS ALL IMMEDIATE is in force. The fixed search_path is needed although this is
+-- not SECURITY DEFINER: from PostgreSQL 18 on a deferred trigger runs as the role that queued it, which is the owner of
+-- herald.enqueue, but with the search_path of the caller's COMMIT.
 CREATE OR REPLACE FUNCTION herald.require_transaction() RETURNS trigger
 LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
   IF current_setting('herald.enqueued_at', true) = extract(epoch FROM statement_timestamp())::text THEN
