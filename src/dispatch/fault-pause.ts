@@ -1,7 +1,7 @@
 /**
  * Pauses after a fault: of a whole delivery method, or of one of its senders. The state is a row that all replicas
  * share. One replica at a time probes what is paused, with a single message, after waits that double from 5 s to 10
- * min.
+ * min, or to 30 s where messages were refused that may be at fault themselves.
  */
 import type { Pool } from 'pg';
 import type { Reason } from '../vocabulary.ts';
@@ -33,9 +33,13 @@ export interface StoredPause {
 /** Wait before the first probe, in seconds. */
 export const firstProbeSeconds = 5;
 const longestProbeSeconds = 600;
+/** What a server says of messages, which may be at fault themselves: another message must not wait long to prove it. */
+const saidOfMessages = ['refused', 'content_refused', 'deferred', 'throttled'] satisfies Reason[];
+const longestIfSaidOfMessages = 30;
 
-const backoff = (failures: string) =>
-  `least(${firstProbeSeconds} * 2 ^ least(${failures}, 10), ${longestProbeSeconds}) * interval '1 second'`;
+const backoff = (failures: string, reason: string) =>
+  `least(${firstProbeSeconds} * 2 ^ least(${failures}, 10), CASE WHEN ${reason} IN ('${saidOfMessages.join("', '")}')
+     THEN ${longestIfSaidOfMessages} ELSE ${longestProbeSeconds} END) * interval '1 second'`;
 
 /** An operator can pause a method. Faults neither prolong nor end such a pause, hence `byFault`. */
 function rowOf({ method, sender }: PauseTarget) {
@@ -64,7 +68,7 @@ export async function pauseForFault(pool: Pool, target: PauseTarget, fault: Paus
      UPDATE ${table} t SET paused_at = coalesce(t.paused_at, now()), pause_reason = ${reason}, pause_detail = ${detail},
        ${columns},
        probe_at = greatest(t.probe_at, now() +
-         greatest(${backoff('t.probe_failures')}, ${atLeast}::float8 * interval '1 second'))
+         greatest(${backoff('t.probe_failures', reason ?? '')}, ${atLeast}::float8 * interval '1 second'))
      FROM before WHERE ${where} AND (t.paused_at IS NULL OR ${byFault})
      RETURNING before.was_paused_at IS NULL AS fresh, extract(epoch FROM t.probe_at - now())::float8 AS "probeSeconds"`,
     [
@@ -82,7 +86,8 @@ export async function pauseForFault(pool: Pool, target: PauseTarget, fault: Paus
 export async function claimProbe(pool: Pool, target: PauseTarget): Promise<boolean> {
   const { table, where, key, byFault } = rowOf(target);
   const { rowCount } = await pool.query(
-    `UPDATE ${table} SET probe_failures = probe_failures + 1, probe_at = now() + ${backoff('probe_failures + 1')}
+    `UPDATE ${table} SET probe_failures = probe_failures + 1,
+       probe_at = now() + ${backoff('probe_failures + 1', 'pause_reason')}
      WHERE ${where} AND ${byFault} AND probe_at <= now()`,
     key,
   );

@@ -1,5 +1,6 @@
 /** Who is at fault for refusals, through a real worker: evidence decides, what strangers wrote does not. */
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { pauseForFault } from '../../../src/dispatch/fault-pause.ts';
 import { smtp, type SmtpSender } from '../../../src/dispatch/smtp/smtp.ts';
 import { resumeMethod } from '../../../src/operate/pause.ts';
 import { greetingFile, keepingLogger, putTemplates, testWorker } from '../../support/application.ts';
@@ -220,6 +221,29 @@ test('three messages with a filtered label hold up healthy ones for seconds, and
   );
   expect((await pause()).kind).toBeNull();
 }, 60_000);
+
+test('however long such messages were alone in a quiet night, the next one waits half a minute at most', async () => {
+  const relay = await relayWith({ onMessage: (): Verdict => ({ code: 554, text: '5.7.1 Spam message rejected' }) });
+  await work({ ...plain, port: relay.port });
+  await enqueue('greeting', people(3));
+  await until(async () => (await pause()).kind === 'fault');
+  const probes = `SELECT probe_failures AS failures, probe_at - now() <= interval '30 seconds' AS soon FROM herald.method WHERE name = 'smtp'`;
+  await database.pool.query(`UPDATE herald.method SET probe_failures = 9, probe_at = now() WHERE name = 'smtp'`);
+  await dueNow();
+  await until(async () => (await database.pool.query(probes)).rows[0].failures === 10);
+  await until(async () => (await counts()).every(({ status }) => status === 'pending'));
+  expect((await database.pool.query(probes)).rows).toEqual([{ failures: 10, soon: true }]);
+}, 40_000);
+
+test.each([
+  ['content_refused', 30],
+  ['authentication', 600],
+] as const)('a method paused for %s is probed every %s s at last', async (reason, seconds) => {
+  const { pool } = database;
+  await pool.query(`UPDATE herald.method SET probe_failures = 20 WHERE name = 'smtp'`);
+  const stored = await pauseForFault(pool, { method: 'smtp' }, { reason, detail: '', atLeastSeconds: 0 });
+  expect(Math.round(stored?.probeSeconds ?? 0)).toBe(seconds);
+});
 
 test('a message that always gets a 421 is counted from its second refusal on, and others pass', async () => {
   const relay = await relayWith({
