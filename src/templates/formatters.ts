@@ -13,6 +13,7 @@
  * | `more list n` | the number of elements beyond the first n |
  * | `url value` | a whole URL (https, http or mailto), or a path below the base URL; not inside another helper |
  * | `path value` | in a URL, several segments of its path: a slash in the value stays one; not inside another helper |
+ * | `unlinked value` | the text, which email programs do not make a link of |
  * | `paragraphs value` | a text that keeps its line breaks; alone on its line, not inside another helper |
  */
 import type { JsonValue } from '../vocabulary.ts';
@@ -41,6 +42,7 @@ export const formatterRules: Readonly<Record<string, FormatterRule>> = {
   more: { args: [2, 2], options: [], usage: 'for example {{more data.builds 10}}' },
   url: { args: [1, 1], options: [], usage: 'for example {{url labels.link}}', inserts: 'url' },
   path: { args: [1, 1], options: [], usage: 'for example {{baseUrl}}/{{path labels.repository}}', inserts: 'path' },
+  unlinked: { args: [1, 1], options: [], usage: 'for example {{unlinked labels.workspace}}' },
   paragraphs: { args: [1, 1], options: [], usage: 'for example {{paragraphs labels.body}}', inserts: 'paragraphs' },
 };
 
@@ -151,8 +153,15 @@ const plainFormatters: Readonly<Record<string, (a: JsonValue, b: JsonValue, c: J
   more: (list, count) => Math.max(0, listOf(list).length - wholeNumber(count)),
   url: (value) => requireType(value ?? '', ['string']),
   path: (value) => requireType(value ?? '', ['string']),
+  unlinked: (value) => withoutLinks(value ?? ''),
   paragraphs: (value) => (value === null ? '' : requireType(value, ['string'])),
 };
+
+/** U+2060 is invisible; between the parts of a URL or an address it keeps email programs from making a link of it. */
+function withoutLinks(text: JsonValue): string {
+  if (typeof text !== 'string') throw new TypeError('the value must be a string');
+  return text.replace(/[:/.](?=\S)/g, '$&\u2060').replaceAll('@', '\u2060@\u2060');
+}
 
 function requireType(value: JsonValue, types: readonly string[]): JsonValue {
   if (!types.includes(typeof value)) throw new TypeError(`the value must be a ${types.join(' or ')}`);

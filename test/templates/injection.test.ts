@@ -225,3 +225,41 @@ describe('a value', () => {
     );
   });
 });
+
+describe('a value that is "unlinked"', () => {
+  const unlinked = {
+    ...template,
+    title: '{{unlinked labels.v}}',
+    body: 'Before {{unlinked labels.v}} after.\n\n| A |\n|---|\n| {{unlinked labels.v}} |',
+    actions: [],
+  };
+  const linkify = new MarkdownIt({ linkify: true });
+  linkify.linkify.set({ fuzzyEmail: true, fuzzyIP: true, fuzzyLink: true });
+  const textsOf = (v: string) => {
+    const input = { recipient: { id: 'u' }, labels: { v }, data: null, createdAt: new Date(0) };
+    const brand = { appName: 'A', baseUrl: 'app' };
+    const content = render({ ...input, template: unlinked, brand });
+    return { title: content.title, text: content.text };
+  };
+
+  it.each([
+    'https://evil.example/login',
+    'www.evil.com',
+    'evil.com',
+    'ops@evil.com',
+    'HTTP://evil.example:8080/?a=b.c',
+    'visit https://evil.example, or http://x.co.',
+    '10.0.0.1',
+    'mailto:a@b.com',
+    'пример.рф',
+  ])('makes no link of %s', (v) => {
+    expect(linkify.linkify.test(`Before ${v} after.`)).toBe(true);
+    const { title, text } = textsOf(v);
+    expect([title, text].map((each) => each.replaceAll('\u2060', ''))).toEqual([v, expect.stringContaining(v)]);
+    for (const each of [title, text]) expect(linkify.linkify.match(each)).toBeNull();
+  });
+
+  it('reads the same, and an absent one is empty', () => {
+    expect(textsOf('version 1. It works.').title).toBe('version 1. It works.');
+  });
+});
