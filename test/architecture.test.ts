@@ -19,7 +19,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   secrets: ['errors'],
   telemetry: [],
   queue: ['vocabulary', 'errors'],
-  database: ['errors', 'optional-package', 'queue'],
+  database: ['vocabulary', 'errors', 'optional-package', 'queue'],
   templates: ['vocabulary', 'errors', 'lru', 'database'],
   dispatch: ['vocabulary', 'errors', 'email-address', 'lru', 'batcher', 'secrets', 'database', 'templates'],
   enqueue: ['vocabulary', 'errors', 'email-address', 'secrets', 'telemetry', 'database', 'templates'],

@@ -5,6 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Database } from '../database/database.ts';
+import { exactJson } from '../database/exact-json.ts';
 import type { LeasedJob, RequeuedJob } from '../queue/queue.ts';
 import { maxInteger, maxUnknownRetries, unknownDelaySeconds } from './limits.ts';
 import { isFresh } from './jobs/prefetch.ts';
@@ -153,7 +154,7 @@ WITH locked AS MATERIALIZED (
 )
 SELECT 'open' AS disposition, row_to_json(c) AS row FROM (
   SELECT o.*, ${declaredSecrets} AS secrets, coalesce(n.labels, '{}') AS labels,
-    n.data, n.actions, n.trace_context AS "traceContext", n.seal_id AS "sealId"
+    n.data::text AS data, n.actions, n.trace_context AS "traceContext", n.seal_id AS "sealId"
   FROM opened o LEFT JOIN herald.notification n ON n.id = o."notificationId"
 ) c
 UNION ALL
@@ -166,7 +167,9 @@ SELECT CASE WHEN r.disposition = 'isolate' THEN 'isolate' WHEN r.disposition IN 
   WHERE j.disposition <> 'open'
 ) r`;
 
-type StoredMessage = Omit<OpenMessage, 'createdAt' | 'expiresAt'> & {
+type StoredMessage = Omit<OpenMessage, 'createdAt' | 'expiresAt' | 'data'> & {
+  /** The JSON as text, which keeps the digits of its numbers. */
+  readonly data: string | null;
   readonly createdAt: string;
   readonly expiresAt: string | null;
 };
@@ -199,6 +202,7 @@ function openingOf({ disposition, row }: Row): Opening {
       const { createdAt, expiresAt } = row;
       const message = {
         ...row,
+        data: exactJson(row.data),
         createdAt: new Date(createdAt),
         expiresAt: expiresAt === null ? null : new Date(expiresAt),
       };

@@ -1,4 +1,5 @@
 /** What tells one message from another in a list: its title, and who it is for. */
+import { exactJson } from '../database/exact-json.ts';
 import type { Queryable } from '../database/pool.ts';
 import type { JsonValue, Recipient } from '../vocabulary.ts';
 
@@ -29,11 +30,11 @@ const maxStoredBytes = 32_768;
 /** Reads the heads of at most some hundred messages, in no order. */
 export async function readMessageHeads(client: Queryable, ids: readonly string[]): Promise<MessageHead[]> {
   if (ids.length === 0) return [];
-  const result = await client.query<MessageHead>(
+  const result = await client.query<Omit<MessageHead, 'data'> & { data: string | null }>(
     `SELECT m.id, m.template, m.template_version AS version, v.title, m.recipient, m.address, m.targets,
        e.name AS endpoint, v.secrets AS "secretLabels", m.created_at AS "createdAt",
        CASE WHEN pg_column_size(n.labels) <= ${maxStoredBytes} THEN n.labels END AS labels,
-       CASE WHEN v.title LIKE '%data%' AND pg_column_size(n.data) <= ${maxStoredBytes} THEN n.data END AS data
+       CASE WHEN v.title LIKE '%data%' AND pg_column_size(n.data) <= ${maxStoredBytes} THEN n.data::text END AS data
      FROM herald.message m
      JOIN herald.template_version v ON v.template = m.template AND v.version = m.template_version
      LEFT JOIN herald.notification n ON n.id = m.notification_id AND m.recipient_id <> 'erased'
@@ -41,5 +42,5 @@ export async function readMessageHeads(client: Queryable, ids: readonly string[]
      WHERE m.id = ANY ($1::uuid[])`,
     [ids],
   );
-  return result.rows;
+  return result.rows.map((row) => ({ ...row, data: exactJson(row.data) }));
 }

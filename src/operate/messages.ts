@@ -7,6 +7,7 @@ import {
   type Reason,
   type Recipient,
 } from '../vocabulary.ts';
+import { exactJson } from '../database/exact-json.ts';
 import type { Queryable } from '../database/pool.ts';
 import { type AuditRecord, listAudit } from './audit.ts';
 import { createBinding, indexable, matching, type MessageFilter } from './message-filter.ts';
@@ -225,7 +226,7 @@ export async function countMessages(client: Queryable, filter: MessageFilter, mo
 const detailsQuery = `
 SELECT ${lineColumns}, m.notification_id AS "notificationId", t."group", m.recipient,
   coalesce(n.labels, '{}') AS labels, v.secrets AS "secretLabels",
-  n.data, m.targets, m.dedupe_key AS "dedupeKey", m.tenant, m.group_key AS "groupKey",
+  n.data::text AS data, m.targets, m.dedupe_key AS "dedupeKey", m.tenant, m.group_key AS "groupKey",
   m.created_by AS "createdBy", m.send_at AS "sendAt", m.expires_at AS "expiresAt", m.detail, m.counted,
   m.max_attempts AS "maxAttempts", m.unknown, m.leased_by AS "leasedBy", m.attempt_started_at AS "attemptStartedAt",
   (SELECT jsonb_build_object('state', j.state, 'startAfter', j.start_after) FROM herald_queue.job j
@@ -248,12 +249,13 @@ WHERE m.id = $1`;
  */
 export async function showMessage(client: Queryable, id: string): Promise<MessageDetails | null> {
   if (!isUuid(id)) return null;
-  const result = await client.query<MessageDetails>(detailsQuery, [id]);
+  const result = await client.query<Omit<MessageDetails, 'data'> & { data: string | null }>(detailsQuery, [id]);
   const [message] = result.rows;
   if (message === undefined) return null;
   const { job, paused } = message;
   return {
     ...message,
+    data: exactJson(message.data),
     // Dates inside jsonb arrive as text.
     job: job && { ...job, startAfter: new Date(job.startAfter) },
     paused: paused && { ...paused, since: new Date(paused.since) },

@@ -1,5 +1,6 @@
 /** Reads the messages of a transaction, with the content that would be sent. */
 import { type Connection, run } from '../database/caller-transaction.ts';
+import { exactJson } from '../database/exact-json.ts';
 import type { Action, Brand, JsonValue, MessageStatus, Reason, Recipient, RenderedContent } from '../vocabulary.ts';
 import { createRenderer } from '../templates/render.ts';
 import type { DecryptLabels } from '../secrets.ts';
@@ -76,7 +77,8 @@ export interface MessageFilter {
 export const testBrand: Brand = { appName: 'Test App', baseUrl: 'https://app.example.com' };
 
 /** Drivers parse timestamps differently, so they are read as text. */
-interface Row extends Omit<WrittenMessage, 'content' | 'createdAt' | 'dueAt' | 'expiresAt'> {
+interface Row extends Omit<WrittenMessage, 'content' | 'createdAt' | 'data' | 'dueAt' | 'expiresAt'> {
+  readonly data: string | null;
   readonly title: string;
   readonly body: string;
   readonly templateActions: Action[];
@@ -91,7 +93,7 @@ interface Row extends Omit<WrittenMessage, 'content' | 'createdAt' | 'dueAt' | '
 
 const statement = `
 SELECT m.id, m.template, m.template_version AS version, t."group", m.method, m.status, m.reason, m.recipient,
-  coalesce(n.labels, '{}') AS labels, m.secrets, n.data, m.targets, n.actions, n.seal_id AS "sealId",
+  coalesce(n.labels, '{}') AS labels, m.secrets, n.data::text AS data, m.targets, n.actions, n.seal_id AS "sealId",
   m.dedupe_key AS "dedupeKey", m.priority, t.sender, m.tenant,
   m.group_key AS "groupKey",
   m.unsubscribe_url AS "unsubscribeUrl", (extract(epoch FROM m.created_at) * 1000)::text AS "createdMs",
@@ -146,6 +148,7 @@ function toWrittenMessage(row: Row, filter: MessageFilter, render: ReturnType<ty
   const createdAt = new Date(Number(createdMs));
   const written = {
     ...message,
+    data: exactJson(row.data),
     createdAt,
     dueAt: new Date(Number(dueMs)),
     expiresAt: expiresMs === null ? null : new Date(Number(expiresMs)),
@@ -158,7 +161,7 @@ function toWrittenMessage(row: Row, filter: MessageFilter, render: ReturnType<ty
     template: { name: row.template, version: row.version, title, body, actions: templateActions },
     recipient: row.recipient,
     labels: { ...row.labels, ...decrypted },
-    data: row.data,
+    data: written.data,
     targets: row.targets,
     brand: filter.brand ?? testBrand,
     createdAt,
