@@ -75,10 +75,19 @@ export const elementStyles: Readonly<Record<string, string>> = {
   ),
   // A large table has thousands of cells, so what cells share is said by their row.
   tr: 'vertical-align:top',
-  td: css('padding:8px 14px 8px 0', `border-bottom:1px solid ${line}`, 'text-align:left'),
+  td: css('padding:8px 14px 8px 0', `border-bottom:1px solid ${line}`),
   hr: css('margin:24px 0', 'border:0', `border-top:1px solid ${line}`),
   strong: 'font-weight:600',
 };
+
+/** A one-time password must be readable at arm's length. */
+export const typedCodeStyle = css(
+  'padding:0',
+  'background-color:transparent',
+  'font-size:24px',
+  'line-height:32px',
+  'letter-spacing:1px',
+);
 
 const darkRules: readonly (readonly [selector: string, style: string])[] = [
   ['.page', 'background-color:#0d1117!important'],

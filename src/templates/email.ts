@@ -1,7 +1,7 @@
 /** Turns rendered content into an email: subject, plain text and HTML. Pure. */
 import type { Brand, RenderedContent } from '../vocabulary.ts';
 import { cut, oneLine } from './escape.ts';
-import { elementStyles } from './email-styles.ts';
+import { elementStyles, typedCodeStyle } from './email-styles.ts';
 import { renderActions, renderLayout } from './layout.ts';
 
 /** What an email is made of. */
@@ -75,6 +75,7 @@ function previewOf(text: string): string {
  */
 function styled(fragment: string): string {
   return fragment
+    .replace(typedCode, `<pre><code style="${typedCodeStyle}">$1`)
     .replaceAll('<pre><code>', '<pre><code style="padding:0;background-color:transparent">')
     .replace(/<(\/?)([a-z][a-z0-9]*)([^>]*)>/g, (_, slash: string, tag: string, attributes: string) => {
       const name = /^h[1-5]$/.test(tag) ? `h${Number(tag[1]) + 1}` : tag;
@@ -85,6 +86,9 @@ function styled(fragment: string): string {
       return `${before}<${slash}${name}${style ? withStyle(scope + attributes, style) : attributes}>${after}`;
     });
 }
+
+/** A code that a person reads and types, alone in its block: for example a one-time password. */
+const typedCode = /<pre><code>(?=[A-Z0-9-]{4,24}\n<\/code>)(?=[A-Z-]*[0-9])([A-Z0-9-]+\n)/g;
 
 /** A table cell already has a style for its alignment. It comes last, so that it wins. */
 function withStyle(attributes: string, style: string): string {

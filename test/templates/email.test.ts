@@ -82,8 +82,31 @@ Unsubscribe from emails like this: https://app.example/u/1
     expect(bare.map(([tag]) => tag)).toEqual([]);
     expect(body).toContain('<h2 style=');
     expect(body).toContain('<h3 style=');
-    expect(body).toMatch(/<td style="[^"]*text-align:left[^"]*;text-align:right">j<\/td>/);
+    expect(body).toMatch(/<td style="[^"]*;text-align:right">j<\/td>/);
     expect(html.match(/<h1/g)).toHaveLength(1);
+  });
+
+  it.each([
+    ['4F9K-27QX-M3TD', true],
+    ['493021', true],
+    ['npm test', false],
+    ['ERROR', false],
+    ['123456\n789012', false],
+  ])('shows %j alone in a code block in large letters: %s', (code, large) => {
+    const html = `<pre><code>${code}\n</code></pre>`;
+    expect(email({ content: { ...content, html } }).html.includes('font-size:24px')).toBe(large);
+  });
+
+  it('keeps a table of 300 rows below the size that Gmail clips', () => {
+    const rows = Array.from({ length: 300 }, (_, row) => `| build ${row} | failed | worker-${row} |`).join('\n');
+    const brand = { appName: 'A', baseUrl: 'https://app.example' };
+    const createdAt = new Date(0);
+    const body = `| Build | State | Worker |\n|---|---|---|\n${rows}`;
+    const template = { name: 't', title: 'T', body, actions: [] };
+    const { html } = email({
+      content: createRenderer()({ template, recipient: { id: 'u' }, labels: {}, data: null, brand, createdAt }),
+    });
+    expect(html.length).toBeLessThan(102_000);
   });
 
   it('leaves the rule of a table out of the preview', () => {
