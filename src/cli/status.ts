@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import type { PauseState } from '../operate/pause.ts';
 import type { SenderState } from '../operate/senders.ts';
-import { type MethodStatus, type ReadOnly, readStatus } from '../operate/status.ts';
+import { type MethodStatus, type ReadOnly, readStatus, type Status } from '../operate/status.ts';
 import type { RegisteredWorker } from '../operate/workers.ts';
 import { type CommonOptions, tableCommand, withPool } from './command.ts';
 import {
@@ -31,7 +31,7 @@ export function statusCommand(): Command {
         status.methods.map(methodRow),
         'no methods: run "pg-herald migrate"',
       );
-      print(`\n${plural(status.workers, 'worker')} connected`);
+      print(`\n${workersText(status)}`);
       for (const worker of status.registeredWorkers.filter(({ alive }) => alive))
         for (const line of workerLines(worker)) printWrapped(line, 2);
       for (const { method } of status.methods.filter(({ unserved }) => unserved))
@@ -53,6 +53,13 @@ function methodRow(status: MethodStatus): string[] {
     String(status.sentLastHour),
     String(status.failedLastHour),
   ];
+}
+
+/** A worker that is connected and does not report cannot write to the database. */
+function workersText({ workers, registeredWorkers }: Status): string {
+  const silent = workers - registeredWorkers.filter(({ alive }) => alive).length;
+  const connected = `${plural(workers, 'worker')} connected`;
+  return silent > 0 ? color('yellow', `${connected}, ${silent} of them did not report in the last minute`) : connected;
 }
 
 function workerLines({ name, methods, version, startedAt, errors }: RegisteredWorker): string[] {

@@ -3,6 +3,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Client } from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { domainRecords, isAligned } from '../../src/dispatch/smtp/check-sender.ts';
 import { examineDatabase } from '../../src/operate/doctor/database.ts';
@@ -386,6 +387,24 @@ describe('the doctor and the workers', () => {
     ]);
     await database.pool.query(`UPDATE herald.worker SET seen_at = now() - interval '2 minutes'`);
     expect(await workersFound()).toMatchObject([{ level: 'warning', text: 'none connected' }]);
+  });
+
+  test('tells of a worker that is connected and does not report', async () => {
+    const silent = new Client({ connectionString: database.url, application_name: 'pg-herald worker silent' });
+    await silent.connect();
+    try {
+      expect(await workersFound()).toMatchObject([
+        { level: 'problem', text: '1 connected, and none has reported for a minute' },
+      ]);
+      await register('w1', ['smtp', 'webhook']);
+      expect(await workersFound()).toMatchObject([
+        { level: 'warning', text: '1 of them did not report in the last minute' },
+      ]);
+      const status = await runCli(['status', '--table'], { DATABASE_URL: database.url });
+      expect(status.out).toContain('2 workers connected, 1 of them did not report in the last minute');
+    } finally {
+      await silent.end();
+    }
   });
 
   test('are listed with the refusals that may still count against a sender', async () => {

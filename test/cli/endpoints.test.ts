@@ -224,6 +224,11 @@ test('an endpoint is shown without what is sealed, and removed with what waits f
 describe('wrong input', () => {
   test.each<[string, string[], RegExp]>([
     ['a forbidden destination', ['add', 'https://169.254.169.254/latest'], /endpoint\.url.*may not be called/],
+    [
+      'an inner address',
+      ['add', 'https://10.1.2.3/in'],
+      /allow it .*HERALD_WEBHOOK_ALLOW_HOSTS, HERALD_WEBHOOK_ALLOW_CIDRS/,
+    ],
     ['a URL that is none', ['add', 'hooks'], /invalid URL: expected an absolute URL/],
     [
       'an unknown format',

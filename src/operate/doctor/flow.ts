@@ -44,6 +44,7 @@ async function countOf(client: Queryable, text: string): Promise<number> {
 }
 
 const startWorker = 'start one: "pg-herald worker", or createWorker in the application';
+const cannotWrite = 'look at their logs: a worker that cannot write to the database does not deliver';
 /** In milliseconds. An older error of a worker is history. */
 const recentMs = 3_600_000;
 
@@ -51,13 +52,13 @@ function examineWorkers({ workers, registeredWorkers, methods }: Status): Findin
   const alive = registeredWorkers.filter((worker) => worker.alive);
   const inUse = methods.filter(({ enabled }) => enabled);
   if (workers === 0) return [warning('workers', 'none connected', startWorker)];
-  if (alive.length === 0) {
-    const remedy = 'look at its log: it cannot write to the database';
-    return [problem('workers', `${workers} connected, and none has reported for a minute`, remedy)];
-  }
+  if (alive.length === 0)
+    return [problem('workers', `${workers} connected, and none has reported for a minute`, cannotWrite)];
+  const silent = workers - alive.length;
   const served = [...new Set(alive.flatMap((worker) => worker.methods))].sort().join(', ');
   return [
     ok('workers', `${workers} connected, delivering ${served}`),
+    ...(silent > 0 ? [warning('workers', `${silent} of them did not report in the last minute`, cannotWrite)] : []),
     ...inUse.filter(({ unserved }) => unserved).flatMap(unservedMethod),
     ...alive.flatMap(workerErrors),
     ...alive.filter(({ notified }) => notified === false).map(polling),
