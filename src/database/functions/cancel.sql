@@ -2,8 +2,8 @@
 -- it now) or already_settled. Of a recipient, only messages that are not settled. The row lock decides between the
 -- caller and a worker that begins at the same moment. Jobs without a lease are deleted, because one may be scheduled
 -- for next year.
-CREATE OR REPLACE FUNCTION herald.cancel(message_ids uuid[] DEFAULT NULL, dedupe_key text DEFAULT NULL, target text DEFAULT NULL,
-  recipient_id text DEFAULT NULL)
+CREATE OR REPLACE FUNCTION herald.cancel(message_ids uuid[] DEFAULT NULL, dedupe_key text DEFAULT NULL,
+  target text DEFAULT NULL, recipient_id text DEFAULT NULL)
 RETURNS TABLE (message_id uuid, answer text)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -35,7 +35,10 @@ BEGIN
   ), job AS (
     DELETE FROM herald_queue.job j USING stopped s WHERE j.name = s.method AND j.id = s.id AND j.state < 'active'
   )
-  SELECT l.id, CASE WHEN l.status IN ('pending', 'held') THEN 'cancelled' WHEN l.status = 'sending' THEN 'in_flight' ELSE 'already_settled' END
+  SELECT l.id, CASE
+      WHEN l.status IN ('pending', 'held') THEN 'cancelled'
+      WHEN l.status = 'sending' THEN 'in_flight'
+      ELSE 'already_settled' END
   FROM locked l
   ORDER BY l.id;
 END

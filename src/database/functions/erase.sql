@@ -3,7 +3,8 @@
 -- messages are cancelled first. Messages that are being dispatched are left and counted as in_flight. The person's
 -- preferences and suppressed addresses are deleted, too; by recipient id also the endpoints, whose URLs and contacts
 -- are addresses. Call it again until it returns erased = 0.
-CREATE OR REPLACE FUNCTION herald.erase(recipient_id text DEFAULT NULL, address text DEFAULT NULL, most integer DEFAULT 1000)
+CREATE OR REPLACE FUNCTION herald.erase(recipient_id text DEFAULT NULL, address text DEFAULT NULL,
+  most integer DEFAULT 1000)
 RETURNS TABLE (erased bigint, cancelled bigint, in_flight bigint)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -18,27 +19,33 @@ DECLARE
   stopped bigint;
 BEGIN
   IF num_nonnulls(person, mailbox) <> 1 OR coalesce(person, mailbox) IN ('', 'erased') THEN
-    PERFORM herald.reject('HE006', '', 'erase takes exactly one of recipient_id and address', 'Name the argument, for example recipient_id => ''user-7''.');
+    PERFORM herald.reject('HE006', '', 'erase takes exactly one of recipient_id and address',
+      'Name the argument, for example recipient_id => ''user-7''.');
   END IF;
   ids := ARRAY(
     SELECT m.id FROM herald.message m
-    WHERE CASE WHEN person IS NULL THEN m.address = mailbox ELSE m.recipient_id = person END AND m.status <> 'sending' LIMIT $3);
+    WHERE CASE WHEN person IS NULL THEN m.address = mailbox ELSE m.recipient_id = person END AND m.status <> 'sending'
+    LIMIT $3);
   -- In the order in which enqueue and settle lock rows.
   PERFORM FROM herald.message m WHERE m.id = ANY (ids) ORDER BY m.id FOR UPDATE;
   SELECT count(*) FILTER (WHERE c.answer = 'cancelled') INTO stopped FROM herald.cancel(ids) c;
-  WITH before AS (SELECT m.id, m.method, m.address FROM herald.message m WHERE m.id = ANY (ids) AND m.status <> 'sending'),
-  after AS (
+  WITH before AS (
+    SELECT m.id, m.method, m.address FROM herald.message m WHERE m.id = ANY (ids) AND m.status <> 'sending'
+  ), after AS (
     UPDATE herald.message m
-    SET recipient_id = 'erased', recipient = '{"id": "erased"}', address = NULL, secrets = NULL, targets = array_remove(m.targets, m.recipient_id), group_key = NULL, unsubscribe_url = NULL, dedupe_key = NULL, dedupe_scope = NULL,
-      detail = NULL
+    SET recipient_id = 'erased', recipient = '{"id": "erased"}', address = NULL, secrets = NULL,
+      targets = array_remove(m.targets, m.recipient_id), group_key = NULL, unsubscribe_url = NULL, dedupe_key = NULL,
+      dedupe_scope = NULL, detail = NULL
     FROM before b WHERE m.id = b.id
     RETURNING m.id, m.notification_id
   ), refusals AS (
     DELETE FROM herald.refusal r USING after f WHERE r.message_id = f.id
   ), replies AS (
-    UPDATE herald.attempt a SET detail = NULL, reply_text = NULL, receiver_id = NULL FROM after f WHERE a.message_id = f.id
+    UPDATE herald.attempt a SET detail = NULL, reply_text = NULL, receiver_id = NULL
+    FROM after f WHERE a.message_id = f.id
   )
-  SELECT count(*), array_agg(DISTINCT b.address), array_agg(DISTINCT f.notification_id) INTO erased, mailboxes, notification_ids
+  SELECT count(*), array_agg(DISTINCT b.address), array_agg(DISTINCT f.notification_id)
+    INTO erased, mailboxes, notification_ids
   FROM before b JOIN after f USING (id);
   -- The notification's other recipients keep its content.
   PERFORM herald.delete_unused_content(notification_ids);

@@ -17,7 +17,8 @@ BEGIN
     SELECT o.id
     FROM herald.template t
     CROSS JOIN LATERAL (
-      SELECT now() - (CASE WHEN policy ? t."group" THEN policy ->> t."group" ELSE policy ->> '*' END)::double precision * interval '1 day' AS before
+      SELECT now() - interval '1 day'
+        * (CASE WHEN policy ? t."group" THEN policy ->> t."group" ELSE policy ->> '*' END)::double precision AS before
     ) p
     CROSS JOIN LATERAL (
       SELECT m.id FROM herald.message m

@@ -505,7 +505,8 @@ AS $$
     WHEN 'dedupeWindowSeconds' THEN 'must be a number from 1 to 3155760000, beside a dedupeKey'
     WHEN 'sendAt' THEN 'must be a time such as 2030-01-31T12:00:00Z, without a delay beside it'
     WHEN 'delaySeconds' THEN 'must be a number from 0 to 3155760000'
-    WHEN 'expiresAt' THEN 'must be a time such as 2030-01-31T12:00:00Z, after sendAt and without a time to live beside it'
+    WHEN 'expiresAt' THEN
+      'must be a time such as 2030-01-31T12:00:00Z, after sendAt and without a time to live beside it'
     WHEN 'ttlSeconds' THEN 'must be a number from 1 to 3155760000'
     WHEN 'priority' THEN 'must be a whole number from -1000 to 1000'
     WHEN 'tenant' THEN 'must be one line of 1 to 200 characters'
@@ -513,7 +514,8 @@ AS $$
     WHEN 'unsubscribeUrl' THEN 'must be an https URL of at most 900 characters in ASCII'
     WHEN 'data' THEN 'must be JSON of at most 100 levels, with numbers that JavaScript can hold'
     WHEN 'createdBy' THEN 'must be one line of 1 to 200 characters'
-    WHEN 'attachments' THEN 'must be an array of 10 at most, each {"name": "...", "contentType": "type/subtype", "content": "base64"}'
+    WHEN 'attachments' THEN
+      'must be an array of 10 at most, each {"name": "...", "contentType": "type/subtype", "content": "base64"}'
     WHEN 'traceContext' THEN 'must be an object of strings'
   END
 $$;
@@ -527,16 +529,19 @@ BEGIN
   RETURN CASE
     WHEN o ? 'secrets' AND NOT herald.are_strings(o -> 'secrets') THEN 'secrets'
     WHEN o ? 'sealId' AND NOT (o ? 'secrets' AND herald.is_recent_id(o ->> 'sealId')) THEN 'sealId'
-    WHEN o ? 'allowPlainSecrets' AND NOT (jsonb_typeof(o -> 'allowPlainSecrets') = 'boolean' AND NOT o ? 'sealId') THEN 'allowPlainSecrets'
+    WHEN o ? 'allowPlainSecrets' AND NOT (jsonb_typeof(o -> 'allowPlainSecrets') = 'boolean' AND NOT o ? 'sealId')
+      THEN 'allowPlainSecrets'
     WHEN o ? 'actions' AND NOT herald.are_actions(o -> 'actions') THEN 'actions'
     WHEN o ? 'targets' AND NOT herald.are_lines(o -> 'targets', 0, 100, 200) THEN 'targets'
     WHEN o ? 'methods' AND NOT herald.are_lines(o -> 'methods', 1, 10, 50) THEN 'methods'
-    WHEN o ? 'dedupeWindowSeconds' AND NOT (herald.is_number(o -> 'dedupeWindowSeconds', 1, 3155760000) AND o ? 'dedupeKey') THEN 'dedupeWindowSeconds'
+    WHEN o ? 'dedupeWindowSeconds' AND NOT (herald.is_number(o -> 'dedupeWindowSeconds', 1, 3155760000)
+      AND o ? 'dedupeKey') THEN 'dedupeWindowSeconds'
     WHEN o ? 'sendAt' AND NOT (herald.is_time(o -> 'sendAt') AND NOT o ? 'delaySeconds') THEN 'sendAt'
     WHEN o ? 'delaySeconds' AND NOT herald.is_number(o -> 'delaySeconds', 0, 3155760000) THEN 'delaySeconds'
     WHEN o ? 'expiresAt' AND NOT (herald.is_time(o -> 'expiresAt') AND NOT o ? 'ttlSeconds') THEN 'expiresAt'
     WHEN o ? 'ttlSeconds' AND NOT herald.is_number(o -> 'ttlSeconds', 1, 3155760000) THEN 'ttlSeconds'
-    WHEN o ? 'priority' AND NOT (herald.is_number(o -> 'priority', -1000, 1000) AND mod((o ->> 'priority')::numeric, 1) = 0) THEN 'priority'
+    WHEN o ? 'priority' AND NOT (herald.is_number(o -> 'priority', -1000, 1000)
+      AND mod((o ->> 'priority')::numeric, 1) = 0) THEN 'priority'
     WHEN o ? 'tenant' AND NOT herald.is_line(o -> 'tenant', 200) THEN 'tenant'
     WHEN o ? 'groupKey' AND NOT herald.is_line(o -> 'groupKey', 500) THEN 'groupKey'
     WHEN o ? 'unsubscribeUrl' AND NOT (herald.is_url(o -> 'unsubscribeUrl', 'https://')
@@ -544,7 +549,8 @@ BEGIN
     WHEN o ? 'data' AND NOT herald.is_readable_json(o -> 'data') THEN 'data'
     WHEN o ? 'createdBy' AND NOT herald.is_line(o -> 'createdBy', 200) THEN 'createdBy'
     WHEN o ? 'invalidAddress' AND o ->> 'invalidAddress' NOT IN ('reject', 'inhibit') THEN 'invalidAddress'
-    WHEN o ? 'attachments' AND (jsonb_typeof(o -> 'attachments') <> 'array' OR jsonb_array_length(o -> 'attachments') > 10) THEN 'attachments'
+    WHEN o ? 'attachments' AND (jsonb_typeof(o -> 'attachments') <> 'array'
+      OR jsonb_array_length(o -> 'attachments') > 10) THEN 'attachments'
     WHEN o ? 'traceContext' AND NOT herald.are_strings(o -> 'traceContext') THEN 'traceContext'
   END;
 END
@@ -562,7 +568,8 @@ AS $$
     WHEN o ? 'dedupeKey' AND NOT herald.is_line(o -> 'dedupeKey', 400) THEN 'dedupeKey'
     WHEN o ? 'requireTransaction' AND jsonb_typeof(o -> 'requireTransaction') <> 'boolean' THEN 'requireTransaction'
     WHEN o ? 'returnRefusal' AND jsonb_typeof(o -> 'returnRefusal') <> 'boolean' THEN 'returnRefusal'
-    WHEN o - '{template,to,labels,dedupeKey,requireTransaction,returnRefusal}'::text[] <> '{}' THEN herald.wrong_rare_option(o)
+    WHEN o - '{template,to,labels,dedupeKey,requireTransaction,returnRefusal}'::text[] <> '{}'
+      THEN herald.wrong_rare_option(o)
   END
 $$;
 --> statement-breakpoint
@@ -572,43 +579,55 @@ CREATE OR REPLACE FUNCTION herald.check_options(notification jsonb) RETURNS json
 LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
-  known CONSTANT text[] := ARRAY['template', 'to', 'labels', 'secrets', 'data', 'actions', 'targets', 'methods', 'dedupeKey',
-    'dedupeWindowSeconds', 'sendAt', 'delaySeconds', 'expiresAt', 'ttlSeconds', 'priority', 'tenant', 'groupKey',
-    'unsubscribeUrl', 'createdBy', 'traceContext', 'invalidAddress', 'attachments', 'sealId', 'allowPlainSecrets',
-    'requireTransaction', 'returnRefusal'];
+  known CONSTANT text[] := ARRAY['template', 'to', 'labels', 'secrets', 'data', 'actions', 'targets', 'methods',
+    'dedupeKey', 'dedupeWindowSeconds', 'sendAt', 'delaySeconds', 'expiresAt', 'ttlSeconds', 'priority', 'tenant',
+    'groupKey', 'unsubscribeUrl', 'createdBy', 'traceContext', 'invalidAddress', 'attachments', 'sealId',
+    'allowPlainSecrets', 'requireTransaction',
+    'returnRefusal'];
   wrong text;
 BEGIN
   IF jsonb_typeof(notification) IS DISTINCT FROM 'object' THEN
-    PERFORM herald.reject('HE006', '', 'the notification must be a JSON object', 'Pass {"template": "...", "to": {...}, "labels": {...}}.');
+    PERFORM herald.reject('HE006', '', 'the notification must be a JSON object',
+      'Pass {"template": "...", "to": {...}, "labels": {...}}.');
   ELSIF notification - known <> '{}' THEN
     wrong := (SELECT k FROM jsonb_object_keys(notification - known) AS k LIMIT 1);
-    PERFORM herald.reject('HE006', wrong, format('unknown option "%s"', wrong), format('Known options: %s.', array_to_string(known, ', ')));
+    PERFORM herald.reject('HE006', wrong, format('unknown option "%s"', wrong),
+      format('Known options: %s.', array_to_string(known, ', ')));
   ELSIF notification @? 'strict $.* ? (@ == null)' THEN
-    notification := (SELECT jsonb_object_agg(o.key, o.value) FROM jsonb_each(notification) AS o WHERE o.value <> 'null');
+    notification := (SELECT jsonb_object_agg(o.key, o.value) FROM jsonb_each(notification) AS o
+      WHERE o.value <> 'null');
   END IF;
   wrong := herald.wrong_option(notification);
   IF wrong IN ('labels', 'secrets') AND jsonb_typeof(notification -> wrong) = 'object' THEN
-    wrong := wrong || '.' || (SELECT l.key FROM jsonb_each(notification -> wrong) AS l WHERE jsonb_typeof(l.value) <> 'string' LIMIT 1);
-    PERFORM herald.reject('HE002', wrong, format('%s is not a string', wrong), 'Labels are flat strings; pass other values as data.');
+    wrong := wrong || '.' || (SELECT l.key FROM jsonb_each(notification -> wrong) AS l
+      WHERE jsonb_typeof(l.value) <> 'string' LIMIT 1);
+    PERFORM herald.reject('HE002', wrong, format('%s is not a string', wrong),
+      'Labels are flat strings; pass other values as data.');
   ELSIF wrong IS NOT NULL THEN
-    PERFORM herald.reject(CASE wrong WHEN 'template' THEN 'HE001' WHEN 'labels' THEN 'HE002' WHEN 'secrets' THEN 'HE002' WHEN 'to' THEN 'HE003'
-      WHEN 'methods' THEN 'HE004' ELSE 'HE006' END, wrong, format('%s is wrong', wrong), format('It %s.', herald.option_rule(wrong)));
+    PERFORM herald.reject(CASE wrong WHEN 'template' THEN 'HE001' WHEN 'labels' THEN 'HE002' WHEN 'secrets' THEN 'HE002'
+        WHEN 'to' THEN 'HE003' WHEN 'methods' THEN 'HE004' ELSE 'HE006' END,
+      wrong, format('%s is wrong', wrong), format('It %s.', herald.option_rule(wrong)));
   ELSIF jsonb_typeof(notification -> 'to') = 'array' AND jsonb_array_length(notification -> 'to') > 100000 THEN
-    PERFORM herald.reject('HE003', 'to', format('%s recipients, the limit of one call is 100000', jsonb_array_length(notification -> 'to')),
+    PERFORM herald.reject('HE003', 'to',
+      format('%s recipients, the limit of one call is 100000', jsonb_array_length(notification -> 'to')),
       'Enqueue in several calls.');
   END IF;
   IF notification ? 'attachments' THEN
     IF herald.wrong_attachment(notification -> 'attachments') IS NOT NULL THEN
       wrong := format('attachments[%s]', herald.wrong_attachment(notification -> 'attachments'));
       PERFORM herald.reject('HE006', wrong, format('%s is wrong', wrong),
-        'Each has a name without slashes, a contentType such as application/pdf, not multipart, and its content as base64.');
+        'Each has a name without slashes, a contentType such as application/pdf, not multipart, and its content as '
+          'base64.');
     ELSIF octet_length(notification ->> 'attachments') > 14000000 THEN
-      PERFORM herald.reject('HE005', 'attachments', 'the attachments are larger than 10 MB together', 'Store large files elsewhere and pass a link.');
+      PERFORM herald.reject('HE005', 'attachments', 'the attachments are larger than 10 MB together',
+        'Store large files elsewhere and pass a link.');
     END IF;
   END IF;
   notification := notification - 'to' - 'attachments';
   IF octet_length(notification::text) > 262144 THEN
-    PERFORM herald.reject('HE005', '', format('the notification is %s bytes without its recipients, the limit is 262144', octet_length(notification::text)),
+    PERFORM herald.reject('HE005', '',
+      format('the notification is %s bytes without its recipients, the limit is 262144',
+        octet_length(notification::text)),
       'Store large content elsewhere and pass a link.');
   END IF;
   RETURN notification;
@@ -1130,8 +1149,8 @@ $$;
 -- recipients and methods. A message that has its dedupe key, window, recipient and scope from an earlier enqueue is
 -- left out. The usual case, a call with one message, has an INSERT of its own: without the sort, the joins and the
 -- set-up that several messages need, it takes 440 instead of 800 us of processor time.
-CREATE OR REPLACE FUNCTION herald.write_messages(notification_id uuid, options jsonb, template herald.template, secrets jsonb,
-  attachments integer, recipients jsonb, methods text[], notified text[], has_endpoints boolean)
+CREATE OR REPLACE FUNCTION herald.write_messages(notification_id uuid, options jsonb, template herald.template,
+  secrets jsonb, attachments integer, recipients jsonb, methods text[], notified text[], has_endpoints boolean)
 RETURNS TABLE (message_id uuid, recipient_id text, method text, status text, reason text)
 LANGUAGE plpgsql VOLATILE
 AS $$
@@ -1145,26 +1164,31 @@ BEGIN
   -- One statement instead of an assignment per column: Postgres sets up each expression of PL/pgSQL anew in each
   -- transaction.
   SELECT template.name AS template, template.current_version AS template_version, nullif(secrets, '{}') AS secrets,
-    CASE WHEN options ? 'targets' THEN ARRAY(SELECT jsonb_array_elements_text(options -> 'targets')) ELSE '{}' END AS targets,
-    options ->> 'tenant' AS tenant, options ->> 'groupKey' AS group_key, options ->> 'unsubscribeUrl' AS unsubscribe_url,
+    CASE WHEN options ? 'targets' THEN ARRAY(SELECT jsonb_array_elements_text(options -> 'targets')) ELSE '{}' END
+      AS targets,
+    options ->> 'tenant' AS tenant, options ->> 'groupKey' AS group_key,
+    options ->> 'unsubscribeUrl' AS unsubscribe_url,
     options ->> 'dedupeKey' AS dedupe_key, herald.dedupe_slot(options) AS dedupe_slot,
-    coalesce((options ->> 'priority')::numeric, 0)::smallint AS priority, coalesce(options ->> 'createdBy', session_user) AS created_by,
+    coalesce((options ->> 'priority')::numeric, 0)::smallint AS priority,
+    coalesce(options ->> 'createdBy', session_user) AS created_by,
     coalesce(schedule.expires_at <= now(), false) AS expired
     INTO shared;
 
   IF jsonb_array_length(recipients) = 1 AND cardinality(methods) = 1 AND NOT has_endpoints THEN
     SELECT j.address, j.reason, herald.first_status(j.reason) AS status INTO judged
       FROM herald.judge_recipient(recipients -> 0, methods[1], template, shared.expired) j;
-    INSERT INTO herald.message AS m (id, notification_id, template, template_version, method, ordinal, status, reason, recipient_id, address,
-      recipient, secrets, targets, tenant, group_key, unsubscribe_url, dedupe_key, dedupe_slot, dedupe_scope, priority,
+    INSERT INTO herald.message AS m (id, notification_id, template, template_version, method, ordinal, status, reason,
+      recipient_id, address, recipient, secrets, targets, tenant, group_key, unsubscribe_url,
+      dedupe_key, dedupe_slot, dedupe_scope, priority,
       send_at, attachments, expires_at, next_attempt_at, max_attempts, unknown, created_by, created_at, settled_at)
-    VALUES (herald.message_id(notification_id, 1, 1, 0), notification_id, shared.template, shared.template_version, methods[1], 1, judged.status,
-      judged.reason, recipients -> 0 ->> 'id', judged.address, herald.stored_recipient(recipients -> 0),
-      CASE WHEN judged.reason IS NULL THEN shared.secrets END, shared.targets, shared.tenant, shared.group_key, shared.unsubscribe_url,
-      shared.dedupe_key, shared.dedupe_slot,
-      CASE WHEN shared.dedupe_key IS NOT NULL THEN CASE template.fallback WHEN 'first' THEN '*' ELSE methods[1] END END, shared.priority,
-      schedule.send_at, attachments, schedule.expires_at, schedule.start_at, template.max_attempts, template.unknown, shared.created_by, now(),
-      CASE WHEN judged.reason IS NOT NULL THEN now() END)
+    VALUES (herald.message_id(notification_id, 1, 1, 0), notification_id, shared.template, shared.template_version,
+      methods[1], 1, judged.status, judged.reason,
+      recipients -> 0 ->> 'id', judged.address, herald.stored_recipient(recipients -> 0),
+      CASE WHEN judged.reason IS NULL THEN shared.secrets END, shared.targets, shared.tenant, shared.group_key,
+      shared.unsubscribe_url, shared.dedupe_key, shared.dedupe_slot,
+      CASE WHEN shared.dedupe_key IS NOT NULL THEN CASE template.fallback WHEN 'first' THEN '*' ELSE methods[1] END END,
+      shared.priority, schedule.send_at, attachments, schedule.expires_at, schedule.start_at, template.max_attempts,
+      template.unknown, shared.created_by, now(), CASE WHEN judged.reason IS NOT NULL THEN now() END)
     ON CONFLICT DO NOTHING
     RETURNING m.id INTO first_id;
     IF FOUND THEN
@@ -1176,20 +1200,24 @@ BEGIN
   ELSE
     RETURN QUERY
     WITH written AS (
-      INSERT INTO herald.message AS m (id, notification_id, template, template_version, method, ordinal, status, reason, recipient_id, address,
-        recipient, secrets, targets, tenant, group_key, unsubscribe_url, dedupe_key, dedupe_slot, dedupe_scope, priority,
-        send_at, endpoint_id, attachments, expires_at, next_attempt_at, max_attempts, unknown, created_by, created_at, settled_at)
-      SELECT herald.message_id(notification_id, j.position, j.ordinal, j.endpoint_number), notification_id, shared.template,
-        shared.template_version, j.method, j.ordinal, herald.first_status(j.reason), j.reason, j.recipient_id, j.address,
-        herald.stored_recipient(j.recipient), CASE WHEN j.reason IS NULL THEN shared.secrets END, shared.targets, shared.tenant, shared.group_key,
-        shared.unsubscribe_url, shared.dedupe_key, shared.dedupe_slot, CASE WHEN shared.dedupe_key IS NOT NULL THEN j.dedupe_scope END,
-        shared.priority, schedule.send_at, j.endpoint_id, attachments, schedule.expires_at, schedule.start_at, template.max_attempts,
+      INSERT INTO herald.message AS m (id, notification_id, template, template_version, method, ordinal, status, reason,
+        recipient_id, address, recipient, secrets, targets, tenant, group_key, unsubscribe_url,
+        dedupe_key, dedupe_slot, dedupe_scope, priority, send_at, endpoint_id, attachments,
+        expires_at, next_attempt_at, max_attempts, unknown, created_by, created_at, settled_at)
+      SELECT herald.message_id(notification_id, j.position, j.ordinal, j.endpoint_number), notification_id,
+        shared.template, shared.template_version, j.method, j.ordinal, herald.first_status(j.reason), j.reason,
+        j.recipient_id, j.address, herald.stored_recipient(j.recipient),
+        CASE WHEN j.reason IS NULL THEN shared.secrets END, shared.targets, shared.tenant, shared.group_key,
+        shared.unsubscribe_url, shared.dedupe_key, shared.dedupe_slot,
+        CASE WHEN shared.dedupe_key IS NOT NULL THEN j.dedupe_scope END, shared.priority, schedule.send_at,
+        j.endpoint_id, attachments, schedule.expires_at, schedule.start_at, template.max_attempts,
         template.unknown, shared.created_by, now(), CASE WHEN j.reason IS NOT NULL THEN now() END
       FROM herald.judge_recipients(recipients, methods, has_endpoints, template, shared.tenant, shared.expired) j
       ON CONFLICT DO NOTHING
       RETURNING m.id, m.recipient_id, m.method, m.status, m.reason, m.priority, m.next_attempt_at
     ), jobs AS (
-      SELECT herald.insert_jobs(array_agg(w.id), array_agg(w.method), array_agg(w.priority), array_agg(w.next_attempt_at))
+      SELECT herald.insert_jobs(array_agg(w.id), array_agg(w.method), array_agg(w.priority),
+        array_agg(w.next_attempt_at))
       FROM written w WHERE w.status = 'pending'
     )
     SELECT w.id, w.recipient_id, w.method, w.status, w.reason FROM written w CROSS JOIN jobs ORDER BY w.id;
@@ -1211,16 +1239,19 @@ $$;
 --> statement-breakpoint
 -- Returns the id of one message: the notification's with another end, which counts up from a random number in the order
 -- of the input.
-CREATE OR REPLACE FUNCTION herald.message_id(notification_id uuid, "position" bigint, ordinal bigint, endpoint_number bigint) RETURNS uuid
+CREATE OR REPLACE FUNCTION herald.message_id(notification_id uuid, "position" bigint, ordinal bigint,
+  endpoint_number bigint) RETURNS uuid
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 AS $$
-  SELECT (left(notification_id::text, 24) || to_hex(140737488355328 + (('x' || right(notification_id::text, 12))::bit(48)::bigint & 70368744177663)
+  SELECT (left(notification_id::text, 24) || to_hex(140737488355328
+    + (('x' || right(notification_id::text, 12))::bit(48)::bigint & 70368744177663)
     + ("position" * 16 + ordinal) * 16384 + endpoint_number))::uuid
 $$;
 --> statement-breakpoint
 -- Returns the messages that an earlier enqueue with the same dedupe key wrote for these recipients, in the order of the
 -- input.
-CREATE OR REPLACE FUNCTION herald.earlier_messages(notification_id uuid, options jsonb, recipients jsonb, methods text[], fallback text)
+CREATE OR REPLACE FUNCTION herald.earlier_messages(notification_id uuid, options jsonb, recipients jsonb,
+  methods text[], fallback text)
 RETURNS TABLE (message_id uuid, recipient_id text, method text, status text, reason text)
 LANGUAGE sql STABLE
 AS $$
@@ -1401,8 +1432,8 @@ $$;
 -- it now) or already_settled. Of a recipient, only messages that are not settled. The row lock decides between the
 -- caller and a worker that begins at the same moment. Jobs without a lease are deleted, because one may be scheduled
 -- for next year.
-CREATE OR REPLACE FUNCTION herald.cancel(message_ids uuid[] DEFAULT NULL, dedupe_key text DEFAULT NULL, target text DEFAULT NULL,
-  recipient_id text DEFAULT NULL)
+CREATE OR REPLACE FUNCTION herald.cancel(message_ids uuid[] DEFAULT NULL, dedupe_key text DEFAULT NULL,
+  target text DEFAULT NULL, recipient_id text DEFAULT NULL)
 RETURNS TABLE (message_id uuid, answer text)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -1434,7 +1465,10 @@ BEGIN
   ), job AS (
     DELETE FROM herald_queue.job j USING stopped s WHERE j.name = s.method AND j.id = s.id AND j.state < 'active'
   )
-  SELECT l.id, CASE WHEN l.status IN ('pending', 'held') THEN 'cancelled' WHEN l.status = 'sending' THEN 'in_flight' ELSE 'already_settled' END
+  SELECT l.id, CASE
+      WHEN l.status IN ('pending', 'held') THEN 'cancelled'
+      WHEN l.status = 'sending' THEN 'in_flight'
+      ELSE 'already_settled' END
   FROM locked l
   ORDER BY l.id;
 END
@@ -1605,7 +1639,8 @@ BEGIN
     SELECT o.id
     FROM herald.template t
     CROSS JOIN LATERAL (
-      SELECT now() - (CASE WHEN policy ? t."group" THEN policy ->> t."group" ELSE policy ->> '*' END)::double precision * interval '1 day' AS before
+      SELECT now() - interval '1 day'
+        * (CASE WHEN policy ? t."group" THEN policy ->> t."group" ELSE policy ->> '*' END)::double precision AS before
     ) p
     CROSS JOIN LATERAL (
       SELECT m.id FROM herald.message m
@@ -1626,7 +1661,8 @@ $$;
 -- messages are cancelled first. Messages that are being dispatched are left and counted as in_flight. The person's
 -- preferences and suppressed addresses are deleted, too; by recipient id also the endpoints, whose URLs and contacts
 -- are addresses. Call it again until it returns erased = 0.
-CREATE OR REPLACE FUNCTION herald.erase(recipient_id text DEFAULT NULL, address text DEFAULT NULL, most integer DEFAULT 1000)
+CREATE OR REPLACE FUNCTION herald.erase(recipient_id text DEFAULT NULL, address text DEFAULT NULL,
+  most integer DEFAULT 1000)
 RETURNS TABLE (erased bigint, cancelled bigint, in_flight bigint)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -1641,27 +1677,33 @@ DECLARE
   stopped bigint;
 BEGIN
   IF num_nonnulls(person, mailbox) <> 1 OR coalesce(person, mailbox) IN ('', 'erased') THEN
-    PERFORM herald.reject('HE006', '', 'erase takes exactly one of recipient_id and address', 'Name the argument, for example recipient_id => ''user-7''.');
+    PERFORM herald.reject('HE006', '', 'erase takes exactly one of recipient_id and address',
+      'Name the argument, for example recipient_id => ''user-7''.');
   END IF;
   ids := ARRAY(
     SELECT m.id FROM herald.message m
-    WHERE CASE WHEN person IS NULL THEN m.address = mailbox ELSE m.recipient_id = person END AND m.status <> 'sending' LIMIT $3);
+    WHERE CASE WHEN person IS NULL THEN m.address = mailbox ELSE m.recipient_id = person END AND m.status <> 'sending'
+    LIMIT $3);
   -- In the order in which enqueue and settle lock rows.
   PERFORM FROM herald.message m WHERE m.id = ANY (ids) ORDER BY m.id FOR UPDATE;
   SELECT count(*) FILTER (WHERE c.answer = 'cancelled') INTO stopped FROM herald.cancel(ids) c;
-  WITH before AS (SELECT m.id, m.method, m.address FROM herald.message m WHERE m.id = ANY (ids) AND m.status <> 'sending'),
-  after AS (
+  WITH before AS (
+    SELECT m.id, m.method, m.address FROM herald.message m WHERE m.id = ANY (ids) AND m.status <> 'sending'
+  ), after AS (
     UPDATE herald.message m
-    SET recipient_id = 'erased', recipient = '{"id": "erased"}', address = NULL, secrets = NULL, targets = array_remove(m.targets, m.recipient_id), group_key = NULL, unsubscribe_url = NULL, dedupe_key = NULL, dedupe_scope = NULL,
-      detail = NULL
+    SET recipient_id = 'erased', recipient = '{"id": "erased"}', address = NULL, secrets = NULL,
+      targets = array_remove(m.targets, m.recipient_id), group_key = NULL, unsubscribe_url = NULL, dedupe_key = NULL,
+      dedupe_scope = NULL, detail = NULL
     FROM before b WHERE m.id = b.id
     RETURNING m.id, m.notification_id
   ), refusals AS (
     DELETE FROM herald.refusal r USING after f WHERE r.message_id = f.id
   ), replies AS (
-    UPDATE herald.attempt a SET detail = NULL, reply_text = NULL, receiver_id = NULL FROM after f WHERE a.message_id = f.id
+    UPDATE herald.attempt a SET detail = NULL, reply_text = NULL, receiver_id = NULL
+    FROM after f WHERE a.message_id = f.id
   )
-  SELECT count(*), array_agg(DISTINCT b.address), array_agg(DISTINCT f.notification_id) INTO erased, mailboxes, notification_ids
+  SELECT count(*), array_agg(DISTINCT b.address), array_agg(DISTINCT f.notification_id)
+    INTO erased, mailboxes, notification_ids
   FROM before b JOIN after f USING (id);
   -- The notification's other recipients keep its content.
   PERFORM herald.delete_unused_content(notification_ids);
@@ -1677,7 +1719,7 @@ $$;
 -- Postgres lets every role execute a new function. Only the owner and the roles of roles.sql may call these.
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA herald FROM PUBLIC;
 --> statement-breakpoint
-INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('functions', '32928b7a4ae5b517501a9ff1eda49e570fd02387268055bb91e42679b397c452', '0.1.0')
+INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('functions', 'efa80f5f0a61be5216a2abdb5c01e4f6b494932e38115f0cd8eb5783eb0a809d', '0.1.0')
 ON CONFLICT (name) DO UPDATE SET sha256 = excluded.sha256, release = excluded.release, applied_at = now();
 
     BEGIN;
