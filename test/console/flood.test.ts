@@ -1,9 +1,9 @@
 /** A console in a process of its own, which strangers send hundreds of megabytes. */
-import { readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, expect, test } from 'vitest';
+import { afterAll, expect, onTestFinished, test } from 'vitest';
 import { main } from '../cli/support.ts';
 import { programs } from '../support/processes.ts';
 import { useDatabase } from '../support/use-database.ts';
@@ -59,7 +59,9 @@ test.skipIf(process.platform !== 'linux')(
   '500 MB from strangers, in every form that a body may have, leave the memory of a console flat',
   { timeout: 180_000 },
   async () => {
-    const tokenFile = join(tmpdir(), `pg-herald-token-${process.pid}`);
+    const folder = await mkdtemp(join(tmpdir(), 'herald-flood-'));
+    onTestFinished(() => rm(folder, { recursive: true, force: true }));
+    const tokenFile = join(folder, 'token');
     await writeFile(tokenFile, token, { mode: 0o600 });
     const program = start(main, {
       args: ['console', '--port', '0', '--token-file', tokenFile],
@@ -77,6 +79,5 @@ test.skipIf(process.platform !== 'linux')(
     expect((await peakOf(program.pid)) - before).toBeLessThan(maxGrowth);
     expect((await fetch(`${url}login`)).status).toBe(200);
     await program.kill('SIGTERM');
-    await rm(tokenFile);
   },
 );
