@@ -56,8 +56,9 @@ export interface NotificationOptions {
   /** Who or what caused it, for `pg-herald why`. At most 200 characters. Default: the database user. */
   readonly createdBy?: string;
   /**
-   * True: an invalid email address is an error. Default false: its message becomes `inhibited` with the reason
-   * `invalid_address`, and neither the other recipients nor the transaction are affected.
+   * True: an invalid email address, an unknown locale or an unknown time zone is an error. Default false: the message
+   * of such an address becomes `inhibited` with the reason `invalid_address`, an unknown locale or time zone prints
+   * English or UTC, and neither the other recipients nor the transaction are affected.
    */
   readonly strict?: boolean;
   /** Files that travel with an email; other methods leave them out. At most 10, together at most 10 MB. */

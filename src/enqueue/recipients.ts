@@ -3,6 +3,7 @@ import type { Connection } from '../database/caller-transaction.ts';
 import { parseAddress } from '../email-address.ts';
 import { InvalidNotificationError, type Issue } from '../errors.ts';
 import type { Recipient } from '../vocabulary.ts';
+import { isLocale, isTimeZone } from '../templates/formatters.ts';
 import { bounds, isLonger } from './bounds.ts';
 
 /** Returns one recipient per id, in any order. Runs in the caller's transaction. */
@@ -90,6 +91,8 @@ function collectIssues(
   if (!('id' in recipient)) issues.push({ path: `${path}.id`, message: 'is missing' });
   for (const [field, value] of Object.entries(recipient)) {
     const message = field === 'email' ? addressProblem(value, strict) : fieldProblem(value, field);
+    const unknown = message === null && strict ? unknownProblem(value, field) : null;
+    if (unknown !== null) issues.push({ path: `${path}.${field}`, message: unknown });
     if (message !== null) issues.push({ path: `${path}.${field}`, message });
   }
 }
@@ -113,4 +116,12 @@ function fieldProblem(value: unknown, field: string): string | null {
   const maxLength = maxLengths[field] ?? bounds.recipient.other;
   if (isLonger(value, maxLength)) return `is longer than ${maxLength} characters`;
   return /\p{Cc}/u.test(value) ? 'holds control characters' : null;
+}
+
+/** A recipient with an unknown language or time zone gets English or UTC; a strict caller wants to know. */
+function unknownProblem(value: unknown, field: string): string | null {
+  if (typeof value !== 'string' || value === '') return null;
+  if (field === 'locale' && !isLocale(value)) return 'is not a language tag such as de-AT';
+  if (field === 'timeZone' && !isTimeZone(value)) return 'is not a time zone such as Europe/Vienna';
+  return null;
 }

@@ -248,3 +248,21 @@ function numberFormat(locale: string, fields: Intl.NumberFormatOptions): Intl.Nu
     return new Intl.NumberFormat('en', fields);
   }
 }
+
+/** Whether `date` and `number` can follow a language, or print English. */
+export function isLocale(locale: string): boolean {
+  try {
+    return Intl.getCanonicalLocales(languageTag(locale)).length === 1;
+  } catch {
+    return false;
+  }
+}
+
+/** Whether `date` can follow a time zone, or prints UTC. */
+export function isTimeZone(timeZone: string): boolean {
+  try {
+    return new Intl.DateTimeFormat('en', { timeZone }).resolvedOptions().timeZone !== '';
+  } catch {
+    return false;
+  }
+}

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { drizzle } from 'drizzle-orm/node-postgres';
 import { migrate as migrateHost } from 'drizzle-orm/node-postgres/migrator';
 import { Client } from 'pg';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { functionFiles } from '../../src/database/functions/index.ts';
 import { type Migration, requireMigrated, shippedMigrations, splitStatements } from '../../src/database/journal.ts';
 import { applyMigration, migrate, migrationPlan, migrationScript } from '../../src/database/migrate.ts';
@@ -32,6 +32,37 @@ describe('migrating', () => {
       createdMethods: [],
       queueSchema: { before: 46, after: 46 },
     });
+  });
+
+  test('says which session it waits for, and gives up after its time', async () => {
+    const holder = new Client({ connectionString: database.url, application_name: 'another deployment' });
+    holder.on('error', () => undefined);
+    await holder.connect();
+    onTestFinished(() => holder.end());
+    // The key that every release takes.
+    await holder.query('BEGIN; SELECT pg_advisory_xact_lock(4720190817)');
+    const told: string[] = [];
+    await expect(migrate(database.url, { waitSeconds: 0, onWait: (line) => told.push(line) })).rejects.toThrow(
+      /^database: process \d+ \(another deployment.*\) has been migrating for more than 0 s$/,
+    );
+    expect(told).toEqual([expect.stringMatching(/^process \d+ \(another deployment/)]);
+  });
+
+  test('fails with one error when its connections break, and completes the next time', async () => {
+    const { url, pool, close } = await createTestDatabase({ empty: true });
+    onTestFinished(close);
+    const other = new Client({ connectionString: url });
+    other.on('error', () => undefined);
+    await other.connect();
+    onTestFinished(() => other.end());
+    await other.query('BEGIN; CREATE SCHEMA herald');
+    const migrating = migrate(url).catch((error: unknown) => error);
+    const sessions = `FROM pg_stat_activity WHERE application_name = 'pg-herald migrate' AND datname = current_database()`;
+    await until(async () => (await pool.query(`SELECT ${sessions} AND wait_event_type = 'Lock'`)).rows.length > 0);
+    await pool.query(`SELECT pg_terminate_backend(pid) ${sessions}`);
+    expect(await migrating).toMatchObject({ message: expect.stringMatching(/terminat/) });
+    await other.query('ROLLBACK');
+    expect((await migrate(url)).applied).not.toEqual([]);
   });
 
   test('a plan shows the SQL and changes nothing', async () => {

@@ -58,6 +58,16 @@ test.each<[string, object, RegExp]>([
   ['an unknown field', { to: { id: 'x', mail: 'secret@example.com' } }, /^to\.mail: to\.mail is not a known field/],
   ['a bad address', { to: [ada, { id: 'x', email: 'secret@@example.com' }], strict: true }, /^to\[1\]\.email: /],
   ['two addresses', { to: { id: 'x', email: 'secret@example.com,b@example.com' }, strict: true }, /^to\.email: /],
+  [
+    'an unknown time zone, if strict',
+    { to: { id: 'x', timeZone: 'Mars/Phobos' }, strict: true },
+    /^to\.timeZone: is not a time zone/,
+  ],
+  [
+    'an unknown language, if strict',
+    { to: [{ id: 'x', locale: 'xx-YY-??' }], strict: true },
+    /^to\[0\]\.locale: is not a language/,
+  ],
   ['a line break in a name', { to: { id: 'x', name: 'a\r\nBcc: b' } }, /^to\.name: holds control characters/],
   ['a long name', { to: [{ id: 'x', name: 'x'.repeat(201) }] }, /^to\[0\]\.name: is longer than 200/],
   ['an unknown option', { deduplicate: 'k' }, /^deduplicate: is not a known option/],
@@ -148,6 +158,13 @@ test.each(['greeting', {}])('%j in place of a template is refused with what to p
 });
 
 describe('what is taken', () => {
+  test('locales as frameworks write them, and without strict also unknown ones', async () => {
+    const to = { ...ada, locale: 'en_GB', timeZone: 'Europe/London' };
+    expect(await it.enqueue({ to, strict: true })).toMatchObject([{ status: 'pending' }]);
+    const unknown = { ...ada, locale: 'xx-YY-??', timeZone: 'Mars/Phobos' };
+    expect(await it.enqueue({ to: unknown })).toMatchObject([{ status: 'pending' }]);
+  });
+
   test('hostile values are stored as they are; half an emoji becomes a replacement character', async () => {
     const who = "\u202e{{constructor}} \ud83d \\ud83d 🦊 __proto__ ' ; DROP TABLE herald.message; --";
     await it.enqueue({
