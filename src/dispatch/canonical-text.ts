@@ -13,9 +13,17 @@ export interface TracedText {
 
 const entities: Readonly<Record<string, string>> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'", nbsp: ' ' };
 
-/** Percent-encoded bytes; `\u0041`, `\x41`, `\n` and any other character after a backslash; HTML entities. */
-const escapes =
-  /(?:%[0-9a-f]{2})+|\\u[0-9a-f]{4}|\\x[0-9a-f]{2}|\\.|&#\d{1,7};|&#x[0-9a-f]{1,6};|&(?:amp|lt|gt|quot|apos|nbsp);/gisu;
+/**
+ * Percent-encoded bytes, `%u0041`; `\u0041`, `\u{41}`, `\x41`, `\101`, `\n` and any other character after a backslash;
+ * HTML entities, which need no semicolon.
+ */
+const escapes = new RegExp(
+  [
+    String.raw`(?:%[0-9a-f]{2})+|[%\\]u[0-9a-f]{4}|\\u\{[0-9a-f]{1,6}\}|\\x[0-9a-f]{2}|\\[0-3][0-7]{2}|\\.`,
+    String.raw`&#0*\d{1,7};?|&#x0*[0-9a-f]{1,6};?|&(?:amp|lt|gt|quot|apos|nbsp);`,
+  ].join('|'),
+  'gisu',
+);
 /** Deeper nesting is not decoded: each round reads the whole text. */
 const maxRounds = 8;
 const notAlphanumeric = /[^\p{L}\p{N}]+/gu;
@@ -50,10 +58,11 @@ export function traceCanonicalText(original: string): TracedText {
 /** Every escape becomes shorter, so decoding ends. */
 function decodeEscape(escape: string): string {
   if (escape.startsWith('\\') && escape.length <= 3) return 'nrtbf'.includes(escape.slice(1)) ? ' ' : escape.slice(1);
-  if (escape.startsWith('%')) return Buffer.from(escape.replaceAll('%', ''), 'hex').toString('utf8');
-  const hex = /^(?:\\u|\\x|&#x)([0-9a-f]+);?$/i.exec(escape)?.[1];
+  const hex = /^(?:%u|\\u\{?|\\x|&#x)([0-9a-f]+)[;}]?$/i.exec(escape)?.[1];
   if (hex !== undefined) return character(Number.parseInt(hex, 16));
-  const decimal = /^&#(\d+);$/.exec(escape)?.[1];
+  if (escape.startsWith('%')) return Buffer.from(escape.replaceAll('%', ''), 'hex').toString('utf8');
+  if (escape.startsWith('\\')) return character(Number.parseInt(escape.slice(1), 8));
+  const decimal = /^&#(\d+);?$/.exec(escape)?.[1];
   if (decimal !== undefined) return character(Number(decimal));
   return entities[escape.slice(1, -1).toLowerCase()] ?? '';
 }

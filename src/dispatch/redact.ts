@@ -110,9 +110,12 @@ function markLiteral(text: string, secret: string, found: Uint8Array): void {
   for (let at = text.indexOf(secret); at >= 0; at = text.indexOf(secret, at + 1)) found.fill(1, at, at + secret.length);
 }
 
-/** A secret, and what it is in base64 and in hexadecimal. */
+/** A secret, and what it is in base64, in hexadecimal, as a list of bytes, and in quoted-printable. */
 function formsOf(secret: string): Set<string> {
-  const encoded = secret.length < minLength ? [] : [...base64Forms(secret), Buffer.from(secret).toString('hex')];
+  const bytes = Buffer.from(secret);
+  const quoted = secret.replace(/[^\p{L}\p{N}]/gu, (character) => Buffer.from(character).toString('hex'));
+  const encoded =
+    secret.length < minLength ? [] : [...base64Forms(secret), bytes.toString('hex'), [...bytes].join(' '), quoted];
   return new Set([secret, ...encoded].map(canonicalText).filter((form) => form !== ''));
 }
 

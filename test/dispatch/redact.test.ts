@@ -21,9 +21,16 @@ const forms: Readonly<Record<string, (text: string) => string>> = {
     text.replace(/[^\x20-\x7e]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`),
   'with every character as \\u': (text) =>
     text.replace(/[\s\S]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`),
+  'with every character as \\u{}': (text) => Array.from(text, (c) => `\\u{${c.codePointAt(0)?.toString(16)}}`).join(''),
+  'with every character as %u': (text) =>
+    text.replace(/[\s\S]/g, (unit) => `%u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`),
+  'in octal': (text) => text.replace(/[\s\S]/g, (unit) => `\\${unit.charCodeAt(0).toString(8).padStart(3, '0')}`),
   'Markdown-escaped': (text) => text.replace(/[^\p{L}\p{N}\s]/gu, '\\$&'),
   'HTML-escaped': htmlEscaped,
   'HTML-escaped by number': (text) => Array.from(text, (c) => `&#${c.codePointAt(0)};`).join(''),
+  'HTML-escaped by number without semicolons': (text) => Array.from(text, (c) => `&#${c.codePointAt(0)}`).join(''),
+  'HTML-escaped by number with zeros': (text) =>
+    Array.from(text, (c) => `&#${'0'.repeat(9)}${c.codePointAt(0)};`).join(''),
   'HTML-escaped JSON': (text) => htmlEscaped(JSON.stringify(text)),
   'in upper case': (text) => text.toUpperCase(),
   decomposed: (text) => text.normalize('NFD'),
@@ -31,6 +38,9 @@ const forms: Readonly<Record<string, (text: string) => string>> = {
   'in base64 with text around it': (text) => base64(`ab${text}c`),
   'in base64url': (text) => Buffer.from(`x${text}`).toString('base64url'),
   'in hexadecimal': (text) => Buffer.from(text).toString('hex'),
+  'as a list of bytes': (text) => `[${[...Buffer.from(text)].join()}]`,
+  'quoted-printable': (text) =>
+    text.replace(/[^\p{L}\p{N} ]/gu, (c) => `=${Buffer.from(c).toString('hex').toUpperCase()}`),
   'spread out': (text) => Array.from(text).join(' '),
   'broken over lines': (text) => `${text.slice(0, 9)}\r\n  ${text.slice(9)}`,
 };
@@ -81,6 +91,8 @@ test('the canonical form is the same whether or not places are traced', () => {
 test.each([
   ['one letter', 'a'.repeat(2_048), 'a'.repeat(262_144)],
   ['runs that are almost long enough', `${'a'.repeat(15)}b`.repeat(128), 'a'.repeat(262_144)],
+  ['endless entities', '&#0'.repeat(680), '&#0'.repeat(87_000)],
+  ['zeros', `&#${'0'.repeat(2_040)}`, `&#${'0'.repeat(262_140)}`],
   ['nested escapes', `%${'25'.repeat(1_000)}`, `%${'25'.repeat(130_000)}`],
   ['backslashes', '\\'.repeat(2_048), '\\'.repeat(262_144)],
   ['words', 'lorem ipsum dolor '.repeat(113), 'dolor ipsum lorem sit '.repeat(12_000)],
