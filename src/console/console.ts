@@ -17,7 +17,7 @@ import { type ConsoleOptions, parseConsoleOptions } from './options.ts';
 import { failurePage, foreignForm, refusal } from './pages/failure.ts';
 import { addPages } from './pages/pages.ts';
 import { removedPrefix } from './proxy.ts';
-import { noStore, pageHeaders } from './security.ts';
+import { noStore, pageHeaders, refuseNul } from './security.ts';
 import type { ConsoleEnv, Services } from './services.ts';
 import { requireSignIn } from './sign-in.ts';
 
@@ -108,6 +108,7 @@ function createApp(services: Services, authenticator: Authenticator, mountPath: 
     });
   });
   requireSignIn(app, services, authenticator);
+  app.use(refuseNul);
   addPages(app, services);
   app.notFound((c) => failurePage(c, services, null));
   return app;

@@ -63,13 +63,14 @@ export function searchOf(input: SearchInput, now: Date): MessageFilter {
   };
 }
 
-/** `2h` or `7d` ago, or a date and time in UTC. */
+/** `2h` or `7d` ago, or a date and time in UTC, of the years that Postgres and people know. */
 function parseTime(text: string | undefined, now: Date): Date | undefined {
   if (text === undefined) return undefined;
   const span = /^(\d{1,6})(m|h|d)$/.exec(text);
   if (span) return new Date(now.getTime() - Number(span[1]) * spans[span[2] as keyof typeof spans]);
   const at = new Date(/^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?$/.test(text) ? `${text}Z` : text);
-  return Number.isNaN(at.getTime()) ? undefined : at;
+  const year = at.getUTCFullYear();
+  return year >= 1 && year <= 9999 ? at : undefined;
 }
 
 /** The search as a query string, with its question mark. */

@@ -54,6 +54,10 @@ export const noStore: MiddlewareHandler = async (c, next) => {
   if (!c.res.headers.has('cache-control')) c.res.headers.set('Cache-Control', 'no-store');
 };
 
+/** No name or id has a NUL, and Postgres refuses it. Queries and forms are cleaned instead. */
+export const refuseNul: MiddlewareHandler = async (c, next) =>
+  new URL(c.req.url).pathname.includes('%00') ? c.notFound() : await next();
+
 const limitBody = (maxSize: number) =>
   bodyLimit({ maxSize, onError: (c) => c.text(`This form is too large: at most ${maxSize / 1024} KB.`, 413) });
 

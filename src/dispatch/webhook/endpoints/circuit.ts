@@ -68,7 +68,7 @@ const faultsToOpen = 5;
 const windowSeconds = 300;
 const windowCallsToOpen = 10;
 /** Refused messages may have been refused for their own sake: another message shows it soon. */
-const firstProbeSecondsIfBlamed = 5;
+const probeDelaysSecondsIfBlamed = [5, 15, 60] as const;
 const probeDelaysSeconds = [60, 120, 300, 900] as const;
 /** The owner is told after this attempt of one message. */
 const attemptToWarn = 4;
@@ -149,13 +149,14 @@ function opened(circuit: Circuit, now: Date): Circuit {
 
 /** Opens the circuit at once, because the evidence is complete. */
 function blamed(circuit: Circuit, now: Date): Circuit {
-  if (circuit.openedAt !== null) return opened(circuit, now);
-  const probeAt = new Date(now.getTime() + firstProbeSecondsIfBlamed * 1_000);
-  return { ...circuit, openedAt: now, probing: false, probes: 0, probeAt };
+  if (circuit.openedAt === null)
+    return waiting({ ...circuit, openedAt: now, probes: 0 }, now, probeDelaysSecondsIfBlamed);
+  if (!circuit.probing) return circuit;
+  return waiting({ ...circuit, probes: circuit.probes + 1 }, now, probeDelaysSecondsIfBlamed);
 }
 
-function waiting(circuit: Circuit, now: Date): Circuit {
-  const delay = probeDelaysSeconds[Math.min(circuit.probes, probeDelaysSeconds.length - 1)] ?? 0;
+function waiting(circuit: Circuit, now: Date, delays: readonly number[] = probeDelaysSeconds): Circuit {
+  const delay = delays[Math.min(circuit.probes, delays.length - 1)] ?? 0;
   return { ...circuit, probing: false, probeAt: new Date(now.getTime() + delay * 1_000) };
 }
 

@@ -32,6 +32,17 @@ describe('the circuit opens', () => {
     expect(circuit.openedAt).toEqual(at(0));
   });
 
+  test('at once by evidence, and another message never waits longer than a minute to prove the opposite', () => {
+    let { circuit } = run(healthyCircuit, ['refusing', 'refusing', 'at_fault']);
+    expect(circuit).toMatchObject({ openedAt: at(2), probeAt: at(2 + 5) });
+    for (const [index, seconds] of [15, 60, 60, 60].entries()) {
+      ({ circuit } = run({ ...circuit, probing: true }, ['at_fault'], { from: 1000 * index }));
+      expect(circuit).toMatchObject({ probing: false, probeAt: at(1000 * index + seconds) });
+    }
+    // A call that began before the circuit opened.
+    expect(run(circuit, ['at_fault'], { from: 9000 }).circuit.probeAt).toEqual(circuit.probeAt);
+  });
+
   test('when half of ten calls within five minutes were faults', () => {
     const mixed: EndpointEffect[] = [
       'healthy',
