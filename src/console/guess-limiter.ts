@@ -1,7 +1,7 @@
 /**
  * Limits guesses of the token. An address that failed too often must wait, and its guesses are not even compared. All
- * addresses together have a limit too, but the right token always passes it, so that a flood of wrong ones locks nobody
- * out.
+ * addresses together have a limit too, but the right token always passes it, so that a flood of wrong ones does
+ * not lock an operator out.
  */
 import { LruCache } from '../lru.ts';
 

@@ -64,7 +64,7 @@ export function readFrontMatter(yaml: string): FrontMatter {
   };
 }
 
-/** Errors of the YAML itself, and what is valid YAML but hardly meant. */
+/** Errors of the YAML itself, and valid YAML that is probably a mistake. */
 function yamlProblems(document: Document, positionOf: PositionOf): YamlProblem[] {
   const problems: YamlProblem[] = document.errors.map((error) => ({
     position: positionOf(error.pos[0]),

@@ -1,4 +1,4 @@
-/** What is valid in a template, but hardly meant: found in its texts and its example, and reported as warnings. */
+/** Valid parts of a template that are probably mistakes: found in its texts and its example, reported as warnings. */
 import type { JsonValue } from '../vocabulary.ts';
 import type { Call, Expression, Part, Path, Position } from './syntax.ts';
 import type { TemplateSource } from './template-file.ts';

@@ -389,7 +389,7 @@ describe('the doctor and the workers', () => {
     expect(await workersFound()).toMatchObject([{ level: 'warning', text: 'none connected' }]);
   });
 
-  test('tells of a worker that is connected and does not report', async () => {
+  test('reports a worker that is connected and does not register', async () => {
     const silent = new Client({ connectionString: database.url, application_name: 'pg-herald worker silent' });
     await silent.connect();
     try {

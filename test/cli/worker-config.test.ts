@@ -58,7 +58,7 @@ export default async () => ({ dispatchers: { sms }, name: 'from-file' });`,
     ['throws.mjs', 'throw new Error("no token")', /--config: .*throws\.mjs failed: no token/],
     ['empty.mjs', 'export default {}', /HERALD_SMTP_HOST: is not set.*dispatchers of --config/],
     ['bounds.mjs', 'export default { pollSeconds: 0, dispatchers: { sms: {} } }', /pollSeconds: 0 is out of bounds/],
-  ])('%s that is no configuration is refused in one line', async (name, text, message) => {
+  ])('%s that is not a configuration is refused in one line', async (name, text, message) => {
     const path = text === null ? join(folder, name) : await put(name, text);
     expect(await runCli(['worker', '--config', path], { DATABASE_URL: database.url })).toEqual({
       code: 2,

@@ -34,7 +34,7 @@ describe('what an outcome means for the message', () => {
     ['the receiver cannot ask for less', { ...retry, retryAfterSeconds: 1 }, {}, { delaySeconds: 10 }],
     ['the receiver cannot ask for more than a day', { ...retry, retryAfterSeconds: 1e9 }, {}, { delaySeconds: 86_400 }],
     [
-      'a fault of the method charges nothing',
+      'a fault of the method counts nothing',
       { ...retry, pauseMethod: true },
       { counted: 2 },
       { status: 'pending', counted: false },

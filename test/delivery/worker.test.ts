@@ -323,7 +323,7 @@ describe('a worker', () => {
     expect(JSON.stringify([logger.lines, await attempts()])).not.toContain('secret-of-ada');
   });
 
-  test('hands back at the stop what can be handed back, uncharged, and finishes the rest', async () => {
+  test('returns to the queue at the stop what it can, uncounted, and finishes the rest', async () => {
     const smtp = scriptedDispatcher(
       (delivery, { signal }) =>
         new Promise((resolve) => {

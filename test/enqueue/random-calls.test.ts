@@ -32,7 +32,7 @@ actions:
 });
 afterAll(() => it.close());
 
-/** What nobody means to pass, and what comes from a form, a file or another language. */
+/** Values passed by mistake, and what comes from a form, a file or another language. */
 const hostile = fc.oneof(
   fc.constantFrom<unknown>(
     null,

@@ -135,7 +135,7 @@ describe('cancelling', () => {
     ['no key at all', { dedupeKey: undefined }, 'by: must name one of ids, dedupeKey, target, recipientId'],
     ['a key and a target', { dedupeKey: 'a', target: 'b' }, 'by: must name one of ids, dedupeKey, target, recipientId'],
     ['null', null, 'by: must name one of ids, dedupeKey, target, recipientId'],
-    ['ids that are no array', { ids: 'x' }, 'ids: must be an array of message ids'],
+    ['ids that are not an array', { ids: 'x' }, 'ids: must be an array of message ids'],
     ['a target with a NUL byte', { target: 'a\u0000' }, 'target: must be a string that is not empty'],
   ])('%s is an error', async (_, by, expected) => {
     expect(await issuesOf(it.withClient((client) => it.herald.cancel(client, by as never)))).toEqual([expected]);

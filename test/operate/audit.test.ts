@@ -5,7 +5,7 @@ import { useDatabase } from '../support/use-database.ts';
 
 const database = useDatabase();
 
-test('an entry names the login role of its connection, whoever the operator claims to be and whatever role is set', async () => {
+test('an entry names the login role of its connection, whatever name the operator claims and whatever role is set', async () => {
   const login = `ops_${crypto.randomUUID().slice(0, 8)}`;
   const client = await database.pool.connect();
   try {

@@ -1,4 +1,4 @@
-/** The warnings of `templates check`: what is valid, but hardly meant. */
+/** The warnings of `templates check`: what is valid, but probably a mistake. */
 import { describe, expect, test } from 'vitest';
 import { checkTemplate } from '../../src/templates/check.ts';
 import { parseTemplate } from '../../src/templates/template-file.ts';

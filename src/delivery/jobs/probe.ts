@@ -5,8 +5,8 @@ import type { Batch, MethodServices } from '../services.ts';
 /** Jobs to choose from. */
 const candidates = 20;
 
-// One message is never evidence twice: what has met the fault already is no probe while another message is due, however
-// many are due before that one.
+// One message is never evidence twice: a message that has met the fault is not the probe while another one is due,
+// however many are due before that one.
 const firstText = `
 SELECT m.id FROM herald.message m
 WHERE m.method = $1 AND m.settled_at IS NULL AND m.status = 'pending' AND m.fault_at IS NULL

@@ -116,7 +116,7 @@ function readable(token: string): string {
   return token.includes(removed) || looksEncoded(token) ? removed : token;
 }
 
-/** A token, key or other base64. Ids of mail servers are shorter, or contain punctuation. */
+/** A token, key or other base64. Ids of email servers are shorter, or contain punctuation. */
 function looksEncoded(token: string): boolean {
   return token.length >= 20 && /^[\w+/=~-]+$/.test(token) && /\d/.test(token) && /[a-z]/i.test(token);
 }

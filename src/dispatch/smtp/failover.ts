@@ -108,7 +108,7 @@ async function sendVia(
   return context.faultIsOwn ? withoutBlame(requeued) : requeued;
 }
 
-/** The same for one message that waits: neither it nor anything else is charged. */
+/** The same for one message that waits: no attempt is counted. */
 function withoutBlame(failure: FailedDispatch): FailedDispatch {
   const { senderFault: _, ...rest } = requeueUncounted(failure, failure.retryAfterSeconds ?? 1);
   return rest;
@@ -198,7 +198,7 @@ function waiting(
   const detail = `waiting: ${names} ${are} paused: ${first?.detail ?? 'at fault'}`;
   const reason = first?.reason ?? 'unreachable';
   const requeued = requeue({ outcome: 'retry', reason, detail, pauseMethod: true }, candidates, paused, senders);
-  // The message was not tried: it has met no fault, but where nobody can take it the method pauses.
+  // The message was not tried: it has met no fault, but without a sender that can take it the method pauses.
   return requeued.pauseMethod ? requeued : withoutBlame(requeued);
 }
 

@@ -196,7 +196,7 @@ const hurry = async () => {
   await database.pool.query('SELECT herald.ensure_jobs(ARRAY(SELECT id FROM herald.message))');
 };
 
-test('a message of a tenant whose only sender is down is not charged, although other senders work', async () => {
+test('a message of a tenant whose only sender is down counts no attempt, although other senders work', async () => {
   const gone = await relayWith();
   await gone.close();
   const second = await relayWith();

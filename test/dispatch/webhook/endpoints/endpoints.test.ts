@@ -215,7 +215,7 @@ describe('an endpoint that is switched off', () => {
     expect(await statusOf(waiting)).toBe('held');
   });
 
-  test('because its chat service does not know it gives the message back uncharged', async () => {
+  test('because its chat service does not know it returns the message uncounted', async () => {
     const receiver = await receive((response) => response.writeHead(404).end('no_service'));
     const id = await addEndpoint(database.pool, { url: receiver.url }, { format: 'slack' });
     const dispatcher = await replica();
@@ -254,7 +254,7 @@ test('the owner hears at the fourth attempt that it fails, and later that it wor
   expect(events.map(({ kind }) => kind)).toEqual(['failing', 'recovered']);
 });
 
-test('a missing key holds the message, uncharged, and says so aloud', async () => {
+test('a missing key holds the message, uncounted, and is logged as an error', async () => {
   const receiver = await receive();
   const id = await addEndpoint(database.pool, { url: receiver.url, secret });
   const stranger = createSecretBox([Buffer.alloc(32, 4).toString('base64')]);
