@@ -1,6 +1,6 @@
 /**
  * Emits `dist/`, or the folder that is named: JavaScript and declarations, the executable of the command line,
- * the assets of the console and the SQL, each embedded into its module.
+ * the assets of the console and the SQL, each embedded into its module, and the libraries that are part of the package.
  */
 import { execFileSync } from 'node:child_process';
 import { chmodSync, rmSync, writeFileSync } from 'node:fs';
@@ -8,6 +8,7 @@ import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { assetFiles, assetTypes } from '../src/console/asset-files.ts';
 import { shippedSql } from '../src/database/shipped-sql.ts';
+import { bundleLibraries } from './bundled.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const target = resolve(process.argv[2] ?? `${root}/dist`);
@@ -24,4 +25,5 @@ writeFileSync(
   `${target}/database/shipped-sql.js`,
   `const sql = ${JSON.stringify(shippedSql(), null, 2)};\nexport const shippedSql = () => sql;\n`,
 );
+await bundleLibraries(target);
 chmodSync(`${target}/cli/main.js`, 0o755);

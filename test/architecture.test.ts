@@ -21,7 +21,17 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   queue: ['vocabulary', 'errors'],
   database: ['vocabulary', 'errors', 'optional-package', 'queue'],
   templates: ['vocabulary', 'errors', 'lru', 'database'],
-  dispatch: ['vocabulary', 'errors', 'email-address', 'lru', 'batcher', 'secrets', 'database', 'templates'],
+  dispatch: [
+    'vocabulary',
+    'errors',
+    'optional-package',
+    'email-address',
+    'lru',
+    'batcher',
+    'secrets',
+    'database',
+    'templates',
+  ],
   enqueue: ['vocabulary', 'errors', 'email-address', 'secrets', 'telemetry', 'database', 'templates'],
   operate: [
     'vocabulary',

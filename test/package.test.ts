@@ -1,6 +1,7 @@
 /** What users of the package get: dependencies that they can patch, and installs that verify every file. */
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import { bundled } from '../scripts/bundled.ts';
 import { readSourceFiles } from './support/source-files.ts';
 
 const json = (path: string) => JSON.parse(readFileSync(new URL(`../${path}`, import.meta.url), 'utf8'));
@@ -57,5 +58,18 @@ describe('the package', () => {
     ]);
     const users = readSourceFiles().filter(({ imports }) => imports.some(({ path }) => path === 'database/schema.ts'));
     expect(users.map(({ path }) => path)).toEqual([]);
+  });
+
+  test('has every library that its source imports: as a dependency, as an optional peer, or built in', () => {
+    const known = [manifest.dependencies, manifest.peerDependencies, bundled].flatMap((each) => Object.keys(each));
+    const imported = readSourceFiles().flatMap(({ path, libraries }) =>
+      libraries
+        .filter((library) => !library.startsWith('node:'))
+        .map((library) => ({ path, name: /^(?:@[^/]+\/)?[^/]+/.exec(library)?.[0] ?? library })),
+    );
+    expect(imported.filter(({ name }) => !known.includes(name))).toEqual([]);
+    // What is built in need not be installed.
+    expect(Object.keys(bundled).filter((name) => manifest.devDependencies[name] === undefined)).toEqual([]);
+    expect(Object.keys(bundled).filter((name) => manifest.dependencies[name] !== undefined)).toEqual([]);
   });
 });

@@ -142,7 +142,8 @@ export const smtpSettings = {
   HERALD_SMTP_PROXY: {
     type: 'text',
     secret: true,
-    description: 'HTTP or SOCKS proxy, for example `socks5://user:password@host:1080`.',
+    description:
+      'HTTP or SOCKS proxy, for example `socks5://user:password@host:1080`. SOCKS needs the package `socks`.',
   },
   HERALD_SMTP_ENVELOPE_FROM: { type: 'text', default: 'the author', description: 'Address that bounces go to.' },
   HERALD_SMTP_REPLY_TO: { type: 'text', description: 'Address that replies go to.' },

@@ -5,6 +5,7 @@ import type { FailedDispatch } from '../dispatcher.ts';
 import { createTokenSource } from './login.ts';
 import type { SmtpOptions } from './smtp-options.ts';
 import { domainOf, type SmtpSettings } from './smtp-settings.ts';
+import { requireSocks } from './socks.ts';
 import { type Capabilities, createRelay, failureOf } from './transport.ts';
 
 /** The fault of connection, TLS or login, or what the server offers. */
@@ -14,6 +15,7 @@ export type RelayAnswer =
 
 /** Connects, negotiates TLS and logs in. @throws {ConfigurationError} if a file of the settings cannot be used. */
 export async function probeSmtp(settings: SmtpSettings): Promise<RelayAnswer> {
+  await requireSocks(settings);
   const tokens = settings.auth?.oauth2 === undefined ? null : createTokenSource(settings.auth.oauth2);
   const relay = createRelay(settings, tokens);
   const { transport } = relay.connect();

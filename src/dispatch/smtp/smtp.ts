@@ -9,6 +9,7 @@ import { createSenderPauses } from './sender-pauses.ts';
 import { parseSenders, type SenderSettings, type SmtpSendersOptions } from './senders.ts';
 import { type AdmissionServices, admit, needsAdmission } from './smtp-admission.ts';
 import type { SmtpOptions } from './smtp-options.ts';
+import { requireSocks } from './socks.ts';
 import { createUncertainDeliveries } from './uncertain-deliveries.ts';
 
 export type { SmtpOptions } from './smtp-options.ts';
@@ -68,6 +69,7 @@ async function createSenders(
   configured: readonly SenderSettings[],
   limits: ConnectionLimits,
 ): Promise<ConfiguredSender[]> {
+  await Promise.all(configured.map(({ settings }) => requireSocks(settings)));
   const { createSender } = await import('./sender.ts');
   return configured.map(({ name, tenants, settings }) => {
     const onConnections = (allowed: number) =>

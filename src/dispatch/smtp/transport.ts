@@ -2,11 +2,11 @@
 import nodemailer, { type SMTPSentMessageInfo } from 'nodemailer';
 import type MailMessage from 'nodemailer/lib/mailer/mail-message';
 import type MimeNode from 'nodemailer/lib/mime-node';
-import * as socks from 'socks';
 import type { SmtpFailure } from './classify-failure.ts';
 import { readSmtpFiles, type SmtpFiles, stampOf } from './smtp-files.ts';
 import { createLoginGate, customLogin, type LoginGate, passwordLogin, type TokenSource } from './login.ts';
 import type { SmtpSettings } from './smtp-settings.ts';
+import { isSocksError, socksModule } from './socks.ts';
 import { type Progress, trackedStream } from './message-stream.ts';
 
 /** nodemailer's pool of connections. */
@@ -124,7 +124,7 @@ async function askCapabilities(settings: SmtpSettings, files: SmtpFiles): Promis
       },
     },
   });
-  transport.set('proxy_socks_module', socks);
+  transport.set('proxy_socks_module', socksModule);
   try {
     await transport.verify();
     return seen;
@@ -150,7 +150,7 @@ function createTransport(settings: SmtpSettings, files: SmtpFiles, login: Login)
     idleTimeout: 60_000,
   });
   // nodemailer has its own client for HTTP proxies; SOCKS needs this package.
-  transport.set('proxy_socks_module', socks);
+  transport.set('proxy_socks_module', socksModule);
   // `sendMail` would pass this on.
   if (transport.getSocket) transport.transporter.getSocket = transport.getSocket;
   return transport;
@@ -241,8 +241,7 @@ export function failureOf(error: unknown, stream: SmtpFailure['stream'], aborted
   const limit = /larger than allowed ([0-9]+)$/.exec(typeof fields.message === 'string' ? fields.message : '')?.[1];
   return {
     ...text('code'),
-    // The only errors of a connection that come without a code.
-    ...(error instanceof socks.SocksClientError && { code: 'EPROXY' }),
+    ...(isSocksError(error) && { code: 'EPROXY' }),
     ...text('response'),
     ...text('command'),
     ...text('originalCode'),
