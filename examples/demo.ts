@@ -68,9 +68,10 @@ async function demo(): Promise<number> {
     say('application', text, isCommitted ? 'cyan' : 'yellow'),
   );
   const worker = ending(await startWorker(stage.url, receivers), (each) => each.stop());
-  await Promise.race([cleanup.run().then(() => settled(pool, receivers, 60_000)), interrupted]);
+  await cleanup.run();
+  await Promise.race([settled(pool, receivers, 60_000), interrupted]);
   if (!onceOnly) await lookAround(consoleUrl, cleanup, interrupted);
-  await settled(pool, receivers, 5000);
+  await settled(pool, receivers, 10_000);
   await worker.stop();
   const tally = await readTally(pool, receivers.arrivals, cleanup.done());
   report(tally, cleanup);

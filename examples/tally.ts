@@ -45,13 +45,15 @@ export async function readTally(pool: Pool, arrivals: readonly Arrival[], deleti
 /** The tally as sentences. */
 export function sentencesOf(tally: Tally, { workspaces, rolledBack }: Deletions): string[] {
   const { committed, sent, failed, pending, other, lost, duplicates } = tally;
+  const messages = plural(tally.rolledBack, 'message');
   const kinds = { sent, failed, waiting: pending, 'stopped by you': other };
   const counts = Object.entries(kinds).flatMap(([kind, n]) => (n === 0 ? [] : [`${n} ${kind}`]));
   return [
     `${plural(workspaces, 'workspace was', 'workspaces were')} deleted, each with its messages in one transaction.`,
-    `${plural(rolledBack, 'deletion was', 'deletions were')} rolled back: ` +
-      `its ${plural(tally.rolledBack, 'message')} never existed.`,
-    `${plural(committed, 'message was', 'messages were')} committed: ${counts.join(', ')}.`,
+    ...(rolledBack === 0
+      ? []
+      : [`${plural(rolledBack, 'deletion was', 'deletions were')} rolled back: its ${messages} never existed.`]),
+    `${plural(committed, 'message was', 'messages were')} committed${counts.length === 0 ? '' : `: ${counts.join(', ')}`}.`,
     lost + duplicates === 0
       ? 'None was lost, and none was sent twice.'
       : `LOST: ${lost}. SENT TWICE: ${duplicates}. This must not happen; please report it.`,
