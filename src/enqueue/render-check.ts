@@ -12,9 +12,10 @@ export interface RenderCheckInput {
   readonly recipient: Recipient;
 }
 
-/** Helpers, blocks and data are what can fail; labels alone cannot, unless they are long. */
+/** Helpers, blocks and data are what can fail; labels alone cannot, unless they are long together. */
 const fallible = /\{\{[^{}]*\b(?:data|date|number|plural|first|more|url|paragraphs|lookup|each|with)\b/;
-const longLabel = 2_000;
+/** Characters of all labels together. */
+const longLabels = 2_000;
 
 /** The worker's brand, which only it knows. Every valid one renders in the same way. */
 const brand = { appName: 'Application', baseUrl: 'https://application.example' };
@@ -58,6 +59,6 @@ function problemOf(
 }
 
 function canFail({ title, body, actions }: CurrentTemplate, labels: Readonly<Record<string, string>>): boolean {
-  if (Object.values(labels).some((label) => label.length > longLabel)) return true;
+  if (Object.values(labels).reduce((sum, label) => sum + label.length, 0) > longLabels) return true;
   return fallible.test(title) || fallible.test(body) || actions.some(({ label, url }) => fallible.test(label + url));
 }

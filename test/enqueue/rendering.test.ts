@@ -15,6 +15,7 @@ const files = {
   table: `${header}---\n| name | state |\n|---|---|\n{{#each data.rows}}\n| {{name}} | {{state}} |\n{{/each}}\n`,
   nested: `${header}---\n{{data.user.name}} {{data.user}}`,
   letter: `${header}---\n{{labels.text}}`,
+  letters: `${header}---\n${Array.from({ length: 150 }, (_, i) => `{{labels.l${i}}}`).join('\n')}`,
   subject: '---\ntitle: "{{labels.subject}}"\ngroup: Reports\n---\nHello.',
 };
 type Name = keyof typeof files;
@@ -45,6 +46,12 @@ describe('is refused before anything is written:', () => {
     ['a URL that runs code', 'link', { labels: { link: 'javascript:alert(1)' } }, /only https:/],
     ['an object where a text belongs', 'nested', { data: { user: { name: 'Ada' } } }, /is an object/],
     ['a table that is too long', 'table', { data: rowsOf(2000) }, /grows beyond 256 KB/],
+    [
+      'many labels that are too long together',
+      'letters',
+      { labels: Object.fromEntries(Array.from({ length: 150 }, (_, i) => [`l${i}`, '&'.repeat(600)])) },
+      /256 KB/,
+    ],
     ['a label that is too long once it is escaped', 'letter', { labels: { text: '&'.repeat(100_000) } }, /256 KB/],
   ])('%s', async (_, name, input, expected) => {
     const [issue, ...others] = await issuesOf(enqueue(name, input));
