@@ -49,12 +49,15 @@ describe('following the page works:', { timeout: 180_000 }, () => {
     await follow('docs/drizzle.md', { prepare: existingSchema });
   });
 
-  test.each(['docs/plain-pg.md', 'docs/testing.md', 'docs/templates.md', 'docs/unsubscribing.md'])(
-    '%s',
-    async (page) => {
-      await follow(page);
-    },
-  );
+  test.each([
+    'docs/plain-pg.md',
+    'docs/testing.md',
+    'docs/templates.md',
+    'docs/unsubscribing.md',
+    'docs/operating-from-code.md',
+  ])('%s', async (page) => {
+    await follow(page);
+  });
 
   test.skipIf(!hasProgram('psql'))('docs/from-a-trigger.md', async () => {
     const transcript = await follow('docs/from-a-trigger.md');
