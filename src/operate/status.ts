@@ -65,15 +65,6 @@ SELECT ${workersConnected} AS workers,
   CASE WHEN pg_is_in_recovery() THEN 'standby'
     WHEN current_setting('transaction_read_only')::boolean THEN 'setting' END AS "readOnly"`;
 
-/** Created by every migration, but shipped without a dispatcher. */
-const withoutDispatcher = ['inbox'];
-
-/** False for a method that nothing uses and nothing can deliver. */
-function isInUse({ method, pending, sending, held }: MethodStatus, workers: readonly RegisteredWorker[]): boolean {
-  if (!withoutDispatcher.includes(method)) return true;
-  return pending + sending + held > 0 || workers.some((worker) => worker.alive && worker.methods.includes(method));
-}
-
 /** Reads the status of every method, every pause, and the workers. */
 export async function readStatus(client: Queryable): Promise<Status> {
   const methods = await client.query<Omit<MethodStatus, 'unserved'>>(methodsQuery);
@@ -82,9 +73,7 @@ export async function readStatus(client: Queryable): Promise<Status> {
   const workers = server.rows[0]?.workers ?? 0;
   const isUnserved = (method: string) => serviceOf(method, { workers, registeredWorkers }) === 'unserved';
   return {
-    methods: methods.rows
-      .map((row) => ({ ...row, unserved: isUnserved(row.method) }))
-      .filter((row) => isInUse(row, registeredWorkers)),
+    methods: methods.rows.map((row) => ({ ...row, unserved: isUnserved(row.method) })),
     registeredWorkers,
     pauses: await listPauses(client),
     senders: await readSenders(client),

@@ -35,7 +35,7 @@ describe('the overview', () => {
        VALUES ('smtp', 'backup', '2026-11-24T09:30:00Z', 'authentication', '535 5.7.8', '2026-11-24T09:31:00Z', NULL), ('smtp', 'main', NULL, NULL, NULL, NULL, 4)`,
     );
     await database.pool.query(
-      `UPDATE herald.method SET paused_at = now(), pause_kind = 'operator' WHERE name = 'inbox'`,
+      `UPDATE herald.method SET paused_at = now(), pause_kind = 'operator' WHERE name = 'webhook'`,
     );
     const fresh = createClient(database);
     await fresh.see('/suppressions');
@@ -43,7 +43,7 @@ describe('the overview', () => {
     await until(async () => (await fresh.see('/')).includes('class="summary bad"'));
     const page = (await fresh.see('/')).replace(/<[^>]+>/g, '').replace(/\s+/g, ' ');
     expect(page).toContain('No worker is connected: nothing is delivered.');
-    expect(page).toContain('Paused: inbox. Paused senders: backup (smtp).');
+    expect(page).toContain('Paused: webhook. Paused senders: backup (smtp).');
     expect(page).toContain(
       'backupsmtp paused since 2026-11-24 09:30:00 UTC: authentication, 535 5.7.8; tried again at 2026-11-24 09:31:00 UTC as configured',
     );

@@ -14,22 +14,22 @@ test('a lock on the job of one method does not hold up the heartbeats of another
     autocommit: true,
     to,
     labels: { who: 'Ada' },
-    methods: ['smtp', 'inbox'],
+    methods: ['smtp', 'webhook'],
   });
   const gate = Promise.withResolvers<DispatchResult>();
   const smtp = scriptedDispatcher(() => gate.promise);
-  const inbox = scriptedDispatcher(() => gate.promise);
-  const worker = testWorker(database.url, { dispatchers: { smtp, inbox } });
+  const webhook = scriptedDispatcher(() => gate.promise);
+  const worker = testWorker(database.url, { dispatchers: { smtp, webhook } });
   onTestFinished(() => worker.stop());
   await worker.start();
-  await until(() => smtp.deliveries.length + inbox.deliveries.length === 2);
+  await until(() => smtp.deliveries.length + webhook.deliveries.length === 2);
   const locking = await database.pool.connect();
   onTestFinished(() => locking.release(true));
   await locking.query(`BEGIN; SELECT FROM herald_queue.job WHERE name = 'smtp' FOR UPDATE`);
   const { rows } = await database.pool.query<{ at: Date }>('SELECT clock_timestamp() AS at');
   await until(async () => {
     const beaten = await database.pool.query(
-      `SELECT FROM herald_queue.job WHERE name = 'inbox' AND heartbeat_on > $1::timestamptz + interval '2.5 seconds'`,
+      `SELECT FROM herald_queue.job WHERE name = 'webhook' AND heartbeat_on > $1::timestamptz + interval '2.5 seconds'`,
       [rows[0]?.at],
     );
     return beaten.rowCount;

@@ -160,15 +160,15 @@ test('a scheduled message that was cancelled before its time was never allowed t
 
 test('a message of a default method that no worker delivers says so', async () => {
   await database.pool.query(
-    `INSERT INTO herald.setting (key, value, updated_by) VALUES ('methods', '["inbox"]', 'test') ON CONFLICT (key)
+    `INSERT INTO herald.setting (key, value, updated_by) VALUES ('methods', '["webhook"]', 'test') ON CONFLICT (key)
      DO UPDATE SET value = excluded.value`,
   );
   const id = await enqueue();
   await database.pool.query(`DELETE FROM herald.setting WHERE key = 'methods'`);
   await worker('w1', ['smtp']);
   expect(await why(id)).toMatchObject({
-    summary: expect.stringMatching(/^Not tried yet: due since .*, but no connected worker delivers inbox\.$/),
-    remedy: `Start a worker with a dispatcher for inbox, or: pg-herald cancel ${id}`,
+    summary: expect.stringMatching(/^Not tried yet: due since .*, but no connected worker delivers webhook\.$/),
+    remedy: `Start a worker with a dispatcher for webhook, or: pg-herald cancel ${id}`,
   });
 });
 

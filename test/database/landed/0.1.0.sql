@@ -1304,9 +1304,12 @@ $$;
 -- Refuses an enqueue that says "requireTransaction" outside of a transaction block: nothing could roll it back.
 -- Postgres has no function that tells whether a block is open, but a deferred trigger can. Without a block it runs in
 -- the statement that enqueued, otherwise in the one that commits. herald.enqueue records its statement last, so that
--- nothing is refused while SET CONSTRAINTS ALL IMMEDIATE is in force.
+-- nothing is refused while SET CONSTRAINTS ALL IMMEDIATE is in force. The fixed search_path is needed although this is
+-- not SECURITY DEFINER: from PostgreSQL 18 on a deferred trigger runs as the role that queued it, which is the owner of
+-- herald.enqueue, but with the search_path of the caller's COMMIT.
 CREATE OR REPLACE FUNCTION herald.require_transaction() RETURNS trigger
 LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
   IF current_setting('herald.enqueued_at', true) = extract(epoch FROM statement_timestamp())::text THEN
@@ -1719,7 +1722,7 @@ $$;
 -- Postgres lets every role execute a new function. Only the owner and the roles of roles.sql may call these.
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA herald FROM PUBLIC;
 --> statement-breakpoint
-INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('functions', 'efa80f5f0a61be5216a2abdb5c01e4f6b494932e38115f0cd8eb5783eb0a809d', '0.1.0')
+INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('functions', 'a45c8cc8adaef7c75f0d9d3277807267d7f4434e10a46542e49055ed795f7733', '0.1.0')
 ON CONFLICT (name) DO UPDATE SET sha256 = excluded.sha256, release = excluded.release, applied_at = now();
 
     BEGIN;
@@ -2221,9 +2224,6 @@ VALUES ('smtp', 'email');
 SELECT herald_queue.create_queue('webhook', '{"policy":"standard","partition":true,"notify":false,"deadLetter":"dead-letter","heartbeatSeconds":15,"expireInSeconds":1200,"retryLimit":25,"retryDelay":0,"retryBackoff":false,"retentionSeconds":31536000,"deleteAfterSeconds":3600}'::jsonb);
 INSERT INTO herald.method (name, requires)
 VALUES ('webhook', NULL);
-SELECT herald_queue.create_queue('inbox', '{"policy":"standard","partition":true,"notify":false,"deadLetter":"dead-letter","heartbeatSeconds":15,"expireInSeconds":1200,"retryLimit":25,"retryDelay":0,"retryBackoff":false,"retentionSeconds":31536000,"deleteAfterSeconds":3600}'::jsonb);
-INSERT INTO herald.method (name, requires)
-VALUES ('inbox', NULL);
 
 INSERT INTO herald.template (name, "group", current_version) VALUES ('greeting', 'Greetings', 1), ('code', 'Security', 1);
 INSERT INTO herald.template_version (template, version, title, body, labels, secrets, content_hash) VALUES
