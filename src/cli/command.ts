@@ -1,6 +1,7 @@
 /** What the commands share: common options, help pages, and the connection pool of an action. */
 import { Argument, Command, Option } from 'commander';
 import { Pool } from 'pg';
+import { trackSockets } from '../database/session.ts';
 import { isoDates } from '../database/pool.ts';
 import { builtInMethods } from '../queue/options.ts';
 import { readDatabaseUrl } from './config.ts';
@@ -118,8 +119,10 @@ export function methodOption(description: string): Option {
 /** Runs work with a connection pool, and closes it. */
 export async function withPool<T>(options: CommonOptions, work: (pool: Pool, url: string) => Promise<T>): Promise<T> {
   const url = readDatabaseUrl(options.databaseUrl);
+  const sockets = trackSockets();
   const pool = new Pool({
     connectionString: url,
+    stream: sockets.stream,
     max: 2,
     application_name: 'pg-herald cli',
     connectionTimeoutMillis: 10_000,
@@ -130,5 +133,7 @@ export async function withPool<T>(options: CommonOptions, work: (pool: Pool, url
     return await work(pool, url);
   } finally {
     await pool.end();
+    // The driver leaves the socket of a failed login open, and the command would wait for it.
+    sockets.destroy();
   }
 }

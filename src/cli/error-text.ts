@@ -58,6 +58,8 @@ function connectionLine(error: object, code: string, message: string): string | 
     );
   if (message.startsWith('The server does not support SSL connections'))
     return 'PostgreSQL does not offer TLS: turn it on in the server, or set sslmode=disable in DATABASE_URL';
+  if (message.startsWith('SASL: SCRAM-SERVER-FIRST-MESSAGE: client password'))
+    return 'PostgreSQL asks for a password: add it to DATABASE_URL, or set PGPASSWORD';
   if (code === '28000' && message.includes('no encryption'))
     return 'PostgreSQL accepts this login only with TLS: set sslmode=verify-full or sslmode=require in DATABASE_URL';
   return null;

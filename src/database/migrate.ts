@@ -109,8 +109,8 @@ async function prepareSchemas(client: ClientBase): Promise<void> {
 /** Returns the SQL that `migrate` would run on this database: ours, then pg-boss's. Changes nothing. */
 export async function migrationPlan(connectionString: string): Promise<string> {
   const client = new Client({ connectionString: checkedConnectionString(connectionString, 'connectionString') });
-  await client.connect();
   try {
+    await client.connect();
     const pending = await pendingMigrations(client);
     return [pending.length > 0 ? asScript(pending) : '', await planQueues(client)]
       .filter((part) => part !== '')

@@ -30,8 +30,8 @@ export async function withMigrationLock<T>(
   const client = new Client({ connectionString, application_name: migrationSession });
   // A connection that breaks while it is idle fails the COMMIT.
   client.on('error', () => undefined);
-  await client.connect();
   try {
+    await client.connect();
     await takeLock(client, options);
     const result = await work();
     await client.query('COMMIT');

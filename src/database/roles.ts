@@ -16,8 +16,8 @@ export function rolesScript(): string {
  */
 export async function applyRoles(connectionString: string): Promise<void> {
   const client = new Client({ connectionString });
-  await client.connect();
   try {
+    await client.connect();
     await requireMigrated(client);
     await client.query(`BEGIN;\n${rolesScript()}\nCOMMIT`);
   } finally {

@@ -54,7 +54,7 @@ describe('the variables of libpq', () => {
 describe('a server with a private authority', () => {
   let server: PostgresServer;
   beforeAll(async () => {
-    server = await startPostgres({ settings: throwawaySettings });
+    server = await startPostgres({ settings: throwawaySettings, password: 'hunter2' });
   }, 60_000);
   afterAll(() => server.stop());
 
@@ -67,6 +67,20 @@ describe('a server with a private authority', () => {
     );
     expect(await status('127.0.0.1', 'sslmode=allow')).toEqual(oneLine(/not migrated/));
   });
+
+  test('that wants a password is told apart from one that refuses it', async () => {
+    const as = (login: string, env = {}, command = ['status']) =>
+      runCli(command, { DATABASE_URL: `postgres://${login}@127.0.0.1:${server.port}/postgres`, ...env });
+    const smtp = { HERALD_SMTP_HOST: '127.0.0.1', HERALD_SMTP_FROM: 'a@example.com', HERALD_SMTP_TLS: 'none' };
+    for (const command of ['status', 'migrate', 'migrate --dry-run', 'doctor', 'worker'])
+      expect(await as('postgres', smtp, command.split(' ')), command).toEqual(
+        oneLine(/PostgreSQL asks for a password: .*PGPASSWORD/),
+      );
+    expect(await as('postgres:wrong')).toEqual(oneLine(/PostgreSQL rejected the login/));
+    expect(await as('postgres', { PGPASSWORD: 'hunter2' })).toEqual(oneLine(/not migrated/));
+    const socket = { DATABASE_URL: 'postgres:///app?host=/nowhere&user=app' };
+    expect(await runCli(['status'], socket)).toEqual(oneLine(/cannot reach PostgreSQL at \/nowhere\S* \(ENOENT\)/));
+  }, 40_000);
 
   test('is used as libpq would: encrypted, verified by its authority, or refused in one line', async () => {
     await enableTls(server.url);
