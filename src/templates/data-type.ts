@@ -14,15 +14,18 @@ interface Shape {
 
 /**
  * Returns the type as source text, or null if neither the texts nor the example have any data. A field that no text
- * requires is optional, and a value that only a text knows is any JSON.
+ * requires is optional, and so is all of the data; a value that only a text knows is any JSON.
  */
-export function dataType(uses: readonly PathUse[], example: JsonValue): string | null {
+export function dataType(
+  uses: readonly PathUse[],
+  example: JsonValue,
+): { readonly type: string; readonly required: boolean } | null {
   const ofData = uses.filter(({ path }) => path[0] === 'data');
   if (ofData.length === 0 && example === null) return null;
   const root = emptyShape();
   if (example !== null) addExample(root, example);
   for (const use of ofData) addUse(root, use);
-  return typeText(root);
+  return { type: typeText(root), required: root.required };
 }
 
 function emptyShape(): Shape {
@@ -49,6 +52,7 @@ function fieldOf(shape: Shape, name: string): Shape {
 function addUse(root: Shape, { path, mayBeAbsent, conditionDepth }: PathUse): void {
   let loops = 0;
   let shape = root;
+  root.required ||= !mayBeAbsent && loops > conditionDepth;
   for (const name of path.slice(1)) {
     const isElement = name === '[]' || /^\d+$/.test(name);
     // The length of a list is not a field of its own.

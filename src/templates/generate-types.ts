@@ -57,9 +57,13 @@ function memberText(source: TemplateSource, key: string): string {
     ...list('labels', labels),
     ...list('optionalLabels', optionalLabels),
     ...list('secrets', secrets),
-    ...(data === null ? [] : [`    data: typeOfData<${data}>(),`]),
+    ...(data === null ? [] : [`    data: ${dataText(data)},`]),
     '  }),',
   ].join('\n');
+}
+
+function dataText({ type, required }: { readonly type: string; readonly required: boolean }): string {
+  return required ? `typeOfData<${type}>()` : `typeOfData<${type} | undefined>({ optional: true })`;
 }
 
 /** Names of labels and templates contain no quotes. */

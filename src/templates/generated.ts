@@ -48,12 +48,14 @@ export function templateFromFile<
 }
 
 /**
- * Carries the type of a template's data. At run time it refuses a notification without any data; fields are checked
- * when the code is compiled.
+ * Carries the type of a template's data. At run time it refuses a notification without any data, unless `optional` is
+ * true (default false); fields are checked when the code is compiled.
  */
-export function typeOfData<Data>(): StandardSchemaV1<Data> {
+export function typeOfData<Data>({ optional = false }: { readonly optional?: boolean } = {}): StandardSchemaV1<Data> {
   return schema((data) =>
-    data === undefined || data === null ? [{ message: 'is missing, and the text of the template uses it' }] : [],
+    !optional && (data === undefined || data === null)
+      ? [{ message: 'is missing, and the text of the template uses it' }]
+      : [],
   );
 }
 

@@ -40,7 +40,7 @@ example:
 const plain = source('2fa-code', '---\ntitle: Code\nexample: { labels: {} }\n---\nHello\n');
 
 /** The declared type of one template's data, without its layout. */
-const dataOf = (text: string) => /typeOfData<(.*)>\(\)/s.exec(text)?.[1]?.replace(/\s+/g, ' ');
+const dataOf = (text: string) => /typeOfData<(.*)>\(/s.exec(text)?.[1]?.replace(/\s+/g, ' ');
 
 function dataFor(body: string, data: string): string | undefined {
   return dataOf(generateTypes([source('a', `---\ntitle: A\nexample: { data: ${data} }\n---\n${body}\n`)]));
@@ -72,16 +72,16 @@ describe('the generated file', () => {
 
   test.each([
     ['{{data.a.b}}', '{ a: { b: true } }', '{ readonly a: { readonly b: boolean; }; }'],
-    ['{{default data.a "x"}}', '{ a: x }', '{ readonly a?: string; }'],
-    ['{{#if data.a}}{{data.b}}{{/if}}', '{ a: 1, b: 2 }', '{ readonly a?: number; readonly b?: number; }'],
+    ['{{default data.a "x"}}', '{ a: x }', '{ readonly a?: string; } | undefined'],
+    ['{{#if data.a}}{{data.b}}{{/if}}', '{ a: 1, b: 2 }', '{ readonly a?: number; readonly b?: number; } | undefined'],
     ['{{#if (eq data.a 1)}}x{{/if}}', '{ a: 1 }', '{ readonly a: number; }'],
     ['{{#each data}}{{n}}{{/each}}', '[{ n: 1 }]', 'readonly { readonly n: number; }[]'],
     ['{{#each data.m}}{{this}}{{/each}}', '{ m: { x: 1 } }', '{ readonly m: Readonly<Record<string, number>>; }'],
     ['{{data.l.0.n}}', '{ l: [{ n: 1 }] }', '{ readonly l: readonly { readonly n: number; }[]; }'],
     ['{{#each data.a as |b|}}{{b.c}}{{/each}}', '{ a: [] }', '{ readonly a: readonly { readonly c: JsonValue; }[]; }'],
     ['{{#with data.a}}{{b}}{{/with}}', '{ a: { b: 1 } }', '{ readonly a: { readonly b: number; }; }'],
-    ['{{lookup data.a "b"}}', '{ a: { b: 1 } }', '{ readonly a?: { readonly b?: number; }; }'],
-    ['x', '{ "a-b": 1 }', '{ readonly "a-b"?: number; }'],
+    ['{{lookup data.a "b"}}', '{ a: { b: 1 } }', '{ readonly a?: { readonly b?: number; }; } | undefined'],
+    ['x', '{ "a-b": 1 }', '{ readonly "a-b"?: number; } | undefined'],
     [
       '{{#each data.a}}{{#each b}}{{../c}}{{this}}{{/each}}{{/each}}',
       '{ a: [] }',
@@ -89,6 +89,19 @@ describe('the generated file', () => {
     ],
   ])('reads %s with %s as %s', (body, data, type) => {
     expect(dataFor(body, data)).toBe(type);
+  });
+
+  test('lets a notification leave out data that no text requires', async () => {
+    const file = generateTypes([source('a', '---\ntitle: A\n---\n{{#if data.note}}{{data.note}}{{/if}}\n')]);
+    expect(file).toContain(
+      'data: typeOfData<{\n      readonly note?: JsonValue;\n    } | undefined>({ optional: true }),',
+    );
+    const template = templateFromFile({
+      name: 'a',
+      data: typeOfData<{ readonly note?: string } | undefined>({ optional: true }),
+    });
+    expectTypeOf<RequiredData<typeof template>>().toEqualTypeOf<unknown>();
+    expect(await validateInput(template, { labels: {} })).toEqual({ value: { labels: {}, data: null } });
   });
 
   test('keeps the exact names of templates that would share one', () => {
