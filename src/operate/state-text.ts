@@ -138,9 +138,14 @@ function obstacle(message: MessageDetails): string | null {
   }
 }
 
+/** The clocks of two machines are never quite the same. */
+const clockToleranceMs = 5000;
+
 /** What happens next to a message that workers can send. */
 function prospect(message: MessageDetails, now: Date): string {
-  const { nextAttemptAt, expiresAt, job } = message;
+  const { nextAttemptAt, expiresAt, job, createdAt } = message;
+  if (createdAt.getTime() > now.getTime() + clockToleranceMs)
+    return ", but it was enqueued later than now: the database's clock went back, or this machine's is slow";
   if (nextAttemptAt !== null && nextAttemptAt > now) return waitText(message);
   if (expiresAt !== null && expiresAt <= now) return ', but it is too late: a worker records that it expired';
   if (job === null) return '. It has no job; a worker creates a new one within minutes';

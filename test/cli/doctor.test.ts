@@ -140,6 +140,21 @@ describe('the database', () => {
     );
   });
 
+  test('whose clock went back', async () => {
+    await database.pool.query(
+      `SELECT herald.enqueue('greeting', '{"id": "1", "email": "a@example.com"}', '{"who": "x"}')`,
+    );
+    await database.pool.query(`UPDATE herald.message SET created_at = now() + interval '1 hour'`);
+    expect(await examineDatabase(database.pool)).toContainEqual(
+      expect.objectContaining({
+        check: 'clock',
+        level: 'warning',
+        text: expect.stringMatching(/^the newest message was enqueued 3[56]\d\d s in the future: the database's clock/),
+      }),
+    );
+    await database.pool.query('TRUNCATE herald.message; DELETE FROM herald_queue.job');
+  });
+
   test('whose messages do not flow, whose method is paused, whose endpoint is off', async () => {
     await database.pool.query(
       `SELECT herald.enqueue('greeting', '{"id": "1", "email": "a@example.com"}', '{"who": "x"}')`,

@@ -151,6 +151,17 @@ describe('what an operator did', () => {
   });
 });
 
+test('a message that was enqueued before the clock went back says so', async () => {
+  await worker('w', ['smtp']);
+  const id = await enqueue();
+  expect((await why(id)).summary).not.toContain('clock');
+  await set(id, `created_at = now() + interval '1 hour', next_attempt_at = now() + interval '1 hour'`);
+  const { summary } = connected(await show(id), 1);
+  expect(summary).toMatch(
+    /^Not tried yet: due at .*, but it was enqueued later than now: the database's clock went back/,
+  );
+});
+
 test('a scheduled message that was cancelled before its time was never allowed to be sent', async () => {
   const id = await enqueue('{"delaySeconds": 3600}');
   await cancel(database.pool, { ids: [id] });

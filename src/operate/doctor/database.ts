@@ -4,7 +4,7 @@ import { pendingMigrations } from '../../database/journal.ts';
 import type { Queryable } from '../../database/pool.ts';
 import { ConfigurationError } from '../../errors.ts';
 import { knownQueueVersion } from '../../queue/options.ts';
-import { type Finding, ok, problem } from './finding.ts';
+import { type Finding, ok, problem, warning } from './finding.ts';
 import { examineFlow } from './flow.ts';
 import { tryDelivery } from './trial.ts';
 
@@ -21,6 +21,7 @@ export async function examineDatabase(client: Pool, now: () => number = Date.now
   return [
     ...findings,
     queue,
+    ...(await examineFuture(client)),
     ...(queue.level === 'problem' ? [] : [await tryDelivery(client), ...(await examineFlow(client))]),
   ];
 }
@@ -53,6 +54,17 @@ async function examineClock(client: Queryable, now: () => number): Promise<Findi
         'synchronize both with a time server (chrony, systemd-timesyncd)',
       )
     : ok('clock', `this machine's clock and the database's agree within ${Math.max(apart, 0.1).toFixed(1)} s`);
+}
+
+/** What was due is not any more when the clock of the database goes back: it waits until it is that time again. */
+async function examineFuture(client: Queryable): Promise<Finding[]> {
+  const { rows } = await client.query<{ seconds: number | null }>(
+    'SELECT extract(epoch FROM max(created_at) - clock_timestamp())::float8 AS seconds FROM herald.message',
+  );
+  const seconds = rows[0]?.seconds ?? 0;
+  if (seconds <= clockTolerance) return [];
+  const text = `the newest message was enqueued ${Math.round(seconds)} s in the future: the database's clock went back`;
+  return [warning('clock', text, 'set the clock right; what was due before waits until it is that time again')];
 }
 
 async function examineMigrations(client: Pool): Promise<Finding> {
