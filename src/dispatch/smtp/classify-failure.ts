@@ -52,6 +52,9 @@ export interface SmtpRefusal {
 
 type Phase = 'connection' | RefusalPhase;
 
+/** How the detail begins where not even a connection was made. */
+export const noConnection = 'no connection';
+
 const nothingKnown: KnownTexts = { texts: [], secrets: [] };
 const certificateError =
   /^(CERT_|CRL_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO|INVALID_|PATH_LEN|HOSTNAME_MIS|ERR_TLS_CERT)|_TOO_(SMALL|WEAK)$/;
@@ -224,8 +227,8 @@ function certificateText(originalCode: string): string {
 }
 
 function withoutSession({ code, originalCode = '', loggingIn }: SmtpFailure, method: MethodFault): FailedDispatch {
-  if (code === 'ETIMEDOUT') return method('connect_timeout', 'no connection in time');
-  if (originalCode !== '') return method('unreachable', `no connection: ${originalCode}`);
+  if (code === 'ETIMEDOUT') return method('connect_timeout', `${noConnection} in time`);
+  if (originalCode !== '') return method('unreachable', `${noConnection}: ${originalCode}`);
   if (code !== undefined && loggingIn)
     return method('authentication', 'the server closed the connection during the login', { retryAfterSeconds: 30 });
   if (code !== undefined) return method('unreachable', 'the server closed the connection before it greeted');

@@ -12,6 +12,8 @@ import {
   requeueUncounted,
 } from '../dispatcher.ts';
 import type { Evidence } from '../evidence/evidence.ts';
+import { noConnection } from './classify-failure.ts';
+import type { Knocker } from './knocker.ts';
 import { domainOf } from './smtp-settings.ts';
 import type { UncertainDeliveries, UncertainDelivery } from './uncertain-deliveries.ts';
 import type { SenderPause, SenderPauses } from './sender-pauses.ts';
@@ -28,6 +30,8 @@ export interface FailoverServices {
   readonly senders: readonly ConfiguredSender[];
   readonly senderPauses: SenderPauses;
   readonly evidence: Evidence;
+  /** By the names of the senders. */
+  readonly knockers: ReadonlyMap<string, Knocker>;
   readonly uncertainDeliveries: UncertainDeliveries;
 }
 
@@ -124,8 +128,16 @@ async function sendAndWeigh(
   const idDomain = domainOf((candidates[0] ?? sender).settings.from.address);
   const sent = await sender.send(delivery, to, { context, idDomain });
   const result = await weigh(sender, sent, request, services);
+  const knocker = services.knockers.get(sender.name);
+  if (result.outcome === 'sent') knocker?.end();
+  else if (result.pauseMethod && isOutage(result)) knocker?.begin();
   logAlert(result, sender, delivery, services);
   return result;
+}
+
+/** There was not even a connection. A relay that accepts connections and refuses us is left alone. */
+function isOutage({ detail }: FailedDispatch): boolean {
+  return detail.startsWith(noConnection);
 }
 
 /** Decides by evidence whether a refusal is the message's or the sender's fault. */

@@ -29,6 +29,8 @@ export interface SenderPauses {
   claimProbe(sender: string, messageId: string): Promise<boolean>;
   /** @returns whether the sender accepted other messages since this one met a fault. */
   workedSinceFault(sender: string, messageId: string): Promise<boolean>;
+  /** The server of a sender can be reached again: its probe is due now, that of the method too, and what waits. */
+  probeSoon(sender: string): Promise<void>;
   /** Ends a pause after a probe that worked. */
   resume(sender: string): Promise<void>;
 }
@@ -52,6 +54,16 @@ FROM herald.message m JOIN herald.template t ON t.name = m.template WHERE m.id =
 const workedStatement = `
 SELECT FROM herald.sender s, herald.message m
 WHERE s.method = $1 AND s.name = $2 AND m.id = $3 AND s.succeeded_at > m.fault_at`;
+
+const isOutage = `pause_reason IN ('unreachable', 'connect_timeout', 'dns') AND probe_at > now()`;
+
+const probeSoonStatement = `
+WITH sender AS (
+  UPDATE herald.sender SET probe_at = now() WHERE method = $1 AND name = $2 AND paused_at IS NOT NULL AND ${isOutage}
+), method AS (
+  UPDATE herald.method SET probe_at = now() WHERE name = $1 AND pause_kind = 'fault' AND ${isOutage} RETURNING name
+)
+SELECT herald.bring_forward(name) FROM method`;
 
 /** Reads and writes the pauses of the method of these services. */
 export function createSenderPauses(services: DispatcherServices): SenderPauses {
@@ -88,6 +100,10 @@ export function createSenderPauses(services: DispatcherServices): SenderPauses {
       attempt(services, 'read when a sender worked', false, async () => {
         const { rowCount } = await pool.query(workedStatement, [method, sender, messageId]);
         return rowCount === 1;
+      }),
+    probeSoon: (sender) =>
+      attempt(services, 'bring a probe forward', undefined, async () => {
+        await pool.query(probeSoonStatement, [method, sender]);
       }),
     async resume(sender) {
       known.delete(sender);

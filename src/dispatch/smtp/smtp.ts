@@ -5,6 +5,7 @@ import { createEvidence } from '../evidence/evidence.ts';
 import { createRateLimits } from '../rate-limits.ts';
 import { type ConnectionLimits, createConnectionLimits } from './connection-limits.ts';
 import { type ConfiguredSender, type FailoverServices, sendWithFailover } from './failover.ts';
+import { createKnocker } from './knocker.ts';
 import { createSenderPauses } from './sender-pauses.ts';
 import { parseSenders, type SenderSettings, type SmtpSendersOptions } from './senders.ts';
 import { type AdmissionServices, admit, needsAdmission } from './smtp-admission.ts';
@@ -58,6 +59,7 @@ export function smtp(options: SmtpOptions | SmtpSendersOptions): Dispatcher {
       }
     },
     async close() {
+      for (const knocker of services?.knockers.values() ?? []) knocker.end();
       for (const sender of services?.senders ?? []) sender.close();
       await Promise.all([services?.evidence.close(), limits.close()]);
     },
@@ -86,12 +88,16 @@ function servicesOf(
   freeSlots: () => number,
 ): SmtpServices {
   const names = senders.map(({ name }) => name);
+  const senderPauses = createSenderPauses(given);
+  const knockerOf = ({ name, settings }: ConfiguredSender) =>
+    createKnocker(settings, () => void senderPauses.probeSoon(name));
   return {
     ...given,
     senders,
     freeSlots,
     rateLimits: createRateLimits(given.pool, `${given.method}/`),
-    senderPauses: createSenderPauses(given),
+    senderPauses,
+    knockers: new Map(senders.map((sender) => [sender.name, knockerOf(sender)])),
     // Where another sender may take over, a message that is put back need not wait.
     evidence: createEvidence(given, { accused: 'sender', putBackSeconds: senders.length > 1 ? 1 : 30 }),
     uncertainDeliveries: createUncertainDeliveries(given, names),
