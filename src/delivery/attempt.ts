@@ -43,8 +43,9 @@ export interface OpenMessage {
   readonly createdAt: Date;
   readonly expiresAt: Date | null;
   readonly notificationId: string;
-  /** How many attachments it has. */
+  /** How many attachments it has, and their size together. */
   readonly attachments: number;
+  readonly fileBytes: number;
   readonly traceContext: Record<string, string> | null;
   /** From when it was due to this attempt's start, in milliseconds by the database's clock. */
   readonly queuedMs: number;

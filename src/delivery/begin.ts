@@ -154,7 +154,10 @@ WITH locked AS MATERIALIZED (
 )
 SELECT 'open' AS disposition, row_to_json(c) AS row FROM (
   SELECT o.*, ${declaredSecrets} AS secrets, coalesce(n.labels, '{}') AS labels,
-    n.data::text AS data, n.actions, n.trace_context AS "traceContext", n.seal_id AS "sealId"
+    n.data::text AS data, n.actions, n.trace_context AS "traceContext", n.seal_id AS "sealId",
+    CASE WHEN o.attachments > 0 THEN coalesce((
+      SELECT sum(f.bytes) FROM herald.attachment f WHERE f.notification_id = o."notificationId"), 0) ELSE 0 END
+      AS "fileBytes"
   FROM opened o LEFT JOIN herald.notification n ON n.id = o."notificationId"
 ) c
 UNION ALL

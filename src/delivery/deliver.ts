@@ -8,6 +8,7 @@ import { decide } from './decide.ts';
 import { dispatch, render } from './prepare.ts';
 import { react } from './react.ts';
 import { settle } from './settle.ts';
+import type { DispatchResult } from '../dispatch/dispatcher.ts';
 import type { Attempt } from './attempt.ts';
 import type { Batch, DeliveryServices } from './services.ts';
 
@@ -40,10 +41,27 @@ export async function deliverBatch(
 
 /** Never rejects: failure is a value. */
 async function deliver(attempt: Attempt, services: DeliveryServices): Promise<void> {
-  const rendered = await render(attempt, services);
-  const result = await dispatch(rendered, attempt, services);
+  const result = await send(attempt, services);
   attempt.dispatched(result);
   const decision = decide(result, attempt.message, services);
   await settle({ attempt, result, decision }, services);
   await react(result, attempt, services);
 }
+
+/** Its files are in memory from rendering until the dispatch has ended. */
+async function send(attempt: Attempt, services: DeliveryServices): Promise<DispatchResult> {
+  const bytes = services.dispatcher.takesAttachments ? attempt.message.fileBytes : 0;
+  const release = await services.files.take(bytes, attempt.signal);
+  if (release === null) return stoppedWaiting;
+  const rendered = await render(attempt, services);
+  const result = await dispatch(rendered, attempt, services);
+  release();
+  return result;
+}
+
+const stoppedWaiting: DispatchResult = {
+  outcome: 'retry',
+  reason: 'shutdown',
+  detail: 'stopped before there was room for its files',
+  countAttempt: false,
+};

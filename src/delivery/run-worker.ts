@@ -7,6 +7,7 @@ import { createRenderer } from '../templates/render.ts';
 import { silentLogger } from '../vocabulary.ts';
 import { openConnections } from './connections.ts';
 import { createErrorReporter } from './database-errors.ts';
+import { createFileBudget } from './file-budget.ts';
 import { observeGauges } from './gauges.ts';
 import { examine, sharedForASecond, type WorkerHealth } from './health.ts';
 import { createIsolation } from './isolation.ts';
@@ -121,6 +122,7 @@ async function openServices(
     renderer: createRenderer(),
     versions: createTemplateVersions(database),
     isolation: createIsolation(onIsolationEnd),
+    files: createFileBudget(),
     decryptLabels: options.decryptLabels ?? plainLabels,
   };
 }

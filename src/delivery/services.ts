@@ -9,6 +9,7 @@ import type { LeasedJob, Queue, RequeuedJob } from '../queue/queue.ts';
 import type { Renderer, TemplateTexts } from '../templates/render.ts';
 import type { Brand, Logger } from '../vocabulary.ts';
 import type { Attempt, AttemptTelemetry, Decision, OpenAttempt, OpenMessage } from './attempt.ts';
+import type { FileBudget } from './file-budget.ts';
 import type { DecryptLabels } from '../secrets.ts';
 
 /** An error of one kind. It holds no text of the database, of a receiver or of a user. */
@@ -150,6 +151,7 @@ export interface WorkerServices {
   readonly renderer: Renderer;
   readonly brand: Brand;
   readonly isolation: Isolation;
+  readonly files: FileBudget;
   /** Decrypts the secret labels of a message of this template. */
   readonly decryptLabels: DecryptLabels;
 }
