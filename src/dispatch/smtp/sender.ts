@@ -118,15 +118,22 @@ async function send(
   };
   const stopped = await connections.enter(context.signal);
   if (stopped !== null) return { result: stopped, refusal: null };
+  const leave = once(() => connections.leave());
   try {
-    return await transmitWithLogin(mail, parts, {
-      settings,
-      context,
-      known: knownTextsOf(delivery, to, secretsOf(settings, files)),
-    });
+    const known = knownTextsOf(delivery, to, secretsOf(settings, files));
+    // A few hung conversations must not hold up everything else for minutes.
+    return await transmitWithLogin(mail, parts, { settings, context, known, onSlow: leave });
   } finally {
-    connections.leave();
+    leave();
   }
+}
+
+function once(work: () => void): () => void {
+  let done = false;
+  return () => {
+    if (!done) work();
+    done = true;
+  };
 }
 
 /** Once more if the login was rejected and the files with its credentials have changed since. */

@@ -27,7 +27,12 @@ export interface TransmitOptions {
   readonly context: DispatchContext;
   /** Is removed from what the server says. */
   readonly known: KnownTexts;
+  /** Called when the conversation takes unusually long: another message may have a connection then. */
+  readonly onSlow: () => void;
 }
+
+/** Nearly all conversations are over by then, whatever a relay checks. */
+const slowMs = 20_000;
 
 /** A smaller SIZE would let no message pass: a mistake of the server, for example `SIZE 12abc`. */
 const leastSize = 1000;
@@ -57,7 +62,7 @@ interface Tried {
 async function transmitOnce(
   transport: Transport,
   mail: WrittenMail,
-  { settings, context, known, relay }: TransmitOptions & { readonly relay: Relay },
+  { settings, context, known, relay, onSlow }: TransmitOptions & { readonly relay: Relay },
 ): Promise<Tried> {
   const abort = new AbortController();
   const progress: Progress = { of: null };
@@ -72,6 +77,7 @@ async function transmitOnce(
     () => stateOf(progress) !== 'all' && stopFor('deadline'),
     settings.sendTimeoutSeconds * 1000,
   );
+  const slowTimer = setTimeout(onSlow, slowMs);
   const onAbort = () => stopFor('shutdown');
   context.signal.addEventListener('abort', onAbort);
   if (context.signal.aborted) onAbort();
@@ -89,6 +95,7 @@ async function transmitOnce(
     return { transmission: { result, stream, ehlo: [], refusal: refusalOf(failure, known) }, failure };
   } finally {
     clearTimeout(sendTimer);
+    clearTimeout(slowTimer);
     context.signal.removeEventListener('abort', onAbort);
   }
 }

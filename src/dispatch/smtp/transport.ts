@@ -143,7 +143,8 @@ function createTransport(settings: SmtpSettings, files: SmtpFiles, login: Login)
     ...connectionOptions(settings, files),
     ...loginOptions(settings, files, login),
     pool: true,
-    maxConnections: settings.maxConnections,
+    // What is slow leaves its place to another message: see transmit.ts.
+    maxConnections: settings.maxConnections * 2,
     maxMessages: 100,
     // See overReusedConnection.
     maxRequeues: 0,
