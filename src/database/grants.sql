@@ -1,6 +1,7 @@
 -- The rights of the roles, starting from none. Each migrate repeats it where the roles have rights already, so that new
 -- tables, functions and queues are covered. Tables and columns are named one by one: what is not listed here is
--- forbidden.
+-- forbidden. Each block fixes its search_path: where any role may create functions in "public", as up to PostgreSQL 14,
+-- the owner would otherwise call one of theirs.
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA herald FROM PUBLIC, herald_enqueuer, herald_worker, herald_reader, herald_operator;
 REVOKE ALL ON ALL TABLES IN SCHEMA herald, herald_meta, herald_queue FROM herald_enqueuer, herald_worker, herald_reader, herald_operator;
 REVOKE ALL ON ALL SEQUENCES IN SCHEMA herald_queue FROM herald_worker;
@@ -46,8 +47,10 @@ GRANT INSERT, UPDATE, DELETE ON herald_queue.job_dependency TO herald_worker;
 GRANT EXECUTE ON FUNCTION herald_queue.job_now() TO herald_worker, herald_reader, herald_operator;
 DO $$
 DECLARE
+  caller_path CONSTANT text := pg_catalog.current_setting('search_path');
   job record;
 BEGIN
+  PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
   FOR job IN
     SELECT c.oid::regclass AS name FROM pg_class c
     WHERE c.oid = 'herald_queue.job'::regclass OR c.oid IN (SELECT i.inhrelid FROM pg_inherits i WHERE i.inhparent = 'herald_queue.job'::regclass)
@@ -55,14 +58,17 @@ BEGIN
     EXECUTE format('GRANT INSERT, UPDATE, DELETE ON %s TO herald_worker', job.name);
     EXECUTE format('GRANT DELETE ON %s TO herald_operator', job.name);
   END LOOP;
+  PERFORM pg_catalog.set_config('search_path', caller_path, true);
 END
 $$;
 
 -- A reader sees everything but secrets, the settings of endpoints and files.
 DO $$
 DECLARE
+  caller_path CONSTANT text := pg_catalog.current_setting('search_path');
   t record;
 BEGIN
+  PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
   FOR t IN
     SELECT table_name, string_agg(quote_ident(column_name), ', ') AS columns
     FROM information_schema.columns
@@ -72,6 +78,7 @@ BEGIN
   LOOP
     EXECUTE format('GRANT SELECT (%s) ON herald.%I TO herald_reader, herald_operator', t.columns, t.table_name);
   END LOOP;
+  PERFORM pg_catalog.set_config('search_path', caller_path, true);
 END
 $$;
 GRANT SELECT ON ALL TABLES IN SCHEMA herald_meta, herald_queue TO herald_reader, herald_operator;

@@ -34,11 +34,15 @@ export const schemas = ['herald', 'herald_queue', 'herald_meta'];
  * schemas even where they exist, and an administrator may have created them for a role without that right.
  */
 export const createJournal = `DO $$
-DECLARE name text;
+DECLARE
+  caller_path CONSTANT text := pg_catalog.current_setting('search_path');
+  name text;
 BEGIN
+  PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
   FOREACH name IN ARRAY '{${schemas.join()}}'::text[] LOOP
     IF to_regnamespace(name) IS NULL THEN EXECUTE format('CREATE SCHEMA %I', name); END IF;
   END LOOP;
+  PERFORM pg_catalog.set_config('search_path', caller_path, true);
 END $$;
 CREATE TABLE IF NOT EXISTS herald_meta.migration (
   name text PRIMARY KEY,

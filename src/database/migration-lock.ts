@@ -54,7 +54,8 @@ async function takeLock(client: Client, { waitSeconds, onWait }: LockOptions): P
 }
 
 async function tryLock(client: Client): Promise<boolean> {
-  await client.query(`BEGIN; ${neverTimedOut}`);
+  // The owner must not call a function that another role created in "public".
+  await client.query(`BEGIN; SET LOCAL search_path = ''; ${neverTimedOut}`);
   const { rows } = await client.query<{ locked: boolean }>('SELECT pg_try_advisory_xact_lock($1) AS locked', [lockKey]);
   if (rows[0]?.locked) return true;
   await client.query('ROLLBACK');

@@ -2,8 +2,10 @@
 -- They cannot log in. Grant them to roles that can: GRANT herald_enqueuer TO app;
 DO $$
 DECLARE
+  caller_path CONSTANT text := pg_catalog.current_setting('search_path');
   name text;
 BEGIN
+  PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
   FOREACH name IN ARRAY ARRAY['herald_enqueuer', 'herald_worker', 'herald_reader', 'herald_operator'] LOOP
     BEGIN
       IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name) THEN
@@ -14,5 +16,6 @@ BEGIN
       NULL;
     END;
   END LOOP;
+  PERFORM pg_catalog.set_config('search_path', caller_path, true);
 END
 $$;

@@ -18,8 +18,9 @@ export async function applyRoles(connectionString: string): Promise<void> {
   const client = new Client({ connectionString });
   try {
     await client.connect();
+    await client.query(`BEGIN; SET LOCAL search_path = ''`);
     await requireMigrated(client);
-    await client.query(`BEGIN;\n${rolesScript()}\nCOMMIT`);
+    await client.query(`${rolesScript()}\nCOMMIT`);
   } finally {
     await client.end();
   }

@@ -18,10 +18,14 @@ END
 $$;
 
 DO $$
+DECLARE
+  caller_path CONSTANT text := pg_catalog.current_setting('search_path');
 BEGIN
+  PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
   IF NOT EXISTS (SELECT FROM pg_catalog.pg_trigger WHERE tgrelid = 'herald.notification'::regclass AND tgname = 'require_transaction') THEN
     CREATE CONSTRAINT TRIGGER require_transaction AFTER INSERT ON herald.notification DEFERRABLE INITIALLY DEFERRED
       FOR EACH ROW EXECUTE FUNCTION herald.require_transaction();
   END IF;
+  PERFORM pg_catalog.set_config('search_path', caller_path, true);
 END
 $$;
