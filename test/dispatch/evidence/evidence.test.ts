@@ -127,6 +127,17 @@ test('an operator who resumes the method makes the messages due at once that wer
   await becomes([{ status: 'sent', counted: 3, n: 3 }], counts);
 }, 40_000);
 
+test('refusals after the end that have no enhanced code are evidence as well', async () => {
+  const relay = await relayWith({
+    onMessage: (): Verdict => ({ code: 554, text: 'Message rejected due to spam content' }),
+  });
+  await work({ ...plain, port: relay.port });
+  await enqueue('greeting', people(6));
+  await until(async () => (await pause()).kind === 'fault');
+  expect((await pause()).detail).toContain('so the sender is at fault: DATA: 554 Message rejected due to spam content');
+  await becomes([{ status: 'pending', counted: 0, n: 6 }], counts);
+}, 30_000);
+
 test('messages with secret labels that were refused for the sender arrive with their secrets', async () => {
   let refused = true;
   const relay = await relayWith({
