@@ -125,3 +125,14 @@ describe('at its bound, and not beyond it, both TypeScript and SQL accept', () =
     await expect(typed({ data: deep(bounds.depth + 1) })).rejects.toThrow(/nested deeper than 100 levels/);
   });
 });
+
+test.each([
+  ['an option', { [text(100_000)]: 1 }],
+  ['a label', { labels: { [text(100_000)]: 1 } }],
+])('an error of SQL about %s with a long name is short', async (_, wrong) => {
+  const json = JSON.stringify({ template: 'any', to, ...wrong });
+  const refused: unknown = await database.pool.query('SELECT herald.enqueue($1::jsonb)', [json]).catch((e) => e);
+  expect(refused).toMatchObject({ code: expect.stringMatching(/^HE00[26]$/) });
+  const { message, column } = refused as { message: string; column: string };
+  expect(message.length + column.length).toBeLessThan(1_400);
+});
