@@ -134,16 +134,20 @@ async function readJournal(database: ClientBase | Pool): Promise<JournalRow[]> {
 
 /** Before the first migration: what is in our schemas now belongs to another program. */
 async function requireEmptySchemas(database: ClientBase | Pool): Promise<void> {
-  const { rows } = await database.query<{ schema: string; relation: string }>(
-    `SELECT nspname AS schema, relname AS relation FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace
-     WHERE nspname = ANY($1) AND relkind IN ('r', 'p', 'v', 'm', 'f', 'S') ORDER BY nspname, relname LIMIT 1`,
+  const { rows } = await database.query<{ schema: string; name: string }>(
+    `SELECT n.nspname AS schema, o.name FROM (
+       SELECT relnamespace, relname FROM pg_class WHERE relkind IN ('r', 'p', 'v', 'm', 'f', 'S', 'c')
+       UNION ALL SELECT pronamespace, proname FROM pg_proc
+       UNION ALL SELECT typnamespace, typname FROM pg_type WHERE typtype IN ('e', 'd', 'r')
+     ) o (schema, name) JOIN pg_namespace n ON n.oid = o.schema
+     WHERE n.nspname = ANY($1) ORDER BY n.nspname, o.name LIMIT 1`,
     [schemas],
   );
   const [found] = rows;
   if (found === undefined) return;
   throw new ConfigurationError(
     'database',
-    `the schema ${found.schema} holds "${found.relation}", which pg-herald did not create; move it to another ` +
+    `the schema ${found.schema} holds "${found.name}", which pg-herald did not create; move it to another ` +
       'schema, because pg-herald needs the schemas herald, herald_queue and herald_meta for itself',
   );
 }

@@ -94,8 +94,11 @@ describe('migrating', () => {
   });
 
   test('rolls a file back as a whole when it fails', async () => {
-    await database.pool.query('CREATE SCHEMA herald; CREATE TYPE herald.message AS ENUM ()');
-    await expect(migrate(database.url)).rejects.toThrow(/type "message" already exists/);
+    await database.pool.query(`CREATE FUNCTION public.stop() RETURNS event_trigger LANGUAGE plpgsql
+      AS $$ BEGIN RAISE 'stopped'; END $$;
+      CREATE EVENT TRIGGER stop ON ddl_command_start WHEN TAG IN ('CREATE INDEX') EXECUTE FUNCTION public.stop()`);
+    await expect(migrate(database.url)).rejects.toThrow('stopped');
+    expect((await database.pool.query(`SELECT FROM pg_tables WHERE schemaname = 'herald'`)).rows).toEqual([]);
     expect((await database.pool.query('SELECT name FROM herald_meta.migration')).rows).toEqual([]);
   });
 
@@ -113,8 +116,25 @@ describe('migrating', () => {
   });
 
   test.each(['herald', 'herald_queue', 'herald_meta'])(
-    "refuses a schema %s that holds another program's table, before it writes anything",
+    "refuses a schema %s that holds another program's table, type or function, before it writes anything",
     async (schema) => {
+      for (const kind of [
+        'TYPE $.kind AS ENUM ()',
+        'TYPE $.pair AS (a int)',
+        'DOMAIN $.amount AS int',
+        'VIEW $.v AS SELECT 1',
+      ]) {
+        await database.pool.query(`CREATE SCHEMA ${schema}; CREATE ${kind.replace('$', schema)}`);
+        await expect(migrate(database.url)).rejects.toThrow(
+          /which pg-herald did not create; move it to another schema/,
+        );
+        await database.pool.query(`DROP SCHEMA ${schema} CASCADE`);
+      }
+      await database.pool.query(
+        `CREATE SCHEMA ${schema}; CREATE FUNCTION ${schema}.total() RETURNS int LANGUAGE sql AS 'SELECT 1'`,
+      );
+      await expect(migrate(database.url)).rejects.toThrow(`the schema ${schema} holds "total"`);
+      await database.pool.query(`DROP SCHEMA ${schema} CASCADE`);
       await database.pool.query(`CREATE SCHEMA ${schema}; CREATE TABLE ${schema}.invoice (id int)`);
       const refused = new RegExp(`the schema ${schema} holds "invoice", which pg-herald did not create`);
       await expect(migrate(database.url)).rejects.toThrow(refused);

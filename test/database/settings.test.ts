@@ -4,11 +4,13 @@ import { Client, Pool } from 'pg';
 import { expect, inject, onTestFinished, test } from 'vitest';
 import { migrate } from '../../src/database/migrate.ts';
 import { erasePerson, suppressAddress } from '../../src/index.ts';
+import { smtp } from '../../src/dispatch/smtp/smtp.ts';
 import { createHerald } from '../../src/enqueue/enqueue.ts';
 import { greeting, greetingFile, putTemplates, scriptedDispatcher, testWorker } from '../support/application.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { dropDatabases } from '../support/postgres/databases.ts';
 import { runCli } from '../cli/support.ts';
+import { startSmtpServer } from '../support/smtp-server.ts';
 import { until } from '../support/wait.ts';
 
 /** Objects in a schema that stands before ours and before public. */
@@ -88,6 +90,22 @@ test('in a database that reads i as the Turkish do, addresses are compared as AS
     DATABASE_URL: url.href,
   });
   expect(JSON.parse(found.out)).toHaveLength(1);
+  const relay = await startSmtpServer();
+  onTestFinished(() => relay.close());
+  await enqueue('TWO@ISTANBUL.EXAMPLE');
+  const worker = testWorker(url.href, {
+    dispatchers: {
+      smtp: smtp({
+        ...{ host: relay.host, port: relay.port, tls: 'none', from: { address: 'noreply@acme.example' } },
+        messagesPerSecondToDomain: { 'istanbul.example': 0.01 },
+      }),
+    },
+  });
+  await worker.start();
+  const waiting = `SELECT FROM herald.message WHERE status = 'pending' AND next_attempt_at > now() + interval '20 seconds'`;
+  await until(async () => (await pool.query(waiting)).rowCount === 1);
+  await worker.stop();
+  expect(relay.received()).toHaveLength(1);
   expect(await erasePerson(pool, { address: 'It@Istanbul.Example' })).toMatchObject({ erased: 1 });
 });
 

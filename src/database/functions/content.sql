@@ -13,7 +13,7 @@ BEGIN
   END IF;
   IF attachments <> '[]' THEN
     INSERT INTO herald.attachment (notification_id, position, name, content_type, content)
-    SELECT $1, a.position, a.value ->> 'name', lower(a.value ->> 'contentType'), decode(a.value ->> 'content', 'base64')
+    SELECT $1, a.position, a.value ->> 'name', lower((a.value ->> 'contentType') COLLATE "C"), decode(a.value ->> 'content', 'base64')
     FROM jsonb_array_elements(attachments) WITH ORDINALITY AS a (value, position);
   END IF;
 END

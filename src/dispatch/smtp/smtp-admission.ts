@@ -31,7 +31,7 @@ interface AdmissionRequest extends SenderRequest {
 
 const requestStatement = `
 SELECT m.id, now() AS now, t.sender, m.tenant, m.fault_at IS NOT NULL AS "metFault",
-  coalesce(lower(substring(m.recipient ->> 'email' FROM '[^@]*$')), '') AS domain
+  coalesce(lower(substring(m.recipient ->> 'email' FROM '[^@]*$') COLLATE "C"), '') AS domain
 FROM herald.message m JOIN herald.template t ON t.name = m.template WHERE m.id = ANY ($1::uuid[])`;
 
 /** Whether the settings require admission: with one unlimited sender every message may be sent. */

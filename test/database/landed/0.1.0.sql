@@ -1,9 +1,13 @@
 DO $$
-DECLARE name text;
+DECLARE
+  caller_path CONSTANT text := pg_catalog.current_setting('search_path');
+  name text;
 BEGIN
+  PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
   FOREACH name IN ARRAY '{herald,herald_queue,herald_meta}'::text[] LOOP
     IF to_regnamespace(name) IS NULL THEN EXECUTE format('CREATE SCHEMA %I', name); END IF;
   END LOOP;
+  PERFORM pg_catalog.set_config('search_path', caller_path, true);
 END $$;
 CREATE TABLE IF NOT EXISTS herald_meta.migration (
   name text PRIMARY KEY,
@@ -344,12 +348,13 @@ END
 $$;
 --> statement-breakpoint
 -- Raises an error about the input. The codes: HE001 template, HE002 labels, HE003 recipients, HE004 methods, HE005
--- size, HE006 options. COLUMN has the path to the wrong value. No message repeats a possible address or secret.
+-- size, HE006 options. COLUMN has the path to the wrong value. No message repeats a possible address or secret, and
+-- none is long, although names of options and labels may be.
 CREATE OR REPLACE FUNCTION herald.reject(code text, path text, message text, hint text) RETURNS boolean
 LANGUAGE plpgsql IMMUTABLE
 AS $$
 BEGIN
-  RAISE EXCEPTION USING ERRCODE = code, COLUMN = path, MESSAGE = format('herald: %s', message), HINT = hint;
+  RAISE EXCEPTION USING ERRCODE = code, COLUMN = left(path, 300), MESSAGE = format('herald: %s', left(message, 1000)), HINT = hint;
 END
 $$;
 --> statement-breakpoint
@@ -1281,7 +1286,7 @@ BEGIN
   END IF;
   IF attachments <> '[]' THEN
     INSERT INTO herald.attachment (notification_id, position, name, content_type, content)
-    SELECT $1, a.position, a.value ->> 'name', lower(a.value ->> 'contentType'), decode(a.value ->> 'content', 'base64')
+    SELECT $1, a.position, a.value ->> 'name', lower((a.value ->> 'contentType') COLLATE "C"), decode(a.value ->> 'content', 'base64')
     FROM jsonb_array_elements(attachments) WITH ORDINALITY AS a (value, position);
   END IF;
 END
@@ -1321,11 +1326,15 @@ END
 $$;
 --> statement-breakpoint
 DO $$
+DECLARE
+  caller_path CONSTANT text := pg_catalog.current_setting('search_path');
 BEGIN
+  PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
   IF NOT EXISTS (SELECT FROM pg_catalog.pg_trigger WHERE tgrelid = 'herald.notification'::regclass AND tgname = 'require_transaction') THEN
     CREATE CONSTRAINT TRIGGER require_transaction AFTER INSERT ON herald.notification DEFERRABLE INITIALLY DEFERRED
       FOR EACH ROW EXECUTE FUNCTION herald.require_transaction();
   END IF;
+  PERFORM pg_catalog.set_config('search_path', caller_path, true);
 END
 $$;
 --> statement-breakpoint
@@ -1722,7 +1731,7 @@ $$;
 -- Postgres lets every role execute a new function. Only the owner and the roles of roles.sql may call these.
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA herald FROM PUBLIC;
 --> statement-breakpoint
-INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('functions', 'a45c8cc8adaef7c75f0d9d3277807267d7f4434e10a46542e49055ed795f7733', '0.1.0')
+INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('functions', '288e9845c87b2f5156d3ad60c102edddc8751a139d37a0be98ed407c6f237fa1', '0.1.0')
 ON CONFLICT (name) DO UPDATE SET sha256 = excluded.sha256, release = excluded.release, applied_at = now();
 
     BEGIN;
