@@ -200,8 +200,13 @@ describe('a worker', () => {
     await start({ dispatchers: { smtp } });
     await until(async () => (await messages())[0]?.reason === 'worker_lost', { timeoutMs: 15_000 });
     expect(smtp.deliveries).toEqual([]);
-    await skipUnknownWaits(database.pool);
-    await until(async () => (await statuses())[0] === 'sent', { timeoutMs: 15_000 });
+    await until(
+      async () => {
+        await skipUnknownWaits(database.pool);
+        return (await statuses())[0] === 'sent';
+      },
+      { timeoutMs: 15_000 },
+    );
     expect(await attempts()).toMatchObject([
       { number: 1, worker: 'dead-worker', outcome: 'unknown', reason: 'worker_lost' },
       { number: 2, outcome: 'sent' },

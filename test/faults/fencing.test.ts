@@ -39,8 +39,13 @@ test('overwrites nothing when it wakes up; its late success is known then', asyn
   // The bound of ARCHITECTURE.md, plus the time of a busy machine.
   expect(performance.now() - stoppedAt).toBeLessThan(30_000);
   expect(await attempts()).toMatchObject([{ number: 1, outcome: 'unknown', reason: 'worker_lost', counted: false }]);
-  await skipUnknownWaits(database.pool);
-  await until(async () => (await message()).status === 'sent', { timeoutMs: 30_000 });
+  await until(
+    async () => {
+      await skipUnknownWaits(database.pool);
+      return (await message()).status === 'sent';
+    },
+    { timeoutMs: 30_000 },
+  );
   const settled = await message();
   process.kill(sleeper.pid, 'SIGCONT');
   await until(async () => (await attempts())[0]?.outcome === 'sent', { timeoutMs: 30_000 });
