@@ -130,10 +130,11 @@ async function writeOptions(tx: Transaction, source: StoredSource): Promise<bool
 
 async function writeVersion(tx: Transaction, source: StoredSource): Promise<void> {
   const text = `
-    INSERT INTO herald.template_version (template, version, title, body, actions, labels, secrets, content_hash)
-    SELECT s.name, s.version, s.title, s.body, s.actions, s.labels, s.secrets, s."contentHash"
+    INSERT INTO herald.template_version (template, version, title, body, actions, labels, secrets, data_fields,
+      content_hash)
+    SELECT s.name, s.version, s.title, s.body, s.actions, s.labels, s.secrets, s."dataFields", s."contentHash"
     FROM jsonb_to_record($1::text::jsonb) AS s (name text, version int, title text, body text, actions jsonb,
-      labels text[], secrets text[], "contentHash" text)`;
+      labels text[], secrets text[], "dataFields" text[], "contentHash" text)`;
   await run(tx, { text, values: [JSON.stringify(source)] });
 }
 

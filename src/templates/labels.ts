@@ -10,6 +10,8 @@ export interface PathUse {
   readonly mayBeAbsent: boolean;
   /** The number of loops around the innermost `if` or `unless` that decides about this use; -1 without one. */
   readonly conditionDepth: number;
+  /** The number of loops around it. */
+  readonly loops: number;
 }
 
 /**
@@ -55,7 +57,7 @@ function usesOf(expression: Expression, mayBeAbsent: boolean, at: Place): PathUs
   if (expression.kind === 'literal') return [];
   const { position } = expression;
   const use = (path: readonly string[], absent: boolean) => {
-    return { path, position, mayBeAbsent: absent, conditionDepth: at.conditionDepth };
+    return { path, position, mayBeAbsent: absent, ...at };
   };
   if (expression.kind === 'path') return expression.absolute === null ? [] : [use(expression.absolute, mayBeAbsent)];
   const { name, args, options } = expression;
@@ -73,6 +75,18 @@ function lookedUpLabel([from, key]: readonly Expression[]): string | null {
 
 function isWhole(expression: Expression | undefined, root: string): expression is Path {
   return expression?.kind === 'path' && expression.absolute?.join('.') === root;
+}
+
+/**
+ * Returns the fields of the data without which no text can be rendered, sorted: those that a text uses outside of
+ * conditions and loops.
+ */
+export function requiredData(uses: readonly PathUse[]): string[] {
+  const needed = uses.filter(({ path: [root, field = '[]'], mayBeAbsent, conditionDepth, loops }) => {
+    const isField = root === 'data' && !/^(?:\[\]|\d+|length)$/.test(field);
+    return isField && !mayBeAbsent && conditionDepth < 0 && loops === 0;
+  });
+  return [...new Set(needed.map(({ path }) => String(path[1])))].sort();
 }
 
 /** Names of labels, sorted. A name is in one of the two lists only. */

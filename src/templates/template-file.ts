@@ -5,7 +5,7 @@ import type { Action, JsonValue, Recipient } from '../vocabulary.ts';
 import { templateNamePattern } from './define.ts';
 import { readFrontMatter } from './front-matter.ts';
 import type { Header } from './header.ts';
-import { labelUses, requiredAndOptional } from './labels.ts';
+import { labelUses, pathUses, requiredAndOptional, requiredData } from './labels.ts';
 import { parseSyntax } from './parse.ts';
 import type { Position } from './syntax.ts';
 
@@ -55,6 +55,8 @@ export interface TemplateSource {
   readonly labels: readonly string[];
   /** Labels that the texts use only inside `default` or `lookup`. Sorted. */
   readonly optionalLabels: readonly string[];
+  /** Fields of the data that every message needs. Sorted. */
+  readonly dataFields: readonly string[];
   /** What `templates check` and `preview` render it with; null if the header has none. */
   readonly example: TemplateExample | null;
   /** SHA-256 of what a version consists of: title, body, actions, labels, secrets. */
@@ -200,7 +202,8 @@ function sourceOf({
 }): TemplateSource {
   const { methods, ttlSeconds, maxAttempts, sender, example, labels: listed, ...options } = header;
   const texts = textsOf({ ...options, body });
-  const used = requiredAndOptional(texts.flatMap(({ text }) => labelUses(parseSyntax(text).parts)));
+  const parts = texts.flatMap(({ text }) => parseSyntax(text).parts);
+  const used = requiredAndOptional(labelUses(parts));
   const labels = [...new Set([...used.required, ...listed])].sort();
   const content = [options.title, body, options.actions, labels, options.secrets];
   return {
@@ -213,6 +216,7 @@ function sourceOf({
     sender: sender ?? null,
     labels,
     optionalLabels: used.optional.filter((label) => !labels.includes(label)),
+    dataFields: requiredData(pathUses(parts)),
     example: example ? exampleOf(example) : null,
     contentHash: createHash('sha256').update(JSON.stringify(content)).digest('hex'),
     origin,

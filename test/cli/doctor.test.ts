@@ -65,6 +65,20 @@ describe('the relay', () => {
     expect(relay.count()).toBe(0);
   });
 
+  test('may refuse a name without a dot in EHLO, which the doctor says', async () => {
+    const named = async (name: string) =>
+      (await doctor({ HERALD_SMTP_EHLO_NAME: name })).findings.find((each) => 'check' in each && each.check === 'ehlo');
+    expect(await named('mail.acme.example')).toMatchObject({
+      level: 'ok',
+      text: expect.stringContaining('mail.acme.example'),
+    });
+    expect(await named('a1b2c3d4e5f6')).toMatchObject({
+      level: 'warning',
+      text: expect.stringContaining('calls itself a1b2c3d4e5f6, which is not a host name with a dot'),
+      remedy: expect.stringContaining('HERALD_SMTP_EHLO_NAME'),
+    });
+  });
+
   test('that accepts small emails only, and no internationalised addresses, is reported', async () => {
     const small = await startSmtpScript(() => [
       { reply: '220 mx.test ESMTP' },

@@ -95,6 +95,16 @@ describe('errors from SQL', () => {
       { code: 'HE002', column: 'labels.initiator', message: /needs the labels "initiator", "reason"/ },
     ],
     [
+      'missing data',
+      `'weekly-build-report', '{"id": "a"}', labels => '{"organization": "acme"}'`,
+      { code: 'HE002', column: 'data.builds', message: /needs "builds", .* in its data/ },
+    ],
+    [
+      'data without a field',
+      `'weekly-build-report', '{"id": "a"}', labels => '{"organization": "acme"}', data => '{"builds": 3, "from": null, "to": null}'`,
+      { code: 'HE002', column: 'data.failed', message: /needs "failed"/ },
+    ],
+    [
       'a label that is not a string',
       `'workspace-deleted', '{"id": "a"}', labels => '{"workspace": 5}'`,
       { code: 'HE002', column: 'labels.workspace', message: /is not a string/ },

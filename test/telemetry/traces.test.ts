@@ -102,6 +102,8 @@ describe('a trace', () => {
     ]);
     const [enqueued] = named(kept, 'enqueue greeting');
     expect(delivery?.links.map((link) => link.context.spanId)).toEqual([enqueued?.spanContext().spanId]);
+    // The conventions keep it off the span of one message.
+    expect(enqueued?.attributes).not.toHaveProperty('messaging.batch.message_count');
     const [dispatch] = named(kept, 'dispatch smtp');
     expect([enqueued?.kind, delivery?.kind, dispatch?.kind]).toEqual([
       SpanKind.PRODUCER,
@@ -172,6 +174,16 @@ describe('a trace', () => {
     expect(second?.attributes).toMatchObject({ 'herald.attempt': 2, 'herald.status': 'sent' });
     expect(second?.parentSpanContext?.spanId).toBe(first?.parentSpanContext?.spanId);
     expect(kept.tree(first?.spanContext().traceId ?? '')).toHaveLength(5);
+  });
+
+  test('of an enqueue of several messages counts them', async () => {
+    const kept = keepSpans();
+    await createHerald({ telemetry: { tracerProvider: kept.provider } }).enqueue(database.pool, greeting, {
+      autocommit: true,
+      to: ['ada', 'bob', 'eve'].map((id) => ({ id, email: `${id}@example.com` })),
+      labels: { who: 'all' },
+    });
+    expect(kept.spans()[0]?.attributes).toMatchObject({ 'messaging.batch.message_count': 3 });
   });
 
   test('of an enqueue that was refused names the error and nothing that it says', async () => {

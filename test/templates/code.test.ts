@@ -73,6 +73,10 @@ describe('a value in code', () => {
     expect(markdown).toBe('Log:\n\n```\nError: no\n    at run (a.ts:1)\n\n\tat main\n```\n\nEnd');
   });
 
+  test('leaves no empty line in the text of a quote that holds nothing else', () => {
+    expect(content('> ```\n> one\n> {{labels.v}}\n> ```\n\nEnd', 'two').text).toBe('>     one\n>     two\n\nEnd');
+  });
+
   test('keeps the quote marks and the indentation of its block on every line', () => {
     expect(content(bodies['a fence in a quote'], 'a\nb').markdown).toContain('> x a\n> b\n> ```');
     expect(content(bodies['a fence in a quote'], 'a\nb').text).toContain('>     x a\n>     b');

@@ -37,6 +37,20 @@ describe('parseTemplate', () => {
     });
   });
 
+  it('knows the fields of the data without which nothing can be rendered', () => {
+    const body = `{{date data.at}} {{data.user.name}} {{default data.note "-"}} {{lookup data.names 0}}
+{{#if data.late}}{{number data.days}}{{/if}}
+
+{{#each data.rows}}
+- {{name}} {{../data.prefix}} {{@root.data.suffix}}
+{{/each}}
+
+{{#each (first data.builds 2)}}x{{/each}} {{data.length}}`;
+    const { source } = parseTemplate('a.md', `---\ntitle: "{{data.title}}"\n---\n${body}\n`);
+    expect(source?.dataFields).toEqual(['at', 'builds', 'rows', 'title', 'user']);
+    expect(parseTemplate('a.md', minimal).source?.dataFields).toEqual([]);
+  });
+
   it('reads everything that a header may say', () => {
     const { source, issues } = parseTemplate(
       'a.md',

@@ -30,6 +30,9 @@ BEGIN
     resolved := herald.resolve_template(options ->> 'template');
     template := resolved.template;
     labels := herald.split_labels(options, template, resolved.required, resolved.secret_names);
+    IF cardinality(resolved.data_fields) > 0 THEN
+      PERFORM herald.check_data(options -> 'data', resolved.data_fields, template);
+    END IF;
     delivery := herald.resolve_methods(options, template);
     recipients := herald.check_recipients(notification -> 'to', delivery.fields, options ->> 'invalidAddress');
     IF options ? 'expiresAt' THEN

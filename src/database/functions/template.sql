@@ -1,12 +1,13 @@
--- Returns the template that a notification names, and the labels of its current version: the required ones and the
--- secret ones.
-CREATE OR REPLACE FUNCTION herald.resolve_template(name text, OUT template herald.template, OUT required text[], OUT secret_names text[])
+-- Returns the template that a notification names, and what its current version needs: labels, secret labels, and fields
+-- of the data.
+CREATE OR REPLACE FUNCTION herald.resolve_template(name text, OUT template herald.template, OUT required text[], OUT secret_names text[],
+  OUT data_fields text[])
 LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
   current record;
 BEGIN
-  SELECT t AS template, v.labels, v.secrets INTO current
+  SELECT t AS template, v.labels, v.secrets, v.data_fields INTO current
   FROM herald.template t JOIN herald.template_version v ON v.template = t.name AND v.version = t.current_version WHERE t.name = $1;
   IF NOT FOUND THEN
     PERFORM herald.reject('HE001', 'template', format('unknown template "%s"', left($1, 200)),
@@ -15,6 +16,23 @@ BEGIN
   template := current.template;
   required := current.labels;
   secret_names := current.secrets;
+  data_fields := current.data_fields;
+END
+$$;
+
+-- Refuses a notification whose data lacks a field that the template needs. Deeper fields show when it is rendered.
+CREATE OR REPLACE FUNCTION herald.check_data(data jsonb, data_fields text[], template herald.template) RETURNS void
+LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+  missing CONSTANT text[] := ARRAY(SELECT f FROM unnest(data_fields) AS f WHERE NOT coalesce(data ? f, false));
+BEGIN
+  IF cardinality(missing) > 0 THEN
+    PERFORM herald.reject('HE002', 'data.' || missing[1],
+      format('template "%s" version %s needs "%s" in its data', template.name, template.current_version,
+        array_to_string(missing, '", "')),
+      'Add it to the data of the notification.');
+  END IF;
 END
 $$;
 

@@ -55,6 +55,7 @@ function examineRelay(settings: SmtpSettings, answer: RelayAnswer): Finding[] {
   const encrypted = { starttls: 'STARTTLS, ', implicit: 'TLS, ', opportunistic: '', none: '' }[settings.tls];
   return [
     ok('smtp', `${place} accepts our ${encrypted}connection${settings.auth ? ' and login' : ''}`),
+    examineEhloName(settings),
     maxBytes !== null && maxBytes < Math.min(largestMailBytes, settings.maxMessageBytes)
       ? warning(
           'size',
@@ -81,6 +82,16 @@ function examineRelay(settings: SmtpSettings, answer: RelayAnswer): Finding[] {
         ]
       : []),
   ];
+}
+
+/** A relay may refuse a name without a dot, such as that of a container, and an address literal, too. */
+function examineEhloName({ ehloName }: SmtpSettings): Finding {
+  if (/^[^[].*\./.test(ehloName)) return ok('ehlo', `the worker calls itself ${ehloName}`);
+  return warning(
+    'ehlo',
+    `the worker calls itself ${ehloName}, which is not a host name with a dot, so relays may refuse it`,
+    'set HERALD_SMTP_EHLO_NAME, or ehloName of smtp(), to a host name with a dot',
+  );
 }
 
 function remedyOf(reason: Reason, place: string): string {

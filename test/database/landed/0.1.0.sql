@@ -274,6 +274,7 @@ CREATE TABLE "herald"."template_version" (
 	"actions" jsonb DEFAULT '[]'::jsonb NOT NULL,
 	"labels" text[] NOT NULL,
 	"secrets" text[] NOT NULL,
+	"data_fields" text[] DEFAULT '{}' NOT NULL,
 	"content_hash" text NOT NULL,
 	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
 	CONSTRAINT "template_version_template_version_pk" PRIMARY KEY("template","version")
@@ -307,7 +308,7 @@ CREATE INDEX "message_notification" ON "herald"."message" USING btree ("notifica
 CREATE UNIQUE INDEX "message_dedupe" ON "herald"."message" USING btree ("dedupe_key","dedupe_slot","recipient_id","dedupe_scope") WHERE "herald"."message"."dedupe_key" is not null;--> statement-breakpoint
 CREATE UNIQUE INDEX "notification_seal" ON "herald"."notification" USING btree ("seal_id") WHERE "herald"."notification"."seal_id" is not null;
 --> statement-breakpoint
-INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('0000_tables', 'eafdd2a20a89a22fa5ff7aaaee150d67ae7a55c9a7fae7e471a2e3997f6acefb', '0.1.0')
+INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('0000_tables', 'ed60155e652497aae4582243a636f168434677562ae3a3df76c031a736ab97f1', '0.1.0')
 ON CONFLICT (name) DO UPDATE SET sha256 = excluded.sha256, release = excluded.release, applied_at = now();
 --> statement-breakpoint
 -- functions
@@ -869,15 +870,16 @@ AS $$
   ORDER BY o.created_at, o.id LIMIT 1000
 $$;
 --> statement-breakpoint
--- Returns the template that a notification names, and the labels of its current version: the required ones and the
--- secret ones.
-CREATE OR REPLACE FUNCTION herald.resolve_template(name text, OUT template herald.template, OUT required text[], OUT secret_names text[])
+-- Returns the template that a notification names, and what its current version needs: labels, secret labels, and fields
+-- of the data.
+CREATE OR REPLACE FUNCTION herald.resolve_template(name text, OUT template herald.template, OUT required text[], OUT secret_names text[],
+  OUT data_fields text[])
 LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
   current record;
 BEGIN
-  SELECT t AS template, v.labels, v.secrets INTO current
+  SELECT t AS template, v.labels, v.secrets, v.data_fields INTO current
   FROM herald.template t JOIN herald.template_version v ON v.template = t.name AND v.version = t.current_version WHERE t.name = $1;
   IF NOT FOUND THEN
     PERFORM herald.reject('HE001', 'template', format('unknown template "%s"', left($1, 200)),
@@ -886,6 +888,23 @@ BEGIN
   template := current.template;
   required := current.labels;
   secret_names := current.secrets;
+  data_fields := current.data_fields;
+END
+$$;
+--> statement-breakpoint
+-- Refuses a notification whose data lacks a field that the template needs. Deeper fields show when it is rendered.
+CREATE OR REPLACE FUNCTION herald.check_data(data jsonb, data_fields text[], template herald.template) RETURNS void
+LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+  missing CONSTANT text[] := ARRAY(SELECT f FROM unnest(data_fields) AS f WHERE NOT coalesce(data ? f, false));
+BEGIN
+  IF cardinality(missing) > 0 THEN
+    PERFORM herald.reject('HE002', 'data.' || missing[1],
+      format('template "%s" version %s needs "%s" in its data', template.name, template.current_version,
+        array_to_string(missing, '", "')),
+      'Add it to the data of the notification.');
+  END IF;
 END
 $$;
 --> statement-breakpoint
@@ -1370,6 +1389,9 @@ BEGIN
     resolved := herald.resolve_template(options ->> 'template');
     template := resolved.template;
     labels := herald.split_labels(options, template, resolved.required, resolved.secret_names);
+    IF cardinality(resolved.data_fields) > 0 THEN
+      PERFORM herald.check_data(options -> 'data', resolved.data_fields, template);
+    END IF;
     delivery := herald.resolve_methods(options, template);
     recipients := herald.check_recipients(notification -> 'to', delivery.fields, options ->> 'invalidAddress');
     IF options ? 'expiresAt' THEN
@@ -1731,7 +1753,7 @@ $$;
 -- Postgres lets every role execute a new function. Only the owner and the roles of roles.sql may call these.
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA herald FROM PUBLIC;
 --> statement-breakpoint
-INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('functions', '288e9845c87b2f5156d3ad60c102edddc8751a139d37a0be98ed407c6f237fa1', '0.1.0')
+INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('functions', 'b4ab0c919f2710a933ccd57cbeb988103e8a70e65f9883eb0a6d84e23d926fa7', '0.1.0')
 ON CONFLICT (name) DO UPDATE SET sha256 = excluded.sha256, release = excluded.release, applied_at = now();
 
     BEGIN;
