@@ -1,5 +1,5 @@
 /** `pg-herald dev` as a developer uses it: one command in an empty folder, one page, and nothing left at the end. */
-import { execFile } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
 import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -130,6 +130,13 @@ describe('in a folder without a database', { timeout: 120_000 }, () => {
     expect(program.stdout()).not.toMatch(/[\u001b\u0007]/);
 
     first = { id, databaseUrl };
+    // Ctrl-C in a terminal signals the whole group of dev, in which its PostgreSQL must not be.
+    const [postmaster = ''] = (await readFile(join(project, '.pg-herald/postgres/data/postmaster.pid'), 'utf8')).split(
+      '\n',
+    );
+    const groupOf = (pid: string | number) =>
+      execFileSync('ps', ['-o', 'pgid=', '-p', String(pid)], { encoding: 'utf8' });
+    expect(groupOf(postmaster)).not.toBe(groupOf(program.pid));
     const before = program.stdout();
     expect(await program.kill('SIGINT')).toEqual({ code: 0, signal: null });
     expect([program.stdout().slice(before.length), program.stderr()]).toEqual(['', '']);
