@@ -5,6 +5,7 @@ import { enqueueLagSeconds, type Gauges, readGauges } from '../operate/gauges.ts
 import { type Instruments, metricDescriptions, observable } from '../telemetry/metrics.ts';
 import { inhibitingReasons } from '../vocabulary.ts';
 import { within } from './clock.ts';
+import type { ErrorReporter } from './services.ts';
 
 /** The database is asked once in this time, no matter how often and by how many collectors. */
 const freshMs = 10_000;
@@ -16,6 +17,8 @@ export interface GaugeSources {
   readonly database: Database;
   /** Messages in flight by method. */
   readonly inFlight: () => ReadonlyMap<string, number>;
+  /** Errors of the worker's statements. */
+  readonly errors: Pick<ErrorReporter, 'recent'>;
   /** Default: those of production. */
   readonly freshMs?: number;
   readonly lagSeconds?: number;
@@ -24,11 +27,15 @@ export interface GaugeSources {
 /** Starts observing. `stop` ends it. */
 export function observeGauges({ meter }: Instruments, sources: GaugeSources): { stop(): void } {
   const all = metricDescriptions;
-  const inFlight = observable(meter, all.inFlight);
-  const onInFlight = (result: BatchObservableResult) => {
+  const [inFlight, databaseErrors] = [observable(meter, all.inFlight), observable(meter, all.databaseErrors)];
+  const onWorker = (result: BatchObservableResult) => {
     for (const [method, count] of sources.inFlight()) result.observe(inFlight, count, { method });
+    result.observe(
+      databaseErrors,
+      sources.errors.recent().reduce((sum, { count }) => sum + count, 0),
+    );
   };
-  meter.addBatchObservableCallback(onInFlight, [inFlight]);
+  meter.addBatchObservableCallback(onWorker, [inFlight, databaseErrors]);
 
   const of = {
     enqueued: observable(meter, all.enqueued),
@@ -53,7 +60,7 @@ export function observeGauges({ meter }: Instruments, sources: GaugeSources): { 
   meter.addBatchObservableCallback(onDatabase, observed);
   return {
     stop() {
-      meter.removeBatchObservableCallback(onInFlight, [inFlight]);
+      meter.removeBatchObservableCallback(onWorker, [inFlight, databaseErrors]);
       meter.removeBatchObservableCallback(onDatabase, observed);
     },
   };

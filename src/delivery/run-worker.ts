@@ -69,7 +69,7 @@ async function runWorker(
   const { pumps, settlements } = createPumps(options, services, telemetry);
   wakeAll = () => pumps.forEach((pump) => pump.wake());
   const inFlight = () => new Map([...pumps].map(([method, pump]) => [method, pump.inFlight]));
-  const gauges = observeGauges(telemetry.instruments, { database: services.database, inFlight });
+  const gauges = observeGauges(telemetry.instruments, { ...services, inFlight });
   closing.unshift(async () => gauges.stop());
   closing.push(startWatchdog(options.watchdogSeconds ?? 0));
   const superviseSeconds = options.superviseSeconds ?? defaultSuperviseSeconds;

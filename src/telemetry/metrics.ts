@@ -86,6 +86,13 @@ export const metricDescriptions = {
     labels: ['method'],
     description: 'Messages that this worker has leased and not settled',
   },
+  databaseErrors: {
+    name: 'herald.database_errors',
+    kind: 'observed counter',
+    scope: 'worker',
+    labels: [],
+    description: 'Statements of this worker that failed; `pg-herald status` says which',
+  },
   gaugesAgeSeconds: {
     name: 'herald.gauges.age.seconds',
     kind: 'gauge',

@@ -40,6 +40,7 @@ function observed(options: { freshMs?: number } = {}) {
   const gauges = observeGauges(createInstruments(new MeterProvider({ readers: [reader] })), {
     database: counting,
     inFlight: () => new Map([['smtp', 3]]),
+    errors: { recent: () => [{ what: 'cannot begin', code: '53100', at: '2026-11-27T00:00:00Z', count: 2 }] },
     freshMs: 0,
     lagSeconds: 0,
     ...options,
