@@ -30,9 +30,11 @@ export interface RefusalStore {
   accepted(secondsAgo: number): Promise<void>;
 }
 
+// The clock is read once: two readings may differ by a microsecond, and a first refusal would count as a repeated one.
 const insertStatement = `
-INSERT INTO herald.refusal AS r (method, sender, kind, message_id, attempt, recipient, reply, secrets)
-SELECT $1, $2, 'refused', $3, $4, $5, $6, (SELECT m.secrets FROM herald.message m WHERE m.id = $3)
+INSERT INTO herald.refusal AS r (method, sender, kind, message_id, attempt, recipient, reply, secrets, first_at, at)
+SELECT $1, $2, 'refused', $3, $4, $5, $6, (SELECT m.secrets FROM herald.message m WHERE m.id = $3), clock.at, clock.at
+FROM (SELECT clock_timestamp() AS at) clock
 ON CONFLICT (method, sender, kind, message_id) DO UPDATE SET attempt = excluded.attempt, reply = excluded.reply,
   at = clock_timestamp(), put_back_at = NULL, secrets = coalesce(excluded.secrets, r.secrets)`;
 
