@@ -168,6 +168,6 @@ export const silentLogger: Logger = {
 };
 
 /** Whether a text is a UUID: the form of every id of messages, notifications and endpoints. */
-export function isUuid(text: string): boolean {
-  return /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text);
+export function isUuid(text: unknown): boolean {
+  return typeof text === 'string' && /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text);
 }

@@ -1,5 +1,7 @@
 /** The audit log: what operators did. */
+import * as v from 'valibot';
 import type { Queryable } from '../database/pool.ts';
+import { anyText, checkInput, count, fields, text } from './input.ts';
 
 /** One action of an operator. */
 export interface AuditEntry {
@@ -27,8 +29,17 @@ export interface AuditRecord extends Required<Omit<AuditEntry, 'detail'>> {
   readonly detail: AuditEntry['detail'] | null;
 }
 
+const auditEntry = fields({
+  actor: text,
+  action: text,
+  subject: v.nullable(text),
+  why: v.nullish(anyText),
+  detail: v.optional(v.record(v.string(), v.any())),
+});
+
 /** Records one action. */
 export async function recordAudit(client: Queryable, entry: AuditEntry): Promise<void> {
+  checkInput('recordAudit', auditEntry, entry);
   const insert =
     'INSERT INTO herald.audit (id, actor, action, subject, why, detail) VALUES ' +
     '(herald.uuid_v7(), $1, $2, $3, $4, $5)';
@@ -44,8 +55,10 @@ export async function recordAudit(client: Queryable, entry: AuditEntry): Promise
 /** The newest entries first, of one subject if it is named. `limit` is 50 by default and 1,000 at most. */
 export async function listAudit(
   client: Queryable,
-  { subject, limit = 50 }: { readonly subject?: string | undefined; readonly limit?: number } = {},
+  options: { readonly subject?: string | undefined; readonly limit?: number } = {},
 ): Promise<AuditRecord[]> {
+  checkInput('listAudit', fields({ subject: v.optional(text), limit: v.optional(count) }), options);
+  const { subject, limit = 50 } = options;
   const result = await client.query<AuditRecord>(
     `SELECT id, at, actor, database_user AS "databaseUser", action, subject, why, detail FROM herald.audit
      WHERE $2::text IS NULL OR subject = $2 ORDER BY at DESC, id DESC LIMIT $1`,

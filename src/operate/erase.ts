@@ -1,5 +1,7 @@
 /** Erases a person from the tables. What is counted stays. */
+import * as v from 'valibot';
 import type { Queryable } from '../database/pool.ts';
+import { checkInput, fields, text } from './input.ts';
 
 /** Whose data to erase: by the application's id, or by address. */
 export type Person = { readonly recipientId: string } | { readonly address: string };
@@ -14,6 +16,8 @@ export interface EraseReport {
   readonly inFlight: number;
 }
 
+const oneOf = 'must have a recipientId or an address, not empty';
+
 /**
  * Erases the name, address, labels, data, files and replies of every message to a person, and their preferences and
  * suppressions; by recipient id, their endpoints as well. Works in batches, each a transaction of its own, and is
@@ -24,6 +28,7 @@ export async function erase(
   person: Person,
   onProgress?: (erased: number) => void,
 ): Promise<EraseReport> {
+  checkInput('erasePerson', v.union([fields({ address: text }), fields({ recipientId: text })], oneOf), person);
   const [argument, value] = 'address' in person ? ['address', person.address] : ['recipient_id', person.recipientId];
   let erased = 0;
   let cancelled = 0;

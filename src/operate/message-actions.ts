@@ -2,9 +2,11 @@
  * What an operator does to messages: retry, release, hold, discard. Each takes ids; `findMessages` finds them. An id
  * that is not a UUID throws an InvalidNotificationError that names it.
  */
+import * as v from 'valibot';
 import type { MessageStatus } from '../vocabulary.ts';
 import type { Queryable } from '../database/pool.ts';
 import { type CancelAnswer, type CancelBy, cancel, checkedIds } from '../enqueue/cancel.ts';
+import { checkInput, fields, operatorNote } from './input.ts';
 
 /** What became of a request to deliver a message again. */
 export interface RetryAnswer {
@@ -45,6 +47,7 @@ function noteText({ by, why }: OperatorNote): string {
 
 /** Holds pending messages until an operator releases or discards them. Returns how many it held. */
 export async function holdMessages(client: Queryable, ids: readonly string[], note?: OperatorNote): Promise<number> {
+  checkInput('holdMessages', fields({ note: v.optional(operatorNote) }), { note });
   const result = await client.query(
     `UPDATE herald.message SET status = 'held', next_attempt_at = 'infinity', reason = NULL, detail = $2
      WHERE id = ANY ($1) AND status = 'pending'`,
@@ -55,6 +58,7 @@ export async function holdMessages(client: Queryable, ids: readonly string[], no
 
 /** Cancels messages on behalf of an operator. Returns one answer per message that exists. */
 export async function cancelMessages(client: Queryable, by: CancelBy, note: OperatorNote): Promise<CancelAnswer[]> {
+  checkInput('cancelMessages', fields({ note: operatorNote }), { note });
   const answers = await cancel(client, by);
   const cancelled = answers.filter(({ answer }) => answer === 'cancelled').map(({ messageId }) => messageId);
   const text = `UPDATE herald.message SET detail = $2 WHERE id = ANY ($1::uuid[]) AND status = 'cancelled'`;
@@ -74,6 +78,7 @@ export async function releaseMessages(client: Queryable, ids: readonly string[])
 
 /** Cancels held messages without sending them; their reason stays. Returns how many it cancelled. */
 export async function discardMessages(client: Queryable, ids: readonly string[], note?: OperatorNote): Promise<number> {
+  checkInput('discardMessages', fields({ note: v.optional(operatorNote) }), { note });
   const { rowCount } = await client.query(
     `WITH discarded AS (
        UPDATE herald.message

@@ -1,4 +1,5 @@
 /** Messages as an operator looks for them: lists, counts, and everything about one. */
+import * as v from 'valibot';
 import {
   isUuid,
   type JsonValue,
@@ -12,6 +13,7 @@ import type { Queryable } from '../database/pool.ts';
 import { type AuditRecord, listAudit } from './audit.ts';
 import { createBinding, indexable, matching, type MessageFilter } from './message-filter.ts';
 import { readWorkers, type RegisteredWorker, workersConnected } from './workers.ts';
+import { checkInput, count, fields, messageFilter, text, time, uuid } from './input.ts';
 
 /** One line of a list. Contains no label, body or secret. */
 export interface MessageLine {
@@ -157,12 +159,18 @@ export function olderThan(at: string, id: string): string {
     ${at}::timestamptz), ${id}::uuid)`;
 }
 
+const pageOf = (after: v.GenericSchema) =>
+  fields({ filter: messageFilter, page: fields({ limit: count, after: v.optional(after) }) });
+const listInput = pageOf(fields({ createdAt: time, id: uuid }));
+const findInput = pageOf(fields({ createdMicros: v.pipe(text, v.regex(/^\d{1,18}$/, 'is not a number')), id: uuid }));
+
 /** One page, newest first. `limit` is 1,000 at most. */
 export async function listMessages(
   client: Queryable,
   filter: MessageFilter,
   page: { readonly limit: number; readonly after?: Cursor | undefined },
 ): Promise<MessageLine[]> {
+  checkInput('listMessages', listInput, { filter, page });
   const { values, bind } = createBinding();
   const beyond = page.after ? olderThan(bind(page.after.createdAt), bind(page.after.id)) : 'true';
   const result = await client.query<MessageLine>(
@@ -187,8 +195,10 @@ export interface MessageState {
 export async function findMessages(
   client: Queryable,
   filter: MessageFilter,
-  { limit, after }: { readonly limit: number; readonly after?: MessageState | undefined },
+  page: { readonly limit: number; readonly after?: MessageState | undefined },
 ): Promise<MessageState[]> {
+  checkInput('findMessages', findInput, { filter, page });
+  const { limit, after } = page;
   const { values, bind } = createBinding();
   const beyond = after
     ? `(m.created_at, m.id) > ('epoch'::timestamptz + ${bind(after.createdMicros)}::bigint * interval '1 us',
@@ -213,6 +223,7 @@ export async function messageIdsWithPrefix(client: Queryable, prefix: string): P
 
 /** How many messages match. Counts no further than `most`, if it is given. */
 export async function countMessages(client: Queryable, filter: MessageFilter, most?: number): Promise<number> {
+  checkInput('countMessages', fields({ filter: messageFilter, most: v.optional(count) }), { filter, most });
   const { values, bind } = createBinding();
   const result = await client.query<{ n: string }>(
     `SELECT count(*) AS n FROM (

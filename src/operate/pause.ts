@@ -5,6 +5,7 @@
  */
 import { unpaused } from '../dispatch/fault-pause.ts';
 import type { Queryable } from '../database/pool.ts';
+import { checkInput, fields, text } from './input.ts';
 
 /** A pause in force. */
 export interface PauseState {
@@ -30,8 +31,10 @@ export interface PauseState {
  */
 export async function pauseMethod(
   client: Queryable,
-  { method, by, why }: { readonly method: string; readonly by: string; readonly why: string },
+  pause: { readonly method: string; readonly by: string; readonly why: string },
 ): Promise<boolean> {
+  checkInput('pauseMethod', fields({ method: text, by: text, why: text }), pause);
+  const { method, by, why } = pause;
   const result = await client.query(
     `INSERT INTO herald.method AS m (name, paused_at, paused_by, pause_kind, pause_detail)
      SELECT $1, now(), $2, 'operator', $3 WHERE $1 = '*' OR EXISTS (SELECT FROM herald.method WHERE name = $1)
@@ -47,7 +50,9 @@ export async function pauseMethod(
  * Ends the pause of a method, whatever its kind, and those of its senders, and makes the messages due that met the
  * fault. `*` ends every pause there is. Returns the methods that were paused.
  */
-export async function resumeMethod(client: Queryable, { method }: { readonly method: string }): Promise<string[]> {
+export async function resumeMethod(client: Queryable, paused: { readonly method: string }): Promise<string[]> {
+  checkInput('resumeMethod', fields({ method: text }), paused);
+  const { method } = paused;
   const result = await client.query<{ name: string }>(
     `WITH resumed AS (
        UPDATE herald.method SET ${unpaused('method')} 

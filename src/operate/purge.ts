@@ -1,5 +1,7 @@
 /** Deletes old settled messages and their attempts, in batches that lock little and let vacuum keep up. */
+import * as v from 'valibot';
 import type { Queryable } from '../database/pool.ts';
+import { checkInput, count, fields, time } from './input.ts';
 
 /** What `purge` deletes, and how. */
 export interface PurgeOptions {
@@ -13,8 +15,11 @@ export interface PurgeOptions {
   readonly onProgress?: (deleted: number) => void;
 }
 
+const batchSizes = v.pipe(count, v.minValue(1, 'must be 1 to 50000'), v.maxValue(50_000, 'must be 1 to 50000'));
+
 /** Returns how many messages were deleted, or would be. Never deletes a message that is not settled. */
 export async function purge(client: Queryable, options: PurgeOptions): Promise<number> {
+  checkInput('purgeMessages', fields({ before: time, batchSize: v.optional(batchSizes) }), options);
   if (options.dryRun) {
     const result = await client.query<{ n: string }>('SELECT count(*) AS n FROM herald.message WHERE settled_at < $1', [
       options.before,

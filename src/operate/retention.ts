@@ -1,5 +1,7 @@
 /** How long settled messages are kept, by group of templates. Workers delete older ones automatically. */
+import * as v from 'valibot';
 import type { Queryable } from '../database/pool.ts';
+import { checkInput, fields, text } from './input.ts';
 
 /** Days by group; `*` is every group that is not named; null is forever. An empty policy keeps everything. */
 export type RetentionPolicy = Readonly<Record<string, number | null>>;
@@ -14,14 +16,18 @@ export async function readRetention(client: Queryable): Promise<RetentionPolicy>
   return rows[0]?.value ?? {};
 }
 
+const numberOfDays = v.pipe(v.number('must be a number'), v.finite('must be finite'), v.minValue(0, 'is negative'));
+
 /**
  * Sets how many days the messages of a group (or `*`) are kept: null is forever, undefined removes the group's own
  * rule. Returns the whole policy.
  */
 export async function setRetention(
   client: Queryable,
-  { group, days, by }: { readonly group: string; readonly days: number | null | undefined; readonly by: string },
+  rule: { readonly group: string; readonly days: number | null | undefined; readonly by: string },
 ): Promise<RetentionPolicy> {
+  checkInput('setRetention', fields({ group: text, days: v.nullish(numberOfDays), by: text }), rule);
+  const { group, days, by } = rule;
   const { rows } = await client.query<{ value: RetentionPolicy }>(
     `INSERT INTO herald.setting AS s (key, value, updated_by) VALUES ($1, $2::jsonb, $4)
      ON CONFLICT (key) DO UPDATE SET value = (s.value - $3::text) || $2::jsonb, updated_by = $4, updated_at = now()

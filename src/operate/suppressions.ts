@@ -1,5 +1,7 @@
 /** Addresses that a method must not use. */
+import * as v from 'valibot';
 import type { Queryable } from '../database/pool.ts';
+import { checkInput, fields, text } from './input.ts';
 
 /** One address of one method. */
 export interface Suppression {
@@ -20,8 +22,10 @@ export interface Suppression {
 /** The newest 1,000, or those of one address. */
 export async function listSuppressions(
   client: Queryable,
-  { address }: { readonly address?: string } = {},
+  options: { readonly address?: string } = {},
 ): Promise<Suppression[]> {
+  checkInput('listSuppressions', fields({ address: v.optional(text) }), options);
+  const { address } = options;
   const result = await client.query<Suppression>(
     `SELECT method, address, reason, hits, first_at AS "firstAt", suppressed_at AS "suppressedAt"
      FROM herald.suppression WHERE $1::text IS NULL OR address = lower($1 COLLATE "C") COLLATE "default"
@@ -34,8 +38,10 @@ export async function listSuppressions(
 /** Suppresses an address at once. */
 export async function suppress(
   client: Queryable,
-  { method, address, reason }: { readonly method: string; readonly address: string; readonly reason: string },
+  suppression: { readonly method: string; readonly address: string; readonly reason: string },
 ): Promise<void> {
+  checkInput('suppressAddress', fields({ method: text, address: text, reason: text }), suppression);
+  const { method, address, reason } = suppression;
   await client.query(
     `INSERT INTO herald.suppression (method, address, reason, suppressed_at)
      VALUES ($1, lower($2 COLLATE "C") COLLATE "default", $3, now())
@@ -64,8 +70,10 @@ export async function countAddressFault(
 /** Allows an address again. Returns false if it was not suppressed. */
 export async function unsuppress(
   client: Queryable,
-  { method, address }: { readonly method: string; readonly address: string },
+  suppressed: { readonly method: string; readonly address: string },
 ): Promise<boolean> {
+  checkInput('unsuppressAddress', fields({ method: text, address: text }), suppressed);
+  const { method, address } = suppressed;
   const result = await client.query(
     'DELETE FROM herald.suppression WHERE method = $1 AND address = lower($2 COLLATE "C") COLLATE "default"',
     [method, address],

@@ -6,9 +6,9 @@
 import fc from 'fast-check';
 import * as v from 'valibot';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { ConfigurationError, InvalidNotificationError } from '../../src/errors.ts';
 import { defineTemplate } from '../../src/templates/define.ts';
 import { putTemplates } from '../support/application.ts';
+import { type Call, hostile, of, or, problemOf } from '../support/random-calls.ts';
 import { type Enqueueing, openEnqueueing } from './support.ts';
 
 const calls = Number(process.env['RANDOM_CALLS'] ?? 2000);
@@ -33,51 +33,6 @@ actions:
 });
 afterAll(() => it.close());
 
-/** Values passed by mistake, and what comes from a form, a file or another language. */
-const hostile = fc.oneof(
-  fc.constantFrom<unknown>(
-    null,
-    undefined,
-    '',
-    ' ',
-    '\u0000',
-    'a\u0000b',
-    '\ud83d',
-    'x'.repeat(5000),
-    '🦊'.repeat(201),
-    Number.NaN,
-    Number.POSITIVE_INFINITY,
-    -0,
-    1e308,
-    1n,
-    true,
-    [],
-    [[]],
-    {},
-    Symbol('x'),
-    () => 1,
-    new Map(),
-    new Set([1]),
-    new Date(Number.NaN),
-    new Date(8.64e15),
-    new Date(-8.64e15),
-    Object.create(null),
-    new Error('x'),
-    Buffer.from('x'),
-    '__proto__',
-    "'; DROP TABLE herald.message; --",
-    '{{labels.x}}',
-    '$1',
-    '\\',
-    '%s',
-  ),
-  fc.anything({ withBigInt: true, withDate: true, withMap: true, withNullPrototype: true, withSparseArray: true }),
-  fc.string({ unit: 'binary', maxLength: 60 }),
-);
-
-/** A value that is right, or a hostile one. */
-const or = (right: fc.Arbitrary<unknown>) =>
-  fc.oneof({ weight: 6, arbitrary: right }, { weight: 1, arbitrary: hostile });
 const text = or(fc.string({ minLength: 1, maxLength: 40 }));
 const id = fc.constantFrom('ada', 'bob', '42');
 const recipient = fc.record(
@@ -208,11 +163,6 @@ const argument = fc.oneof(
   fc.constantFrom('greeting', 'ada', 'smtp', 'all', 'template', ''),
 );
 
-interface Call {
-  readonly what: string;
-  readonly run: () => Promise<unknown>;
-}
-
 const call: fc.Arbitrary<Call> = fc.oneof(
   {
     weight: 8,
@@ -278,29 +228,8 @@ function nameOf(of: unknown): unknown {
   return typeof of === 'object' && of !== null && 'name' in of && 'labels' in of ? of.name : of;
 }
 
-function of(what: string, input: readonly unknown[], run: () => Promise<unknown>): Call {
-  return { what: `${what} ${fc.stringify(input)}`, run };
-}
-
 function sql(statement: string, values: readonly unknown[]): Call {
   return of(statement, values, () => it.pool.query(statement, [...values]));
-}
-
-/** Null for a success or a clear error. */
-async function problemOf({ run }: Call): Promise<string | null> {
-  try {
-    // A call that throws at once is a fault, too: it must reject.
-    await run();
-    return null;
-  } catch (error) {
-    if (error instanceof ConfigurationError) return null;
-    const { code, message } = error as { code?: unknown; message: string };
-    const clear =
-      error instanceof InvalidNotificationError
-        ? error.issues.every((issue) => issue.message !== '')
-        : /^HE00\d$/.test(String(code));
-    return clear && !/\[object|Cannot |is not a function|not iterable/.test(message) ? null : String(error);
-  }
 }
 
 const title = `${calls.toLocaleString('en-US')} random calls succeed or fail clearly (seed ${seed})`;
