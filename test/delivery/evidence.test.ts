@@ -99,6 +99,27 @@ test('the probe is a message that has not met the fault, however many are due be
   expect(met).toContain(smtp.deliveries[1]?.messageId);
 });
 
+test('the probe is of another notification than those that met the fault, which say the same', {
+  timeout: 60_000,
+}, async () => {
+  const to = Array.from({ length: 8 }, (_, i) => ({ id: `list${i}`, email: `list${i}@example.com` }));
+  const alike = await createHerald().enqueue(database.pool, greeting, { autocommit: true, to, labels: { who: 'x' } });
+  const fresh = await enqueue('fresh');
+  await database.pool.query(`UPDATE herald.message SET fault_at = now(), uncounted_since = now() WHERE id = ANY ($1)`, [
+    alike.slice(0, 3).map(({ id }) => id),
+  ]);
+  await database.pool.query(
+    `UPDATE herald.method SET paused_at = now(), pause_kind = 'fault', pause_reason = 'refused', probe_at = now()
+     WHERE name = 'smtp'`,
+  );
+  const smtp = scriptedDispatcher(() => fault);
+  const worker = testWorker(database.url, { dispatchers: { smtp } });
+  await worker.start();
+  onTestFinished(() => worker.stop());
+  await until(() => smtp.deliveries.length > 0, { timeoutMs: 20_000 });
+  expect(smtp.deliveries[0]?.messageId).toBe(fresh);
+});
+
 test('while nothing passes, the fault stays that of the method', { timeout: 60_000 }, async () => {
   const only = await enqueue('only');
   const smtp = scriptedDispatcher(() => fault, { retryDelaysSeconds: [0.2] });
