@@ -19,12 +19,11 @@ export const time = v.pipe(
   v.check((value) => value.getUTCFullYear() > -4000, 'is before the year 4000 BC'),
 );
 
+/** A whole number. */
+export const integer = v.pipe(v.number('must be a number'), v.safeInteger('must be a whole number'));
+
 /** A whole number from 0. */
-export const count = v.pipe(
-  v.number('must be a number'),
-  v.safeInteger('must be a whole number'),
-  v.minValue(0, 'must not be negative'),
-);
+export const count = v.pipe(integer, v.minValue(0, 'must not be negative'));
 
 /** The id of a message or an endpoint. */
 export const uuid = v.pipe(
