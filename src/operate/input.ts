@@ -62,6 +62,17 @@ export const operatorNote = v.object({ by: text, why: v.optional(anyText) }, 'mu
 /** An object with these fields. */
 export const fields = <Entries extends v.ObjectEntries>(entries: Entries) => v.object(entries, 'must be an object');
 
+const pageOf = (limit: v.GenericSchema, after: v.GenericSchema) =>
+  fields({ filter: messageFilter, page: fields({ limit, after: v.optional(after) }) });
+/** A filter and a page, newest first. A limit below 0 is an empty page. */
+export const listInput = pageOf(integer, fields({ createdAt: time, id: uuid }));
+
+/** A filter and a page, oldest first. */
+export const findInput = pageOf(
+  count,
+  fields({ createdMicros: v.pipe(text, v.regex(/^\d{1,18}$/, 'is not a number')), id: uuid }),
+);
+
 /** @throws {ConfigurationError} that names the first part of the input that is wrong: `cancelMessages: note.by`. */
 export function checkInput(name: string, schema: v.GenericSchema, input: unknown): void {
   const { issues } = v.safeParse(schema, input, { abortEarly: true });

@@ -13,7 +13,7 @@ import type { Queryable } from '../database/pool.ts';
 import { type AuditRecord, listAudit } from './audit.ts';
 import { createBinding, indexable, matching, type MessageFilter } from './message-filter.ts';
 import { readWorkers, type RegisteredWorker, workersConnected } from './workers.ts';
-import { checkInput, count, fields, integer, messageFilter, text, time, uuid } from './input.ts';
+import { checkInput, count, fields, findInput, listInput, messageFilter } from './input.ts';
 
 /** One line of a list. Contains no label, body or secret. */
 export interface MessageLine {
@@ -158,15 +158,6 @@ export function olderThan(at: string, id: string): string {
   return `(m.created_at, m.id) < (coalesce((SELECT c.created_at FROM herald.message c WHERE c.id = ${id}::uuid),
     ${at}::timestamptz), ${id}::uuid)`;
 }
-
-const pageOf = (limit: v.GenericSchema, after: v.GenericSchema) =>
-  fields({ filter: messageFilter, page: fields({ limit, after: v.optional(after) }) });
-// A limit below 0 is an empty page.
-const listInput = pageOf(integer, fields({ createdAt: time, id: uuid }));
-const findInput = pageOf(
-  count,
-  fields({ createdMicros: v.pipe(text, v.regex(/^\d{1,18}$/, 'is not a number')), id: uuid }),
-);
 
 /** One page, newest first. `limit` is 1,000 at most. */
 export async function listMessages(
