@@ -5,7 +5,7 @@
  */
 import { unpaused } from '../dispatch/fault-pause.ts';
 import type { Queryable } from '../database/pool.ts';
-import { checkInput, fields, text } from './input.ts';
+import { anyText, checkInput, fields, text } from './input.ts';
 
 /** A pause in force. */
 export interface PauseState {
@@ -33,7 +33,7 @@ export async function pauseMethod(
   client: Queryable,
   pause: { readonly method: string; readonly by: string; readonly why: string },
 ): Promise<boolean> {
-  checkInput('pauseMethod', fields({ method: text, by: text, why: text }), pause);
+  checkInput('pauseMethod', fields({ method: text, by: text, why: anyText }), pause);
   const { method, by, why } = pause;
   const result = await client.query(
     `INSERT INTO herald.method AS m (name, paused_at, paused_by, pause_kind, pause_detail)

@@ -335,7 +335,7 @@ describe('for any sequence of calls', () => {
         // JSON null is an option that is not given; TypeScript refuses it already when it compiles.
         if (!json.includes('null')) expect({ input, place: inSql }).toEqual({ input, place: inTypeScript });
       }),
-      { numRuns: 400 },
+      { numRuns: 250 },
     );
   });
 });
