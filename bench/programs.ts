@@ -1,8 +1,9 @@
 /** Programs in processes of their own, and how they are spoken to: one question, one answer, over Node's IPC. */
 import { type ChildProcess, execFileSync, fork } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, symlinkSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { shippedSql } from '../src/database/shipped-sql.ts';
 
 export interface Child {
   readonly pid: number;
@@ -24,8 +25,9 @@ export function compilePrograms(): void {
   execFileSync(process.execPath, [`${root}node_modules/typescript/bin/tsc`, '-p', `${root}bench/tsconfig.json`], {
     stdio: 'inherit',
   });
-  // A worker compares the database with the migrations that it was shipped with.
-  if (!existsSync(`${built}/drizzle`)) symlinkSync(`${root}drizzle`, `${built}/drizzle`);
+  // As scripts/build.ts does: the compiled module has no SQL files beside it.
+  const sql = JSON.stringify(shippedSql());
+  writeFileSync(compiled('src/database/shipped-sql.ts'), `const sql = ${sql};\nexport const shippedSql = () => sql;\n`);
 }
 
 /** Path of a module of ours in compiled form, for peers that share it. */
