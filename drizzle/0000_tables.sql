@@ -255,7 +255,7 @@ CREATE TABLE "herald"."template_version" (
 	"actions" jsonb DEFAULT '[]'::jsonb NOT NULL,
 	"labels" text[] NOT NULL,
 	"secrets" text[] NOT NULL,
-	"data_fields" text[] DEFAULT '{}' NOT NULL,
+	"data_fields" text[],
 	"content_hash" text NOT NULL,
 	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
 	CONSTRAINT "template_version_template_version_pk" PRIMARY KEY("template","version")

@@ -86,8 +86,8 @@ export const templateVersion = herald.table(
     labels: text().array().notNull(),
     /** Labels that are kept apart, encrypted when a key is set, and wiped when the message settles. */
     secrets: text().array().notNull(),
-    /** Names of the fields of the data without which no text can be rendered. */
-    dataFields: text('data_fields').array().notNull().default(sql`'{}'`),
+    /** Names of the fields of the data without which no text can be rendered; null: none. */
+    dataFields: text('data_fields').array(),
     contentHash: text('content_hash').notNull(),
     createdAt: moment('created_at').notNull().defaultNow(),
   },

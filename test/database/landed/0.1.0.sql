@@ -274,7 +274,7 @@ CREATE TABLE "herald"."template_version" (
 	"actions" jsonb DEFAULT '[]'::jsonb NOT NULL,
 	"labels" text[] NOT NULL,
 	"secrets" text[] NOT NULL,
-	"data_fields" text[] DEFAULT '{}' NOT NULL,
+	"data_fields" text[],
 	"content_hash" text NOT NULL,
 	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
 	CONSTRAINT "template_version_template_version_pk" PRIMARY KEY("template","version")
@@ -308,7 +308,7 @@ CREATE INDEX "message_notification" ON "herald"."message" USING btree ("notifica
 CREATE UNIQUE INDEX "message_dedupe" ON "herald"."message" USING btree ("dedupe_key","dedupe_slot","recipient_id","dedupe_scope") WHERE "herald"."message"."dedupe_key" is not null;--> statement-breakpoint
 CREATE UNIQUE INDEX "notification_seal" ON "herald"."notification" USING btree ("seal_id") WHERE "herald"."notification"."seal_id" is not null;
 --> statement-breakpoint
-INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('0000_tables', 'ed60155e652497aae4582243a636f168434677562ae3a3df76c031a736ab97f1', '0.1.0')
+INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('0000_tables', '0e45678a003cc362fdfe59091b7958f670130314d0efd5bd88262abd0633b3cc', '0.1.0')
 ON CONFLICT (name) DO UPDATE SET sha256 = excluded.sha256, release = excluded.release, applied_at = now();
 --> statement-breakpoint
 -- functions
