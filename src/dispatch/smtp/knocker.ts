@@ -1,6 +1,6 @@
 /**
  * Notices that a relay which could not be reached can be reached again. Probes come minutes apart after a long outage,
- * and one that began before its end may hang; a bare TCP connection every few seconds costs nobody anything.
+ * and one that began before its end may hang; a bare TCP connection every few seconds costs next to nothing.
  */
 import { connect } from 'node:net';
 import type { SmtpSettings } from './smtp-settings.ts';
