@@ -9,26 +9,19 @@ import {
   bigint,
   boolean,
   check,
-  customType,
   doublePrecision,
   index,
   integer,
   jsonb,
-  pgSchema,
   primaryKey,
   smallint,
   text,
-  timestamp,
   uniqueIndex,
   uuid,
 } from 'drizzle-orm/pg-core';
+import { bytea, herald, moment } from './tables/columns.ts';
 
-/** The Postgres schema of all tables. */
-export const herald = pgSchema('herald');
-
-const bytea = customType<{ data: Buffer }>({ dataType: () => 'bytea' });
-
-const moment = (name: string) => timestamp(name, { withTimezone: true });
+export { herald };
 
 /** A template by name: what an operator set, and the options that its newest version declared. */
 export const template = herald.table(

@@ -42,8 +42,22 @@ async function settle(stage: Stage): Promise<number> {
       return (await open()) === 0;
     },
     { timeoutMs: 180_000, intervalMs: 500, what: 'every committed message to settle' },
-  ).catch((error: Error) => say(error.message));
+  ).catch(async (error: Error) => {
+    say(error.message);
+    await showOpen(stage);
+  });
   return Date.now() - startedAt;
+}
+
+/** What holds the first ten messages that are still open: their row, their job, and the pauses. */
+async function showOpen(stage: Stage): Promise<void> {
+  const { rows } = await stage.pool.query<{ open: string }>(
+    `SELECT jsonb_build_object('message', to_jsonb(m) - ARRAY['email', 'name', 'secrets'],
+            'job', (SELECT to_jsonb(j) - 'data' FROM herald_queue.job j WHERE j.id = m.id),
+            'method', (SELECT to_jsonb(method) FROM herald.method WHERE method.name = m.method)) AS open
+     FROM herald.message m WHERE settled_at IS NULL ORDER BY id LIMIT 10`,
+  );
+  for (const { open } of rows) say(JSON.stringify(open));
 }
 
 /** A delivery of unknown end is tried again after five minutes, a paused method probed ever more rarely: this run does not wait for that. */
