@@ -39,9 +39,10 @@ export interface OpenMessage {
   readonly groupKey: string | null;
   readonly unsubscribeUrl: string | null;
   readonly dedupeKey: string | null;
-  /** When it was enqueued, or when it was to be sent if that was later. */
-  readonly createdAt: Date;
-  readonly expiresAt: Date | null;
+  /** When it was enqueued, or when it was to be sent if that was later, in milliseconds since the epoch. */
+  readonly createdAtMs: number;
+  /** Likewise. */
+  readonly expiresAtMs: number | null;
   readonly notificationId: string;
   /** How many attachments it has, and their size together. */
   readonly attachments: number;

@@ -67,9 +67,9 @@ const repeatMs = 250;
 const maxCloseWaitMs = 120_000;
 
 // Only a declared secret may replace a label: an operator sees which names are secret, and nothing else is hidden.
-const declaredSecrets = `CASE WHEN o."allSecrets" IS NOT NULL THEN (
-    SELECT jsonb_object_agg(s.key, s.value) FROM jsonb_each(o."allSecrets") s
-    JOIN herald.template_version v ON v.template = o.template AND v.version = o."templateVersion"
+const declaredSecrets = `CASE WHEN m.secrets IS NOT NULL THEN (
+    SELECT jsonb_object_agg(s.key, s.value) FROM jsonb_each(m.secrets) s
+    JOIN herald.template_version v ON v.template = m.template AND v.version = m.template_version
     WHERE s.key = ANY (v.secrets)) END`;
 
 // A `sending` row with another token was left by a worker that lost its lease. Whether the message left is unknown:
@@ -144,51 +144,47 @@ WITH locked AS MATERIALIZED (
     extract(epoch FROM m.attempt_started_at - m.uncounted_since)::float8 AS "uncountedSeconds",
     coalesce(m.fault_at < j.last_sent_at, false) AS "faultIsOwn",
     m.template, m.template_version AS "templateVersion", j."group", j.mandatory, j.sender, m.recipient,
-    m.secrets AS "allSecrets", m.targets, m.endpoint_id AS "endpointId", m.tenant, m.group_key AS "groupKey",
+    ${declaredSecrets} AS secrets, m.targets, m.endpoint_id AS "endpointId", m.tenant, m.group_key AS "groupKey",
     m.unsubscribe_url AS "unsubscribeUrl", m.dedupe_key AS "dedupeKey",
-    greatest(m.created_at, m.send_at) AS "createdAt",
-    m.expires_at AS "expiresAt", m.notification_id AS "notificationId",
+    1000 * extract(epoch FROM greatest(m.created_at, m.send_at))::float8 AS "createdAtMs",
+    1000 * extract(epoch FROM m.expires_at)::float8 AS "expiresAtMs", m.notification_id AS "notificationId",
     m.attachments,
     1000 * greatest(extract(epoch FROM m.attempt_started_at - m.next_attempt_at), 0)::float8 AS "queuedMs",
     1000 * extract(epoch FROM m.expires_at - m.attempt_started_at)::float8 AS "expiresInMs"
 )
-SELECT 'open' AS disposition, row_to_json(c) AS row FROM (
-  SELECT o.*, ${declaredSecrets} AS secrets, coalesce(n.labels, '{}') AS labels,
-    n.data::text AS data, n.actions, n.trace_context AS "traceContext", n.seal_id AS "sealId",
-    CASE WHEN o.attachments > 0 THEN coalesce((
-      SELECT sum(f.bytes) FROM herald.attachment f WHERE f.notification_id = o."notificationId"), 0) ELSE 0 END
-      AS "fileBytes"
-  FROM opened o LEFT JOIN herald.notification n ON n.id = o."notificationId"
-) c
-UNION ALL
-SELECT CASE WHEN r.disposition = 'isolate' THEN 'isolate' WHEN r.disposition IN ('wait', 'not_due') THEN 'not_due'
-  ELSE 'settled' END, row_to_json(r) FROM (
-  SELECT j.disposition, j.id, coalesce(s.status, j.status) AS status, s.reason, j.priority, CASE
+SELECT o.*, coalesce(n.labels, '{}') AS labels, n.data::text AS data, n.actions,
+  n.trace_context AS "traceContext", n.seal_id AS "sealId",
+  CASE WHEN o.attachments > 0 THEN coalesce((
+    SELECT sum(f.bytes) FROM herald.attachment f WHERE f.notification_id = o."notificationId"), 0) ELSE 0 END::float8
+    AS "fileBytes",
+  row_to_json(r) AS other
+FROM (opened o LEFT JOIN herald.notification n ON n.id = o."notificationId") FULL JOIN (
+  SELECT CASE WHEN j.disposition = 'isolate' THEN 'isolate' WHEN j.disposition IN ('wait', 'not_due') THEN 'not_due'
+      ELSE 'settled' END AS disposition,
+    j.id, coalesce(s.status, j.status) AS status, s.reason, j.priority, CASE
       WHEN j.disposition = 'isolate' THEN now() + interval '${isolateAgainSeconds} seconds'
       ELSE coalesce(w.next_attempt_at, j.next_attempt_at) END AS "nextAttemptAt"
   FROM decided j LEFT JOIN stopped s USING (id) LEFT JOIN waiting w USING (id)
   WHERE j.disposition <> 'open'
-) r`;
+) r ON false`;
 
-type StoredMessage = Omit<OpenMessage, 'createdAt' | 'expiresAt' | 'data'> & {
+// A message comes in columns, because making one JSON value of it takes the server a third of the statement. Times are
+// numbers, or text in JSON: neither depends on the DateStyle of the session.
+interface Row extends Omit<OpenMessage, 'data'> {
   /** The JSON as text, which keeps the digits of its numbers. */
   readonly data: string | null;
-  readonly createdAt: string;
-  readonly expiresAt: string | null;
-};
+  /** What became of a message whose attempt is not open; every other column is null then. */
+  readonly other: OtherRow | null;
+}
 
 interface OtherRow {
+  readonly disposition: 'not_due' | 'isolate' | 'settled';
   readonly id: string;
   readonly status: string;
   readonly reason: string | null;
   readonly priority: number;
   readonly nextAttemptAt: string;
 }
-
-// JSON, so that the two kinds of rows need no common columns. Its times are ISO 8601 whatever the session's DateStyle.
-type Row =
-  | { readonly disposition: 'open'; readonly row: StoredMessage }
-  | { readonly disposition: 'not_due' | 'isolate' | 'settled'; readonly row: OtherRow };
 
 /**
  * Opens an attempt for every message that may go, and settles those that must not. Ids without a row are left out.
@@ -199,26 +195,12 @@ export async function openAttempts(ids: readonly string[], options: OpenOptions)
   return (await options.database.run<Row>({ name: 'herald.begin', text }, values)).map(openingOf);
 }
 
-function openingOf({ disposition, row }: Row): Opening {
-  switch (disposition) {
-    case 'open': {
-      const { createdAt, expiresAt } = row;
-      const message = {
-        ...row,
-        data: exactJson(row.data),
-        createdAt: new Date(createdAt),
-        expiresAt: expiresAt === null ? null : new Date(expiresAt),
-      };
-      return { disposition, message };
-    }
-    case 'not_due':
-    case 'isolate':
-      return { disposition, id: row.id, priority: row.priority, nextAttemptAt: new Date(row.nextAttemptAt) };
-    case 'settled':
-      return { disposition, id: row.id, status: row.status, reason: row.reason };
-    default:
-      return disposition satisfies never;
-  }
+function openingOf(row: Row): Opening {
+  // The row becomes the message: a copy of so many fields costs as much as reading them.
+  if (row.other === null) return { disposition: 'open', message: Object.assign(row, { data: exactJson(row.data) }) };
+  const { disposition, id, status, reason, priority, nextAttemptAt } = row.other;
+  if (disposition === 'settled') return { disposition, id, status, reason };
+  return { disposition, id, priority, nextAttemptAt: new Date(nextAttemptAt) };
 }
 
 /** Opens the attempts of a batch. Repeats the statement while the database is away and the leases are fresh. */

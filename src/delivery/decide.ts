@@ -28,8 +28,10 @@ export function decide(
   message: OpenMessage,
   { dispatcher: { retryDelaysSeconds } }: { readonly dispatcher: Pick<Dispatcher, 'retryDelaysSeconds'> },
 ): Decision {
+  const { counted, unknowns, uncounted, uncountedSeconds, unknown } = message;
   const maxAttempts = message.maxAttempts ?? retryDelaysSeconds.length + 1;
-  return decideBy(result, { ...message, maxAttempts, retryDelaysSeconds, random: Math.random() });
+  const limits = { maxAttempts, retryDelaysSeconds, random: Math.random() };
+  return decideBy(result, { counted, unknowns, uncounted, uncountedSeconds, unknown, ...limits });
 }
 
 /** The rules, as a pure function of the facts. */

@@ -6,7 +6,7 @@ import { admit } from './admit.ts';
 import { type Begun, begin } from './begin.ts';
 import { decide } from './decide.ts';
 import { dispatch, render } from './prepare.ts';
-import { react } from './react.ts';
+import { mayReact, react } from './react.ts';
 import { settle } from './settle.ts';
 import type { DispatchResult } from '../dispatch/dispatcher.ts';
 import type { Attempt } from './attempt.ts';
@@ -45,18 +45,26 @@ async function deliver(attempt: Attempt, services: DeliveryServices): Promise<vo
   attempt.dispatched(result);
   const decision = decide(result, attempt.message, services);
   await settle({ attempt, result, decision }, services);
-  await react(result, attempt, services);
+  if (mayReact(result, services)) await react(result, attempt, services);
+}
+
+function send(attempt: Attempt, services: DeliveryServices): Promise<DispatchResult> {
+  const bytes = services.dispatcher.takesAttachments ? attempt.message.fileBytes : 0;
+  return bytes === 0 ? renderAndDispatch(attempt, services) : sendWithFiles(bytes, attempt, services);
 }
 
 /** Its files are in memory from rendering until the dispatch has ended. */
-async function send(attempt: Attempt, services: DeliveryServices): Promise<DispatchResult> {
-  const bytes = services.dispatcher.takesAttachments ? attempt.message.fileBytes : 0;
+async function sendWithFiles(bytes: number, attempt: Attempt, services: DeliveryServices): Promise<DispatchResult> {
   const release = await services.files.take(bytes, attempt.signal);
   if (release === null) return stoppedWaiting;
-  const rendered = await render(attempt, services);
-  const result = await dispatch(rendered, attempt, services);
+  const result = await renderAndDispatch(attempt, services);
   release();
   return result;
+}
+
+async function renderAndDispatch(attempt: Attempt, services: DeliveryServices): Promise<DispatchResult> {
+  const rendered = await render(attempt, services);
+  return dispatch(rendered, attempt, services);
 }
 
 const stoppedWaiting: DispatchResult = {

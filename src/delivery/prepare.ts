@@ -113,6 +113,8 @@ function deliveryOf(
   services: DeliveryServices,
 ): Delivery {
   const { brand, method, renderer } = services;
+  const { expiresAtMs } = message;
+  const createdAt = new Date(message.createdAtMs);
   const secretLabels = secretLabelsOf(message, services);
   const content = renderer({
     template,
@@ -121,12 +123,12 @@ function deliveryOf(
     data: message.data,
     targets: message.targets,
     brand,
-    createdAt: message.createdAt,
+    createdAt,
   });
   // Secret labels are in the content only: `labels` are those of the message without them.
   return createDelivery({
-    ...message,
     messageId: message.id,
+    attempt: message.attempt,
     method,
     template: {
       name: message.template,
@@ -134,8 +136,21 @@ function deliveryOf(
       group: message.group,
       mandatory: message.mandatory,
     },
+    recipient: message.recipient,
+    labels: message.labels,
+    data: message.data,
+    targets: message.targets,
     content,
+    actions: message.actions,
     brand,
+    createdAt,
+    expiresAt: expiresAtMs === null ? null : new Date(expiresAtMs),
+    sender: message.sender,
+    tenant: message.tenant,
+    groupKey: message.groupKey,
+    dedupeKey: message.dedupeKey,
+    unsubscribeUrl: message.unsubscribeUrl,
+    endpointId: message.endpointId,
     attachments,
     secrets: services.dispatcher.withholdSecrets ? [] : Object.values(secretLabels),
   });

@@ -27,6 +27,11 @@ export function methodFaultOf(result: DispatchResult): FailedDispatch | null {
   return result.outcome === 'retry' && result.pauseMethod === true ? result : null;
 }
 
+/** Whether a result may mean anything beyond its message: most do not, and are then spared the promise. */
+export function mayReact(result: DispatchResult, { pause }: Pick<DeliveryServices, 'pause'>): boolean {
+  return result.outcome !== 'sent' || pause.since !== null;
+}
+
 /** Never rejects: what cannot be recorded now is recorded after the next result of the same kind. */
 export async function react(
   result: DispatchResult,

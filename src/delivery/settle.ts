@@ -21,9 +21,10 @@ interface Moved {
   readonly messageId: string;
   readonly status: string;
   readonly priority: number;
-  readonly nextAttemptAt: Date;
-  /** When the attempt began, by the database's clock. */
-  readonly startedAt: Date;
+  /** Null unless it is pending. */
+  readonly nextAttemptAt: Date | null;
+  /** When the attempt began, in milliseconds since the epoch by the database's clock. */
+  readonly startedAtMs: number;
 }
 
 interface SettlementServices {
@@ -75,7 +76,8 @@ WITH input AS MATERIALIZED (
   FROM input i JOIN moved USING (id)
   ON CONFLICT DO NOTHING
 )
-SELECT id AS "messageId", status, priority, next_attempt_at AS "nextAttemptAt", attempt_started_at AS "startedAt"
+SELECT id AS "messageId", status, priority, CASE WHEN status = 'pending' THEN next_attempt_at END AS "nextAttemptAt",
+  1000 * extract(epoch FROM attempt_started_at)::float8 AS "startedAtMs"
 FROM moved`;
 
 const lastSentText = `
@@ -158,16 +160,21 @@ export function createSettlements(services: SettlementServices): Settlements {
   /**
    * Whether others pass is asked when a message meets a fault for the second time: a few seconds late is soon enough.
    */
-  const sentTimes = createBatcher<Date>({
+  const sentTimes = createBatcher<number>({
     gatherMs: sentTimeMs,
     write: (times) =>
       services.database.pool
-        .query(lastSentText, [services.method, times.reduce((latest, time) => (time > latest ? time : latest))])
+        .query(lastSentText, [services.method, new Date(Math.max(...times))])
         .then(() => undefined)
         .catch((error: unknown) => services.errors.report(error, 'cannot record when a message was last sent')),
   });
-  const noteSent = (settled: readonly Settled[]) =>
-    void sentTimes.add(settled.flatMap((s) => (s.status === 'sent' && 'startedAt' in s ? [s.startedAt] : [])));
+  const noteSent = (settled: readonly Settled[]) => {
+    const latest = settled.reduce(
+      (ms, s) => (s.status === 'sent' && 'startedAtMs' in s ? Math.max(ms, s.startedAtMs) : ms),
+      0,
+    );
+    if (latest > 0) void sentTimes.add([latest]);
+  };
 
   const batcher = createBatcher<Entry>({ write, maxItems: maxBatch });
   return {
@@ -192,7 +199,7 @@ async function releaseJobs(
   batch.forEach(({ job }, index) => {
     const state = settled[index];
     if (state === undefined || state.status === 'lost') return;
-    if (state.status === 'pending' && 'nextAttemptAt' in state)
+    if ('nextAttemptAt' in state && state.nextAttemptAt !== null)
       again.push({ ...job, priority: state.priority, startAfter: state.nextAttemptAt });
     else (state.status === 'sent' ? sent : ended).push(job);
   });

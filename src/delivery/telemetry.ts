@@ -164,7 +164,7 @@ export function logAttempt(
     queuedMs: Math.round(message.queuedMs),
     durationMs: Math.round(durationMs),
     dispatchMs: telemetry.dispatchMs === undefined ? undefined : Math.round(telemetry.dispatchMs),
-    ageMs: Date.now() - message.createdAt.getTime(),
+    ageMs: Math.round(Date.now() - message.createdAtMs),
     tenant: message.tenant ?? undefined,
     endpointId: message.endpointId ?? undefined,
     trace_id: telemetry.traceId,

@@ -60,13 +60,20 @@ async function showOpen(stage: Stage): Promise<void> {
   for (const { open } of rows) say(JSON.stringify(open));
 }
 
-/** A delivery of unknown end is tried again after five minutes, a paused method probed ever more rarely: this run does not wait for that. */
+/**
+ * A delivery of unknown end is tried again after five minutes, and a paused method, sender or endpoint is probed ever
+ * more rarely: this run does not wait for that.
+ */
 async function hurry(stage: Stage): Promise<void> {
   await stage.pool.query(
     `WITH later AS (
        UPDATE herald.message SET next_attempt_at = now() WHERE status = 'pending' AND next_attempt_at > now() + interval '1 second' RETURNING id
      ), waiting AS (
        UPDATE herald_queue.job SET start_after = now() WHERE id IN (SELECT id FROM later)
+     ), senders AS (
+       UPDATE herald.sender SET probe_at = now() WHERE probe_at > now() + interval '1 second'
+     ), endpoints AS (
+       UPDATE herald.endpoint SET probe_at = now() WHERE probe_at > now() + interval '1 second' AND NOT probing
      )
      UPDATE herald.method SET probe_at = now() WHERE probe_at > now() + interval '1 second'`,
   );
