@@ -15,7 +15,8 @@ const target = resolve(process.argv[2] ?? `${root}/dist`);
 const node = (...args: string[]) => execFileSync(process.execPath, args, { cwd: root, stdio: 'inherit' });
 
 rmSync(target, { recursive: true, force: true });
-node('node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json', '--outDir', target);
+for (const project of ['tsconfig.build.json', 'src/inbox-client/tsconfig.json'])
+  node('node_modules/typescript/bin/tsc', '-p', project, '--outDir', target);
 writeFileSync(
   `${target}/console/asset-files.js`,
   `export const assetTypes = ${JSON.stringify(assetTypes)};\n` +

@@ -14,6 +14,7 @@
  *   telemetry/        spans, metrics, and the trace context between enqueue and delivery
  *   cli/              the program `pg-herald`
  *   console/          the operator's web page (exported as pg-herald/console)
+ *   inbox-client/     a person's inbox in the browser (exported as pg-herald/inbox-client)
  *   development/      `pg-herald dev`: a local database, catchers of email and webhooks, templates synced on save
  *   testing/          for an application's own tests (exported as pg-herald/testing)
  *   secrets.ts        encryption of secret labels and endpoints

@@ -103,6 +103,8 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'console',
     'development',
   ],
+  // In the browser nothing of the server is there.
+  'inbox-client': [],
   index: [
     'vocabulary',
     'errors',
@@ -134,6 +136,7 @@ const homes: Readonly<Record<string, RegExp>> = {
   '@opentelemetry/sdk-metrics': /^cli\//,
   '@opentelemetry/exporter-prometheus': /^cli\//,
   '@hono/node-server': /^console\//,
+  react: /^inbox-client\/react\.ts$/,
 };
 
 /** Functions that may be longer, each with its bound. */

@@ -13,7 +13,8 @@ import { parseSync } from 'oxc-parser';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const entries = ['index', 'database/schema', 'console/index', 'testing/index'];
+const client = ['inbox-client/index', 'inbox-client/element/index', 'inbox-client/react'];
+const entries = ['index', 'database/schema', 'console/index', 'testing/index', ...client];
 
 type Node = { readonly type: string; readonly start: number; readonly end: number } & Record<string, unknown>;
 
@@ -39,8 +40,10 @@ const files = new Map<string, DeclarationFile>();
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'pg-herald-declarations-'));
   const compiler = join(root, 'node_modules/typescript/bin/tsc');
-  const options = ['-p', join(root, 'tsconfig.build.json'), '--emitDeclarationOnly', '--outDir', folder];
-  execFileSync(process.execPath, [compiler, ...options], { stdio: 'inherit' });
+  for (const project of ['tsconfig.build.json', 'src/inbox-client/tsconfig.json']) {
+    const options = ['-p', join(root, project), '--emitDeclarationOnly', '--outDir', folder];
+    execFileSync(process.execPath, [compiler, ...options], { stdio: 'inherit' });
+  }
 }, 120_000);
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
