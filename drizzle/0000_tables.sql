@@ -166,6 +166,19 @@ CREATE TABLE "herald"."preference" (
 	CONSTRAINT "preference_subject" CHECK (("herald"."preference"."scope" = 'all') = ("herald"."preference"."subject" = ''))
 );
 --> statement-breakpoint
+CREATE TABLE "herald"."preference_history" (
+	"id" bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY (sequence name "herald"."preference_history_id_seq" INCREMENT BY 1 MINVALUE 1 MAXVALUE 9223372036854775807 START WITH 1 CACHE 1),
+	"recipient_id" text NOT NULL,
+	"scope" text NOT NULL,
+	"subject" text NOT NULL,
+	"method" text NOT NULL,
+	"enabled" boolean,
+	"changed_by" text NOT NULL,
+	"database_user" text DEFAULT SESSION_USER NOT NULL,
+	"at" timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+	CONSTRAINT "preference_history_changed_by" CHECK ("herald"."preference_history"."changed_by" in ('link', 'inbox', 'api', 'operator', 'report', 'import', 'sql'))
+);
+--> statement-breakpoint
 CREATE TABLE "herald"."rate_bucket" (
 	"key" text PRIMARY KEY NOT NULL,
 	"tokens" double precision NOT NULL,
@@ -287,4 +300,5 @@ CREATE INDEX "message_endpoint" ON "herald"."message" USING btree ("endpoint_id"
 CREATE INDEX "message_targets" ON "herald"."message" USING gin ("targets") WHERE "herald"."message"."targets" <> '{}';--> statement-breakpoint
 CREATE INDEX "message_notification" ON "herald"."message" USING btree ("notification_id");--> statement-breakpoint
 CREATE UNIQUE INDEX "message_dedupe" ON "herald"."message" USING btree ("dedupe_key","dedupe_slot","recipient_id","dedupe_scope") WHERE "herald"."message"."dedupe_key" is not null;--> statement-breakpoint
-CREATE UNIQUE INDEX "notification_seal" ON "herald"."notification" USING btree ("seal_id") WHERE "herald"."notification"."seal_id" is not null;
+CREATE UNIQUE INDEX "notification_seal" ON "herald"."notification" USING btree ("seal_id") WHERE "herald"."notification"."seal_id" is not null;--> statement-breakpoint
+CREATE INDEX "preference_history_recipient" ON "herald"."preference_history" USING btree ("recipient_id","id");

@@ -20,6 +20,7 @@ const project = mkdtempSync(join(tmpdir(), 'pg-herald-package-'));
 const useIt = `
 import { createHerald, createWorker, defineTemplate, migrationScript } from 'pg-herald';
 import { createConsole } from 'pg-herald/console';
+import { createRecipientPages } from 'pg-herald/recipients';
 import { message } from 'pg-herald/schema';
 import { collectingDispatcher } from 'pg-herald/testing';
 import * as v from 'valibot';
@@ -37,6 +38,12 @@ const page = createConsole({ connectionString: 'postgres://nowhere.invalid/x', t
 const style = await page.fetch(new Request('http://localhost/assets/console.css'));
 if (!style.ok || !(await style.text()).includes('{')) throw new Error('the files of the console are not in the package');
 await page.close();
+const pages = createRecipientPages({
+  pool: { query: async () => ({ rows: [] }) },
+  links: { url: 'https://x.example/mail', keys: [Buffer.alloc(32).toString('base64')] },
+  brand: { appName: 'x', baseUrl: 'https://x.example' },
+});
+if ((await pages.fetch(new Request('https://x.example/mail/u/x'))).status !== 404) throw new Error('the pages of recipients do not answer');
 console.log('imports work');
 `;
 

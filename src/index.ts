@@ -10,6 +10,7 @@
  *   queue/            the only user of pg-boss: leases and wake-ups
  *   delivery/         the worker: admit, begin, render, dispatch, decide, settle, react
  *   dispatch/         how a message leaves: the dispatcher contract, smtp, webhook, and guarded HTTP (egress)
+ *   recipients/       links to unsubscribe, and the pages behind them (exported as pg-herald/recipients)
  *   operate/          what an operator asks and does, each callable from code
  *   telemetry/        spans, metrics, and the trace context between enqueue and delivery
  *   cli/              the program `pg-herald`
@@ -23,6 +24,7 @@
  *   batcher.ts        batched writing
  *   lru.ts            a bounded cache
  *   printable.ts      text of strangers, made safe to print
+ *   node-listener.ts  fetch-style handlers on node:http
  *   optional-package.ts  packages that only some applications install
  *   node-version.ts   refuses versions of Node that are too old
  */
@@ -48,6 +50,7 @@ export {
 } from './database/migrate.ts';
 export type { HealthCheck, WorkerHealth } from './delivery/health.ts';
 export type { WorkerOptions } from './delivery/options.ts';
+export type { LinkOptions } from './recipients/links.ts';
 export { createWorker, type Worker } from './delivery/worker.ts';
 export type {
   Deferral,
@@ -127,6 +130,7 @@ export {
   showMessage,
 } from './operate/messages.ts';
 export { type PauseState, pauseMethod, listPauses, resumeMethod } from './operate/pause.ts';
+export { type DecidingPreference, preferenceAt, type PreferenceQuestion } from './operate/preference-history.ts';
 export { purge as purgeMessages, type PurgeOptions } from './operate/purge.ts';
 export { readRetention, type RetentionPolicy, setRetention } from './operate/retention.ts';
 export type { SenderState } from './operate/senders.ts';

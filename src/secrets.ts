@@ -32,7 +32,7 @@ const authTagLength = 16;
  * @throws {ConfigurationError} if there is no key, or if one is not 32 bytes in base64.
  */
 export function createSecretBox(keys: readonly string[]): SecretBox {
-  const known = keys.map(parseKey);
+  const known = keys.map((key) => parseKey(key, 'secret key'));
   const current = known[0];
   if (current === undefined)
     throw new ConfigurationError('secret key', 'is missing; make one with: openssl rand -base64 32');
@@ -83,12 +83,23 @@ function opened(key: Buffer, sealed: { nonce: Buffer; bytes: Buffer; context: st
   }
 }
 
-/** Strict: Node.js skips characters that are not base64, so a key with a typing error would be another key. */
-function parseKey(text: string): { id: string; key: Buffer } {
+/** A key of 32 bytes, and the eight hexadecimal digits that identify it without telling anything about it. */
+export interface ParsedKey {
+  readonly id: string;
+  readonly key: Buffer;
+}
+
+/**
+ * Reads a key from base64. Strict: Node.js skips characters that are not base64, so a key with a typing error would be
+ * another key.
+ *
+ * @throws {ConfigurationError} if it is not 32 bytes in base64; it names `setting`.
+ */
+export function parseKey(text: string, setting: string): ParsedKey {
   const key = Buffer.from(text.trim(), 'base64');
   if (key.length !== 32 || key.toString('base64') !== text.trim())
     throw new ConfigurationError(
-      'secret key',
+      setting,
       `must be base64 of 32 bytes${key.length === 32 ? '' : `, not of ${key.length}`}; ` +
         'make one with: openssl rand -base64 32',
     );

@@ -16,6 +16,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   lru: [],
   printable: [],
   batcher: [],
+  'node-listener': [],
   secrets: ['errors'],
   telemetry: [],
   queue: ['vocabulary', 'errors'],
@@ -33,6 +34,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'templates',
   ],
   enqueue: ['vocabulary', 'errors', 'email-address', 'secrets', 'telemetry', 'database', 'templates'],
+  recipients: ['vocabulary', 'errors', 'lru', 'secrets', 'node-listener', 'templates', 'dispatch'],
   operate: [
     'vocabulary',
     'errors',
@@ -55,12 +57,15 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'database',
     'templates',
     'dispatch',
+    'recipients',
     'operate',
   ],
-  testing: ['vocabulary', 'errors', 'secrets', 'database', 'templates', 'dispatch'],
+  testing: ['vocabulary', 'errors', 'secrets', 'database', 'templates', 'dispatch', 'recipients'],
   console: [
     'vocabulary',
     'errors',
+    'node-listener',
+    'recipients',
     'lru',
     'printable',
     'secrets',
@@ -75,6 +80,8 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   development: [
     'vocabulary',
     'errors',
+    'node-listener',
+    'recipients',
     'optional-package',
     'printable',
     'secrets',
@@ -102,6 +109,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'delivery',
     'console',
     'development',
+    'recipients',
   ],
   // In the browser nothing of the server is there.
   'inbox-client': [],
@@ -119,6 +127,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'operate',
     'delivery',
     'console',
+    'recipients',
   ],
 };
 
@@ -131,11 +140,11 @@ const homes: Readonly<Record<string, RegExp>> = {
   yaml: /^templates\//,
   undici: /^dispatch\//,
   commander: /^cli\//,
-  hono: /^console\//,
+  hono: /^(console|recipients)\//,
   'smtp-server': /^development\//,
   '@opentelemetry/sdk-metrics': /^cli\//,
   '@opentelemetry/exporter-prometheus': /^cli\//,
-  '@hono/node-server': /^console\//,
+  '@hono/node-server': /^node-listener/,
   react: /^inbox-client\/react\.ts$/,
 };
 

@@ -5,6 +5,7 @@ import type { SmtpSendersOptions } from '../dispatch/smtp/senders.ts';
 import type { SmtpOptions } from '../dispatch/smtp/smtp-options.ts';
 import type { WebhookOptions } from '../dispatch/webhook/webhook-options.ts';
 import { ConfigurationError } from '../errors.ts';
+import { type LinkOptions, parseLinks } from '../recipients/links.ts';
 import type { Brand } from '../vocabulary.ts';
 import { databaseUrlOf } from './database-url.ts';
 import { collected, createSettingReader, type Environment, required, type SettingReader } from './environment.ts';
@@ -24,6 +25,8 @@ export interface Config {
    * clear text.
    */
   readonly secretKeys: readonly string[];
+  /** Missing if HERALD_LINKS_URL is not set. */
+  readonly links?: LinkOptions;
   readonly logLevel: LogLevel;
   readonly stopTimeoutSeconds: number;
 }
@@ -71,6 +74,7 @@ export function readConfig(databaseUrl?: string, environment: Environment = proc
     smtp: () => readSmtp(read),
     webhook: () => readWebhook(read),
     secretKeys: () => secretKeysOf(read),
+    links: () => linksOf(read),
     logLevel: () => read.choice('HERALD_LOG_LEVEL') ?? 'info',
     stopTimeoutSeconds: () => read.number('HERALD_STOP_TIMEOUT_SECONDS') ?? 30,
   });
@@ -86,6 +90,7 @@ export function readConsole(environment: Environment = process.env) {
     brand: readBrand(environment),
     secretKeys: secretKeysOf(read),
     egress: egressOf(read),
+    linksUrl: read.url('HERALD_LINKS_URL'),
     token: read.secret('HERALD_CONSOLE_TOKEN'),
     from: read.text('HERALD_SMTP_FROM'),
     logLevel: read.choice('HERALD_LOG_LEVEL') ?? 'warn',
@@ -121,6 +126,14 @@ export function readSecretKeys(environment: Environment = process.env): readonly
 
 function secretKeysOf(read: SettingReader): readonly string[] {
   return read.secret('HERALD_SECRET_KEY')?.split(/[\s,]+/) ?? [];
+}
+
+function linksOf(read: SettingReader): LinkOptions | null {
+  const url = read.url('HERALD_LINKS_URL');
+  if (url === null) return null;
+  const keys = required('HERALD_LINKS_KEY', read.secret('HERALD_LINKS_KEY')).split(/[\s,]+/);
+  parseLinks({ url, keys }, { url: 'HERALD_LINKS_URL', keys: 'HERALD_LINKS_KEY' });
+  return { url, keys };
 }
 
 function egressOf(read: SettingReader): EgressOptions {

@@ -51,6 +51,7 @@ async function serve(options: ConsoleCommandOptions): Promise<void> {
     trustProxy: options.trustProxy === true,
     logger: createLogger(config.logLevel),
     ...(token !== null && { token }),
+    ...(config.linksUrl !== null && { links: { url: config.linksUrl } }),
     ...(config.from !== null && { from: config.from }),
     ...(options.basePath !== undefined && { basePath: options.basePath }),
   });

@@ -64,13 +64,14 @@ async function setRecipientPreference(recipientId: string, options: SetOptions):
       throw new UsageError('give exactly one of --on, --off and --default');
     if (template !== undefined && group !== undefined)
       throw new UsageError('give --template or --group, not both; without either, the choice is for everything');
-    await setPreference(pool, {
+    const choice = {
       recipientId,
       ...(template !== undefined && { template }),
       ...(group !== undefined && { group }),
       method,
       enabled: options.default ? null : on === true,
-    });
+    };
+    await setPreference(pool, choice, 'operator');
     if (options.json) return printJson(await preferencesOf(pool, recipientId));
     print('stored');
   });

@@ -199,6 +199,24 @@ export const webhookSettings = {
   HERALD_WEBHOOK_PROXY: { type: 'text', secret: true, description: 'Proxy of all calls.' },
 } as const satisfies Record<string, Setting>;
 
+/** The links in messages that let recipients unsubscribe. */
+export const linkSettings = {
+  HERALD_LINKS_URL: {
+    type: 'url',
+    schemes: web,
+    description:
+      "Public URL of the recipients' pages (`createRecipientPages`). Gives each message that can be turned off a " +
+      'link to unsubscribe and one to preferences.',
+  },
+  HERALD_LINKS_KEY: {
+    type: 'list',
+    secret: true,
+    description:
+      'Base64 of 32 bytes (`openssl rand -base64 32`), the same as in the pages. Required with `HERALD_LINKS_URL`. ' +
+      'To rotate, put the new key in front.',
+  },
+} as const satisfies Record<string, Setting>;
+
 /** How operators sign in to the console. */
 export const consoleSettings = {
   HERALD_CONSOLE_TOKEN: {
@@ -224,6 +242,7 @@ export const settings = {
   ...workerSettings,
   ...smtpSettings,
   ...webhookSettings,
+  ...linkSettings,
   ...consoleSettings,
   ...operatorSettings,
 } as const satisfies Record<string, Setting>;
@@ -238,6 +257,7 @@ export const settingGroups: readonly (readonly [heading: string, settings: Reado
   ['Worker', workerSettings],
   ['Email (`smtp`)', smtpSettings],
   ['Webhooks (`webhook`)', webhookSettings],
+  ['Links to unsubscribe', linkSettings],
   ['Console', consoleSettings],
   ['Command line', operatorSettings],
 ];

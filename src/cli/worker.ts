@@ -79,12 +79,14 @@ async function work(options: WorkerCommandOptions): Promise<void> {
 function optionsOf({
   brand,
   secretKeys,
+  links,
   logLevel,
   stopTimeoutSeconds,
 }: Config): Omit<WorkerOptions, 'connectionString' | 'dispatchers'> {
   return {
     ...{ brand, stopTimeoutSeconds, watchdogSeconds },
     logger: createLogger(logLevel),
+    ...(links !== undefined && { links }),
     ...(secretKeys.length > 0 && { decryptLabels: labelSecrets(createSecretBox(secretKeys)).decryptLabels }),
   };
 }

@@ -8,6 +8,7 @@ import { readStatus } from '../operate/status.ts';
 import { LruCache } from '../lru.ts';
 import { readThroughput } from '../operate/throughput.ts';
 import { codeOf } from '../errors.ts';
+import type { Connection } from '../node-listener.ts';
 import { createRenderer } from '../templates/render.ts';
 import { isAssetName, readAssets } from './assets.ts';
 import { type Authenticator, createAuthenticator } from './authenticator.ts';
@@ -21,15 +22,12 @@ import { noStore, pageHeaders, refuseNul } from './security.ts';
 import type { ConsoleEnv, Services } from './services.ts';
 import { requireSignIn } from './sign-in.ts';
 
-/** What a server may tell about a request. */
-export interface Connection {
-  /** The client's network address. Failed sign-ins are counted by it. */
-  readonly address?: string;
-}
-
 /** The operator's web console. */
 export interface Console {
-  /** Handles one request. Does not depend on `this`, so it may be passed on as a function. */
+  /**
+   * Handles one request. Does not depend on `this`, so it may be passed on as a function. Failed sign-ins are counted
+   * by the address of the connection.
+   */
   readonly fetch: (request: Request, connection?: Connection) => Promise<Response>;
   /** Ends live streams and, if the console opened it, the pool. */
   readonly close: () => Promise<void>;

@@ -71,6 +71,11 @@ export interface ConsoleOptions {
   readonly secretKeys?: readonly string[];
   /** What test calls may reach besides public https: addresses. Default: nothing. */
   readonly egress?: EgressOptions;
+  /**
+   * The public URL of the recipients' pages, as in the worker's `links`: emails are shown with these links, without the
+   * tokens that act for the recipient. Default: emails are shown without them.
+   */
+  readonly links?: { readonly url: string };
   /** What a development catcher captured. Default: there is no page for it. */
   readonly captured?: CapturedMessages;
   /** Receives failures. Default: silent. */
@@ -89,6 +94,7 @@ export interface Settings {
   readonly from: string;
   readonly secretKeys: readonly string[];
   readonly egress: EgressOptions;
+  readonly linksUrl: string | null;
   readonly captured: CapturedMessages | null;
   readonly logger: Logger;
 }
@@ -124,6 +130,7 @@ export function parseConsoleOptions(options: ConsoleOptions): Settings {
     from: options.from ?? `noreply@${new URL(brand.baseUrl).hostname}`,
     secretKeys: options.secretKeys ?? [],
     egress: options.egress ?? {},
+    linksUrl: options.links?.url ?? null,
     captured: options.captured ?? null,
     logger: options.logger ?? silentLogger,
   };

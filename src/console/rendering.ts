@@ -7,9 +7,11 @@ import { type FormatName, formatNames, formats } from '../dispatch/webhook/forma
 import { payloadOf } from '../dispatch/webhook/payload.ts';
 import { type MessageSource, readMessageSource } from '../operate/message-source.ts';
 import { type MessageDetails, showMessage } from '../operate/messages.ts';
+import { type DecidingPreference, preferenceAt } from '../operate/preference-history.ts';
 import { type Email, renderEmail } from '../templates/email.ts';
 import { RenderError } from '../templates/render.ts';
 import { isUuid } from '../vocabulary.ts';
+import type { Settings } from './options.ts';
 import type { Services } from './services.ts';
 
 /** Takes the place of a secret label. */
@@ -25,13 +27,17 @@ export interface Rendering {
 export interface LoadedMessage {
   readonly message: MessageDetails;
   readonly source: MessageSource;
+  /** What stopped it, if a preference did; as it was then. */
+  readonly preference: DecidingPreference | null;
 }
 
 /** Null if the id is not valid or there is no such message. */
 export async function loadMessage(pool: Pool, id: string): Promise<LoadedMessage | null> {
   if (!isUuid(id)) return null;
   const [message, source] = await Promise.all([showMessage(pool, id), readMessageSource(pool, id)]);
-  return message === null || source === null ? null : { message, source };
+  if (message === null || source === null) return null;
+  const stoppedAt = message.reason === 'preference' ? message.settledAt : null;
+  return { message, source, preference: stoppedAt && (await preferenceAt(pool, message, stoppedAt)) };
 }
 
 /** Renders a stored message. `problem` says why it cannot be rendered. */
@@ -45,17 +51,31 @@ export function renderMessage(
   return tryRender(() => {
     const labels = { ...message.labels, ...secrets };
     const content = render({ template: source.texts, recipient, labels, data, targets, brand, createdAt });
-    const { sender, unsubscribeUrl, endpointId, actions } = source;
+    const { sender, endpointId, actions, mandatory } = source;
+    const { unsubscribeUrl, preferencesUrl } = shownLinks(settings, source);
     const delivery = createDelivery({
       ...message,
       messageId: message.id,
       attempt: Math.max(message.attempts, 1),
-      template: { name: message.template, version: message.version, group: message.group },
-      ...{ content, actions, brand, sender, unsubscribeUrl, endpointId },
+      template: { name: message.template, version: message.version, group: message.group, mandatory },
+      ...{ content, actions, brand, sender, unsubscribeUrl, preferencesUrl, endpointId },
     });
-    return { delivery, email: renderEmail({ content: delivery.content, brand, unsubscribeUrl, createdAt }) };
+    const links = { unsubscribeUrl, preferencesUrl };
+    return { delivery, email: renderEmail({ content: delivery.content, brand, ...links, createdAt }) };
   });
 }
+
+/** Whoever has a link acts for its recipient, so an operator sees its address without the token. */
+export function shownLinks(
+  { linksUrl }: Settings,
+  { mandatory, unsubscribeUrl = null }: { readonly mandatory: boolean; readonly unsubscribeUrl?: string | null },
+): { readonly unsubscribeUrl: string | null; readonly preferencesUrl: string | null } {
+  if (linksUrl === null || mandatory) return { unsubscribeUrl, preferencesUrl: null };
+  const url = linksUrl.replace(/\/+$/, '');
+  return { unsubscribeUrl: unsubscribeUrl ?? `${url}/u/${shownToken}`, preferencesUrl: `${url}/p/${shownToken}` };
+}
+
+const shownToken = 'token-of-the-recipient';
 
 /** A template error becomes a `problem`: it names the place and the label, never a value. */
 export function tryRender<T>(work: () => T): T | { readonly problem: string } {

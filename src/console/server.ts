@@ -1,55 +1,12 @@
-/** The console on node:http: as its own server, or as a listener for Express, Fastify and others. */
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
+/** The console as a server of its own. */
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { once } from 'node:events';
-import { getRequestListener } from '@hono/node-server';
 import { isLoopback } from '../dispatch/egress/ip-address.ts';
 import { ConfigurationError } from '../errors.ts';
-import { type Connection, type Console, createConsole } from './console.ts';
+import { nodeListener } from '../node-listener.ts';
+import { createConsole } from './console.ts';
 import type { ConsoleOptions } from './options.ts';
-
-/**
- * Returns a `(request, response)` listener for node:http, Express, NestJS, Fastify and others. Forms that a body parser
- * has already read are taken from `request.body`.
- */
-export function nodeListener(
-  handler: Pick<Console, 'fetch'>,
-): (request: IncomingMessage, response: ServerResponse) => void {
-  const listener = getRequestListener((request, { incoming }) => handler.fetch(request, connectionOf(incoming)), {
-    overrideGlobalObjects: false,
-  });
-  return (request, response) => {
-    // Express removes the mount path from the URL; the console needs the whole path.
-    if ('originalUrl' in request && typeof request.originalUrl === 'string') request.url = request.originalUrl;
-    if (restoreBody(request)) void listener(request, response);
-    else response.writeHead(400, { 'Content-Type': 'text/plain; charset=utf-8' }).end(bodyIsGone);
-  };
-}
-
-const bodyIsGone =
-  'Something read the body of this request before the console could, and left nothing in request.body. ' +
-  'Mount the console before body parsers.';
-
-/** If a body parser has read the stream, puts the form together again. Returns false if the form is lost. */
-function restoreBody(request: IncomingMessage & { readonly body?: unknown; rawBody?: unknown }): boolean {
-  if (request.method === 'GET' || request.method === 'HEAD' || !request.readableDidRead) return true;
-  if (Buffer.isBuffer(request.rawBody)) return true;
-  const { body } = request;
-  if (typeof body === 'string' || Buffer.isBuffer(body)) request.rawBody = Buffer.from(body);
-  else if (typeof body === 'object' && body !== null) request.rawBody = Buffer.from(formText(body));
-  return Buffer.isBuffer(request.rawBody);
-}
-
-function formText(fields: object): string {
-  const pairs = Object.entries(fields).flatMap(([name, value]: [string, unknown]) =>
-    (Array.isArray(value) ? value : [value]).map((one: unknown) => [name, String(one)] as [string, string]),
-  );
-  return new URLSearchParams(pairs).toString();
-}
-
-function connectionOf({ socket }: { readonly socket: Pick<Socket, 'remoteAddress'> }): Connection {
-  return socket.remoteAddress === undefined ? {} : { address: socket.remoteAddress };
-}
 
 /** Options of `serveConsole`. */
 export interface ServeOptions extends ConsoleOptions {

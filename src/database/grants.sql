@@ -13,9 +13,10 @@ GRANT USAGE ON SCHEMA herald_meta, herald_queue TO herald_worker, herald_reader,
 -- The application calls functions, which run with the owner's rights, and touches no table.
 GRANT EXECUTE ON FUNCTION herald.enqueue(jsonb),
   herald.enqueue(text, jsonb, jsonb, jsonb, jsonb, text[], text[], text, interval, timestamptz, interval, timestamptz, interval, integer, text, text, text, text, text, jsonb),
-  herald.secret_labels(text), herald.current_template(text), herald.cancel(uuid[], text, text, text), herald.set_preference(text, text, text, boolean, text),
-  herald.try_preference(text, text, text, boolean, text),
-  herald.preferences(text) TO herald_enqueuer;
+  herald.secret_labels(text), herald.current_template(text), herald.cancel(uuid[], text, text, text), herald.set_preference(text, text, text, boolean, text, text),
+  herald.try_preference(text, text, text, boolean, text, text),
+  herald.preferences(text), herald.subscription(text, text, text), herald.unsubscribe(text, text, text), herald.resubscribe(text, text, text),
+  herald.set_group(text, text, text, boolean, text) TO herald_enqueuer;
 
 -- A worker moves messages, records attempts, keeps the state of endpoints and pauses, and enqueues messages to the
 -- owners of endpoints. It cannot change what a message says or to whom.
@@ -82,16 +83,16 @@ BEGIN
 END
 $$;
 GRANT SELECT ON ALL TABLES IN SCHEMA herald_meta, herald_queue TO herald_reader, herald_operator;
-GRANT EXECUTE ON FUNCTION herald.preferences(text), herald.choice_of(text, text, text, text), herald.preference_of(text, text, text, text)
-  TO herald_reader, herald_operator;
+GRANT EXECUTE ON FUNCTION herald.preferences(text), herald.choice_of(text, text, text, text), herald.preference_of(text, text, text, text),
+  herald.choice_at(text, text, text, text, timestamptz) TO herald_reader, herald_operator;
 
 -- An operator, for the console and the command line, acts: retries, holds and cancels messages, pauses methods,
 -- suppresses addresses, manages endpoints (whose settings stay encrypted) and enables templates. It cannot change what
 -- was said to whom, or what is on record.
 GRANT EXECUTE ON FUNCTION herald.retry(uuid[]), herald.replay(uuid[]), herald.bring_forward(text), herald.release_refused(text, text),
   herald.cancel(uuid[], text, text, text), herald.enqueue(jsonb),
-  herald.secret_labels(text), herald.current_template(text), herald.set_preference(text, text, text, boolean, text),
-  herald.try_preference(text, text, text, boolean, text), herald.uuid_v7() TO herald_operator;
+  herald.secret_labels(text), herald.current_template(text), herald.set_preference(text, text, text, boolean, text, text),
+  herald.try_preference(text, text, text, boolean, text, text), herald.uuid_v7() TO herald_operator;
 GRANT UPDATE (status, reason, detail, secrets, next_attempt_at, settled_at) ON herald.message TO herald_operator;
 GRANT INSERT (name, paused_at, paused_by, pause_kind, pause_reason, pause_detail), UPDATE (enabled, notify, paused_at, paused_by, pause_kind,
   pause_reason, pause_detail, probe_at, probe_failures) ON herald.method TO herald_operator;

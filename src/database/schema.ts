@@ -22,6 +22,7 @@ import {
 import { bytea, herald, moment } from './tables/columns.ts';
 
 export { herald };
+export { preferenceHistory } from './tables/preference-history.ts';
 
 /** A template by name: what an operator set, and the options that its newest version declared. */
 export const template = herald.table(

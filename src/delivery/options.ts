@@ -2,6 +2,7 @@
 import { checkedConnectionString } from '../database/connection-string.ts';
 import type { Dispatcher } from '../dispatch/dispatcher.ts';
 import { ConfigurationError } from '../errors.ts';
+import { type LinkOptions, parseLinks } from '../recipients/links.ts';
 import { checkBrand } from '../templates/brand.ts';
 import type { Brand, Logger } from '../vocabulary.ts';
 import type { TelemetryOptions } from '../telemetry/options.ts';
@@ -40,6 +41,12 @@ export interface WorkerOptions {
   readonly telemetry?: TelemetryOptions;
   /** Decrypts secret labels. Needed if `enqueue` encrypts them. */
   readonly decryptLabels?: DecryptLabels;
+  /**
+   * Gives every message that its recipient may turn off a link of its own to unsubscribe (RFC 8058) and one to the
+   * recipient's preferences. Serve the pages behind them with `createRecipientPages`. An `unsubscribeUrl` of the
+   * notification has precedence. Default: none.
+   */
+  readonly links?: LinkOptions;
 }
 
 /**
@@ -50,6 +57,7 @@ export function checkedOptions(options: WorkerOptions): WorkerOptions {
   const connectionString = checkedConnectionString(options.connectionString, 'connectionString');
   checkBounds(options);
   checkDispatchers(options);
+  if (options.links !== undefined) parseLinks(options.links);
   return { ...options, connectionString };
 }
 

@@ -4,6 +4,7 @@ import { createDelivery } from '../dispatch/delivery.ts';
 import type { Delivery, DispatchResult, FailedDispatch } from '../dispatch/dispatcher.ts';
 import { ConfigurationError } from '../errors.ts';
 import { LruCache } from '../lru.ts';
+import type { MessageLinks } from '../recipients/links.ts';
 import { DecryptionError } from '../secrets.ts';
 import { RenderError, type TemplateTexts } from '../templates/render.ts';
 import { type Attachment, outcomes } from '../vocabulary.ts';
@@ -125,6 +126,7 @@ function deliveryOf(
     brand,
     createdAt,
   });
+  const { unsubscribeUrl, preferencesUrl } = linksOf(message, services);
   // Secret labels are in the content only: `labels` are those of the message without them.
   return createDelivery({
     messageId: message.id,
@@ -149,11 +151,20 @@ function deliveryOf(
     tenant: message.tenant,
     groupKey: message.groupKey,
     dedupeKey: message.dedupeKey,
-    unsubscribeUrl: message.unsubscribeUrl,
+    unsubscribeUrl,
+    preferencesUrl,
     endpointId: message.endpointId,
     attachments,
     secrets: services.dispatcher.withholdSecrets ? [] : Object.values(secretLabels),
   });
+}
+
+/** The caller's own link has precedence. Who receives webhooks and chat posts must not act for the recipient. */
+function linksOf(message: OpenMessage, { links, dispatcher, method }: DeliveryServices): MessageLinks {
+  const { unsubscribeUrl, recipient, tenant, template, mandatory } = message;
+  if (links === null || dispatcher.withholdSecrets) return { unsubscribeUrl, preferencesUrl: null };
+  const made = links.linksOf({ recipient, tenant, template, method, mandatory });
+  return { unsubscribeUrl: unsubscribeUrl ?? made.unsubscribeUrl, preferencesUrl: made.preferencesUrl };
 }
 
 function secretLabelsOf(message: OpenMessage, services: DeliveryServices): Record<string, string> {

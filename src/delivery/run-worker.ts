@@ -3,6 +3,7 @@ import type { Pool } from 'pg';
 import { requireMigrated } from '../database/journal.ts';
 import { ConfigurationError } from '../errors.ts';
 import { openQueue } from '../queue/queue.ts';
+import { createLinks } from '../recipients/links.ts';
 import { createRenderer } from '../templates/render.ts';
 import { silentLogger } from '../vocabulary.ts';
 import { openConnections } from './connections.ts';
@@ -124,6 +125,7 @@ async function openServices(
     isolation: createIsolation(onIsolationEnd),
     files: createFileBudget(),
     decryptLabels: options.decryptLabels ?? plainLabels,
+    links: options.links === undefined ? null : createLinks(options.links),
   };
 }
 

@@ -10,6 +10,7 @@ import type { Renderer, TemplateTexts } from '../templates/render.ts';
 import type { Brand, Logger } from '../vocabulary.ts';
 import type { Attempt, AttemptTelemetry, Decision, OpenAttempt, OpenMessage } from './attempt.ts';
 import type { FileBudget } from './file-budget.ts';
+import type { Links } from '../recipients/links.ts';
 import type { DecryptLabels } from '../secrets.ts';
 
 /** An error of one kind. It holds no text of the database, of a receiver or of a user. */
@@ -154,6 +155,8 @@ export interface WorkerServices {
   readonly files: FileBudget;
   /** Decrypts the secret labels of a message of this template. */
   readonly decryptLabels: DecryptLabels;
+  /** Makes the links to the recipient's pages; null: messages have none of ours. */
+  readonly links: Links | null;
 }
 
 /** One per delivery method. */

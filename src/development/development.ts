@@ -12,12 +12,14 @@ import { smtp } from '../dispatch/smtp/smtp.ts';
 import { ConfigurationError } from '../errors.ts';
 import type { Brand, Logger } from '../vocabulary.ts';
 import { workersConnected } from '../operate/workers.ts';
+import type { LinkOptions } from '../recipients/links.ts';
 import { createSecretBox, labelSecrets } from '../secrets.ts';
 import { type CaptureStore, createCaptureStore } from './capture-store.ts';
 import { capturingWebhooks } from './webhook-dispatcher.ts';
 import { isTaken } from './listen.ts';
 import { type Catcher, startMailCatcher } from './mail-catcher.ts';
 import { startProjectDatabase } from './project-database.ts';
+import { startRecipientServer } from './recipient-server.ts';
 import { type SyncReport, watchTemplates } from './template-watch.ts';
 import { startWebhookCatcher } from './webhook-catcher.ts';
 
@@ -92,7 +94,8 @@ export async function startDevelopment(options: DevelopmentOptions): Promise<Dev
     const watched = { folder, typesFile: options.typesFile };
     started(await watchTemplates(pool, watched, { onReport, onError }), (watching) => watching.close());
     const served = started(await serve(pool, captured, options), (server) => server.close());
-    const worker = createCapturingWorker(databaseUrl, { pool, mail, hook }, options);
+    const { links } = started(await startRecipientServer(pool, options.brand), (server) => server.close());
+    const worker = createCapturingWorker(databaseUrl, { pool, mail, hook, links }, options);
     started(worker, () => worker.stop());
     await worker.start();
     return {
@@ -152,15 +155,23 @@ async function serve(pool: Pool, captured: CaptureStore, options: DevelopmentOpt
   });
 }
 
+interface Capturing {
+  readonly pool: Pool;
+  readonly mail: Catcher;
+  readonly hook: { readonly url: string };
+  readonly links: LinkOptions;
+}
+
 function createCapturingWorker(
   connectionString: string,
-  { pool, mail, hook }: { readonly pool: Pool; readonly mail: Catcher; readonly hook: { readonly url: string } },
+  { pool, mail, hook, links }: Capturing,
   { brand, logger, secretKeys }: DevelopmentOptions,
 ): Worker {
   return createWorker({
     connectionString,
     brand,
     logger,
+    links,
     stopTimeoutSeconds: 5,
     dispatchers: {
       smtp: smtp({

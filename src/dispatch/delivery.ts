@@ -47,6 +47,7 @@ export function createDelivery(input: DeliveryInput): Delivery {
     groupKey: input.groupKey ?? null,
     dedupeKey: input.dedupeKey ?? null,
     unsubscribeUrl: input.unsubscribeUrl ?? null,
+    preferencesUrl: input.preferencesUrl ?? null,
     attachments: (input.attachments ?? []).map(withSafeName),
     endpointId: input.endpointId ?? null,
   };

@@ -67,6 +67,8 @@ export interface Delivery {
   readonly dedupeKey: string | null;
   /** Absolute https URL for one-click unsubscription (RFC 8058), if the message has one. */
   readonly unsubscribeUrl: string | null;
+  /** Absolute URL of the page on which the recipient chooses what to receive, if the message has one. */
+  readonly preferencesUrl?: string | null;
   /** Attached files; always empty unless the dispatcher sets `takesAttachments`. */
   readonly attachments?: readonly Attachment[];
   /** UUID of the endpoint that the message is for; null: the dispatcher's default. */

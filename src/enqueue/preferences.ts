@@ -54,23 +54,31 @@ function checked<Schema extends v.GenericSchema>(schema: Schema, input: unknown)
   return result.output;
 }
 
+/** Who changes a preference, for its history: the application's code, or an operator. */
+export type PreferenceChanger = 'api' | 'operator';
+
 /**
  * Stores a choice. The database refuses an unknown template, group or method (HE001, HE004), and turning off a
  * mandatory template (HE006).
  */
-export async function setPreference(tx: Connection, preference: Preference): Promise<void> {
+export async function setPreference(
+  tx: Connection,
+  preference: Preference,
+  changedBy: PreferenceChanger = 'api',
+): Promise<void> {
   const { template, group, ...choice } = checked(preferenceSchema, preference);
   const [scope, subject] =
     template !== undefined ? ['template', template] : group !== undefined ? ['group', group] : ['all', ''];
   const refusals = await run<{ method: string; status: string; reason: string }>(tx, {
     text: `SELECT place AS method, 'refused' AS status, message AS reason
-      FROM herald.try_preference($1::text, $2::text, $3::text, $4::text::boolean, $5::text)`,
+      FROM herald.try_preference($1::text, $2::text, $3::text, $4::text::boolean, $5::text, $6::text)`,
     values: [
       choice.recipientId,
       scope,
       subject,
       choice.enabled === null ? null : String(choice.enabled),
       choice.method ?? '*',
+      changedBy,
     ],
   });
   throwRefusal(refusals);

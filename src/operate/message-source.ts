@@ -10,6 +10,8 @@ export interface MessageSource {
   /** Further actions of this message, after those of the template. */
   readonly actions: readonly Action[];
   readonly sender: string | null;
+  /** Whether recipients cannot turn off the template. */
+  readonly mandatory: boolean;
   readonly unsubscribeUrl: string | null;
   readonly endpointId: string | null;
   /** Name of the endpoint; null if there is no endpoint, or it was deleted. */
@@ -25,6 +27,7 @@ export interface MessageSource {
 export async function readMessageSource(client: Queryable, messageId: string): Promise<MessageSource | null> {
   const result = await client.query<Omit<MessageSource, 'texts'> & TemplateTexts & { more: Action[] | null }>(
     `SELECT m.template AS name, m.template_version AS version, v.title, v.body, v.actions, n.actions AS more, t.sender,
+       t.mandatory,
        m.unsubscribe_url AS "unsubscribeUrl", m.endpoint_id AS "endpointId", e.name AS endpoint, e.format,
        m.address,
        CASE WHEN m.attachments = 0 THEN '[]'::jsonb ELSE coalesce((

@@ -10,6 +10,8 @@ export interface EmailInput {
   readonly brand: Brand;
   /** Shown in the footer of both parts. The dispatcher adds the header fields. */
   readonly unsubscribeUrl?: string | null;
+  /** The same for the page of the recipient's preferences. */
+  readonly preferencesUrl?: string | null;
   /** Its year in UTC is the year of the footer. */
   readonly createdAt: Date;
   /** BCP 47 tag of the language that the text is written in, which may differ from the recipient's. Default `en`. */
@@ -42,6 +44,7 @@ export function renderEmail(input: EmailInput): Email {
     bodyHtml: styled(content.html),
     actionsHtml: renderActions(content.actions),
     unsubscribeUrl: input.unsubscribeUrl ?? null,
+    preferencesUrl: input.preferencesUrl ?? null,
     year,
   });
   return { subject: content.title, text: plainPart(input, year), html };
@@ -49,12 +52,13 @@ export function renderEmail(input: EmailInput): Email {
 
 const languageTag = /^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,8}$/;
 
-function plainPart({ content, brand, unsubscribeUrl }: EmailInput, year: number): string {
+function plainPart({ content, brand, unsubscribeUrl, preferencesUrl }: EmailInput, year: number): string {
   const actions = content.actions.map(({ label, url }) => `${label}: ${url}`);
   const footer = [
     // Email programs fold what follows this line, or show it in grey (RFC 3676, section 4.3).
     '-- ',
     ...(unsubscribeUrl ? [`Unsubscribe from emails like this: ${unsubscribeUrl}`] : []),
+    ...(preferencesUrl ? [`Choose what you receive: ${preferencesUrl}`] : []),
     `© ${year} ${brand.appName} · ${brand.baseUrl}`,
   ];
   return `${[content.text, ...(actions.length > 0 ? [actions.join('\n')] : []), footer.join('\n')].join('\n\n')}\n`;

@@ -18,6 +18,7 @@ export interface LayoutInput {
   readonly bodyHtml: string;
   readonly actionsHtml: string;
   readonly unsubscribeUrl: string | null;
+  readonly preferencesUrl: string | null;
   readonly year: number;
 }
 
@@ -152,11 +153,16 @@ function masthead({ appName, logoUrl }: LayoutInput): string {
   return `<div class="muted" style="${mastheadStyle}">${logo ?? name}</div>`;
 }
 
-function footer({ appName, baseUrl, unsubscribeUrl, year }: LayoutInput): string {
+function footer({ appName, baseUrl, unsubscribeUrl, preferencesUrl, year }: LayoutInput): string {
   const quiet = css(`color:${colors.muted}`, 'text-decoration:underline');
   const link = (url: string, label: string) => `<a href="${escapeHtml(url)}" style="${quiet}">${escapeHtml(label)}</a>`;
   const lines = [
-    unsubscribeUrl && link(unsubscribeUrl, 'Unsubscribe from emails like this'),
+    [
+      unsubscribeUrl && link(unsubscribeUrl, 'Unsubscribe from emails like this'),
+      preferencesUrl && link(preferencesUrl, 'Choose what you receive'),
+    ]
+      .filter(Boolean)
+      .join(' &middot; '),
     `&copy; ${year} ${escapeHtml(appName)} &middot; ${link(baseUrl, baseUrl.replace(/^https?:\/\//, ''))}`,
   ];
   return lines

@@ -58,9 +58,9 @@ export async function drain(tx: Connection, options: DrainOptions = {}): Promise
 }
 
 function deliveryOf(message: WrittenMessage, content: RenderedContent, options: DrainOptions): Delivery {
-  const { id, template: name, version, group } = message;
+  const { id, template: name, version, group, mandatory } = message;
   const brand = options.brand ?? testBrand;
-  return createDelivery({ ...message, messageId: id, template: { name, version, group }, content, brand });
+  return createDelivery({ ...message, messageId: id, template: { name, version, group, mandatory }, content, brand });
 }
 
 function settledRow({ messageId, result }: Drained): { id: string; status: string; reason: string | null } {

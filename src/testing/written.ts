@@ -2,7 +2,8 @@
 import { type Connection, run } from '../database/caller-transaction.ts';
 import { exactJson } from '../database/exact-json.ts';
 import type { Action, Brand, JsonValue, MessageStatus, Reason, Recipient, RenderedContent } from '../vocabulary.ts';
-import { createRenderer } from '../templates/render.ts';
+import { createRenderer, type Renderer } from '../templates/render.ts';
+import { createLinks, type LinkOptions, type Links } from '../recipients/links.ts';
 import type { DecryptLabels } from '../secrets.ts';
 
 /** A message of the transaction. */
@@ -39,8 +40,12 @@ export interface WrittenMessage {
   readonly tenant: string | null;
   /** Null if `enqueue` got none. */
   readonly groupKey: string | null;
-  /** Null if `enqueue` got none. */
+  /** Whether its recipient cannot turn off its template. */
+  readonly mandatory: boolean;
+  /** What `enqueue` got, or the link that `links` makes; null: neither. */
   readonly unsubscribeUrl: string | null;
+  /** The link to the recipient's preferences that `links` makes; null: none. */
+  readonly preferencesUrl: string | null;
   /** When its transaction began. */
   readonly createdAt: Date;
   /** It is not sent before this time. */
@@ -71,13 +76,16 @@ export interface MessageFilter {
   readonly brand?: Brand;
   /** Decrypts secret labels. Needed if `createHerald` has `encryptLabels`; both come from `labelSecrets`. */
   readonly decryptLabels?: DecryptLabels;
+  /** Makes the links to the recipient's pages. Use the worker's. Default: there are none. */
+  readonly links?: LinkOptions;
 }
 
 /** The brand that tests render with unless they choose one. */
 export const testBrand: Brand = { appName: 'Test App', baseUrl: 'https://app.example.com' };
 
 /** Drivers parse timestamps differently, so they are read as text. */
-interface Row extends Omit<WrittenMessage, 'content' | 'createdAt' | 'data' | 'dueAt' | 'expiresAt'> {
+interface Row
+  extends Omit<WrittenMessage, 'content' | 'createdAt' | 'data' | 'dueAt' | 'expiresAt' | 'preferencesUrl'> {
   readonly data: string | null;
   readonly title: string;
   readonly body: string;
@@ -92,7 +100,8 @@ interface Row extends Omit<WrittenMessage, 'content' | 'createdAt' | 'data' | 'd
 }
 
 const statement = `
-SELECT m.id, m.template, m.template_version AS version, t."group", m.method, m.status, m.reason, m.recipient,
+SELECT m.id, m.template, m.template_version AS version, t."group", t.mandatory, m.method, m.status, m.reason,
+  m.recipient,
   coalesce(n.labels, '{}') AS labels, m.secrets, n.data::text AS data, m.targets, n.actions, n.seal_id AS "sealId",
   m.dedupe_key AS "dedupeKey", m.priority, t.sender, m.tenant,
   m.group_key AS "groupKey",
@@ -127,11 +136,24 @@ export async function writtenMessages(tx: Connection, filter: MessageFilter = {}
   } = filter;
   const values = [template, recipientId, method, status, target, committed ? 'true' : null];
   const rows = await run<Row>(tx, { text: statement, values });
-  const render = createRenderer();
-  return rows.map((row) => toWrittenMessage(row, filter, render));
+  const services = { render: createRenderer(), links: filter.links === undefined ? null : createLinks(filter.links) };
+  return rows.map((row) => toWrittenMessage(row, filter, services));
 }
 
-function toWrittenMessage(row: Row, filter: MessageFilter, render: ReturnType<typeof createRenderer>): WrittenMessage {
+/** As in a worker: who receives webhooks must not act for the recipient. */
+function linksOf(row: Row, links: Links | null): Pick<WrittenMessage, 'unsubscribeUrl' | 'preferencesUrl'> {
+  const made = links === null || row.method === 'webhook' ? null : links.linksOf(row);
+  return {
+    unsubscribeUrl: row.unsubscribeUrl ?? made?.unsubscribeUrl ?? null,
+    preferencesUrl: made?.preferencesUrl ?? null,
+  };
+}
+
+function toWrittenMessage(
+  row: Row,
+  filter: MessageFilter,
+  { render, links }: { readonly render: Renderer; readonly links: Links | null },
+): WrittenMessage {
   const {
     title,
     body,
@@ -148,6 +170,7 @@ function toWrittenMessage(row: Row, filter: MessageFilter, render: ReturnType<ty
   const createdAt = new Date(Number(createdMs));
   const written = {
     ...message,
+    ...linksOf(row, links),
     data: exactJson(row.data),
     createdAt,
     dueAt: new Date(Number(dueMs)),

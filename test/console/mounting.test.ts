@@ -80,7 +80,7 @@ describe('a form', () => {
     const { pause } = await serveBehind(async (request) => void (await text(request)));
     const answer = await pause();
     expect(answer.status).toBe(400);
-    expect(await answer.text()).toContain('Mount the console before body parsers.');
+    expect(await answer.text()).toContain('Mount the handler before body parsers.');
   });
 
   async function serveBehind(parse: Parser) {

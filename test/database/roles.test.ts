@@ -334,14 +334,19 @@ describe('over every table and function, may write and call nothing but this:', 
       'EXECUTE herald.current_template',
       'EXECUTE herald.enqueue',
       'EXECUTE herald.preferences',
+      'EXECUTE herald.resubscribe',
       'EXECUTE herald.secret_labels',
+      'EXECUTE herald.set_group',
       'EXECUTE herald.set_preference',
+      'EXECUTE herald.subscription',
       'EXECUTE herald.try_preference',
+      'EXECUTE herald.unsubscribe',
     ]);
   });
 
   test('a reader', async () => {
     expect(await rightsOf('herald_reader')).toEqual([
+      'EXECUTE herald.choice_at',
       'EXECUTE herald.choice_of',
       'EXECUTE herald.preference_of',
       'EXECUTE herald.preferences',
@@ -406,6 +411,7 @@ describe('over every table and function, may write and call nothing but this:', 
       [
         'bring_forward',
         'cancel',
+        'choice_at',
         'choice_of',
         'current_template',
         'enqueue',

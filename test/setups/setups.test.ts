@@ -12,6 +12,7 @@ import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { blocksOf } from '../docs/support/blocks.ts';
 import { followGuide, type Guide, type GuideOptions } from '../docs/support/guide.ts';
+import { createTokenBox } from '../../src/recipients/token.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { freePort } from '../support/daemons.ts';
 
@@ -156,14 +157,29 @@ async function followFramework(
         introduction: true,
         prepare,
         env: { DATABASE_URL: url, NEXT_TELEMETRY_DISABLED: '1' },
-        replace: { [documentedUrl]: url, '3000': port, ...replace },
+        replace: { [documentedUrl]: url, '3000': port, '$(openssl rand -base64 32)': linkKey, ...replace },
       },
       async ({ transcript }) => {
         expect(transcript).toMatch(/<title>.*<\/title>/);
         await submitForm(`http://127.0.0.1:${port}`);
+        await unsubscribe(`http://127.0.0.1:${port}`);
       },
     ),
   );
+}
+
+const linkKey = Buffer.alloc(32, 7).toString('base64');
+
+/** As a mailbox provider and then as a person: the server must leave the body to the pages. */
+async function unsubscribe(origin: string): Promise<void> {
+  const subject = { recipientId: 'user-7', tenant: null, template: 'workspace-deleted', method: 'smtp' };
+  const url = `${origin}/mail/u/${createTokenBox([linkKey]).seal('unsubscribe', subject)}`;
+  const post = async (body: URLSearchParams) => {
+    const answer = await fetch(url, { method: 'POST', body, redirect: 'manual' });
+    return [answer.status, /<h1>(.*)<\/h1>/.exec(await answer.text())?.[1]];
+  };
+  expect(await post(new URLSearchParams({ 'List-Unsubscribe': 'One-Click' }))).toEqual([200, 'You are unsubscribed']);
+  expect(await post(new URLSearchParams({ action: 'resubscribe' }))).toEqual([200, 'You are subscribed again']);
 }
 
 /** Pauses a method as an operator's browser does: the server must leave the form's body to the console. */

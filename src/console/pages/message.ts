@@ -2,6 +2,7 @@
 import type { Hono } from 'hono';
 import { html } from 'hono/html';
 import type { AttemptRecord, MessageDetails } from '../../operate/messages.ts';
+import { preferenceText } from '../../operate/preference-history.ts';
 import { commands } from '../../operate/remedy.ts';
 import { explain } from '../../operate/why.ts';
 import { count, empty, facts, type Html, numberHeading, plural, prose, statusBadge, table, time } from '../elements.ts';
@@ -115,7 +116,7 @@ function originFacts({ message }: LoadedMessage): Fact[] {
 }
 
 /** When and how it is delivered. */
-function deliveryFacts({ message, source }: LoadedMessage): Fact[] {
+function deliveryFacts({ message, source, preference }: LoadedMessage): Fact[] {
   const { sendAt, expiresAt, settledAt, nextAttemptAt } = message;
   const files = source.attachments.map((file) => `${file.name} (${file.contentType}, ${plural(file.bytes, 'byte')})`);
   return [
@@ -123,6 +124,7 @@ function deliveryFacts({ message, source }: LoadedMessage): Fact[] {
     ['Not before', sendAt === null ? null : time(sendAt)],
     ['Expires', expiresAt === null ? null : time(expiresAt)],
     ['Finished', settledAt === null ? null : time(settledAt)],
+    ['Preference', preference && prose(preferenceText(preference))],
     ['Attempts', attemptsText(message)],
     ['Next attempt', nextAttemptAt === null ? null : time(nextAttemptAt)],
     [

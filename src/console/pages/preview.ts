@@ -6,7 +6,7 @@ import type { Delivery } from '../../dispatch/dispatcher.ts';
 import type { FormatName } from '../../dispatch/webhook/formats/formats.ts';
 import { renderEmail } from '../../templates/email.ts';
 import { readTemplateHistory, type TemplateHistory } from '../../templates/history.ts';
-import { rawMail, type Rendering, tryRender, webhookBody } from '../rendering.ts';
+import { rawMail, type Rendering, shownLinks, tryRender, webhookBody } from '../rendering.ts';
 import { frameHeaders } from '../security.ts';
 import type { ConsoleEnv, PageContext, Services } from '../services.ts';
 import { empty, type Html, select, sourceText, tabs } from '../elements.ts';
@@ -70,6 +70,7 @@ function renderSample(
 ): Rendering | { readonly problem: string } {
   const { version, recipient, labels } = sample;
   const { brand } = settings;
+  const links = shownLinks(settings, template);
   const read = dataOf(sample);
   if ('problem' in read) return read;
   return tryRender(() => {
@@ -86,13 +87,13 @@ function renderSample(
     const delivery = createDelivery({
       messageId: '0199f3a0-7b1c-7000-8000-000000000000',
       method: 'preview',
-      template: { name: template.name, version: version.version, group: template.group },
+      template: { name: template.name, version: version.version, group: template.group, mandatory: template.mandatory },
       labels: Object.fromEntries(Object.entries(labels).filter(([name]) => !version.secrets.includes(name))),
       data: read.data,
       createdAt: exampleTime,
-      ...{ recipient, targets, content, brand },
+      ...{ recipient, targets, content, brand, ...links },
     });
-    return { delivery, email: renderEmail({ content, brand, createdAt: exampleTime }) };
+    return { delivery, email: renderEmail({ content, brand, createdAt: exampleTime, ...links }) };
   });
 }
 

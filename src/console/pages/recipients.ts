@@ -94,7 +94,7 @@ async function changePreference(c: PageContext, services: Services): Promise<Res
   const enabled = choices.get(choice ?? '');
   if (id === undefined || template === undefined || method === undefined || enabled === undefined)
     return refusal(c, services, 'Give id, template, method and choice.');
-  await setPreference(services.pool, { recipientId: id, template, method, enabled });
+  await setPreference(services.pool, { recipientId: id, template, method, enabled }, 'operator');
   // The recipient's id may be an address, so it is not recorded.
   const detail = { method, choice: choice ?? '' };
   return finishAction(c, services, {

@@ -1,8 +1,8 @@
 -- Removes a person from one batch of messages, by recipient id or by address: names, addresses, labels, data, secrets,
 -- files and the receivers' replies. Template, method, status, times and attempts stay, and so do the counts. Pending
 -- messages are cancelled first. Messages that are being dispatched are left and counted as in_flight. The person's
--- preferences and suppressed addresses are deleted, too; by recipient id also the endpoints, whose URLs and contacts
--- are addresses. Call it again until it returns erased = 0.
+-- preferences, with their history, and suppressed addresses are deleted, too; by recipient id also the endpoints, whose
+-- URLs and contacts are addresses. Call it again until it returns erased = 0.
 CREATE OR REPLACE FUNCTION herald.erase(recipient_id text DEFAULT NULL, address text DEFAULT NULL,
   most integer DEFAULT 1000)
 RETURNS TABLE (erased bigint, cancelled bigint, in_flight bigint)
@@ -51,6 +51,8 @@ BEGIN
   PERFORM herald.delete_unused_content(notification_ids);
   DELETE FROM herald.suppression s WHERE s.address = mailbox OR s.address = ANY (mailboxes);
   DELETE FROM herald.preference p WHERE p.recipient_id = person;
+  -- After the preferences, whose deletion is a change as well.
+  DELETE FROM herald.preference_history h WHERE h.recipient_id = person;
   -- With the last batch: cancel what waits for an endpoint before the endpoint is deleted.
   DELETE FROM herald.endpoint e WHERE e.recipient_id = person AND cardinality(ids) < $3;
   RETURN QUERY SELECT erased, stopped, count(*) FROM herald.message m

@@ -20,8 +20,10 @@ AS $$
   SELECT c.enabled FROM herald.choice_of($1, $2, $3, $4) AS c
 $$;
 
--- Sets a preference, or removes it where enabled is null. Scope: template, group or all (subject '').
-CREATE OR REPLACE FUNCTION herald.set_preference(recipient_id text, scope text, subject text, enabled boolean, method text DEFAULT '*') RETURNS void
+-- Sets a preference, or removes it where enabled is null. Scope: template, group or all (subject ''). The history says
+-- who did: link, inbox, api, operator, report, import or sql.
+-- drops: herald.set_preference(text, text, text, boolean, text)
+CREATE OR REPLACE FUNCTION herald.set_preference(recipient_id text, scope text, subject text, enabled boolean, method text DEFAULT '*', changed_by text DEFAULT 'sql') RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 SET standard_conforming_strings = on
@@ -36,7 +38,9 @@ BEGIN
       'For example: ''template'', ''workspace-deleted''.');
   END IF;
   IF $4 IS NULL THEN
+    PERFORM set_config('herald.changed_by', $6, true);
     DELETE FROM herald.preference p WHERE p.recipient_id = $1 AND p.scope = $2 AND p.subject = coalesce($3, '') AND p.method = $5;
+    PERFORM set_config('herald.changed_by', '', true);
     RETURN;
   END IF;
   mandatory := (SELECT bool_and(t.mandatory) FROM herald.template t WHERE $3 = CASE $2 WHEN 'template' THEN t.name ELSE t."group" END);
@@ -47,20 +51,23 @@ BEGIN
   ELSIF $5 IS DISTINCT FROM '*' AND NOT EXISTS (SELECT FROM herald.method m WHERE m.name = $5) THEN
     PERFORM herald.reject('HE004', 'method', format('unknown method "%s"', left($5, 200)), 'Methods are the rows of herald.method; ''*'' means all of them.');
   END IF;
+  PERFORM set_config('herald.changed_by', $6, true);
   INSERT INTO herald.preference AS p (recipient_id, scope, subject, method, enabled) VALUES ($1, $2, coalesce($3, ''), $5, $4)
   ON CONFLICT ON CONSTRAINT preference_recipient_id_scope_subject_method_pk DO UPDATE SET enabled = EXCLUDED.enabled, updated_at = now();
+  PERFORM set_config('herald.changed_by', '', true);
 END
 $$;
 
 -- The same for clients: it returns what set_preference refuses, because an error would abort the caller's transaction.
-CREATE OR REPLACE FUNCTION herald.try_preference(recipient_id text, scope text, subject text, enabled boolean, method text)
+-- drops: herald.try_preference(text, text, text, boolean, text)
+CREATE OR REPLACE FUNCTION herald.try_preference(recipient_id text, scope text, subject text, enabled boolean, method text, changed_by text DEFAULT 'sql')
 RETURNS TABLE (place text, message text)
 LANGUAGE plpgsql VOLATILE
 AS $$
 DECLARE
   hint text;
 BEGIN
-  PERFORM herald.set_preference($1, $2, $3, $4, $5);
+  PERFORM herald.set_preference($1, $2, $3, $4, $5, $6);
 EXCEPTION WHEN SQLSTATE 'HE001' OR SQLSTATE 'HE003' OR SQLSTATE 'HE004' OR SQLSTATE 'HE006' THEN
   GET STACKED DIAGNOSTICS place = COLUMN_NAME, message = MESSAGE_TEXT, hint = PG_EXCEPTION_HINT;
   message := format('%s. %s', message, hint);

@@ -77,8 +77,17 @@ export async function writeEmail(input: MailInput, dkimKey: string | undefined):
 
 /** Message-ID, Date and boundary depend on the message alone. Pure. */
 function mailOf({ delivery, to, settings, idDomain }: MailInput): SendMailOptions {
-  const { content, brand, createdAt, unsubscribeUrl, groupKey, recipient, attachments = [] } = delivery;
-  const email = renderEmail({ content, brand, unsubscribeUrl, createdAt });
+  const {
+    content,
+    brand,
+    createdAt,
+    unsubscribeUrl,
+    preferencesUrl = null,
+    groupKey,
+    recipient,
+    attachments = [],
+  } = delivery;
+  const email = renderEmail({ content, brand, unsubscribeUrl, preferencesUrl, createdAt });
   const thread = groupKey === null ? null : threadOf(groupKey, idDomain);
   return {
     from: { name: displayName(settings.from.name ?? brand.appName), address: settings.from.address },

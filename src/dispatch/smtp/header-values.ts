@@ -33,12 +33,13 @@ export function displayName(name: string): string {
 }
 
 /**
- * List-Unsubscribe in ASCII on one line (RFC 2369, RFC 8058), or null if that is not possible: an encoded word would
- * not be a URL.
+ * List-Unsubscribe in ASCII on one line (RFC 2369), or null if that is not possible: an encoded word would not be a
+ * URL, and one-click unsubscription needs https (RFC 8058, section 3.1).
  */
 export function unsubscribeHeader(unsubscribeUrl: string) {
-  const url = URL.parse(unsubscribeUrl)?.href;
-  return url === undefined || url.length > longestUrl ? null : { prepared: true, value: `<${url}>` };
+  const url = URL.parse(unsubscribeUrl);
+  if (url?.protocol !== 'https:' || url.href.length > longestUrl) return null;
+  return { prepared: true, value: `<${url.href}>` };
 }
 
 function looksEncoded(text: string): boolean {

@@ -13,7 +13,7 @@ const deepest = 20;
 
 /** @param secrets of the sender; those of the message are added. */
 export function knownTextsOf(delivery: Delivery, to: Address, secrets: readonly string[]): KnownTexts {
-  const { recipient, content, labels, data, targets, tenant, groupKey, unsubscribeUrl, messageId } = delivery;
+  const { recipient, content, labels, data, targets, tenant, groupKey, messageId } = delivery;
   const texts = [
     ...recipientTexts(to, recipient),
     content.title,
@@ -22,7 +22,8 @@ export function knownTextsOf(delivery: Delivery, to: Address, secrets: readonly 
     ...targets,
     tenant,
     groupKey,
-    unsubscribeUrl,
+    delivery.unsubscribeUrl,
+    delivery.preferencesUrl,
     messageId,
   ].filter((text) => typeof text === 'string');
   return {

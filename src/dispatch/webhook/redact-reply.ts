@@ -60,7 +60,8 @@ function partsOfHeader(value: string): string[] {
 }
 
 function textsOf(delivery: Delivery): string[] {
-  const { recipient, content, labels, data, targets, tenant, groupKey, dedupeKey, unsubscribeUrl } = delivery;
+  const { recipient, content, labels, data, targets, tenant, groupKey, dedupeKey } = delivery;
+  const { unsubscribeUrl, preferencesUrl = null } = delivery;
   return [
     ...Object.values(recipient),
     ...[content.title, content.text, content.markdown],
@@ -68,7 +69,7 @@ function textsOf(delivery: Delivery): string[] {
     ...Object.values(labels),
     ...valuesOf(data),
     ...targets,
-    ...[tenant, groupKey, dedupeKey, unsubscribeUrl].filter((text) => text !== null),
+    ...[tenant, groupKey, dedupeKey, unsubscribeUrl, preferencesUrl].filter((text) => text !== null),
   ];
 }
 

@@ -185,6 +185,19 @@ CREATE TABLE "herald"."preference" (
 	CONSTRAINT "preference_subject" CHECK (("herald"."preference"."scope" = 'all') = ("herald"."preference"."subject" = ''))
 );
 --> statement-breakpoint
+CREATE TABLE "herald"."preference_history" (
+	"id" bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY (sequence name "herald"."preference_history_id_seq" INCREMENT BY 1 MINVALUE 1 MAXVALUE 9223372036854775807 START WITH 1 CACHE 1),
+	"recipient_id" text NOT NULL,
+	"scope" text NOT NULL,
+	"subject" text NOT NULL,
+	"method" text NOT NULL,
+	"enabled" boolean,
+	"changed_by" text NOT NULL,
+	"database_user" text DEFAULT SESSION_USER NOT NULL,
+	"at" timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+	CONSTRAINT "preference_history_changed_by" CHECK ("herald"."preference_history"."changed_by" in ('link', 'inbox', 'api', 'operator', 'report', 'import', 'sql'))
+);
+--> statement-breakpoint
 CREATE TABLE "herald"."rate_bucket" (
 	"key" text PRIMARY KEY NOT NULL,
 	"tokens" double precision NOT NULL,
@@ -306,9 +319,10 @@ CREATE INDEX "message_endpoint" ON "herald"."message" USING btree ("endpoint_id"
 CREATE INDEX "message_targets" ON "herald"."message" USING gin ("targets") WHERE "herald"."message"."targets" <> '{}';--> statement-breakpoint
 CREATE INDEX "message_notification" ON "herald"."message" USING btree ("notification_id");--> statement-breakpoint
 CREATE UNIQUE INDEX "message_dedupe" ON "herald"."message" USING btree ("dedupe_key","dedupe_slot","recipient_id","dedupe_scope") WHERE "herald"."message"."dedupe_key" is not null;--> statement-breakpoint
-CREATE UNIQUE INDEX "notification_seal" ON "herald"."notification" USING btree ("seal_id") WHERE "herald"."notification"."seal_id" is not null;
+CREATE UNIQUE INDEX "notification_seal" ON "herald"."notification" USING btree ("seal_id") WHERE "herald"."notification"."seal_id" is not null;--> statement-breakpoint
+CREATE INDEX "preference_history_recipient" ON "herald"."preference_history" USING btree ("recipient_id","id");
 --> statement-breakpoint
-INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('0000_tables', '0e45678a003cc362fdfe59091b7958f670130314d0efd5bd88262abd0633b3cc', '0.1.0')
+INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('0000_tables', '3f22b705c6265243661918c1ced30df304e188da5036a54e943ba6380e9f5535', '0.1.0')
 ON CONFLICT (name) DO UPDATE SET sha256 = excluded.sha256, release = excluded.release, applied_at = now();
 --> statement-breakpoint
 -- functions
@@ -758,6 +772,66 @@ BEGIN
 END
 $$;
 --> statement-breakpoint
+-- Adds a row to the history for each change of a preference, also one that was made without our functions. Nothing is
+-- added where the choice stays the same.
+CREATE OR REPLACE FUNCTION herald.record_preference() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  changed_by CONSTANT text := coalesce(nullif(current_setting('herald.changed_by', true), ''), 'sql');
+BEGIN
+  IF TG_OP = 'DELETE'
+    OR (TG_OP = 'UPDATE' AND (OLD.recipient_id, OLD.scope, OLD.subject, OLD.method) <> (NEW.recipient_id, NEW.scope, NEW.subject, NEW.method)) THEN
+    INSERT INTO herald.preference_history (recipient_id, scope, subject, method, enabled, changed_by)
+    VALUES (OLD.recipient_id, OLD.scope, OLD.subject, OLD.method, NULL, changed_by);
+  ELSIF TG_OP = 'UPDATE' AND OLD.enabled = NEW.enabled THEN
+    RETURN NULL;
+  END IF;
+  IF TG_OP <> 'DELETE' THEN
+    INSERT INTO herald.preference_history (recipient_id, scope, subject, method, enabled, changed_by)
+    VALUES (NEW.recipient_id, NEW.scope, NEW.subject, NEW.method, NEW.enabled, changed_by);
+  END IF;
+  RETURN NULL;
+END
+$$;
+--> statement-breakpoint
+DO $$
+DECLARE
+  caller_path CONSTANT text := pg_catalog.current_setting('search_path');
+BEGIN
+  PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+  IF NOT EXISTS (SELECT FROM pg_catalog.pg_trigger WHERE tgrelid = 'herald.preference'::regclass AND tgname = 'record_preference') THEN
+    CREATE TRIGGER record_preference AFTER INSERT OR UPDATE OR DELETE ON herald.preference
+      FOR EACH ROW EXECUTE FUNCTION herald.record_preference();
+  END IF;
+  PERFORM pg_catalog.set_config('search_path', caller_path, true);
+END
+$$;
+--> statement-breakpoint
+-- Returns the preference that decided at that time whether a recipient got a template by a method, with who had set it
+-- and when; no row if there was none, so that the template's default applied. The same order as in choice_of.
+CREATE OR REPLACE FUNCTION herald.choice_at(recipient_id text, template text, template_group text, method text, moment timestamptz)
+RETURNS TABLE (scope text, subject text, by_method text, enabled boolean, changed_by text, database_user text, since timestamptz)
+LANGUAGE sql STABLE
+AS $$
+  SELECT c.scope, c.subject, c.method, c.enabled, c.changed_by, c.database_user, c.at
+  FROM (
+    SELECT DISTINCT ON (h.scope, h.subject, h.method) h.*
+    FROM herald.preference_history h
+    WHERE h.recipient_id = $1 AND h.at <= $5 AND h.method IN ($4, '*')
+      AND ((h.scope = 'template' AND h.subject = $2) OR (h.scope = 'group' AND h.subject = $3) OR h.scope = 'all')
+    ORDER BY h.scope, h.subject, h.method, h.id DESC
+  ) c
+  WHERE c.enabled IS NOT NULL
+  ORDER BY c.scope DESC, c.subject DESC, c.method DESC
+  LIMIT 1
+$$;
+--> statement-breakpoint
+DROP FUNCTION IF EXISTS herald.set_preference(text, text, text, boolean, text);
+--> statement-breakpoint
+DROP FUNCTION IF EXISTS herald.try_preference(text, text, text, boolean, text);
+--> statement-breakpoint
 -- Returns what a recipient wants: one row, or none. The most specific choice decides: template before group before all,
 -- then a named method before '*'. In descending order the words sort that way, so the primary key returns them without
 -- a sort. The planner inlines this function after LATERAL; STRICT, SET or SECURITY DEFINER would prevent that.
@@ -780,8 +854,10 @@ AS $$
   SELECT c.enabled FROM herald.choice_of($1, $2, $3, $4) AS c
 $$;
 --> statement-breakpoint
--- Sets a preference, or removes it where enabled is null. Scope: template, group or all (subject '').
-CREATE OR REPLACE FUNCTION herald.set_preference(recipient_id text, scope text, subject text, enabled boolean, method text DEFAULT '*') RETURNS void
+-- Sets a preference, or removes it where enabled is null. Scope: template, group or all (subject ''). The history says
+-- who did: link, inbox, api, operator, report, import or sql.
+-- drops: herald.set_preference(text, text, text, boolean, text)
+CREATE OR REPLACE FUNCTION herald.set_preference(recipient_id text, scope text, subject text, enabled boolean, method text DEFAULT '*', changed_by text DEFAULT 'sql') RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 SET standard_conforming_strings = on
@@ -796,7 +872,9 @@ BEGIN
       'For example: ''template'', ''workspace-deleted''.');
   END IF;
   IF $4 IS NULL THEN
+    PERFORM set_config('herald.changed_by', $6, true);
     DELETE FROM herald.preference p WHERE p.recipient_id = $1 AND p.scope = $2 AND p.subject = coalesce($3, '') AND p.method = $5;
+    PERFORM set_config('herald.changed_by', '', true);
     RETURN;
   END IF;
   mandatory := (SELECT bool_and(t.mandatory) FROM herald.template t WHERE $3 = CASE $2 WHEN 'template' THEN t.name ELSE t."group" END);
@@ -807,20 +885,23 @@ BEGIN
   ELSIF $5 IS DISTINCT FROM '*' AND NOT EXISTS (SELECT FROM herald.method m WHERE m.name = $5) THEN
     PERFORM herald.reject('HE004', 'method', format('unknown method "%s"', left($5, 200)), 'Methods are the rows of herald.method; ''*'' means all of them.');
   END IF;
+  PERFORM set_config('herald.changed_by', $6, true);
   INSERT INTO herald.preference AS p (recipient_id, scope, subject, method, enabled) VALUES ($1, $2, coalesce($3, ''), $5, $4)
   ON CONFLICT ON CONSTRAINT preference_recipient_id_scope_subject_method_pk DO UPDATE SET enabled = EXCLUDED.enabled, updated_at = now();
+  PERFORM set_config('herald.changed_by', '', true);
 END
 $$;
 --> statement-breakpoint
 -- The same for clients: it returns what set_preference refuses, because an error would abort the caller's transaction.
-CREATE OR REPLACE FUNCTION herald.try_preference(recipient_id text, scope text, subject text, enabled boolean, method text)
+-- drops: herald.try_preference(text, text, text, boolean, text)
+CREATE OR REPLACE FUNCTION herald.try_preference(recipient_id text, scope text, subject text, enabled boolean, method text, changed_by text DEFAULT 'sql')
 RETURNS TABLE (place text, message text)
 LANGUAGE plpgsql VOLATILE
 AS $$
 DECLARE
   hint text;
 BEGIN
-  PERFORM herald.set_preference($1, $2, $3, $4, $5);
+  PERFORM herald.set_preference($1, $2, $3, $4, $5, $6);
 EXCEPTION WHEN SQLSTATE 'HE001' OR SQLSTATE 'HE003' OR SQLSTATE 'HE004' OR SQLSTATE 'HE006' THEN
   GET STACKED DIAGNOSTICS place = COLUMN_NAME, message = MESSAGE_TEXT, hint = PG_EXCEPTION_HINT;
   message := format('%s. %s', message, hint);
@@ -848,6 +929,81 @@ AS $$
     (SELECT ARRAY(SELECT jsonb_array_elements_text(s.value)) FROM herald.setting s WHERE s.key = 'methods'), ARRAY['smtp']))
   LEFT JOIN LATERAL herald.choice_of($1, t.name, t."group", m.name) AS c ON true
   ORDER BY t."group", t.name, m.name
+$$;
+--> statement-breakpoint
+-- What the links to a recipient's pages do. A link names a template, and acts on the template's group: the list that
+-- the email belonged to.
+
+-- Turns a group on or off for a recipient and a method, and with it each of its templates that the recipient had chosen
+-- otherwise. Mandatory templates stay on.
+CREATE OR REPLACE FUNCTION herald.set_group(recipient_id text, template_group text, method text, enabled boolean, changed_by text)
+RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  PERFORM herald.set_preference($1, 'group', $2, $4, $3, $5);
+  PERFORM herald.set_preference($1, 'template', t.name, $4, $3, $5)
+  FROM herald.template t
+  WHERE t."group" = $2 AND NOT t.mandatory AND herald.preference_of($1, t.name, t."group", $3) <> $4;
+END
+$$;
+--> statement-breakpoint
+-- Returns the group that a link is about, and whether the recipient receives its template by the method; no row if the
+-- template does not exist.
+CREATE OR REPLACE FUNCTION herald.subscription(recipient_id text, template text, method text)
+RETURNS TABLE (template_group text, enabled boolean, mandatory boolean)
+LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT t."group", t.mandatory OR coalesce(herald.preference_of($1, t.name, t."group", $3), t.enabled_by_default), t.mandatory
+  FROM herald.template t WHERE t.name = $2
+$$;
+--> statement-breakpoint
+-- Unsubscribes a recipient, as often as it is called. Returns the subscription afterwards.
+CREATE OR REPLACE FUNCTION herald.unsubscribe(recipient_id text, template text, method text)
+RETURNS TABLE (template_group text, enabled boolean, mandatory boolean)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+  PERFORM herald.set_group($1, t."group", $3, false, 'link') FROM herald.template t WHERE t.name = $2;
+  RETURN QUERY SELECT s.* FROM herald.subscription($1, $2, $3) s;
+END
+$$;
+--> statement-breakpoint
+-- Undoes it: each choice that a link turned off becomes what it was before. If the template is still off, because it
+-- was turned off in another way or is off by default, the group is turned on. Returns the subscription afterwards.
+CREATE OR REPLACE FUNCTION herald.resubscribe(recipient_id text, template text, method text)
+RETURNS TABLE (template_group text, enabled boolean, mandatory boolean)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+  list CONSTANT text := (SELECT t."group" FROM herald.template t WHERE t.name = $2);
+BEGIN
+  PERFORM herald.set_preference($1, p.scope, p.subject, b.enabled, p.method, 'link')
+  FROM herald.preference p
+  CROSS JOIN LATERAL (
+    SELECT h.id, h.changed_by FROM herald.preference_history h
+    WHERE h.recipient_id = $1 AND h.scope = p.scope AND h.subject = p.subject AND h.method = p.method
+    ORDER BY h.id DESC LIMIT 1
+  ) l
+  LEFT JOIN LATERAL (
+    SELECT h.enabled FROM herald.preference_history h
+    WHERE h.recipient_id = $1 AND h.scope = p.scope AND h.subject = p.subject AND h.method = p.method AND h.id < l.id
+    ORDER BY h.id DESC LIMIT 1
+  ) b ON true
+  WHERE p.recipient_id = $1 AND p.method = $3 AND NOT p.enabled AND l.changed_by = 'link'
+    AND ((p.scope = 'group' AND p.subject = list)
+      OR (p.scope = 'template' AND p.subject IN (SELECT t.name FROM herald.template t WHERE t."group" = list)));
+  IF (SELECT NOT s.enabled FROM herald.subscription($1, $2, $3) s) THEN
+    PERFORM herald.set_group($1, list, $3, true, 'link');
+  END IF;
+  RETURN QUERY SELECT s.* FROM herald.subscription($1, $2, $3) s;
+END
 $$;
 --> statement-breakpoint
 -- Returns the endpoints that a message of one method goes to: the recipient's own, otherwise the tenant's, otherwise
@@ -1693,8 +1849,8 @@ $$;
 -- Removes a person from one batch of messages, by recipient id or by address: names, addresses, labels, data, secrets,
 -- files and the receivers' replies. Template, method, status, times and attempts stay, and so do the counts. Pending
 -- messages are cancelled first. Messages that are being dispatched are left and counted as in_flight. The person's
--- preferences and suppressed addresses are deleted, too; by recipient id also the endpoints, whose URLs and contacts
--- are addresses. Call it again until it returns erased = 0.
+-- preferences, with their history, and suppressed addresses are deleted, too; by recipient id also the endpoints, whose
+-- URLs and contacts are addresses. Call it again until it returns erased = 0.
 CREATE OR REPLACE FUNCTION herald.erase(recipient_id text DEFAULT NULL, address text DEFAULT NULL,
   most integer DEFAULT 1000)
 RETURNS TABLE (erased bigint, cancelled bigint, in_flight bigint)
@@ -1743,6 +1899,8 @@ BEGIN
   PERFORM herald.delete_unused_content(notification_ids);
   DELETE FROM herald.suppression s WHERE s.address = mailbox OR s.address = ANY (mailboxes);
   DELETE FROM herald.preference p WHERE p.recipient_id = person;
+  -- After the preferences, whose deletion is a change as well.
+  DELETE FROM herald.preference_history h WHERE h.recipient_id = person;
   -- With the last batch: cancel what waits for an endpoint before the endpoint is deleted.
   DELETE FROM herald.endpoint e WHERE e.recipient_id = person AND cardinality(ids) < $3;
   RETURN QUERY SELECT erased, stopped, count(*) FROM herald.message m
@@ -1753,7 +1911,7 @@ $$;
 -- Postgres lets every role execute a new function. Only the owner and the roles of roles.sql may call these.
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA herald FROM PUBLIC;
 --> statement-breakpoint
-INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('functions', 'b4ab0c919f2710a933ccd57cbeb988103e8a70e65f9883eb0a6d84e23d926fa7', '0.1.0')
+INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('functions', '26c567e06a03da6016c9f8a31a345d049eab297008442309466f35d8e4a263b9', '0.1.0')
 ON CONFLICT (name) DO UPDATE SET sha256 = excluded.sha256, release = excluded.release, applied_at = now();
 
     BEGIN;

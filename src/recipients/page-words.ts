@@ -1,0 +1,34 @@
+/** The words of the pages for recipients. */
+
+/** The words of one language. `{group}`, `{app}` and `{method}` are filled in. */
+export interface PageWords {
+  readonly unsubscribe: string;
+  readonly question: string;
+  readonly questionText: string;
+  readonly done: string;
+  readonly doneText: string;
+  readonly resubscribe: string;
+  readonly again: string;
+  readonly againText: string;
+  /** Of a template that became mandatory after its message was sent. */
+  readonly always: string;
+  readonly alwaysText: string;
+  readonly choose: string;
+  readonly chooseText: string;
+  readonly nothing: string;
+  readonly alwaysOn: string;
+  readonly partly: string;
+  readonly save: string;
+  readonly saved: string;
+  readonly allOff: string;
+  readonly tooOld: string;
+  readonly tooOldText: string;
+  readonly broken: string;
+  readonly brokenText: string;
+  readonly away: string;
+  readonly awayText: string;
+  readonly home: string;
+  readonly email: string;
+  readonly inApplication: string;
+  readonly textMessage: string;
+}
