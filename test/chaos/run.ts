@@ -62,14 +62,15 @@ async function showOpen(stage: Stage): Promise<void> {
 
 /**
  * A delivery of unknown end is tried again after five minutes, and a paused method, sender or endpoint is probed ever
- * more rarely: this run does not wait for that.
+ * more rarely: this run does not wait for that. Jobs on their own, because a worker may be requeueing one with the time
+ * that its message had before.
  */
 async function hurry(stage: Stage): Promise<void> {
   await stage.pool.query(
-    `WITH later AS (
-       UPDATE herald.message SET next_attempt_at = now() WHERE status = 'pending' AND next_attempt_at > now() + interval '1 second' RETURNING id
-     ), waiting AS (
-       UPDATE herald_queue.job SET start_after = now() WHERE id IN (SELECT id FROM later)
+    `WITH messages AS (
+       UPDATE herald.message SET next_attempt_at = now() WHERE status = 'pending' AND next_attempt_at > now() + interval '1 second'
+     ), jobs AS (
+       UPDATE herald_queue.job SET start_after = now() WHERE state IN ('created', 'retry') AND start_after > now() + interval '1 second'
      ), senders AS (
        UPDATE herald.sender SET probe_at = now() WHERE probe_at > now() + interval '1 second'
      ), endpoints AS (
