@@ -250,6 +250,8 @@ CREATE TABLE "herald"."template" (
 	"unknown" text DEFAULT 'retry' NOT NULL,
 	"max_attempts" smallint,
 	"sender" text,
+	"guard" text,
+	"recipient_guard" boolean DEFAULT true NOT NULL,
 	"example" jsonb,
 	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
 	"updated_at" timestamp with time zone DEFAULT now() NOT NULL,
@@ -257,7 +259,8 @@ CREATE TABLE "herald"."template" (
 	CONSTRAINT "template_fallback" CHECK ("herald"."template"."fallback" in ('all', 'first')),
 	CONSTRAINT "template_unknown" CHECK ("herald"."template"."unknown" in ('retry', 'hold')),
 	CONSTRAINT "template_ttl" CHECK ("herald"."template"."ttl_seconds" > 0),
-	CONSTRAINT "template_max_attempts" CHECK ("herald"."template"."max_attempts" between 1 and 1000)
+	CONSTRAINT "template_max_attempts" CHECK ("herald"."template"."max_attempts" between 1 and 1000),
+	CONSTRAINT "template_guard" CHECK ("herald"."template"."guard" ~ '^[a-z_][a-z0-9_]{0,62}[.][a-z_][a-z0-9_]{0,62}$')
 );
 --> statement-breakpoint
 CREATE TABLE "herald"."template_version" (

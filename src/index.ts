@@ -5,6 +5,7 @@
  * The map of the source, in the order in which a notification travels:
  *   vocabulary.ts     the words: message statuses, outcomes, reasons, recipients, brands
  *   templates/        template files, their versions in the database, and rendering
+ *   guard/            the application's last word before a message is sent: functions of its own, and its triggers
  *   enqueue/          the typed wrapper of the SQL function that writes messages and jobs in the caller's transaction
  *   database/         tables, SQL functions, migrations, connections, and what a transaction may be
  *   queue/            the only user of pg-boss: leases and wake-ups

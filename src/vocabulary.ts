@@ -52,8 +52,11 @@ export const reasons = [
   'no_dispatcher',
   // rules: why nothing was sent
   ...inhibitingReasons,
+  'guard',
+  'guard_failed',
   'expired',
   'cancelled',
+  'subject_deleted',
   // the worker
   'worker_lost',
   'shutdown',

@@ -11,11 +11,12 @@ import type { Group } from './group.ts';
 export const noopConcurrency = 1000;
 
 export const deliverGroup: Group = {
-  rows: ['deliver.noop', 'deliver.vs-graphile-worker', 'deliver.vs-bullmq'],
+  rows: ['deliver.noop', 'deliver.guard', 'deliver.vs-graphile-worker', 'deliver.vs-bullmq'],
   async run(setting, wanted) {
     const contenders: Contender[] = [await herald(setting)];
     const missing = new Map<string, string>();
     if (wanted.has('deliver.noop')) contenders.push(await bareBoss(setting));
+    if (wanted.has('deliver.guard')) contenders.push(await guarded(setting));
     for (const name of ['graphile-worker', 'bullmq'] as const) {
       if (!wanted.has(`deliver.vs-${name}`)) continue;
       const peer = await (name === 'bullmq' ? bullmq(setting) : graphile(setting));
@@ -27,15 +28,39 @@ export const deliverGroup: Group = {
       const note = missing.get(row);
       return note === undefined ? compared(row, figures, 'ours', baseline) : notRun(row, note);
     };
-    return [...wanted].map((row) => metric(row, row.replace(/^deliver\.(vs-)?/, '')));
+    return [...wanted].map((row) =>
+      row === 'deliver.guard'
+        ? compared(row, figures, 'guarded', 'ours')
+        : metric(row, row.replace(/^deliver\.(vs-)?/, '')),
+    );
   },
 };
 
 async function herald(setting: Setting): Promise<Contender> {
-  const { url, pool } = await setting.database();
+  return emptied('ours', setting, await setting.database());
+}
+
+/** Its guard looks a row up for each message and lets all of them go. */
+async function guarded(setting: Setting): Promise<Contender> {
+  const database = await setting.database();
+  await database.pool.query(`
+    CREATE TABLE recipients AS SELECT 'u' || i AS id, false AS suspended FROM generate_series(1, 50000) i;
+    ALTER TABLE recipients ADD PRIMARY KEY (id);
+    ANALYZE recipients;
+    CREATE FUNCTION may_notify(recipient_id text, targets text[], labels jsonb, data jsonb) RETURNS text
+    STABLE LANGUAGE sql AS $$
+      SELECT 'suspended' FROM public.recipients r WHERE r.id = recipient_id AND r.suspended
+    $$;
+    UPDATE herald.template SET guard = 'public.may_notify'`);
+  return emptied('guarded', setting, database);
+}
+
+type Database = Awaited<ReturnType<Setting['database']>>;
+
+async function emptied(name: string, setting: Setting, { url, pool }: Database): Promise<Contender> {
   const worker = await setting.start('worker', { url, noop: { concurrency: noopConcurrency } });
   return {
-    name: 'ours',
+    name,
     measure: (round) =>
       fillAndDrain({ pool, method: 'noop', workers: [worker] }, share(setting, round === 'warm-up' ? 10_000 : 40_000)),
   };

@@ -29,6 +29,8 @@ export interface Config {
   readonly links?: LinkOptions;
   readonly logLevel: LogLevel;
   readonly stopTimeoutSeconds: number;
+  /** `schema.function` of the database. */
+  readonly recipientGuard?: string;
 }
 
 /** Reads which database to use, for commands that need nothing else. @throws {ConfigurationError} if it is invalid. */
@@ -76,6 +78,7 @@ export function readConfig(databaseUrl?: string, environment: Environment = proc
     secretKeys: () => secretKeysOf(read),
     links: () => linksOf(read),
     logLevel: () => read.choice('HERALD_LOG_LEVEL') ?? 'info',
+    recipientGuard: () => read.text('HERALD_RECIPIENT_GUARD'),
     stopTimeoutSeconds: () => read.number('HERALD_STOP_TIMEOUT_SECONDS') ?? 30,
   });
 }

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { examineDatabase } from '../operate/doctor/database.ts';
 import type { Finding } from '../operate/doctor/finding.ts';
+import { examineRecipientGuard } from '../operate/doctor/guards.ts';
 import { examineSmtp } from '../operate/doctor/smtp.ts';
 import { examineWebhook } from '../operate/doctor/webhook.ts';
 import { type CommonOptions, command, withPool } from './command.ts';
@@ -13,9 +14,10 @@ export function doctorCommand(): Command {
     example: 'doctor',
     notes: ['Run it in the environment of the worker: it connects to the relay and reads the same settings.'],
   }).action(async (options: CommonOptions) => {
-    const { smtp, webhook, secretKeys } = readConfig(options.databaseUrl);
+    const { smtp, webhook, secretKeys, recipientGuard } = readConfig(options.databaseUrl);
     const findings = await withPool(options, async (pool) => [
       ...(await examineDatabase(pool)),
+      ...(await examineRecipientGuard(pool, recipientGuard ?? null)),
       ...(await examineSmtp(smtp ?? null)),
       ...(await examineWebhook(pool, { webhook, secretKeys })),
     ]);

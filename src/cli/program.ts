@@ -21,6 +21,7 @@ const commands: ReadonlyMap<string, () => Promise<Command>> = new Map([
   ['release', async () => (await import('./release.ts')).releaseCommand()],
   ['discard', async () => (await import('./discard.ts')).discardCommand()],
   ['status', async () => (await import('./status.ts')).statusCommand()],
+  ['cancel-with', async () => (await import('./cancel-with.ts')).cancelWithCommand()],
   ['pause', async () => (await import('./pause.ts')).pauseCommand()],
   ['resume', async () => (await import('./pause.ts')).resumeCommand()],
   ['methods', async () => (await import('./methods.ts')).methodsCommand()],
@@ -41,7 +42,7 @@ const groups: readonly (readonly [heading: string, ...names: string[]])[] = [
   ['Set up:', 'dev', 'migrate', 'templates', 'types', 'worker', 'send', 'completion'],
   ['Inspect:', 'status', 'messages', 'why', 'console', 'audit', 'doctor'],
   ['Act on messages:', 'retry', 'cancel', 'hold', 'release', 'discard', 'pause', 'resume'],
-  ['Methods, rules and receivers:', 'methods', 'preferences', 'suppressions', 'endpoints'],
+  ['Methods, rules and receivers:', 'methods', 'preferences', 'suppressions', 'endpoints', 'cancel-with'],
   ['Retention and deletion:', 'retention', 'purge', 'erase'],
   ['More:'],
 ];

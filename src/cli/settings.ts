@@ -70,6 +70,12 @@ export const workerSettings = {
     default: '30',
     description: 'How long a stopping worker waits for attempts in flight.',
   },
+  HERALD_RECIPIENT_GUARD: {
+    type: 'text',
+    description:
+      'A function of the database, as `schema.function`, that is asked about all recipients before anything is sent ' +
+      'to them: see [guards](guards.md).',
+  },
   HERALD_SECRET_KEY: {
     type: 'list',
     secret: true,

@@ -36,6 +36,8 @@ export function statusCommand(): Command {
         for (const line of workerLines(worker)) printWrapped(line, 2);
       for (const { method } of status.methods.filter(({ unserved }) => unserved))
         printWrapped(color('yellow', `no worker delivers ${method}`));
+      for (const { method, guardFailed } of status.methods.filter((each) => each.guardFailed > 0))
+        printWrapped(color('yellow', `${method}: the guard did not answer for ${plural(guardFailed, 'message')}`));
       if (status.readOnly !== null) printWrapped(color('red', readOnlyTexts[status.readOnly]));
       for (const pause of status.pauses) printWrapped(color('yellow', withoutBreaks(pauseText(pause))));
       for (const sender of status.senders) printWrapped(color('yellow', withoutBreaks(senderText(sender))));

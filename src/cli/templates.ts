@@ -119,11 +119,12 @@ function listCommand(): Command {
   );
 }
 
-function flagsOf({ enabled, mandatory, enabledByDefault }: CatalogEntry): string[] {
+function flagsOf({ enabled, mandatory, enabledByDefault, guard }: CatalogEntry): string[] {
   return [
     ...(enabled ? [] : ['disabled']),
     ...(mandatory ? ['mandatory'] : []),
     ...(enabledByDefault ? [] : ['off by default']),
+    ...(guard === null ? [] : ['guarded']),
   ];
 }
 

@@ -82,11 +82,13 @@ function optionsOf({
   links,
   logLevel,
   stopTimeoutSeconds,
+  recipientGuard,
 }: Config): Omit<WorkerOptions, 'connectionString' | 'dispatchers'> {
   return {
     ...{ brand, stopTimeoutSeconds, watchdogSeconds },
     logger: createLogger(logLevel),
     ...(links !== undefined && { links }),
+    ...(recipientGuard !== undefined && { recipientGuard }),
     ...(secretKeys.length > 0 && { decryptLabels: labelSecrets(createSecretBox(secretKeys)).decryptLabels }),
   };
 }

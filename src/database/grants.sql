@@ -18,6 +18,9 @@ GRANT EXECUTE ON FUNCTION herald.enqueue(jsonb),
   herald.preferences(text), herald.subscription(text, text, text), herald.unsubscribe(text, text, text), herald.resubscribe(text, text, text),
   herald.set_group(text, text, text, boolean, text) TO herald_enqueuer;
 
+-- The role that installs the trigger of cancel-with on a table needs the right to name its function.
+GRANT EXECUTE ON FUNCTION herald.cancel_with_deleted() TO herald_enqueuer;
+
 -- A worker moves messages, records attempts, keeps the state of endpoints and pauses, and enqueues messages to the
 -- owners of endpoints. It cannot change what a message says or to whom.
 GRANT SELECT ON herald.message, herald.notification, herald.attachment, herald.attempt, herald.template, herald.template_version,
@@ -34,6 +37,8 @@ GRANT EXECUTE ON FUNCTION herald.put_back_refused(text, text, double precision),
   herald.record_accepted(text, text, double precision), herald.delete_old_refusals(text), herald.apply_retention(integer),
   herald.ensure_jobs(uuid[]), herald.bring_forward(text), herald.enqueue(jsonb), herald.preference_of(text, text, text, text),
   herald.choice_of(text, text, text, text) TO herald_worker;
+-- The recipient guard brings the address of now, for messages that the worker has the lease of.
+GRANT EXECUTE ON FUNCTION herald.readdress(jsonb) TO herald_worker;
 -- Of pg-boss's tables a worker writes jobs and statistics. It must not write bam: the owner executes the commands in
 -- it.
 GRANT SELECT ON ALL TABLES IN SCHEMA herald_queue TO herald_worker;

@@ -49,6 +49,10 @@ export const template = herald.table(
     maxAttempts: smallint('max_attempts'),
     /** Name of the sender (see `smtp`'s `senders`); null: the first. */
     sender: text(),
+    /** `schema.function` of the application that is asked before each attempt; null: none. */
+    guard: text(),
+    /** False: the recipient guard of the workers is not asked about its recipients. */
+    recipientGuard: boolean('recipient_guard').notNull().default(true),
     /** Recipient, labels and data that the template's file is previewed with; null: the file has none. */
     example: jsonb(),
     createdAt: moment('created_at').notNull().defaultNow(),
@@ -60,6 +64,7 @@ export const template = herald.table(
     check('template_unknown', sql`${t.unknown} in ('retry', 'hold')`),
     check('template_ttl', sql`${t.ttlSeconds} > 0`),
     check('template_max_attempts', sql`${t.maxAttempts} between 1 and 1000`),
+    check('template_guard', sql`${t.guard} ~ '^[a-z_][a-z0-9_]{0,62}[.][a-z_][a-z0-9_]{0,62}$'`),
   ],
 );
 

@@ -26,7 +26,12 @@ export interface OpenMessage {
   /** Recipients cannot opt out of the template. */
   readonly mandatory: boolean;
   readonly sender: string | null;
-  readonly recipient: Recipient;
+  /** `schema.function` that is asked before it is sent; null: none. */
+  readonly guard: string | null;
+  /** Whether the recipient guard is asked about its recipient, if there is one. */
+  readonly recipientGuard: boolean;
+  /** As it was enqueued, or as the recipient guard returned it for this attempt. */
+  recipient: Recipient;
   readonly labels: Record<string, string>;
   readonly secrets: Record<string, string> | null;
   /** What the secrets were encrypted for; null: they are in clear. */
@@ -85,8 +90,10 @@ export interface AttemptTelemetry {
   readonly dispatchMs: number | undefined;
   /** Runs the dispatch in a span of its own, and passes it the trace context that a receiver may continue. */
   dispatch(work: (traceContext: TraceContext | null) => Promise<DispatchResult>): Promise<DispatchResult>;
-  /** Called once. */
+  /** Called once, unless the attempt is withdrawn. */
   end(result: DispatchResult, decision: Decision): void;
+  /** The attempt was taken back before anything was dispatched; `status` is that of its message now. */
+  withdrawn(status: string): void;
 }
 
 /** The message's next status, and after how many seconds it is due again if that is `pending`. */

@@ -87,7 +87,7 @@ WITH locked AS MATERIALIZED (
   WHERE m.id = ANY ($1::uuid[]) ORDER BY m.id FOR UPDATE OF m
 ), decided AS MATERIALIZED (
   SELECT l.id, l.status, l.priority, l.next_attempt_at, l.lost, l.own_loss, t."group", t.mandatory, t.sender,
-    d.last_sent_at, CASE
+    t.guard, t.recipient_guard, d.last_sent_at, CASE
       WHEN l.status NOT IN ('pending', 'sending') THEN 'settled'
       WHEN l.lost AND l.unknown = 'hold' THEN 'held'
       WHEN l.expires_at <= now() THEN 'expired'
@@ -143,7 +143,8 @@ WITH locked AS MATERIALIZED (
   RETURNING m.id, m.attempts AS attempt, m.counted, m.max_attempts AS "maxAttempts", m.unknown, m.unknowns, m.uncounted,
     extract(epoch FROM m.attempt_started_at - m.uncounted_since)::float8 AS "uncountedSeconds",
     coalesce(m.fault_at < j.last_sent_at, false) AS "faultIsOwn",
-    m.template, m.template_version AS "templateVersion", j."group", j.mandatory, j.sender, m.recipient,
+    m.template, m.template_version AS "templateVersion", j."group", j.mandatory, j.sender, j.guard,
+    j.recipient_guard AS "recipientGuard", m.recipient,
     ${declaredSecrets} AS secrets, m.targets, m.endpoint_id AS "endpointId", m.tenant, m.group_key AS "groupKey",
     m.unsubscribe_url AS "unsubscribeUrl", m.dedupe_key AS "dedupeKey",
     1000 * extract(epoch FROM greatest(m.created_at, m.send_at))::float8 AS "createdAtMs",

@@ -41,6 +41,8 @@ export async function deliverBatch(
 
 /** Never rejects: failure is a value. */
 async function deliver(attempt: Attempt, services: DeliveryServices): Promise<void> {
+  const { guards } = services;
+  if (guards.concern(attempt.message) && !(await guards.mayGo(attempt))) return;
   const result = await send(attempt, services);
   attempt.dispatched(result);
   const decision = decide(result, attempt.message, services);

@@ -42,6 +42,7 @@ export function observeGauges({ meter }: Instruments, sources: GaugeSources): { 
     inhibited: observable(meter, all.inhibited),
     pending: observable(meter, all.pending),
     held: observable(meter, all.held),
+    guardFailed: observable(meter, all.guardFailed),
     oldestDueSeconds: observable(meter, all.oldestDueSeconds),
     paused: observable(meter, all.paused),
     pausedSenders: observable(meter, all.pausedSenders),
@@ -125,6 +126,7 @@ type Observables = Readonly<
     | 'inhibited'
     | 'pending'
     | 'held'
+    | 'guardFailed'
     | 'oldestDueSeconds'
     | 'paused'
     | 'pausedSenders'
@@ -135,9 +137,10 @@ type Observables = Readonly<
 >;
 
 function observeAll(result: BatchObservableResult, of: Observables, reading: Reading): void {
-  for (const { method, pending, held, oldestDueSeconds, pausedBy, pausedSenders } of reading.methods) {
+  for (const { method, pending, held, guardFailed, oldestDueSeconds, pausedBy, pausedSenders } of reading.methods) {
     result.observe(of.pending, pending, { method });
     result.observe(of.held, held, { method });
+    result.observe(of.guardFailed, guardFailed, { method });
     result.observe(of.oldestDueSeconds, oldestDueSeconds, { method });
     result.observe(of.pausedSenders, pausedSenders, { method });
     for (const kind of ['operator', 'fault'] as const)

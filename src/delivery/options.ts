@@ -3,6 +3,7 @@ import { checkedConnectionString } from '../database/connection-string.ts';
 import type { Dispatcher } from '../dispatch/dispatcher.ts';
 import { ConfigurationError } from '../errors.ts';
 import { type LinkOptions, parseLinks } from '../recipients/links.ts';
+import { guardNamePattern } from '../guard/guard-name.ts';
 import { checkBrand } from '../templates/brand.ts';
 import type { Brand, Logger } from '../vocabulary.ts';
 import type { TelemetryOptions } from '../telemetry/options.ts';
@@ -37,6 +38,12 @@ export interface WorkerOptions {
   readonly watchdogSeconds?: number;
   /** Plans statements once per connection. Set it to false behind PgBouncer's transaction pooling. Default true. */
   readonly prepareStatements?: boolean;
+  /**
+   * `schema.function` of the database that is asked about all recipients before anything is sent to them. It takes
+   * `(recipient_ids text[])` and returns `TABLE (id text, reason text, email text, name text, locale text)`. A row with
+   * a reason inhibits the message; its other values replace those of the enqueue. Default: none.
+   */
+  readonly recipientGuard?: string;
   /** Where spans and metrics go. Default: OpenTelemetry's global providers at the time of `start`. */
   readonly telemetry?: TelemetryOptions;
   /** Decrypts secret labels. Needed if `enqueue` encrypts them. */
@@ -58,6 +65,7 @@ export function checkedOptions(options: WorkerOptions): WorkerOptions {
   checkBounds(options);
   checkDispatchers(options);
   if (options.links !== undefined) parseLinks(options.links);
+  checkRecipientGuard(options);
   return { ...options, connectionString };
 }
 
@@ -73,6 +81,12 @@ function checkBounds(options: WorkerOptions): void {
     if (value !== undefined && !(value >= least && value <= most))
       throw new ConfigurationError(name, `${value} is out of bounds, use ${least} to ${most}`);
   }
+}
+
+function checkRecipientGuard({ recipientGuard }: WorkerOptions): void {
+  if (recipientGuard === undefined || guardNamePattern.test(recipientGuard)) return;
+  const shown = JSON.stringify(recipientGuard).slice(0, 80);
+  throw new ConfigurationError('recipientGuard', `${shown} must be schema.function, in lower case`);
 }
 
 function checkDispatchers(options: WorkerOptions): void {

@@ -2,6 +2,7 @@
 import type { Pool } from 'pg';
 import { requireMigrated } from '../database/journal.ts';
 import { ConfigurationError } from '../errors.ts';
+import { guardProblem, recipientGuard } from '../guard/guard-function.ts';
 import { openQueue } from '../queue/queue.ts';
 import { createLinks } from '../recipients/links.ts';
 import { createRenderer } from '../templates/render.ts';
@@ -10,6 +11,7 @@ import { openConnections } from './connections.ts';
 import { createErrorReporter } from './database-errors.ts';
 import { createFileBudget } from './file-budget.ts';
 import { observeGauges } from './gauges.ts';
+import { createGuards } from './guards/guards.ts';
 import { examine, sharedForASecond, type WorkerHealth } from './health.ts';
 import { createIsolation } from './isolation.ts';
 import { createRemovals } from './jobs/remove.ts';
@@ -104,6 +106,7 @@ async function openServices(
   closing.push(async () => connections.destroy());
   await requireMigrated(database.pool);
   await requireMethods(database.pool, Object.keys(dispatchers));
+  await requireRecipientGuard(database.pool, options.recipientGuard);
   const queue = await openQueue({
     ...connections.queue,
     pool: queuePool,
@@ -126,6 +129,7 @@ async function openServices(
     files: createFileBudget(),
     decryptLabels: options.decryptLabels ?? plainLabels,
     links: options.links === undefined ? null : createLinks(options.links),
+    recipientGuard: options.recipientGuard ?? null,
   };
 }
 
@@ -141,8 +145,8 @@ function createPumps(
     const removals = createRemovals({ ...services, method });
     const settlements = createSettlements({ ...services, method, requeue, removals });
     all.push(settlements);
-    const methodServices = { ...services, method, dispatcher, requeue, removals, settlements };
-    pumps.set(method, createPump({ ...methodServices, telemetry: telemetry.of(method) }));
+    const shared = { ...services, method, telemetry: telemetry.of(method), requeue };
+    pumps.set(method, createPump({ ...shared, dispatcher, removals, settlements, guards: createGuards(shared) }));
   }
   return { pumps, settlements: all };
 }
@@ -156,6 +160,11 @@ async function requireMethods(pool: Pool, methods: readonly string[]): Promise<v
       'dispatchers',
       `no queue for ${unknown.join(', ')}; run "pg-herald migrate --method ${unknown[0]}"`,
     );
+}
+
+async function requireRecipientGuard(pool: Pool, name: string | undefined): Promise<void> {
+  const problem = name === undefined ? null : await guardProblem(pool, name, recipientGuard);
+  if (problem !== null) throw new ConfigurationError('recipientGuard', problem);
 }
 
 /** What a worker without `decryptLabels` does: it must not send encrypted labels. */

@@ -111,6 +111,17 @@ export interface Admission {
   admit(jobs: readonly LeasedJob[], free: number): Promise<readonly LeasedJob[]>;
 }
 
+/** The last look before a message is sent. */
+export interface Guards {
+  /** Whether there is anything to ask about a message. */
+  concern(message: OpenMessage): boolean;
+  /**
+   * Asks the guard of a message whose attempt is open. False: it may not go now, which is recorded, and its slot is
+   * free. Never rejects.
+   */
+  mayGo(attempt: Attempt): Promise<boolean>;
+}
+
 /** The attempts of one method that are under way. */
 export interface InFlight {
   /** Attempts that are not settled. */
@@ -157,7 +168,15 @@ export interface WorkerServices {
   readonly decryptLabels: DecryptLabels;
   /** Makes the links to the recipient's pages; null: messages have none of ours. */
   readonly links: Links | null;
+  /** `schema.function` that is asked about all recipients; null: none. */
+  readonly recipientGuard: string | null;
 }
+
+/** What the guards of a method need. */
+export type GuardServices = Pick<
+  MethodServices,
+  'method' | 'database' | 'queue' | 'requeue' | 'errors' | 'telemetry' | 'recipientGuard'
+>;
 
 /** One per delivery method. */
 export interface MethodServices extends WorkerServices {
@@ -167,6 +186,7 @@ export interface MethodServices extends WorkerServices {
   readonly requeue: Requeue;
   readonly removals: Removals;
   readonly settlements: Settlements;
+  readonly guards: Guards;
 }
 
 /** What the act of delivering needs: one per pump. */

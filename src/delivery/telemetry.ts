@@ -87,6 +87,11 @@ function beginAttempt(message: OpenMessage, { method, tracer, instruments }: Met
         dispatchMs = performance.now() - startedAt;
       }
     },
+    withdrawn(status) {
+      if (!recording) return;
+      span.setAttribute('herald.status', status);
+      span.end();
+    },
     end(result, decision) {
       count(message, { method, instruments, result, decision, dispatchMs });
       if (!recording) return;

@@ -7,6 +7,8 @@ export interface MethodGauges {
   readonly method: string;
   readonly pending: number;
   readonly held: number;
+  /** Messages whose guard gave no answer, waiting or held. */
+  readonly guardFailed: number;
   readonly oldestDueSeconds: number;
   readonly pausedBy: 'operator' | 'fault' | null;
   readonly pausedSenders: number;
@@ -36,6 +38,9 @@ const methodsText = `
 SELECT m.name AS method, coalesce(q.ready_count + q.deferred_count, 0)::int AS pending,
   (SELECT count(*)::int FROM (SELECT FROM herald.message h
     WHERE h.method = m.name AND h.settled_at IS NULL AND h.next_attempt_at = 'infinity' LIMIT 10000) held) AS held,
+  (SELECT count(*)::int FROM (SELECT FROM herald.message g
+    WHERE g.method = m.name AND g.uncounted_since IS NOT NULL AND g.settled_at IS NULL AND g.reason = 'guard_failed'
+    LIMIT 10000) unanswered) AS "guardFailed",
   greatest(coalesce(extract(epoch FROM now() - (SELECT d.next_attempt_at FROM herald.message d
     WHERE d.method = m.name AND d.settled_at IS NULL AND d.next_attempt_at <= now() AND d.status = 'pending'
     ORDER BY d.next_attempt_at LIMIT 1)), 0), 0)::float8 AS "oldestDueSeconds",

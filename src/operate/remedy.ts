@@ -1,6 +1,6 @@
 /** What an operator can do about a message: the action for its state and reason. Pure. */
 import type { MessageDetails } from './messages.ts';
-import { isAbandoned, isHeldForEndpoint, mayHaveArrived } from './state-text.ts';
+import { isAbandoned, isHeldForEndpoint, isHeldForGuard, mayHaveArrived } from './state-text.ts';
 import { serviceOf } from './workers.ts';
 
 /** How an operator does what a remedy names: with a command, or with a button. Each reads as part of a sentence. */
@@ -116,6 +116,7 @@ function heldRemedy(message: MessageDetails, actions: OperatorActions): string {
   const decide = actions.releaseOrCancel(message);
   if (isHeldForEndpoint(message) && endpointId !== null)
     return `When the receiver works again: ${actions.enableEndpoint(endpointId)}`;
+  if (isHeldForGuard(message)) return `Repair the function that "pg-herald doctor" names, then: ${decide}`;
   if (!mayHaveArrived(message)) return `To send it, or never to send it: ${decide}`;
   return `${askFirst} If it did not, or if a second copy is harmless: ${decide}`;
 }
@@ -147,6 +148,8 @@ function inhibitedRemedy(message: MessageDetails, actions: OperatorActions): str
       return `If the recipient asks for it: ${actions.turnOnFor(message)}, ${thenRetry}`;
     case 'suppressed':
       return `If the address works again: ${actions.unsuppress(message)}, ${thenRetry}`;
+    case 'guard':
+      return ifPossible(message, `If your application would let it go now: ${actions.retry(message)}`);
     case 'template_disabled':
       return `${actions.enableTemplate(template)}, ${thenRetry}`;
     case 'method_disabled':

@@ -65,12 +65,12 @@ function atAttempt({ attempts, attemptRecords }: MessageDetails): string {
 export function mayHaveArrived({ status, reason, attemptRecords }: MessageDetails): boolean {
   return (
     attemptRecords.some(({ outcome }) => outcome === 'unknown') ||
-    (status === 'held' && reason !== null && !isHeldForEndpoint({ status, reason }))
+    (status === 'held' && reason !== null && !isHeldUnsent({ status, reason }))
   );
 }
 
 function uncertainty(message: MessageDetails): string {
-  if (message.status === 'held' && message.reason !== null && !isHeldForEndpoint(message)) return '';
+  if (message.status === 'held' && message.reason !== null && !isHeldUnsent(message)) return '';
   if (!mayHaveArrived(message)) return '';
   return message.status === 'sent'
     ? ' Another attempt may have been accepted as well: then there are two copies.'
@@ -82,9 +82,20 @@ export function isHeldForEndpoint({ status, reason }: Pick<MessageDetails, 'stat
   return status === 'held' && (reason === 'endpoint_disabled' || reason === 'gone');
 }
 
+/** Whether a message is held because its template's guard gave no answer. */
+export function isHeldForGuard({ status, reason }: Pick<MessageDetails, 'status' | 'reason'>): boolean {
+  return status === 'held' && reason === 'guard_failed';
+}
+
+/** Whether the attempt because of which it is held was surely not sent. */
+function isHeldUnsent(message: Pick<MessageDetails, 'status' | 'reason'>): boolean {
+  return isHeldForEndpoint(message) || isHeldForGuard(message);
+}
+
 function heldText(message: MessageDetails): string {
   const { reason, detail } = message;
   if (isHeldForEndpoint(message)) return 'Held: its endpoint is disabled.';
+  if (isHeldForGuard(message)) return `Held${because(message)}. It is asked again when an operator releases it.`;
   if (reason === null) return `Held ${detail ?? 'by an operator'}. It waits until an operator releases it.`;
   return `Held: it is unknown whether it was accepted${because(message)}.`;
 }
@@ -110,7 +121,8 @@ function sendingText(message: MessageDetails): string {
 
 function pendingText(message: MessageDetails, now: Date): string {
   const { nextAttemptAt, attempts, reason } = message;
-  const meaning = attempts > 0 && reason !== null ? ` (${meaningOf(reason)})` : '';
+  const asked = reason === 'guard_failed' && attempts === 0;
+  const meaning = (attempts > 0 || asked) && reason !== null ? ` (${meaningOf(reason)})` : '';
   const tried = attempts === 0 ? 'Not tried yet' : `Waiting ${afterAttempts(message)}${meaning}`;
   const due = nextAttemptAt !== null && nextAttemptAt > now ? 'at' : 'since';
   return `${tried}: due ${due} ${timeText(nextAttemptAt)}${obstacle(message) ?? prospect(message, now)}.`;

@@ -16,6 +16,8 @@ export interface MethodStatus {
   readonly sending: number;
   /** Messages that wait for an operator. */
   readonly held: number;
+  /** Of the pending and held ones, those whose guard gave no answer. */
+  readonly guardFailed: number;
   /** Seconds since the oldest due message became due; 0 if none is due. */
   readonly oldestDueSeconds: number;
   /** Messages that were sent in the last hour. */
@@ -47,12 +49,14 @@ export type ReadOnly = 'standby' | 'setting';
 
 const methodsQuery = `
 SELECT m.name AS method, m.enabled, coalesce(u.pending, 0)::int AS pending, coalesce(u.sending, 0)::int AS sending,
-  coalesce(u.held, 0)::int AS held, coalesce(extract(epoch FROM now() - u.oldest), 0)::float8 AS "oldestDueSeconds",
+  coalesce(u.held, 0)::int AS held, coalesce(u.unanswered, 0)::int AS "guardFailed",
+  coalesce(extract(epoch FROM now() - u.oldest), 0)::float8 AS "oldestDueSeconds",
   coalesce(r.sent, 0)::int AS "sentLastHour", coalesce(r.failed, 0)::int AS "failedLastHour"
 FROM herald.method m
 LEFT JOIN (
   SELECT method, count(*) FILTER (WHERE status = 'pending') AS pending,
     count(*) FILTER (WHERE status = 'sending') AS sending, count(*) FILTER (WHERE status = 'held') AS held,
+    count(*) FILTER (WHERE reason = 'guard_failed') AS unanswered,
     min(next_attempt_at) FILTER (WHERE status = 'pending' AND next_attempt_at <= now()) AS oldest
   FROM herald.message WHERE settled_at IS NULL GROUP BY method) u ON u.method = m.name
 LEFT JOIN (

@@ -129,6 +129,13 @@ export const metricDescriptions = {
     labels: ['method'],
     description: 'Messages that wait for an operator; counts to 10,000',
   },
+  guardFailed: {
+    name: 'herald.guard_failed',
+    kind: 'gauge',
+    scope: 'database',
+    labels: ['method'],
+    description: 'Messages whose guard gave no answer: they wait, and are held after an hour; counts to 10,000',
+  },
   oldestDueSeconds: {
     name: 'herald.oldest_due.seconds',
     kind: 'gauge',

@@ -3,6 +3,7 @@ import type { Pool } from 'pg';
 import { run, type Transaction } from '../database/caller-transaction.ts';
 import { transaction } from '../database/pool.ts';
 import { codeOf, ConfigurationError } from '../errors.ts';
+import { guardProblem, templateGuard, tryGuard } from '../guard/guard-function.ts';
 import type { TemplateSource } from './template-file.ts';
 
 /** What `syncTemplates` did with one template. */
@@ -37,6 +38,8 @@ export interface CatalogEntry {
   readonly mandatory: boolean;
   /** A message expires this long after enqueue; null: never. */
   readonly ttlSeconds: number | null;
+  /** The function of the database that is asked before each attempt; null: none. */
+  readonly guard: string | null;
   /** Labels that every message needs, sorted. */
   readonly labels: string[];
   /** Labels that are encrypted at rest. */
@@ -51,7 +54,8 @@ export interface CatalogEntry {
  *
  * @param database a `pg` pool, or an open transaction of any supported driver.
  * @param options.dryRun true: returns what would change. Default false.
- * @throws {ConfigurationError} if `database` is neither.
+ * @throws {ConfigurationError} if `database` is neither, or a worker cannot ask the function that a template names as
+ * its guard.
  */
 export async function syncTemplates(
   database: Pool | Transaction,
@@ -60,6 +64,7 @@ export async function syncTemplates(
 ): Promise<TemplateChange[]> {
   if (isPool(database)) return transaction(database, (client) => syncTemplates(client, sources, options));
   await lockTemplates(database);
+  await requireGuards(database, sources);
   if (options.dryRun) await run(database, { text: 'SAVEPOINT herald_dry_run', values: [] });
   const changes: TemplateChange[] = [];
   for (const source of sources) changes.push(await syncOne(database, source));
@@ -81,6 +86,15 @@ async function lockTemplates(tx: Transaction): Promise<void> {
     throw new ConfigurationError('syncTemplates', 'needs a pg pool or an open transaction; call it inside one', {
       cause: error,
     });
+  }
+}
+
+/** A guard that cannot answer would hold every message of its template. */
+async function requireGuards(tx: Transaction, sources: readonly TemplateSource[]): Promise<void> {
+  for (const { name, guard } of sources) {
+    if (guard === null) continue;
+    const problem = (await guardProblem(tx, guard, templateGuard)) ?? (await tryGuard(tx, guard));
+    if (problem !== null) throw new ConfigurationError(`template ${name}: guard`, problem);
   }
 }
 
@@ -108,22 +122,25 @@ async function writeOptions(tx: Transaction, source: StoredSource): Promise<bool
   // Drivers differ in what they make of lists, so the template travels as one JSON text.
   const text = `
     INSERT INTO herald.template AS t (name, "group", kind, current_version, methods, fallback, enabled_by_default,
-      mandatory, ttl_seconds, unknown, max_attempts, sender, example)
+      mandatory, ttl_seconds, unknown, max_attempts, sender, guard, recipient_guard, example)
     SELECT s.name, s."group", s.kind, s.version, s.methods, s.fallback, s."enabledByDefault", s.mandatory,
-      s."ttlSeconds", s.unknown, s."maxAttempts", s.sender, s.example
+      s."ttlSeconds", s.unknown, s."maxAttempts", s.sender, s.guard, s."recipientGuard", s.example
     FROM jsonb_to_record($1::text::jsonb) AS s (name text, "group" text, kind text, version int, methods text[],
       fallback text, "enabledByDefault" boolean, mandatory boolean, "ttlSeconds" int, unknown text,
-      "maxAttempts" smallint, sender text, example jsonb)
+      "maxAttempts" smallint, sender text, guard text, "recipientGuard" boolean,
+      example jsonb)
     ON CONFLICT (name) DO UPDATE SET "group" = excluded."group", kind = excluded.kind,
       current_version = excluded.current_version, methods = excluded.methods, fallback = excluded.fallback,
       enabled_by_default = excluded.enabled_by_default, mandatory = excluded.mandatory,
       ttl_seconds = excluded.ttl_seconds, unknown = excluded.unknown, max_attempts = excluded.max_attempts,
-      sender = excluded.sender, example = excluded.example, updated_at = now()
+      sender = excluded.sender, guard = excluded.guard, recipient_guard = excluded.recipient_guard,
+      example = excluded.example, updated_at = now()
     WHERE (t."group", t.kind, t.current_version, t.methods, t.fallback, t.enabled_by_default, t.mandatory,
-        t.ttl_seconds, t.unknown, t.max_attempts, t.sender, t.example)
+        t.ttl_seconds, t.unknown, t.max_attempts, t.sender, t.guard, t.recipient_guard, t.example)
       IS DISTINCT FROM (excluded."group", excluded.kind, excluded.current_version, excluded.methods,
         excluded.fallback, excluded.enabled_by_default, excluded.mandatory, excluded.ttl_seconds, excluded.unknown,
-        excluded.max_attempts, excluded.sender, excluded.example)
+        excluded.max_attempts, excluded.sender, excluded.guard,
+        excluded.recipient_guard, excluded.example)
     RETURNING t.name`;
   return (await run(tx, { text, values: [JSON.stringify(source)] })).length === 1;
 }
@@ -150,8 +167,8 @@ async function missing(tx: Transaction, sources: readonly TemplateSource[]): Pro
 export async function listTemplates(pool: Pool): Promise<CatalogEntry[]> {
   const result = await pool.query<CatalogEntry>(
     `SELECT t.name, t.current_version AS version, t."group", t.kind, t.methods, t.methods_override AS "methodsOverride",
-       t.enabled, t.enabled_by_default AS "enabledByDefault", t.mandatory, t.ttl_seconds AS "ttlSeconds", v.labels,
-       v.secrets, t.updated_at AS "updatedAt"
+       t.enabled, t.enabled_by_default AS "enabledByDefault", t.mandatory, t.ttl_seconds AS "ttlSeconds", t.guard,
+       v.labels, v.secrets, t.updated_at AS "updatedAt"
      FROM herald.template t
      JOIN herald.template_version v ON v.template = t.name AND v.version = t.current_version
      ORDER BY t.name`,

@@ -1,5 +1,6 @@
 /** The schema of a template file's YAML header. */
 import * as v from 'valibot';
+import { guardNamePattern } from '../guard/guard-name.ts';
 import type { JsonValue } from '../vocabulary.ts';
 
 const maximumBytes = (limit: number) => v.maxBytes(limit, `is longer than ${limit} bytes`);
@@ -45,6 +46,13 @@ export const headerSchema = v.strictObject(
     unknown: v.optional(v.picklist(['retry', 'hold'], 'must be "retry" or "hold"'), 'retry'),
     maxAttempts: v.optional(wholeNumber(1, 1000)),
     sender: v.optional(text(100)),
+    guard: v.optional(
+      v.pipe(
+        v.string('must be the name of a function'),
+        v.regex(guardNamePattern, 'must be schema.function, in lower case, for example app.may_notify'),
+      ),
+    ),
+    recipientGuard: v.optional(yesOrNo, true),
     labels: v.optional(list(labelName, 100), []),
     secrets: v.optional(list(labelName, 20), []),
     example: v.optional(

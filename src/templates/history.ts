@@ -32,6 +32,7 @@ export interface TemplateHistory {
   readonly ttlSeconds: number | null;
   readonly unknown: 'retry' | 'hold';
   readonly sender: string | null;
+  readonly guard: string | null;
   readonly example: StoredExample | null;
   /** Newest first, at most 500. */
   readonly versions: readonly TemplateVersion[];
@@ -43,7 +44,7 @@ export async function readTemplateHistory(pool: Pick<Pool, 'query'>, name: strin
     pool.query<Omit<TemplateHistory, 'versions'>>(
       `SELECT name, "group", kind, current_version AS "currentVersion", enabled,
          enabled_by_default AS "enabledByDefault", mandatory, methods, methods_override AS "methodsOverride",
-         ttl_seconds AS "ttlSeconds", unknown, sender, example
+         ttl_seconds AS "ttlSeconds", unknown, sender, guard, example
        FROM herald.template WHERE name = $1`,
       [name],
     ),

@@ -49,6 +49,10 @@ export interface TemplateSource {
   readonly maxAttempts: number | null;
   /** Name of an SMTP sender; null: the first. */
   readonly sender: string | null;
+  /** `schema.function` of the database that is asked before each attempt; null: none. */
+  readonly guard: string | null;
+  /** Whether the recipient guard of the workers is asked about its recipients. */
+  readonly recipientGuard: boolean;
   /** Names of labels that are encrypted at rest and deleted when the message settles. */
   readonly secrets: readonly string[];
   /** Labels that every message needs: used by the texts, or listed in the header. Sorted. */
@@ -200,7 +204,7 @@ function sourceOf({
   origin: TemplateOrigin;
   header: Header;
 }): TemplateSource {
-  const { methods, ttlSeconds, maxAttempts, sender, example, labels: listed, ...options } = header;
+  const { methods, ttlSeconds, maxAttempts, sender, guard, example, labels: listed, ...options } = header;
   const texts = textsOf({ ...options, body });
   const parts = texts.flatMap(({ text }) => parseSyntax(text).parts);
   const used = requiredAndOptional(labelUses(parts));
@@ -214,6 +218,7 @@ function sourceOf({
     ttlSeconds: ttlSeconds ?? null,
     maxAttempts: maxAttempts ?? null,
     sender: sender ?? null,
+    guard: guard ?? null,
     labels,
     optionalLabels: used.optional.filter((label) => !labels.includes(label)),
     dataFields: requiredData(pathUses(parts)),

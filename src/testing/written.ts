@@ -34,6 +34,8 @@ export interface WrittenMessage {
   readonly dedupeKey: string | null;
   /** Higher is earlier. */
   readonly priority: number;
+  /** `schema.function` of the database that `drain` and a worker ask before it is sent; null: none. */
+  readonly guard: string | null;
   /** Name of the SMTP sender; null: the first. */
   readonly sender: string | null;
   /** Null if `enqueue` got none. */
@@ -103,7 +105,7 @@ const statement = `
 SELECT m.id, m.template, m.template_version AS version, t."group", t.mandatory, m.method, m.status, m.reason,
   m.recipient,
   coalesce(n.labels, '{}') AS labels, m.secrets, n.data::text AS data, m.targets, n.actions, n.seal_id AS "sealId",
-  m.dedupe_key AS "dedupeKey", m.priority, t.sender, m.tenant,
+  m.dedupe_key AS "dedupeKey", m.priority, t.sender, t.guard, m.tenant,
   m.group_key AS "groupKey",
   m.unsubscribe_url AS "unsubscribeUrl", (extract(epoch FROM m.created_at) * 1000)::text AS "createdMs",
   (extract(epoch FROM m.next_attempt_at) * 1000)::text AS "dueMs",

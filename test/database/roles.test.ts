@@ -331,6 +331,7 @@ describe('over every table and function, may write and call nothing but this:', 
   test('an enqueuer', async () => {
     expect(await rightsOf('herald_enqueuer')).toEqual([
       'EXECUTE herald.cancel',
+      'EXECUTE herald.cancel_with_deleted',
       'EXECUTE herald.current_template',
       'EXECUTE herald.enqueue',
       'EXECUTE herald.preferences',
@@ -391,7 +392,7 @@ describe('over every table and function, may write and call nothing but this:', 
           'ensure_jobs',
           'preference_of',
         ],
-        ...['put_back_refused', 'record_accepted', 'release_refused'],
+        ...['put_back_refused', 'readdress', 'record_accepted', 'release_refused'],
       ]
         .map((name) => `EXECUTE herald.${name}`)
         .concat('EXECUTE herald_queue.job_now'),

@@ -65,6 +65,10 @@ describe('following the page works:', { timeout: 180_000 }, () => {
     expect(secondList.match(/ customer-7 /g)).toHaveLength(1);
   });
 
+  test.skipIf(!hasProgram('psql'))('docs/guards.md', async () => {
+    await follow('docs/guards.md');
+  });
+
   test.skipIf(!hasProgram('psql'))('docs/enqueue.md', async () => {
     await follow('docs/enqueue.md');
   });

@@ -30,6 +30,7 @@ const followed: Readonly<Record<string, string | null>> = {
   'docs/worker.md': null,
   'docs/migrations.md': null,
   'docs/unsubscribing.md': null,
+  'docs/guards.md': null,
   'docs/writing-a-dispatcher.md': null,
   'docs/operating-from-code.md': null,
   'docs/production.md': null,

@@ -138,7 +138,8 @@ function untruths(state: State): string[] {
 }
 
 function isHeldUnknown({ status, reason }: State): boolean {
-  return status === 'held' && reason !== null && reason !== 'endpoint_disabled' && reason !== 'gone';
+  const unsent: readonly (Reason | null)[] = [null, 'endpoint_disabled', 'gone', 'guard_failed'];
+  return status === 'held' && !unsent.includes(reason);
 }
 
 describe('why', () => {
@@ -209,7 +210,7 @@ describe('why', () => {
 describe('a remedy of why', () => {
   const database = useDatabase({ templates: { greeting: greetingFile } });
 
-  test('works where it is told: a message that is said to be retried is retried', async () => {
+  test('works where it is told: a message that is said to be retried is retried', { timeout: 60_000 }, async () => {
     const { rows } = await database.pool.query<{ id: string; status: MessageStatus }>(
       `WITH enqueued AS MATERIALIZED (
          SELECT e.message_id FROM unnest($1::text[]) WITH ORDINALITY s (status, n)

@@ -88,7 +88,7 @@ function stateOf(entry: Pick<CatalogEntry, 'enabled' | 'mandatory' | 'enabledByD
 }
 
 function templateFacts(template: TemplateHistory): (readonly [string, Html | string | null])[] {
-  const { group, kind, currentVersion, methods, methodsOverride, ttlSeconds, unknown, sender } = template;
+  const { group, kind, currentVersion, methods, methodsOverride, ttlSeconds, unknown, sender, guard } = template;
   const chosen = methodsOverride && `${methodsOverride.join(', ')} (an operator's choice)`;
   return [
     ['State', stateOf(template)],
@@ -102,6 +102,7 @@ function templateFacts(template: TemplateHistory): (readonly [string, Html | str
       unknown === 'hold' ? 'it waits for an operator' : 'it is sent again, so a second copy is possible',
     ],
     ['Sender', sender],
+    ['Guard', guard],
   ];
 }
 

@@ -25,6 +25,7 @@ export const functionFiles = [
   'enqueue',
   'enqueue-named',
   'cancel',
+  'readdress',
   'retry',
   'refusals',
   'retention',

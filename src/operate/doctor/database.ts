@@ -6,6 +6,7 @@ import { ConfigurationError } from '../../errors.ts';
 import { knownQueueVersion } from '../../queue/options.ts';
 import { type Finding, ok, problem, warning } from './finding.ts';
 import { examineFlow } from './flow.ts';
+import { examineGuards } from './guards.ts';
 import { tryDelivery } from './trial.ts';
 
 /** In seconds. With a larger difference of the clocks, receivers reject the timestamps of webhooks. */
@@ -22,7 +23,9 @@ export async function examineDatabase(client: Pool, now: () => number = Date.now
     ...findings,
     queue,
     ...(await examineFuture(client)),
-    ...(queue.level === 'problem' ? [] : [await tryDelivery(client), ...(await examineFlow(client))]),
+    ...(queue.level === 'problem'
+      ? []
+      : [await tryDelivery(client), ...(await examineFlow(client)), ...(await examineGuards(client))]),
   ];
 }
 

@@ -269,6 +269,8 @@ CREATE TABLE "herald"."template" (
 	"unknown" text DEFAULT 'retry' NOT NULL,
 	"max_attempts" smallint,
 	"sender" text,
+	"guard" text,
+	"recipient_guard" boolean DEFAULT true NOT NULL,
 	"example" jsonb,
 	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
 	"updated_at" timestamp with time zone DEFAULT now() NOT NULL,
@@ -276,7 +278,8 @@ CREATE TABLE "herald"."template" (
 	CONSTRAINT "template_fallback" CHECK ("herald"."template"."fallback" in ('all', 'first')),
 	CONSTRAINT "template_unknown" CHECK ("herald"."template"."unknown" in ('retry', 'hold')),
 	CONSTRAINT "template_ttl" CHECK ("herald"."template"."ttl_seconds" > 0),
-	CONSTRAINT "template_max_attempts" CHECK ("herald"."template"."max_attempts" between 1 and 1000)
+	CONSTRAINT "template_max_attempts" CHECK ("herald"."template"."max_attempts" between 1 and 1000),
+	CONSTRAINT "template_guard" CHECK ("herald"."template"."guard" ~ '^[a-z_][a-z0-9_]{0,62}[.][a-z_][a-z0-9_]{0,62}$')
 );
 --> statement-breakpoint
 CREATE TABLE "herald"."template_version" (
@@ -322,7 +325,7 @@ CREATE UNIQUE INDEX "message_dedupe" ON "herald"."message" USING btree ("dedupe_
 CREATE UNIQUE INDEX "notification_seal" ON "herald"."notification" USING btree ("seal_id") WHERE "herald"."notification"."seal_id" is not null;--> statement-breakpoint
 CREATE INDEX "preference_history_recipient" ON "herald"."preference_history" USING btree ("recipient_id","id");
 --> statement-breakpoint
-INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('0000_tables', '3f22b705c6265243661918c1ced30df304e188da5036a54e943ba6380e9f5535', '0.1.0')
+INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('0000_tables', 'cbf1640fe12284da65a210733148bc2aa8cd688ae0c73386d8e7c6d2dd79855b', '0.1.0')
 ON CONFLICT (name) DO UPDATE SET sha256 = excluded.sha256, release = excluded.release, applied_at = now();
 --> statement-breakpoint
 -- functions
@@ -1618,37 +1621,22 @@ AS $$
     'unsubscribeUrl', $17, 'createdBy', $18, 'invalidAddress', $19, 'attachments', $20))
 $$;
 --> statement-breakpoint
--- Cancels in the caller's transaction and returns a result per message: cancelled, in_flight (a worker is dispatching
--- it now) or already_settled. Of a recipient, only messages that are not settled. The row lock decides between the
--- caller and a worker that begins at the same moment. Jobs without a lease are deleted, because one may be scheduled
--- for next year.
-CREATE OR REPLACE FUNCTION herald.cancel(message_ids uuid[] DEFAULT NULL, dedupe_key text DEFAULT NULL,
-  target text DEFAULT NULL, recipient_id text DEFAULT NULL)
+-- Cancels messages in the caller's transaction and returns a result per message: cancelled, in_flight (a worker is
+-- dispatching it now) or already_settled. The row lock decides between the caller and a worker that begins at the same
+-- moment. Jobs without a lease are deleted, because one may be scheduled for next year. Runs with the caller's rights:
+-- the functions that call it lend theirs.
+CREATE OR REPLACE FUNCTION herald.cancel_messages(message_ids uuid[], reason text)
 RETURNS TABLE (message_id uuid, answer text)
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp
-SET standard_conforming_strings = on
+LANGUAGE plpgsql VOLATILE
 AS $$
 #variable_conflict use_column
-DECLARE
-  ids uuid[] := $1;
 BEGIN
-  IF num_nonnulls($1, $2, $3, $4) <> 1 THEN
-    PERFORM herald.reject('HE006', '', 'cancel takes exactly one of message_ids, dedupe_key, target and recipient_id',
-      'Name the argument, for example target => ''42''.');
-  ELSIF $2 IS NOT NULL THEN
-    ids := ARRAY(SELECT m.id FROM herald.message m WHERE m.dedupe_key = $2);
-  ELSIF $3 IS NOT NULL THEN
-    ids := ARRAY(SELECT m.id FROM herald.message m WHERE m.targets @> ARRAY[$3] AND m.targets <> '{}');
-  ELSIF $4 IS NOT NULL THEN
-    ids := ARRAY(SELECT m.id FROM herald.message m WHERE m.recipient_id = $4 AND m.settled_at IS NULL);
-  END IF;
   RETURN QUERY
   WITH locked AS (
-    SELECT m.id, m.method, m.status FROM herald.message m WHERE m.id = ANY (ids) ORDER BY m.id FOR UPDATE
+    SELECT m.id, m.method, m.status FROM herald.message m WHERE m.id = ANY ($1) ORDER BY m.id FOR UPDATE
   ), stopped AS (
     UPDATE herald.message m
-    SET status = 'cancelled', reason = 'cancelled', detail = NULL, settled_at = now(), secrets = NULL
+    SET status = 'cancelled', reason = $2, detail = NULL, settled_at = now(), secrets = NULL
     FROM locked l
     WHERE m.id = l.id AND l.status IN ('pending', 'held')
     RETURNING m.id, m.method
@@ -1662,6 +1650,84 @@ BEGIN
   FROM locked l
   ORDER BY l.id;
 END
+$$;
+--> statement-breakpoint
+-- Cancels by exactly one of ids, dedupe key, target and recipient. Of a recipient, only messages that are not settled.
+CREATE OR REPLACE FUNCTION herald.cancel(message_ids uuid[] DEFAULT NULL, dedupe_key text DEFAULT NULL,
+  target text DEFAULT NULL, recipient_id text DEFAULT NULL)
+RETURNS TABLE (message_id uuid, answer text)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET standard_conforming_strings = on
+AS $$
+DECLARE
+  ids uuid[] := $1;
+BEGIN
+  IF num_nonnulls($1, $2, $3, $4) <> 1 THEN
+    PERFORM herald.reject('HE006', '', 'cancel takes exactly one of message_ids, dedupe_key, target and recipient_id',
+      'Name the argument, for example target => ''42''.');
+  ELSIF $2 IS NOT NULL THEN
+    ids := ARRAY(SELECT m.id FROM herald.message m WHERE m.dedupe_key = $2);
+  ELSIF $3 IS NOT NULL THEN
+    ids := ARRAY(SELECT m.id FROM herald.message m WHERE m.targets @> ARRAY[$3] AND m.targets <> '{}');
+  ELSIF $4 IS NOT NULL THEN
+    ids := ARRAY(SELECT m.id FROM herald.message m WHERE m.recipient_id = $4 AND m.settled_at IS NULL);
+  END IF;
+  RETURN QUERY SELECT c.message_id, c.answer FROM herald.cancel_messages(ids, 'cancelled') c;
+END
+$$;
+--> statement-breakpoint
+-- The trigger of "pg-herald cancel-with": cancels what is about the rows that a statement deletes, in its transaction.
+-- Its argument is the column whose value messages have among their targets. FOR EACH STATEMENT it reads the transition
+-- table deleted_rows, FOR EACH ROW (of a soft deletion) the row. SECURITY DEFINER, because who deletes rows need not be
+-- able to enqueue.
+CREATE OR REPLACE FUNCTION herald.cancel_with_deleted() RETURNS trigger
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  deleted text[];
+BEGIN
+  IF TG_LEVEL = 'STATEMENT' THEN
+    EXECUTE format('SELECT array_agg(d.%I::text) FROM deleted_rows d', TG_ARGV[0]) INTO deleted;
+  ELSE
+    deleted := ARRAY[to_jsonb(OLD) ->> TG_ARGV[0]];
+  END IF;
+  PERFORM herald.cancel_messages(ARRAY(
+    SELECT m.id FROM herald.message m WHERE m.targets && deleted AND m.targets <> '{}' AND m.settled_at IS NULL),
+    'subject_deleted');
+  RETURN NULL;
+END
+$$;
+--> statement-breakpoint
+-- Brings the recipients of open attempts up to date with what the application's recipient guard returned, which may
+-- have another email, name or locale. changes: [{"id", "token", "email", "name", "locale"}]; null changes nothing.
+-- Returns each recipient as it is now, and the reason why nothing may be sent to it. SECURITY DEFINER: a worker cannot
+-- write recipients otherwise, and this only where it has the lease.
+CREATE OR REPLACE FUNCTION herald.readdress(changes jsonb)
+RETURNS TABLE (message_id uuid, recipient jsonb, reason text)
+LANGUAGE sql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+  WITH wanted AS MATERIALIZED (
+    SELECT m.id, d.name AS method, d.requires,
+      m.recipient || jsonb_strip_nulls(jsonb_build_object('email', i.email, 'name', i.name, 'locale', i.locale)) AS recipient
+    FROM jsonb_to_recordset($1) AS i (id uuid, token uuid, email text, name text, locale text)
+    JOIN herald.message m ON m.id = i.id AND m.status = 'sending' AND m.lease_token = i.token
+    JOIN herald.method d ON d.name = m.method
+  ), judged AS MATERIALIZED (
+    SELECT w.*, nullif(herald.normalize_address(w.recipient ->> w.requires), '') AS address, CASE
+        WHEN NOT herald.is_recipient(w.recipient, ARRAY['id', 'email', 'name', 'locale', 'timeZone'] || w.requires)
+          OR NOT coalesce(herald.is_address(w.recipient ->> 'email'), true) THEN 'invalid_address'
+        WHEN EXISTS (SELECT FROM herald.suppression s WHERE s.method = w.method
+          AND s.address = herald.normalize_address(w.recipient ->> w.requires) AND s.suppressed_at IS NOT NULL)
+          THEN 'suppressed' END AS reason
+    FROM wanted w
+  ), changed AS (
+    UPDATE herald.message m SET recipient = j.recipient, address = j.address
+    FROM judged j WHERE m.id = j.id AND j.reason IS DISTINCT FROM 'invalid_address'
+  )
+  SELECT j.id, j.recipient, j.reason FROM judged j
 $$;
 --> statement-breakpoint
 -- Makes messages of these states pending again, except erased ones, which have no recipient. Runs with the caller's
@@ -1911,7 +1977,7 @@ $$;
 -- Postgres lets every role execute a new function. Only the owner and the roles of roles.sql may call these.
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA herald FROM PUBLIC;
 --> statement-breakpoint
-INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('functions', '26c567e06a03da6016c9f8a31a345d049eab297008442309466f35d8e4a263b9', '0.1.0')
+INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('functions', 'd3f8cb073c5bf317ea68bd5068863a32f6270158629903e614854639f4f55ab1', '0.1.0')
 ON CONFLICT (name) DO UPDATE SET sha256 = excluded.sha256, release = excluded.release, applied_at = now();
 
     BEGIN;
