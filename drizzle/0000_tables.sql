@@ -82,6 +82,19 @@ CREATE TABLE "herald"."endpoint" (
 	CONSTRAINT "endpoint_disabled_reason" CHECK ("herald"."endpoint"."disabled_reason" in ('operator', 'gone', 'unusable', 'failing'))
 );
 --> statement-breakpoint
+CREATE TABLE "herald"."hours" (
+	"scope" text NOT NULL,
+	"subject" text NOT NULL,
+	"zone" text,
+	"windows" jsonb NOT NULL,
+	"opens" integer[] NOT NULL,
+	"closes" integer[] NOT NULL,
+	"updated_at" timestamp with time zone DEFAULT now() NOT NULL,
+	CONSTRAINT "hours_scope_subject_pk" PRIMARY KEY("scope","subject"),
+	CONSTRAINT "hours_scope" CHECK ("herald"."hours"."scope" in ('recipient', 'tenant', 'all')),
+	CONSTRAINT "hours_subject" CHECK (("herald"."hours"."scope" = 'all') = ("herald"."hours"."subject" = ''))
+);
+--> statement-breakpoint
 CREATE TABLE "herald"."message" (
 	"id" uuid PRIMARY KEY NOT NULL,
 	"notification_id" uuid NOT NULL,
@@ -106,6 +119,8 @@ CREATE TABLE "herald"."message" (
 	"dedupe_scope" text,
 	"priority" smallint DEFAULT 0 NOT NULL,
 	"send_at" timestamp with time zone,
+	"quiet" text,
+	"quiet_until" timestamp with time zone,
 	"expires_at" timestamp with time zone,
 	"next_attempt_at" timestamp with time zone NOT NULL,
 	"attempts" integer DEFAULT 0 NOT NULL,
@@ -125,6 +140,7 @@ CREATE TABLE "herald"."message" (
 	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
 	"settled_at" timestamp with time zone,
 	CONSTRAINT "message_status" CHECK ("herald"."message"."status" in ('pending', 'sending', 'sent', 'failed', 'inhibited', 'cancelled', 'expired', 'held')),
+	CONSTRAINT "message_quiet" CHECK ("herald"."message"."quiet" in ('send', 'drop', 'pass')),
 	CONSTRAINT "message_unknown" CHECK ("herald"."message"."unknown" in ('retry', 'hold'))
 );
 --> statement-breakpoint
@@ -133,6 +149,7 @@ CREATE TABLE "herald"."method" (
 	"enabled" boolean DEFAULT true NOT NULL,
 	"notify" boolean DEFAULT true NOT NULL,
 	"requires" text,
+	"quiet_hours" boolean DEFAULT true NOT NULL,
 	"paused_at" timestamp with time zone,
 	"paused_by" text,
 	"pause_kind" text,
@@ -248,6 +265,7 @@ CREATE TABLE "herald"."template" (
 	"mandatory" boolean DEFAULT false NOT NULL,
 	"ttl_seconds" integer,
 	"unknown" text DEFAULT 'retry' NOT NULL,
+	"quiet" text DEFAULT 'send' NOT NULL,
 	"max_attempts" smallint,
 	"sender" text,
 	"guard" text,
@@ -258,6 +276,7 @@ CREATE TABLE "herald"."template" (
 	CONSTRAINT "template_kind" CHECK ("herald"."template"."kind" in ('system', 'custom', 'test')),
 	CONSTRAINT "template_fallback" CHECK ("herald"."template"."fallback" in ('all', 'first')),
 	CONSTRAINT "template_unknown" CHECK ("herald"."template"."unknown" in ('retry', 'hold')),
+	CONSTRAINT "template_quiet" CHECK ("herald"."template"."quiet" in ('send', 'drop')),
 	CONSTRAINT "template_ttl" CHECK ("herald"."template"."ttl_seconds" > 0),
 	CONSTRAINT "template_max_attempts" CHECK ("herald"."template"."max_attempts" between 1 and 1000),
 	CONSTRAINT "template_guard" CHECK ("herald"."template"."guard" ~ '^[a-z_][a-z0-9_]{0,62}[.][a-z_][a-z0-9_]{0,62}$')

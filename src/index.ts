@@ -84,6 +84,7 @@ export {
 export type { EnqueuedCount, FromQuery } from './enqueue/from-query.ts';
 export type { Notification, NotificationOptions } from './enqueue/notification.ts';
 export type { EffectivePreference, Preference } from './enqueue/preferences.ts';
+export type { EffectiveHours, HoursQuestion, OpenWindow, QuietHours } from './enqueue/quiet-hours.ts';
 export type { RecipientResolver } from './enqueue/recipients.ts';
 export { ConfigurationError, InvalidNotificationError, type Issue } from './errors.ts';
 export {
@@ -133,6 +134,7 @@ export {
 export { type PauseState, pauseMethod, listPauses, resumeMethod } from './operate/pause.ts';
 export { type DecidingPreference, preferenceAt, type PreferenceQuestion } from './operate/preference-history.ts';
 export { purge as purgeMessages, type PurgeOptions } from './operate/purge.ts';
+export { listQuietHours, type QuietWait, setMethodQuietHours, type StoredHours } from './operate/quiet-hours.ts';
 export { readRetention, type RetentionPolicy, setRetention } from './operate/retention.ts';
 export type { SenderState } from './operate/senders.ts';
 export { type MethodStatus, type ReadOnly, readStatus, type Status } from './operate/status.ts';

@@ -57,6 +57,8 @@ export const reasons = [
   'expired',
   'cancelled',
   'subject_deleted',
+  // it waits until the recipient may be reached
+  'quiet_hours',
   // the worker
   'worker_lost',
   'shutdown',

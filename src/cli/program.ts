@@ -26,6 +26,7 @@ const commands: ReadonlyMap<string, () => Promise<Command>> = new Map([
   ['resume', async () => (await import('./pause.ts')).resumeCommand()],
   ['methods', async () => (await import('./methods.ts')).methodsCommand()],
   ['preferences', async () => (await import('./preferences.ts')).preferencesCommand()],
+  ['hours', async () => (await import('./hours.ts')).hoursCommand()],
   ['suppressions', async () => (await import('./suppressions.ts')).suppressionsCommand()],
   ['endpoints', async () => (await import('./endpoints.ts')).endpointsCommand()],
   ['console', async () => (await import('./console.ts')).consoleCommand()],
@@ -42,7 +43,7 @@ const groups: readonly (readonly [heading: string, ...names: string[]])[] = [
   ['Set up:', 'dev', 'migrate', 'templates', 'types', 'worker', 'send', 'completion'],
   ['Inspect:', 'status', 'messages', 'why', 'console', 'audit', 'doctor'],
   ['Act on messages:', 'retry', 'cancel', 'hold', 'release', 'discard', 'pause', 'resume'],
-  ['Methods, rules and receivers:', 'methods', 'preferences', 'suppressions', 'endpoints', 'cancel-with'],
+  ['Methods, rules and receivers:', 'methods', 'preferences', 'hours', 'suppressions', 'endpoints', 'cancel-with'],
   ['Retention and deletion:', 'retention', 'purge', 'erase'],
   ['More:'],
 ];

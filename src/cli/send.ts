@@ -30,6 +30,7 @@ interface SendOptions extends CommonOptions {
   readonly dedupeKey?: string;
   readonly sendAt?: Date;
   readonly delay?: number;
+  readonly urgent?: boolean;
   readonly attach?: readonly Attachment[];
 }
 
@@ -62,6 +63,7 @@ export function sendCommand(): Command {
     .option('--dedupe-key <key>', 'enqueue only once: another notification with this key returns the first one')
     .option('--send-at <time>', 'send it not before this time, for example 2026-11-24T09:30:00Z', instant)
     .option('--delay <duration>', 'send it after this time, for example 2h', duration)
+    .option('--urgent', 'send it in quiet hours, too')
     .option('--attach <type=path>', 'attach a file, for example application/pdf=report.pdf; repeatable', attachment)
     .action((template: string, options: SendOptions) =>
       withPool(options, async (pool) => {
@@ -127,7 +129,7 @@ async function secretLabelsOf(pool: Pool, template: string): Promise<readonly st
 }
 
 function notificationOptions(options: SendOptions): NotificationOptions {
-  const { method, target, tenant, dedupeKey, sendAt, delay, attach } = options;
+  const { method, target, tenant, dedupeKey, sendAt, delay, urgent, attach } = options;
   if (sendAt !== undefined && delay !== undefined) throw new UsageError('give --send-at or --delay, not both');
   return {
     ...(method && { methods: method }),
@@ -136,6 +138,7 @@ function notificationOptions(options: SendOptions): NotificationOptions {
     ...(dedupeKey !== undefined && { dedupeKey }),
     ...(sendAt !== undefined && { sendAt }),
     ...(delay !== undefined && { delaySeconds: delay / 1000 }),
+    ...(urgent && { urgent }),
     ...(attach && { attachments: attach }),
     createdBy: `cli ${readOperator()}`,
   };

@@ -38,6 +38,10 @@ export function statusCommand(): Command {
         printWrapped(color('yellow', `no worker delivers ${method}`));
       for (const { method, guardFailed } of status.methods.filter((each) => each.guardFailed > 0))
         printWrapped(color('yellow', `${method}: the guard did not answer for ${plural(guardFailed, 'message')}`));
+      for (const { method, quiet } of status.methods.filter(({ quiet }) => quiet > 0))
+        printWrapped(
+          `${method}: ${quiet} of the pending messages ${quiet === 1 ? 'waits' : 'wait'} for quiet hours to end`,
+        );
       if (status.readOnly !== null) printWrapped(color('red', readOnlyTexts[status.readOnly]));
       for (const pause of status.pauses) printWrapped(color('yellow', withoutBreaks(pauseText(pause))));
       for (const sender of status.senders) printWrapped(color('yellow', withoutBreaks(senderText(sender))));

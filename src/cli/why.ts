@@ -68,8 +68,8 @@ async function printExplanation(pool: Pool, id: string, options: WhyOptions): Pr
   const { summary, remedy, timeline } = explain(message, new Date());
   const preference = await preferenceOf(pool, message, options.at);
   if (options.json) {
-    const { status, reason } = message;
-    return printJson({ id, status, reason, summary, remedy, timeline, ...preference });
+    const { status, reason, quietHours } = message;
+    return printJson({ id, status, reason, summary, remedy, timeline, quietHours, ...preference });
   }
   printWrapped(`${statusText(message.status)}  ${withoutBreaks(withoutStatus(summary, message.status))}`, 6);
   const about = message.targets.length > 0 ? `, about ${message.targets.join(', ')}` : '';

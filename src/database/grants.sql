@@ -12,11 +12,14 @@ GRANT USAGE ON SCHEMA herald_meta, herald_queue TO herald_worker, herald_reader,
 
 -- The application calls functions, which run with the owner's rights, and touches no table.
 GRANT EXECUTE ON FUNCTION herald.enqueue(jsonb),
-  herald.enqueue(text, jsonb, jsonb, jsonb, jsonb, text[], text[], text, interval, timestamptz, interval, timestamptz, interval, integer, text, text, text, text, text, jsonb),
+  herald.enqueue(text, jsonb, jsonb, jsonb, jsonb, text[], text[], text, interval, timestamptz, interval, timestamptz, interval, integer, text, text, text, text, text, jsonb, boolean, text),
   herald.secret_labels(text), herald.current_template(text), herald.cancel(uuid[], text, text, text), herald.set_preference(text, text, text, boolean, text, text),
   herald.try_preference(text, text, text, boolean, text, text),
   herald.preferences(text), herald.subscription(text, text, text), herald.unsubscribe(text, text, text), herald.resubscribe(text, text, text),
   herald.set_group(text, text, text, boolean, text) TO herald_enqueuer;
+GRANT EXECUTE ON FUNCTION herald.set_hours(text, text, jsonb, text), herald.try_hours(text, text, jsonb, text),
+  herald.hours_of(text, text, text, timestamptz), herald.next_open(text, text, text, timestamptz)
+  TO herald_enqueuer, herald_operator;
 
 -- The role that installs the trigger of cancel-with on a table needs the right to name its function.
 GRANT EXECUTE ON FUNCTION herald.cancel_with_deleted() TO herald_enqueuer;
@@ -25,9 +28,9 @@ GRANT EXECUTE ON FUNCTION herald.cancel_with_deleted() TO herald_enqueuer;
 -- owners of endpoints. It cannot change what a message says or to whom.
 GRANT SELECT ON herald.message, herald.notification, herald.attachment, herald.attempt, herald.template, herald.template_version,
   herald.method, herald.preference, herald.suppression, herald.setting, herald.sender, herald.refusal, herald.rate_bucket, herald.endpoint,
-  herald.worker, herald_meta.migration TO herald_worker;
+  herald.worker, herald.hours, herald_meta.migration TO herald_worker;
 GRANT UPDATE (status, reason, detail, secrets, next_attempt_at, attempts, counted, crashes, unknowns, uncounted, uncounted_since, fault_at,
-  lease_token, leased_by, attempt_started_at, settled_at) ON herald.message TO herald_worker;
+  lease_token, leased_by, attempt_started_at, settled_at, quiet_until) ON herald.message TO herald_worker;
 GRANT UPDATE (paused_at, paused_by, pause_kind, pause_reason, pause_detail, probe_at, probe_failures, last_sent_at) ON herald.method TO herald_worker;
 GRANT UPDATE (disabled_at, disabled_reason, failures, faults, failing_since, warned_at, opened_at, probe_at, probing, probes, window_at,
   window_calls, window_faults) ON herald.endpoint TO herald_worker;
@@ -39,6 +42,7 @@ GRANT EXECUTE ON FUNCTION herald.put_back_refused(text, text, double precision),
   herald.choice_of(text, text, text, text) TO herald_worker;
 -- The recipient guard brings the address of now, for messages that the worker has the lease of.
 GRANT EXECUTE ON FUNCTION herald.readdress(jsonb) TO herald_worker;
+GRANT EXECUTE ON FUNCTION herald.message_quiet_until(uuid, timestamptz) TO herald_worker;
 -- Of pg-boss's tables a worker writes jobs and statistics. It must not write bam: the owner executes the commands in
 -- it.
 GRANT SELECT ON ALL TABLES IN SCHEMA herald_queue TO herald_worker;
@@ -90,6 +94,8 @@ $$;
 GRANT SELECT ON ALL TABLES IN SCHEMA herald_meta, herald_queue TO herald_reader, herald_operator;
 GRANT EXECUTE ON FUNCTION herald.preferences(text), herald.choice_of(text, text, text, text), herald.preference_of(text, text, text, text),
   herald.choice_at(text, text, text, text, timestamptz) TO herald_reader, herald_operator;
+GRANT EXECUTE ON FUNCTION herald.hours_of(text, text, text, timestamptz), herald.next_open(text, text, text, timestamptz),
+  herald.message_quiet_hours(uuid), herald.known_zone(text) TO herald_reader, herald_operator;
 
 -- An operator, for the console and the command line, acts: retries, holds and cancels messages, pauses methods,
 -- suppresses addresses, manages endpoints (whose settings stay encrypted) and enables templates. It cannot change what
@@ -99,7 +105,7 @@ GRANT EXECUTE ON FUNCTION herald.retry(uuid[]), herald.replay(uuid[]), herald.br
   herald.secret_labels(text), herald.current_template(text), herald.set_preference(text, text, text, boolean, text, text),
   herald.try_preference(text, text, text, boolean, text, text), herald.uuid_v7() TO herald_operator;
 GRANT UPDATE (status, reason, detail, secrets, next_attempt_at, settled_at) ON herald.message TO herald_operator;
-GRANT INSERT (name, paused_at, paused_by, pause_kind, pause_reason, pause_detail), UPDATE (enabled, notify, paused_at, paused_by, pause_kind,
+GRANT INSERT (name, paused_at, paused_by, pause_kind, pause_reason, pause_detail), UPDATE (enabled, notify, quiet_hours, paused_at, paused_by, pause_kind,
   pause_reason, pause_detail, probe_at, probe_failures) ON herald.method TO herald_operator;
 GRANT UPDATE (paused_at, pause_reason, pause_detail, probe_at, probe_failures, updated_at) ON herald.sender TO herald_operator;
 GRANT UPDATE (enabled, methods_override, updated_at) ON herald.template TO herald_operator;

@@ -22,6 +22,7 @@ import {
 import { bytea, herald, moment } from './tables/columns.ts';
 
 export { herald };
+export { hours } from './tables/hours.ts';
 export { preferenceHistory } from './tables/preference-history.ts';
 
 /** A template by name: what an operator set, and the options that its newest version declared. */
@@ -46,6 +47,8 @@ export const template = herald.table(
     ttlSeconds: integer('ttl_seconds'),
     /** What to do when it is unknown whether an attempt was accepted: `retry` or `hold`. */
     unknown: text().notNull().default('retry'),
+    /** Of a message that would expire before quiet hours end: `send` it in spite of them, or `drop` it. */
+    quiet: text().notNull().default('send'),
     maxAttempts: smallint('max_attempts'),
     /** Name of the sender (see `smtp`'s `senders`); null: the first. */
     sender: text(),
@@ -62,6 +65,7 @@ export const template = herald.table(
     check('template_kind', sql`${t.kind} in ('system', 'custom', 'test')`),
     check('template_fallback', sql`${t.fallback} in ('all', 'first')`),
     check('template_unknown', sql`${t.unknown} in ('retry', 'hold')`),
+    check('template_quiet', sql`${t.quiet} in ('send', 'drop')`),
     check('template_ttl', sql`${t.ttlSeconds} > 0`),
     check('template_max_attempts', sql`${t.maxAttempts} between 1 and 1000`),
     check('template_guard', sql`${t.guard} ~ '^[a-z_][a-z0-9_]{0,62}[.][a-z_][a-z0-9_]{0,62}$'`),
@@ -103,6 +107,8 @@ export const method = herald.table(
     notify: boolean().notNull().default(true),
     /** The recipient's field that this method cannot do without, for example `email`. */
     requires: text(),
+    /** Whether its messages wait while a recipient's quiet hours last. */
+    quietHours: boolean('quiet_hours').notNull().default(true),
     pausedAt: moment('paused_at'),
     pausedBy: text('paused_by'),
     /** `operator`: until resumed. `fault`: until a probe succeeds. */
@@ -211,6 +217,10 @@ export const message = herald.table(
     dedupeScope: text('dedupe_scope'),
     priority: smallint().notNull().default(0),
     sendAt: moment('send_at'),
+    /** The caller's choice: `send` or `drop` as in the template, or `pass`: quiet hours do not stop it. */
+    quiet: text(),
+    /** When the quiet hours end that it waited for before its first attempt; null: it did not wait for any. */
+    quietUntil: moment('quiet_until'),
     expiresAt: moment('expires_at'),
     /** Infinity while held. */
     nextAttemptAt: moment('next_attempt_at').notNull(),
@@ -250,6 +260,7 @@ export const message = herald.table(
       'message_status',
       sql`${t.status} in ('pending', 'sending', 'sent', 'failed', 'inhibited', 'cancelled', 'expired', 'held')`,
     ),
+    check('message_quiet', sql`${t.quiet} in ('send', 'drop', 'pass')`),
     check('message_unknown', sql`${t.unknown} in ('retry', 'hold')`),
     // Read newest first, so backwards: an index in descending order would put nulls where ORDER BY does not expect
     // them. None depends on what opening an attempt writes (status, lease, counts), so that this update touches no

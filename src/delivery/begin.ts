@@ -24,9 +24,9 @@ export interface Begun {
 }
 
 /**
- * What happened to one message. `open`: its attempt is open. `not_due`: its time has not come. `isolate`: it may only
- * begin in isolation. `settled`: there is nothing to do; it expired, was inhibited, has spent its attempts or waits
- * for an operator, as the statement has just recorded or as it was before.
+ * What happened to one message. `open`: its attempt is open. `not_due`: its time has not come, or quiet hours last.
+ * `isolate`: it may only begin in isolation. `settled`: there is nothing to do; it expired, was inhibited, has spent
+ * its attempts or waits for an operator, as the statement has just recorded or as it was before.
  */
 export type Opening =
   | { readonly disposition: 'open'; readonly message: OpenMessage }
@@ -100,6 +100,8 @@ WITH locked AS MATERIALIZED (
       WHEN s.address IS NOT NULL THEN 'suppressed'
       WHEN NOT c.enabled THEN 'preference'
       WHEN NOT coalesce(c.enabled, t.mandatory OR t.enabled_by_default) THEN 'default_off'
+      WHEN EXISTS (SELECT FROM herald.hours) AND l.status = 'pending'
+        AND herald.message_quiet_until(l.id, now()) IS NOT NULL THEN 'quiet'
       WHEN l.crashes >= ${lossesBeforeIsolation} AND NOT $5 THEN 'isolate'
       ELSE 'open' END AS disposition
   FROM locked l JOIN herald.template t ON t.name = l.template JOIN herald.method d ON d.name = l.method
@@ -116,7 +118,8 @@ WITH locked AS MATERIALIZED (
   SET status = CASE WHEN j.disposition IN ('held', 'expired', 'failed') THEN j.disposition ELSE 'inhibited' END,
     reason = CASE j.disposition
       WHEN 'held' THEN 'worker_lost'
-      WHEN 'failed' THEN coalesce(CASE WHEN j.lost THEN 'worker_lost' END, m.reason, 'attempts_spent')
+      WHEN 'failed' THEN coalesce(CASE WHEN j.lost THEN 'worker_lost' END, nullif(m.reason, 'quiet_hours'),
+        'attempts_spent')
       ELSE j.disposition END,
     next_attempt_at = CASE WHEN j.disposition = 'held' THEN 'infinity' ELSE m.next_attempt_at END,
     settled_at = CASE WHEN j.disposition <> 'held' THEN now() END,
@@ -124,15 +127,18 @@ WITH locked AS MATERIALIZED (
     counted = m.counted + j.own_loss, crashes = m.crashes + j.lost::int,
     unknowns = m.unknowns + j.lost::int, lease_token = NULL
   FROM decided j
-  WHERE m.id = j.id AND j.disposition NOT IN ('settled', 'wait', 'not_due', 'isolate', 'open')
+  WHERE m.id = j.id AND j.disposition NOT IN ('settled', 'wait', 'not_due', 'quiet', 'isolate', 'open')
   RETURNING m.id, m.status, m.reason
 ), waiting AS (
   UPDATE herald.message m
-  SET status = 'pending', reason = 'worker_lost', lease_token = NULL, crashes = m.crashes + 1,
-    unknowns = m.unknowns + 1, counted = m.counted + j.own_loss,
-    next_attempt_at = least(now() + interval '${unknownDelaySeconds} seconds',
+  SET status = 'pending', reason = CASE WHEN j.lost THEN 'worker_lost' ELSE 'quiet_hours' END, lease_token = NULL,
+    crashes = m.crashes + j.lost::int, unknowns = m.unknowns + j.lost::int, counted = m.counted + j.own_loss,
+    quiet_until = CASE WHEN j.lost OR m.attempts > 0 THEN m.quiet_until
+      ELSE herald.message_quiet_until(m.id, now()) END,
+    next_attempt_at = CASE WHEN j.lost THEN least(now() + interval '${unknownDelaySeconds} seconds',
       CASE WHEN m.expires_at IS NOT NULL THEN greatest(m.expires_at, now()) END)
-  FROM decided j WHERE m.id = j.id AND j.disposition = 'wait'
+      ELSE herald.message_quiet_until(m.id, now()) END
+  FROM decided j WHERE m.id = j.id AND j.disposition IN ('wait', 'quiet')
   RETURNING m.id, m.next_attempt_at
 ), opened AS (
   UPDATE herald.message m
@@ -147,7 +153,7 @@ WITH locked AS MATERIALIZED (
     j.recipient_guard AS "recipientGuard", m.recipient,
     ${declaredSecrets} AS secrets, m.targets, m.endpoint_id AS "endpointId", m.tenant, m.group_key AS "groupKey",
     m.unsubscribe_url AS "unsubscribeUrl", m.dedupe_key AS "dedupeKey",
-    1000 * extract(epoch FROM greatest(m.created_at, m.send_at))::float8 AS "createdAtMs",
+    1000 * extract(epoch FROM greatest(m.created_at, m.send_at, m.quiet_until))::float8 AS "createdAtMs",
     1000 * extract(epoch FROM m.expires_at)::float8 AS "expiresAtMs", m.notification_id AS "notificationId",
     m.attachments,
     1000 * greatest(extract(epoch FROM m.attempt_started_at - m.next_attempt_at), 0)::float8 AS "queuedMs",
@@ -160,8 +166,8 @@ SELECT o.*, coalesce(n.labels, '{}') AS labels, n.data::text AS data, n.actions,
     AS "fileBytes",
   row_to_json(r) AS other
 FROM (opened o LEFT JOIN herald.notification n ON n.id = o."notificationId") FULL JOIN (
-  SELECT CASE WHEN j.disposition = 'isolate' THEN 'isolate' WHEN j.disposition IN ('wait', 'not_due') THEN 'not_due'
-      ELSE 'settled' END AS disposition,
+  SELECT CASE WHEN j.disposition = 'isolate' THEN 'isolate'
+      WHEN j.disposition IN ('wait', 'not_due', 'quiet') THEN 'not_due' ELSE 'settled' END AS disposition,
     j.id, coalesce(s.status, j.status) AS status, s.reason, j.priority, CASE
       WHEN j.disposition = 'isolate' THEN now() + interval '${isolateAgainSeconds} seconds'
       ELSE coalesce(w.next_attempt_at, j.next_attempt_at) END AS "nextAttemptAt"

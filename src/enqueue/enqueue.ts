@@ -15,6 +15,13 @@ import {
   requireInput,
 } from './notification.ts';
 import { type EffectivePreference, type Preference, preferencesOf, setPreference } from './preferences.ts';
+import {
+  type EffectiveHours,
+  type HoursQuestion,
+  type QuietHours,
+  quietHoursOf,
+  setQuietHours,
+} from './quiet-hours.ts';
 import { type RecipientResolver, resolveRecipients } from './recipients.ts';
 import { createPreparation } from './preparation.ts';
 import { throwRefusal, withClearErrors } from './sql-errors.ts';
@@ -30,7 +37,7 @@ export interface EnqueuedMessage {
   readonly method: string;
   /** `pending`, or `inhibited` or `expired` with a reason. Of a deduplicated message: its present status. */
   readonly status: MessageStatus;
-  /** Why it is `inhibited`; null for the others. */
+  /** Why it is `inhibited`, or `quiet_hours` for a pending one that waits for their end; null for the others. */
   readonly reason: Reason | null;
   /** True if it existed already under this dedupe key. */
   readonly deduplicated: boolean;
@@ -94,6 +101,14 @@ export interface Herald {
   setPreference(tx: Connection, preference: Preference): Promise<void>;
   /** Returns what a recipient gets at present, by template and method. */
   preferencesOf(tx: Connection, recipientId: string): Promise<EffectivePreference[]>;
+  /**
+   * Stores when messages may reach a recipient, the recipients of a tenant, or everybody; null windows remove that.
+   * Messages that wait for quiet hours to end follow the change.
+   * @throws {InvalidNotificationError} if a window or the time zone is wrong.
+   */
+  setQuietHours(tx: Connection, hours: QuietHours): Promise<void>;
+  /** Returns whose hours apply to a recipient, and when they are open next. */
+  quietHoursOf(tx: Connection, question: HoursQuestion): Promise<EffectiveHours>;
 }
 
 /** Creates the enqueuing side. It holds no connection: everything happens in the transactions it is given. */
@@ -136,6 +151,8 @@ export function createHerald(options: HeraldOptions = {}): Herald {
     cancel: (tx, by) => withClearErrors(() => cancel(tx, by)),
     setPreference: (tx, preference) => withClearErrors(() => setPreference(tx, preference)),
     preferencesOf,
+    setQuietHours: (tx, hours) => withClearErrors(() => setQuietHours(tx, hours)),
+    quietHoursOf,
   };
 }
 

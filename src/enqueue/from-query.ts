@@ -23,7 +23,7 @@ export interface EnqueuedCount {
   readonly method: string;
   /** `pending`, or `inhibited` with a reason. */
   readonly status: MessageStatus;
-  /** Why they are `inhibited`; null for the others. */
+  /** Why they are `inhibited`, or `quiet_hours` for pending ones that wait for their end; null for the others. */
   readonly reason: Reason | null;
   /** True for messages that existed already under this dedupe key. */
   readonly deduplicated: boolean;

@@ -45,6 +45,13 @@ export interface NotificationOptions {
   readonly expiresAt?: Date;
   /** The latest time to send, as seconds after the earliest. 1 or more. Default: the template's `ttlSeconds`. */
   readonly ttlSeconds?: number;
+  /** True: quiet hours do not stop it. Default false. A mandatory template is never stopped. */
+  readonly urgent?: boolean;
+  /**
+   * If it would expire before quiet hours end: `send` sends it in spite of them, `drop` lets it expire. Default: what
+   * the template says, which is `send` by default.
+   */
+  readonly quiet?: 'send' | 'drop';
   /** A higher one is sent first. -1000 to 1000, default 0. */
   readonly priority?: number;
   /** Tenant of the application: selects brand, sender and endpoints. At most 200 characters. */

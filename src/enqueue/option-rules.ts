@@ -108,6 +108,8 @@ const optionsSchema = v.strictObject({
   delaySeconds: v.optional(seconds(0)),
   expiresAt: v.optional(time),
   ttlSeconds: v.optional(seconds(1)),
+  urgent: v.optional(v.boolean()),
+  quiet: v.optional(v.picklist(['send', 'drop'])),
   priority: v.optional(priority),
   tenant: v.optional(line(bounds.tenant)),
   groupKey: v.optional(line(bounds.groupKey)),
@@ -138,6 +140,8 @@ function contradictions(options: CheckedOptions): Issue[] {
     issues.push({ path: 'delaySeconds', message: 'contradicts sendAt; give one of them' });
   if (options.expiresAt && options.ttlSeconds !== undefined)
     issues.push({ path: 'ttlSeconds', message: 'contradicts expiresAt; give one of them' });
+  if (options.urgent && options.quiet !== undefined)
+    issues.push({ path: 'quiet', message: 'contradicts urgent; give one of them' });
   if (options.dedupeWindowSeconds !== undefined && options.dedupeKey === undefined)
     issues.push({ path: 'dedupeWindowSeconds', message: 'needs a dedupeKey' });
   return issues;

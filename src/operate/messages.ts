@@ -12,6 +12,7 @@ import { exactJson } from '../database/exact-json.ts';
 import type { Queryable } from '../database/pool.ts';
 import { type AuditRecord, listAudit } from './audit.ts';
 import { createBinding, indexable, matching, type MessageFilter } from './message-filter.ts';
+import { type QuietWait, withDates } from './quiet-hours.ts';
 import { readWorkers, type RegisteredWorker, workersConnected } from './workers.ts';
 import { checkInput, count, fields, findInput, listInput, messageFilter } from './input.ts';
 
@@ -125,6 +126,8 @@ export interface MessageDetails extends MessageLine {
   readonly endpointId: string | null;
   /** Whether the database accepts no writes, so that nothing is delivered. */
   readonly readOnly: boolean;
+  /** What quiet hours do to a pending message; null: they do not stop it. */
+  readonly quietHours: QuietWait | null;
   /** When the sender that had refused it turned out to be at fault, so that it was put back; oldest first. */
   readonly putBacks: readonly { readonly sender: string; readonly at: Date }[];
   /** Why the method is paused; null if it is not. `method` is `*` if everything is paused. */
@@ -242,6 +245,7 @@ SELECT ${lineColumns}, m.notification_id AS "notificationId", t."group", m.recip
   (SELECT jsonb_build_object('method', p.name, 'kind', p.pause_kind, 'reason', p.pause_reason, 'detail', p.pause_detail,
       'since', p.paused_at)
     FROM herald.method p WHERE p.name IN (m.method, '*') AND p.paused_at IS NOT NULL ORDER BY p.name LIMIT 1) AS paused,
+  herald.message_quiet_hours(m.id) AS "quietHours",
   m.settled_at IS NOT NULL AND cardinality(v.secrets) > 0 AS "secretsWiped", m.endpoint_id AS "endpointId"
 FROM herald.message m
 JOIN herald.template t ON t.name = m.template
@@ -258,13 +262,14 @@ export async function showMessage(client: Queryable, id: string): Promise<Messag
   const result = await client.query<Omit<MessageDetails, 'data'> & { data: string | null }>(detailsQuery, [id]);
   const [message] = result.rows;
   if (message === undefined) return null;
-  const { job, paused } = message;
+  const { job, paused, quietHours: quiet } = message;
   return {
     ...message,
     data: exactJson(message.data),
     // Dates inside jsonb arrive as text.
     job: job && { ...job, startAfter: new Date(job.startAfter) },
     paused: paused && { ...paused, since: new Date(paused.since) },
+    quietHours: quiet && withDates(quiet),
     attemptRecords: await attemptsOf(client, id),
     registeredWorkers: await readWorkers(client),
     operatorActions: (await listAudit(client, { subject: id })).reverse(),

@@ -1,5 +1,6 @@
 /** The state of a message and its reason, in one or two sentences. Pure. */
 import type { MessageDetails } from './messages.ts';
+import type { QuietWait } from './quiet-hours.ts';
 import { meaningOf } from './reason-text.ts';
 import { serviceOf } from './workers.ts';
 
@@ -120,12 +121,30 @@ function sendingText(message: MessageDetails): string {
 }
 
 function pendingText(message: MessageDetails, now: Date): string {
-  const { nextAttemptAt, attempts, reason } = message;
+  const { nextAttemptAt, attempts, reason, quietHours } = message;
+  if (quietHours !== null) return quietText(message, quietHours);
   const asked = reason === 'guard_failed' && attempts === 0;
   const meaning = (attempts > 0 || asked) && reason !== null ? ` (${meaningOf(reason)})` : '';
   const tried = attempts === 0 ? 'Not tried yet' : `Waiting ${afterAttempts(message)}${meaning}`;
   const due = nextAttemptAt !== null && nextAttemptAt > now ? 'at' : 'since';
   return `${tried}: due ${due} ${timeText(nextAttemptAt)}${obstacle(message) ?? prospect(message, now)}.`;
+}
+
+const quietOwners = {
+  recipient: "the recipient's quiet hours",
+  tenant: "the tenant's quiet hours",
+  all: 'the quiet hours for all recipients',
+} as const satisfies Record<QuietWait['scope'], string>;
+
+/** The database says what the recipient's clock shows: it decides by the same time zones. */
+function quietText(message: MessageDetails, { until, opensAt, localTime, zone, scope }: QuietWait): string {
+  const tried = message.attempts === 0 ? 'Not tried yet' : `Waiting ${afterAttempts(message)}`;
+  const end = `${localTime} ${zone}`;
+  const waits =
+    until < opensAt
+      ? `it waits for ${quietOwners[scope]} to end at ${end}, and expires before that at ${timeText(until)}`
+      : `it waits until ${end} (${timeText(until)}), when ${quietOwners[scope]} end`;
+  return `${tried}: ${waits}${obstacle(message) ?? ''}.`;
 }
 
 /** What keeps every worker from sending it; null: nothing does. */

@@ -12,6 +12,8 @@ export interface MethodStatus {
   readonly enabled: boolean;
   /** Messages that wait. */
   readonly pending: number;
+  /** How many of these wait for quiet hours to end. */
+  readonly quiet: number;
   /** Messages with an attempt under way. */
   readonly sending: number;
   /** Messages that wait for an operator. */
@@ -49,12 +51,14 @@ export type ReadOnly = 'standby' | 'setting';
 
 const methodsQuery = `
 SELECT m.name AS method, m.enabled, coalesce(u.pending, 0)::int AS pending, coalesce(u.sending, 0)::int AS sending,
+  coalesce(u.quiet, 0)::int AS quiet,
   coalesce(u.held, 0)::int AS held, coalesce(u.unanswered, 0)::int AS "guardFailed",
   coalesce(extract(epoch FROM now() - u.oldest), 0)::float8 AS "oldestDueSeconds",
   coalesce(r.sent, 0)::int AS "sentLastHour", coalesce(r.failed, 0)::int AS "failedLastHour"
 FROM herald.method m
 LEFT JOIN (
   SELECT method, count(*) FILTER (WHERE status = 'pending') AS pending,
+    count(*) FILTER (WHERE status = 'pending' AND reason = 'quiet_hours' AND next_attempt_at > now()) AS quiet,
     count(*) FILTER (WHERE status = 'sending') AS sending, count(*) FILTER (WHERE status = 'held') AS held,
     count(*) FILTER (WHERE reason = 'guard_failed') AS unanswered,
     min(next_attempt_at) FILTER (WHERE status = 'pending' AND next_attempt_at <= now()) AS oldest

@@ -7,6 +7,9 @@ import { bossOptions, deadLetterQueue, knownQueueVersion, methodQueueOptions, qu
 /** What a recipient must have for a built-in method. */
 const requirements: Readonly<Record<string, string>> = { smtp: 'email' };
 
+/** Built-in methods whose messages do not wake anyone, so that quiet hours do not stop them. */
+const withoutQuietHours: readonly string[] = ['inbox', 'webhook'];
+
 /**
  * Installs or upgrades pg-boss and creates the queues and method rows that are missing.
  *
@@ -32,10 +35,10 @@ async function createMethod(boss: PgBoss, pool: Pool, method: string): Promise<b
   await boss.createQueue(requireMethodName(method), methodQueueOptions);
   // For a queue that an earlier release created.
   await boss.updateQueue(method, { retryDelay: methodQueueOptions.retryDelay, retryBackoff: false });
-  const result = await pool.query('INSERT INTO herald.method (name, requires) VALUES ($1, $2) ON CONFLICT DO NOTHING', [
-    method,
-    requirements[method] ?? null,
-  ]);
+  const result = await pool.query(
+    'INSERT INTO herald.method (name, requires, quiet_hours) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING',
+    [method, requirements[method] ?? null, !withoutQuietHours.includes(method)],
+  );
   return result.rowCount === 1;
 }
 
@@ -75,8 +78,9 @@ export function queueInstallScript(methods: readonly string[]): string {
     createQueue(deadLetterQueue, { retentionSeconds: methodQueueOptions.retentionSeconds }),
     ...methods.flatMap((method) => [
       createQueue(requireMethodName(method), methodQueueOptions),
-      `INSERT INTO herald.method (name, requires)
-VALUES ('${method}', ${requirements[method] ? `'${requirements[method]}'` : 'NULL'});`,
+      `INSERT INTO herald.method (name, requires, quiet_hours)
+VALUES ('${method}', ${requirements[method] ? `'${requirements[method]}'` : 'NULL'},
+  ${!withoutQuietHours.includes(method)});`,
     ]),
   ].join('\n');
 }

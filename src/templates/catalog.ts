@@ -122,24 +122,25 @@ async function writeOptions(tx: Transaction, source: StoredSource): Promise<bool
   // Drivers differ in what they make of lists, so the template travels as one JSON text.
   const text = `
     INSERT INTO herald.template AS t (name, "group", kind, current_version, methods, fallback, enabled_by_default,
-      mandatory, ttl_seconds, unknown, max_attempts, sender, guard, recipient_guard, example)
+      mandatory, ttl_seconds, unknown, quiet, max_attempts, sender, guard, recipient_guard, example)
     SELECT s.name, s."group", s.kind, s.version, s.methods, s.fallback, s."enabledByDefault", s.mandatory,
-      s."ttlSeconds", s.unknown, s."maxAttempts", s.sender, s.guard, s."recipientGuard", s.example
+      s."ttlSeconds", s.unknown, s.quiet, s."maxAttempts", s.sender, s.guard, s."recipientGuard", s.example
     FROM jsonb_to_record($1::text::jsonb) AS s (name text, "group" text, kind text, version int, methods text[],
-      fallback text, "enabledByDefault" boolean, mandatory boolean, "ttlSeconds" int, unknown text,
+      fallback text, "enabledByDefault" boolean, mandatory boolean, "ttlSeconds" int, unknown text, quiet text,
       "maxAttempts" smallint, sender text, guard text, "recipientGuard" boolean,
       example jsonb)
     ON CONFLICT (name) DO UPDATE SET "group" = excluded."group", kind = excluded.kind,
       current_version = excluded.current_version, methods = excluded.methods, fallback = excluded.fallback,
       enabled_by_default = excluded.enabled_by_default, mandatory = excluded.mandatory,
-      ttl_seconds = excluded.ttl_seconds, unknown = excluded.unknown, max_attempts = excluded.max_attempts,
+      ttl_seconds = excluded.ttl_seconds, unknown = excluded.unknown, quiet = excluded.quiet,
+      max_attempts = excluded.max_attempts,
       sender = excluded.sender, guard = excluded.guard, recipient_guard = excluded.recipient_guard,
       example = excluded.example, updated_at = now()
     WHERE (t."group", t.kind, t.current_version, t.methods, t.fallback, t.enabled_by_default, t.mandatory,
-        t.ttl_seconds, t.unknown, t.max_attempts, t.sender, t.guard, t.recipient_guard, t.example)
+        t.ttl_seconds, t.unknown, t.quiet, t.max_attempts, t.sender, t.guard, t.recipient_guard, t.example)
       IS DISTINCT FROM (excluded."group", excluded.kind, excluded.current_version, excluded.methods,
         excluded.fallback, excluded.enabled_by_default, excluded.mandatory, excluded.ttl_seconds, excluded.unknown,
-        excluded.max_attempts, excluded.sender, excluded.guard,
+        excluded.quiet, excluded.max_attempts, excluded.sender, excluded.guard,
         excluded.recipient_guard, excluded.example)
     RETURNING t.name`;
   return (await run(tx, { text, values: [JSON.stringify(source)] })).length === 1;

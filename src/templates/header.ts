@@ -44,6 +44,7 @@ export const headerSchema = v.strictObject(
     mandatory: v.optional(yesOrNo, false),
     ttlSeconds: v.optional(wholeNumber(1, 31_536_000)),
     unknown: v.optional(v.picklist(['retry', 'hold'], 'must be "retry" or "hold"'), 'retry'),
+    quiet: v.optional(v.picklist(['send', 'drop'], 'must be "send" or "drop"'), 'send'),
     maxAttempts: v.optional(wholeNumber(1, 1000)),
     sender: v.optional(text(100)),
     guard: v.optional(

@@ -45,6 +45,8 @@ export interface TemplateSource {
   readonly ttlSeconds: number | null;
   /** What to do if it is not known whether the receiver accepted an attempt. */
   readonly unknown: 'retry' | 'hold';
+  /** Of a message that would expire before quiet hours end: `send` it in spite of them, or `drop` it. */
+  readonly quiet: 'send' | 'drop';
   /** How often a message is tried; null: the method's default. */
   readonly maxAttempts: number | null;
   /** Name of an SMTP sender; null: the first. */

@@ -54,6 +54,7 @@ describe('a command that prints a table', () => {
       'audit',
       'endpoints list',
       'endpoints show',
+      'hours list',
       'messages list',
       'messages show',
       'messages tail',

@@ -54,6 +54,7 @@ describe('following the page works:', { timeout: 180_000 }, () => {
     'docs/testing.md',
     'docs/templates.md',
     'docs/unsubscribing.md',
+    'docs/quiet-hours.md',
     'docs/operating-from-code.md',
   ])('%s', async (page) => {
     await follow(page);

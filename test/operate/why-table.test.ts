@@ -69,6 +69,8 @@ const attemptStates = {
   accepted: [attempt('sent')],
 } as const;
 
+const quiet = { until: later, opensAt: later, localTime: '08:00', zone: 'Europe/Berlin', scope: 'tenant' } as const;
+
 function* states(): Generator<State> {
   for (const status of messageStatuses)
     for (const reason of [null, ...reasons])
@@ -95,6 +97,7 @@ function detailsOf({ status, reason, paused, workers, attempts, due, wiped }: St
     ...{ secretsWiped: wiped && settled.includes(status), endpointId, readOnly: false },
     ...workerStates[workers],
     paused: pauses[paused],
+    quietHours: status === 'pending' && reason === 'quiet_hours' && !due ? quiet : null,
   };
 }
 
@@ -111,6 +114,11 @@ function untruths(state: State): string[] {
   return [
     ...(/undefined|null|NaN|\[object|Invalid|\?|  /.test(lines) ? [`not for people: ${lines}`] : []),
     ...(/^[A-Z].*\.$/s.test(summary) ? [] : [`not a sentence: ${summary}`]),
+    ...says(
+      'until when quiet hours last',
+      /waits until 08:00 Europe\/Berlin .*, when the tenant's quiet hours end/,
+      waits && !due && state.reason === 'quiet_hours',
+    ),
     ...says('the pause', /paused since/, waits && paused !== 'no'),
     ...says('how to resume', /pg-herald resume/, waits && paused !== 'no'),
     ...says('that a worker takes it', /takes it as soon/, waits && due && paused === 'no' && serving.includes(workers)),

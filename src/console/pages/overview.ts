@@ -187,12 +187,16 @@ function methodRow(c: PageContext, services: Services, { method, pauseState }: M
 <td data-label="State">${stateOf(method, pauseState)}</td>
 ${number('Sent, 1 h', method.sentLastHour === 0 ? zero : count(method.sentLastHour))}
 ${number('Failed, 1 h', link('failed', method.failedLastHour), method.failedLastHour > 0)}
-${number('Pending', link('pending', method.pending))}
+${number('Pending', html`${link('pending', method.pending)}${quietNote(method)}`)}
 ${number('Sending', link('sending', method.sending))}
 ${number('Held', link('held', method.held))}
 ${number('Longest wait', due < 1 ? html`<span class="none">none</span>` : duration(due), due > lateSeconds)}
 <td class="do">${methodAction(c, services, { name, isPaused: pauseState !== undefined })}</td>
 </tr>`;
+}
+
+function quietNote({ quiet }: MethodStatus): Html | string {
+  return quiet === 0 ? '' : html` <span class="reason">${count(quiet)} until quiet hours end</span>`;
 }
 
 function methodAction(

@@ -21,7 +21,9 @@ CREATE OR REPLACE FUNCTION herald.enqueue(
   unsubscribe_url text DEFAULT NULL,
   created_by text DEFAULT NULL,
   invalid_address text DEFAULT NULL,
-  attachments jsonb DEFAULT NULL)
+  attachments jsonb DEFAULT NULL,
+  urgent boolean DEFAULT NULL,
+  quiet text DEFAULT NULL)
 RETURNS TABLE (message_id uuid, recipient_id text, method text, status text, reason text, deduplicated boolean)
 LANGUAGE sql VOLATILE
 AS $$
@@ -29,5 +31,5 @@ AS $$
     'template', $1, 'to', $2, 'labels', $3, 'data', $4, 'actions', $5, 'targets', to_jsonb($6), 'methods', to_jsonb($7),
     'dedupeKey', $8, 'dedupeWindowSeconds', extract(epoch FROM $9), 'sendAt', $10, 'delaySeconds', extract(epoch FROM $11),
     'expiresAt', $12, 'ttlSeconds', extract(epoch FROM $13), 'priority', $14, 'tenant', $15, 'groupKey', $16,
-    'unsubscribeUrl', $17, 'createdBy', $18, 'invalidAddress', $19, 'attachments', $20))
+    'unsubscribeUrl', $17, 'createdBy', $18, 'invalidAddress', $19, 'attachments', $20, 'urgent', $21, 'quiet', $22))
 $$;

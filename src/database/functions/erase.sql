@@ -1,8 +1,8 @@
 -- Removes a person from one batch of messages, by recipient id or by address: names, addresses, labels, data, secrets,
 -- files and the receivers' replies. Template, method, status, times and attempts stay, and so do the counts. Pending
 -- messages are cancelled first. Messages that are being dispatched are left and counted as in_flight. The person's
--- preferences, with their history, and suppressed addresses are deleted, too; by recipient id also the endpoints, whose
--- URLs and contacts are addresses. Call it again until it returns erased = 0.
+-- preferences, with their history, quiet hours and suppressed addresses are deleted, too; by recipient id also the
+-- endpoints, whose URLs and contacts are addresses. Call it again until it returns erased = 0.
 CREATE OR REPLACE FUNCTION herald.erase(recipient_id text DEFAULT NULL, address text DEFAULT NULL,
   most integer DEFAULT 1000)
 RETURNS TABLE (erased bigint, cancelled bigint, in_flight bigint)
@@ -53,6 +53,7 @@ BEGIN
   DELETE FROM herald.preference p WHERE p.recipient_id = person;
   -- After the preferences, whose deletion is a change as well.
   DELETE FROM herald.preference_history h WHERE h.recipient_id = person;
+  DELETE FROM herald.hours h WHERE h.scope = 'recipient' AND h.subject = person;
   -- With the last batch: cancel what waits for an endpoint before the endpoint is deleted.
   DELETE FROM herald.endpoint e WHERE e.recipient_id = person AND cardinality(ids) < $3;
   RETURN QUERY SELECT erased, stopped, count(*) FROM herald.message m

@@ -18,6 +18,8 @@ export const functionFiles = [
   'template',
   'jobs',
   'schedule',
+  'time-zones',
+  'quiet-hours',
   'judge-recipients',
   'write-messages',
   'content',

@@ -22,6 +22,8 @@ AS $$
     WHEN 'expiresAt' THEN
       'must be a time such as 2030-01-31T12:00:00Z, after sendAt and without a time to live beside it'
     WHEN 'ttlSeconds' THEN 'must be a number from 1 to 3155760000'
+    WHEN 'urgent' THEN 'must be true or false'
+    WHEN 'quiet' THEN 'must be "send" or "drop", and not beside urgent'
     WHEN 'priority' THEN 'must be a whole number from -1000 to 1000'
     WHEN 'tenant' THEN 'must be one line of 1 to 200 characters'
     WHEN 'groupKey' THEN 'must be one line of 1 to 500 characters'
@@ -54,6 +56,8 @@ BEGIN
     WHEN o ? 'delaySeconds' AND NOT herald.is_number(o -> 'delaySeconds', 0, 3155760000) THEN 'delaySeconds'
     WHEN o ? 'expiresAt' AND NOT (herald.is_time(o -> 'expiresAt') AND NOT o ? 'ttlSeconds') THEN 'expiresAt'
     WHEN o ? 'ttlSeconds' AND NOT herald.is_number(o -> 'ttlSeconds', 1, 3155760000) THEN 'ttlSeconds'
+    WHEN o ? 'urgent' AND jsonb_typeof(o -> 'urgent') <> 'boolean' THEN 'urgent'
+    WHEN o ? 'quiet' AND (NOT o -> 'quiet' IN ('"send"', '"drop"') OR coalesce(o -> 'urgent' = 'true', false)) THEN 'quiet'
     WHEN o ? 'priority' AND NOT (herald.is_number(o -> 'priority', -1000, 1000)
       AND mod((o ->> 'priority')::numeric, 1) = 0) THEN 'priority'
     WHEN o ? 'tenant' AND NOT herald.is_line(o -> 'tenant', 200) THEN 'tenant'
@@ -94,8 +98,8 @@ LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
   known CONSTANT text[] := ARRAY['template', 'to', 'labels', 'secrets', 'data', 'actions', 'targets', 'methods',
-    'dedupeKey', 'dedupeWindowSeconds', 'sendAt', 'delaySeconds', 'expiresAt', 'ttlSeconds', 'priority', 'tenant',
-    'groupKey', 'unsubscribeUrl', 'createdBy', 'traceContext', 'invalidAddress', 'attachments', 'sealId',
+    'dedupeKey', 'dedupeWindowSeconds', 'sendAt', 'delaySeconds', 'expiresAt', 'ttlSeconds', 'urgent', 'quiet', 'priority',
+    'tenant', 'groupKey', 'unsubscribeUrl', 'createdBy', 'traceContext', 'invalidAddress', 'attachments', 'sealId',
     'allowPlainSecrets', 'requireTransaction',
     'returnRefusal'];
   wrong text;

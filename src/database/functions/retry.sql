@@ -9,7 +9,7 @@ AS $$
 BEGIN
   UPDATE herald.message m
   SET status = 'pending', reason = NULL, detail = NULL, counted = 0, unknowns = 0, uncounted = 0, uncounted_since = NULL, fault_at = NULL,
-    crashes = 0, next_attempt_at = now(), settled_at = NULL, send_at = NULL,
+    crashes = 0, next_attempt_at = now(), settled_at = NULL, send_at = NULL, quiet_until = NULL,
     attempt_started_at = greatest(m.attempt_started_at, m.settled_at),
     expires_at = CASE WHEN m.expires_at <= now() THEN NULL ELSE m.expires_at END
   FROM herald.template_version v

@@ -24,29 +24,40 @@ BEGIN
     options ->> 'dedupeKey' AS dedupe_key, herald.dedupe_slot(options) AS dedupe_slot,
     coalesce((options ->> 'priority')::numeric, 0)::smallint AS priority,
     coalesce(options ->> 'createdBy', session_user) AS created_by,
+    CASE WHEN options -> 'urgent' = 'true' THEN 'pass' ELSE options ->> 'quiet' END AS quiet,
+    EXISTS (SELECT FROM herald.hours) AND NOT template.mandatory AS has_hours,
     coalesce(schedule.expires_at <= now(), false) AS expired
     INTO shared;
 
   IF jsonb_array_length(recipients) = 1 AND cardinality(methods) = 1 AND NOT has_endpoints THEN
-    SELECT j.address, j.reason, herald.first_status(j.reason) AS status INTO judged
+    SELECT j.address, j.reason, herald.first_status(j.reason) AS status, NULL::timestamptz AS quiet_until INTO judged
       FROM herald.judge_recipient(recipients -> 0, methods[1], template, shared.expired) j;
+    IF shared.has_hours AND judged.reason IS NULL THEN
+      judged.quiet_until := herald.quiet_until(methods[1], coalesce(shared.quiet, template.quiet),
+        recipients -> 0 ->> 'id', shared.tenant, recipients -> 0 ->> 'timeZone', schedule.start_at,
+        schedule.expires_at);
+      judged.reason := CASE WHEN judged.quiet_until IS NOT NULL THEN 'quiet_hours' END;
+    END IF;
     INSERT INTO herald.message AS m (id, notification_id, template, template_version, method, ordinal, status, reason,
       recipient_id, address, recipient, secrets, targets, tenant, group_key, unsubscribe_url,
       dedupe_key, dedupe_slot, dedupe_scope, priority,
-      send_at, attachments, expires_at, next_attempt_at, max_attempts, unknown, created_by, created_at, settled_at)
+      send_at, quiet, quiet_until, attachments, expires_at, next_attempt_at, max_attempts, unknown, created_by,
+      created_at, settled_at)
     VALUES (herald.message_id(notification_id, 1, 1, 0), notification_id, shared.template, shared.template_version,
       methods[1], 1, judged.status, judged.reason,
       recipients -> 0 ->> 'id', judged.address, herald.stored_recipient(recipients -> 0),
-      CASE WHEN judged.reason IS NULL THEN shared.secrets END, shared.targets, shared.tenant, shared.group_key,
+      CASE WHEN judged.status = 'pending' THEN shared.secrets END, shared.targets, shared.tenant, shared.group_key,
       shared.unsubscribe_url, shared.dedupe_key, shared.dedupe_slot,
       CASE WHEN shared.dedupe_key IS NOT NULL THEN CASE template.fallback WHEN 'first' THEN '*' ELSE methods[1] END END,
-      shared.priority, schedule.send_at, attachments, schedule.expires_at, schedule.start_at, template.max_attempts,
-      template.unknown, shared.created_by, now(), CASE WHEN judged.reason IS NOT NULL THEN now() END)
+      shared.priority, schedule.send_at, shared.quiet, judged.quiet_until, attachments, schedule.expires_at,
+      coalesce(judged.quiet_until, schedule.start_at), template.max_attempts, template.unknown, shared.created_by,
+      now(), CASE WHEN judged.status <> 'pending' THEN now() END)
     ON CONFLICT DO NOTHING
     RETURNING m.id INTO first_id;
     IF FOUND THEN
       IF judged.status = 'pending' THEN
-        PERFORM herald.insert_jobs(ARRAY[first_id], methods, ARRAY[shared.priority], ARRAY[schedule.start_at]);
+        PERFORM herald.insert_jobs(ARRAY[first_id], methods, ARRAY[shared.priority],
+          ARRAY[coalesce(judged.quiet_until, schedule.start_at)]);
       END IF;
       RETURN QUERY SELECT first_id, recipients -> 0 ->> 'id', methods[1], judged.status, judged.reason;
     END IF;
@@ -55,17 +66,26 @@ BEGIN
     WITH written AS (
       INSERT INTO herald.message AS m (id, notification_id, template, template_version, method, ordinal, status, reason,
         recipient_id, address, recipient, secrets, targets, tenant, group_key, unsubscribe_url,
-        dedupe_key, dedupe_slot, dedupe_scope, priority, send_at, endpoint_id, attachments,
+        dedupe_key, dedupe_slot, dedupe_scope, priority, send_at, quiet, quiet_until, endpoint_id, attachments,
         expires_at, next_attempt_at, max_attempts, unknown, created_by, created_at, settled_at)
       SELECT herald.message_id(notification_id, j.position, j.ordinal, j.endpoint_number), notification_id,
-        shared.template, shared.template_version, j.method, j.ordinal, herald.first_status(j.reason), j.reason,
-        j.recipient_id, j.address, herald.stored_recipient(j.recipient),
-        CASE WHEN j.reason IS NULL THEN shared.secrets END, shared.targets, shared.tenant, shared.group_key,
+        shared.template, shared.template_version, j.method, j.ordinal, herald.first_status(j.reason),
+        coalesce(j.reason, CASE WHEN j.quiet_until IS NOT NULL THEN 'quiet_hours' END), j.recipient_id, j.address,
+        herald.stored_recipient(j.recipient), CASE WHEN j.reason IS NULL THEN shared.secrets END, shared.targets,
+        shared.tenant, shared.group_key,
         shared.unsubscribe_url, shared.dedupe_key, shared.dedupe_slot,
         CASE WHEN shared.dedupe_key IS NOT NULL THEN j.dedupe_scope END, shared.priority, schedule.send_at,
-        j.endpoint_id, attachments, schedule.expires_at, schedule.start_at, template.max_attempts,
-        template.unknown, shared.created_by, now(), CASE WHEN j.reason IS NOT NULL THEN now() END
-      FROM herald.judge_recipients(recipients, methods, has_endpoints, template, shared.tenant, shared.expired) j
+        shared.quiet, j.quiet_until, j.endpoint_id, attachments, schedule.expires_at,
+        coalesce(j.quiet_until, schedule.start_at), template.max_attempts, template.unknown, shared.created_by, now(),
+        CASE WHEN j.reason IS NOT NULL THEN now() END
+      FROM (
+        -- OFFSET keeps the planner from asking once per column.
+        SELECT a.*, CASE WHEN shared.has_hours AND a.reason IS NULL THEN herald.quiet_until(a.method,
+          coalesce(shared.quiet, template.quiet), a.recipient_id, shared.tenant, a.recipient ->> 'timeZone',
+          schedule.start_at, schedule.expires_at) END AS quiet_until
+        FROM herald.judge_recipients(recipients, methods, has_endpoints, template, shared.tenant, shared.expired) a
+        OFFSET 0
+      ) j
       ON CONFLICT DO NOTHING
       RETURNING m.id, m.recipient_id, m.method, m.status, m.reason, m.priority, m.next_attempt_at
     ), jobs AS (

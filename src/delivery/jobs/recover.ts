@@ -14,7 +14,8 @@ WITH dead AS (
 )
 UPDATE herald.message m
 SET status = 'failed',
-  reason = CASE WHEN m.status = 'sending' THEN 'worker_lost' ELSE coalesce(m.reason, 'worker_lost') END,
+  reason = CASE WHEN m.status = 'sending' THEN 'worker_lost'
+    ELSE coalesce(nullif(m.reason, 'quiet_hours'), 'worker_lost') END,
   lease_token = NULL, settled_at = now(), secrets = NULL
 FROM dead d WHERE m.id = d.id`;
 

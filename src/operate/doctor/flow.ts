@@ -4,6 +4,7 @@ import type { PauseState } from '../pause.ts';
 import type { SenderState } from '../senders.ts';
 import { type MethodStatus, readStatus, type Status } from '../status.ts';
 import type { RegisteredWorker } from '../workers.ts';
+import { examineTimeZones } from './time-zones.ts';
 import { type Finding, info, ok, plural, problem, warning } from './finding.ts';
 
 /** In seconds. A message that has been due for longer is stuck. */
@@ -20,6 +21,7 @@ export async function examineFlow(client: Queryable): Promise<Finding[]> {
     ...status.methods.flatMap(backlog),
     ...(await disabledEndpoints(client)),
     ...(await plainSecrets(client)),
+    ...(await examineTimeZones(client)),
   ];
 }
 

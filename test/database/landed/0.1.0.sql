@@ -101,6 +101,19 @@ CREATE TABLE "herald"."endpoint" (
 	CONSTRAINT "endpoint_disabled_reason" CHECK ("herald"."endpoint"."disabled_reason" in ('operator', 'gone', 'unusable', 'failing'))
 );
 --> statement-breakpoint
+CREATE TABLE "herald"."hours" (
+	"scope" text NOT NULL,
+	"subject" text NOT NULL,
+	"zone" text,
+	"windows" jsonb NOT NULL,
+	"opens" integer[] NOT NULL,
+	"closes" integer[] NOT NULL,
+	"updated_at" timestamp with time zone DEFAULT now() NOT NULL,
+	CONSTRAINT "hours_scope_subject_pk" PRIMARY KEY("scope","subject"),
+	CONSTRAINT "hours_scope" CHECK ("herald"."hours"."scope" in ('recipient', 'tenant', 'all')),
+	CONSTRAINT "hours_subject" CHECK (("herald"."hours"."scope" = 'all') = ("herald"."hours"."subject" = ''))
+);
+--> statement-breakpoint
 CREATE TABLE "herald"."message" (
 	"id" uuid PRIMARY KEY NOT NULL,
 	"notification_id" uuid NOT NULL,
@@ -125,6 +138,8 @@ CREATE TABLE "herald"."message" (
 	"dedupe_scope" text,
 	"priority" smallint DEFAULT 0 NOT NULL,
 	"send_at" timestamp with time zone,
+	"quiet" text,
+	"quiet_until" timestamp with time zone,
 	"expires_at" timestamp with time zone,
 	"next_attempt_at" timestamp with time zone NOT NULL,
 	"attempts" integer DEFAULT 0 NOT NULL,
@@ -144,6 +159,7 @@ CREATE TABLE "herald"."message" (
 	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
 	"settled_at" timestamp with time zone,
 	CONSTRAINT "message_status" CHECK ("herald"."message"."status" in ('pending', 'sending', 'sent', 'failed', 'inhibited', 'cancelled', 'expired', 'held')),
+	CONSTRAINT "message_quiet" CHECK ("herald"."message"."quiet" in ('send', 'drop', 'pass')),
 	CONSTRAINT "message_unknown" CHECK ("herald"."message"."unknown" in ('retry', 'hold'))
 );
 --> statement-breakpoint
@@ -152,6 +168,7 @@ CREATE TABLE "herald"."method" (
 	"enabled" boolean DEFAULT true NOT NULL,
 	"notify" boolean DEFAULT true NOT NULL,
 	"requires" text,
+	"quiet_hours" boolean DEFAULT true NOT NULL,
 	"paused_at" timestamp with time zone,
 	"paused_by" text,
 	"pause_kind" text,
@@ -267,6 +284,7 @@ CREATE TABLE "herald"."template" (
 	"mandatory" boolean DEFAULT false NOT NULL,
 	"ttl_seconds" integer,
 	"unknown" text DEFAULT 'retry' NOT NULL,
+	"quiet" text DEFAULT 'send' NOT NULL,
 	"max_attempts" smallint,
 	"sender" text,
 	"guard" text,
@@ -277,6 +295,7 @@ CREATE TABLE "herald"."template" (
 	CONSTRAINT "template_kind" CHECK ("herald"."template"."kind" in ('system', 'custom', 'test')),
 	CONSTRAINT "template_fallback" CHECK ("herald"."template"."fallback" in ('all', 'first')),
 	CONSTRAINT "template_unknown" CHECK ("herald"."template"."unknown" in ('retry', 'hold')),
+	CONSTRAINT "template_quiet" CHECK ("herald"."template"."quiet" in ('send', 'drop')),
 	CONSTRAINT "template_ttl" CHECK ("herald"."template"."ttl_seconds" > 0),
 	CONSTRAINT "template_max_attempts" CHECK ("herald"."template"."max_attempts" between 1 and 1000),
 	CONSTRAINT "template_guard" CHECK ("herald"."template"."guard" ~ '^[a-z_][a-z0-9_]{0,62}[.][a-z_][a-z0-9_]{0,62}$')
@@ -325,7 +344,7 @@ CREATE UNIQUE INDEX "message_dedupe" ON "herald"."message" USING btree ("dedupe_
 CREATE UNIQUE INDEX "notification_seal" ON "herald"."notification" USING btree ("seal_id") WHERE "herald"."notification"."seal_id" is not null;--> statement-breakpoint
 CREATE INDEX "preference_history_recipient" ON "herald"."preference_history" USING btree ("recipient_id","id");
 --> statement-breakpoint
-INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('0000_tables', 'cbf1640fe12284da65a210733148bc2aa8cd688ae0c73386d8e7c6d2dd79855b', '0.1.0')
+INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('0000_tables', 'bd8859ec74dfad82c2062824cb9d6752b40d0212403e99617309e1ffa09da3d0', '0.1.0')
 ON CONFLICT (name) DO UPDATE SET sha256 = excluded.sha256, release = excluded.release, applied_at = now();
 --> statement-breakpoint
 -- functions
@@ -531,6 +550,8 @@ AS $$
     WHEN 'expiresAt' THEN
       'must be a time such as 2030-01-31T12:00:00Z, after sendAt and without a time to live beside it'
     WHEN 'ttlSeconds' THEN 'must be a number from 1 to 3155760000'
+    WHEN 'urgent' THEN 'must be true or false'
+    WHEN 'quiet' THEN 'must be "send" or "drop", and not beside urgent'
     WHEN 'priority' THEN 'must be a whole number from -1000 to 1000'
     WHEN 'tenant' THEN 'must be one line of 1 to 200 characters'
     WHEN 'groupKey' THEN 'must be one line of 1 to 500 characters'
@@ -563,6 +584,8 @@ BEGIN
     WHEN o ? 'delaySeconds' AND NOT herald.is_number(o -> 'delaySeconds', 0, 3155760000) THEN 'delaySeconds'
     WHEN o ? 'expiresAt' AND NOT (herald.is_time(o -> 'expiresAt') AND NOT o ? 'ttlSeconds') THEN 'expiresAt'
     WHEN o ? 'ttlSeconds' AND NOT herald.is_number(o -> 'ttlSeconds', 1, 3155760000) THEN 'ttlSeconds'
+    WHEN o ? 'urgent' AND jsonb_typeof(o -> 'urgent') <> 'boolean' THEN 'urgent'
+    WHEN o ? 'quiet' AND (NOT o -> 'quiet' IN ('"send"', '"drop"') OR coalesce(o -> 'urgent' = 'true', false)) THEN 'quiet'
     WHEN o ? 'priority' AND NOT (herald.is_number(o -> 'priority', -1000, 1000)
       AND mod((o ->> 'priority')::numeric, 1) = 0) THEN 'priority'
     WHEN o ? 'tenant' AND NOT herald.is_line(o -> 'tenant', 200) THEN 'tenant'
@@ -603,8 +626,8 @@ LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
   known CONSTANT text[] := ARRAY['template', 'to', 'labels', 'secrets', 'data', 'actions', 'targets', 'methods',
-    'dedupeKey', 'dedupeWindowSeconds', 'sendAt', 'delaySeconds', 'expiresAt', 'ttlSeconds', 'priority', 'tenant',
-    'groupKey', 'unsubscribeUrl', 'createdBy', 'traceContext', 'invalidAddress', 'attachments', 'sealId',
+    'dedupeKey', 'dedupeWindowSeconds', 'sendAt', 'delaySeconds', 'expiresAt', 'ttlSeconds', 'urgent', 'quiet', 'priority',
+    'tenant', 'groupKey', 'unsubscribeUrl', 'createdBy', 'traceContext', 'invalidAddress', 'attachments', 'sealId',
     'allowPlainSecrets', 'requireTransaction',
     'returnRefusal'];
   wrong text;
@@ -1262,6 +1285,365 @@ AS $$
   SELECT coalesce(1 + floor(extract(epoch FROM now()) / (options ->> 'dedupeWindowSeconds')::double precision), 0)::bigint
 $$;
 --> statement-breakpoint
+-- Returns the name under which Postgres has an IANA time zone; null for every other text, without an error. Postgres
+-- itself takes more than IANA has: any text in the form of POSIX, where "UTC+2" is west of Greenwich, and
+-- abbreviations, where "CET" has no summer time although the zone of that name has. So a name must have the form of
+-- IANA's, and the old names without an area are written as what they are links to. An offset such as "+05:30" counts as
+-- in ISO 8601 and in JavaScript: east of Greenwich.
+CREATE OR REPLACE FUNCTION herald.known_zone(zone text) RETURNS text
+LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+  name text := zone;
+BEGIN
+  IF zone ~* '^(Africa|America|Antarctica|Arctic|Asia|Atlantic|Australia|Brazil|Canada|Chile|Etc|Europe|Indian|Mexico|Pacific|US)(/[a-z_-]+){1,2}$'
+      OR zone ~* '^Etc/GMT([+-]([0-9]|1[0-4])|0)$' THEN
+    NULL;
+  ELSIF zone ~ '^[+-]([01][0-9]|2[0-3])(:?[0-5][0-9])?$' THEN
+    name := format('<%s>%s%s:%s', zone, translate(left(zone, 1), '+-', '-+'), substr(zone, 2, 2),
+      coalesce(nullif(right(substr(zone, 4), 2), ''), '00'));
+  ELSE
+    name := '{"cet": "Europe/Brussels", "cst6cdt": "America/Chicago", "cuba": "America/Havana", "eet": "Europe/Athens",
+      "egypt": "Africa/Cairo", "eire": "Europe/Dublin", "est": "America/Panama", "est5edt": "America/New_York",
+      "gb": "Europe/London", "gb-eire": "Europe/London", "gmt": "Etc/GMT", "gmt+0": "Etc/GMT", "gmt-0": "Etc/GMT",
+      "gmt0": "Etc/GMT", "greenwich": "Etc/GMT", "hongkong": "Asia/Hong_Kong", "hst": "Pacific/Honolulu",
+      "iceland": "Atlantic/Reykjavik", "iran": "Asia/Tehran", "israel": "Asia/Jerusalem", "jamaica": "America/Jamaica",
+      "japan": "Asia/Tokyo", "kwajalein": "Pacific/Kwajalein", "libya": "Africa/Tripoli", "met": "Europe/Brussels",
+      "mst": "America/Phoenix", "mst7mdt": "America/Denver", "navajo": "America/Denver", "nz": "Pacific/Auckland",
+      "nz-chat": "Pacific/Chatham", "poland": "Europe/Warsaw", "portugal": "Europe/Lisbon", "prc": "Asia/Shanghai",
+      "pst8pdt": "America/Los_Angeles", "roc": "Asia/Taipei", "rok": "Asia/Seoul", "singapore": "Asia/Singapore",
+      "turkey": "Europe/Istanbul", "uct": "Etc/UTC", "universal": "Etc/UTC", "utc": "Etc/UTC", "w-su": "Europe/Moscow",
+      "wet": "Europe/Lisbon", "zulu": "Etc/UTC"}'::jsonb ->> lower(zone COLLATE "C");
+  END IF;
+  RETURN CASE WHEN now() AT TIME ZONE name IS NOT NULL THEN name END;
+EXCEPTION WHEN invalid_parameter_value THEN
+  RETURN NULL;
+END
+$$;
+--> statement-breakpoint
+-- Returns the first moment, not before the given one, at which the clock on the wall of a time zone shows a time
+-- within the windows. Seconds of the week count from Monday 00:00 of that clock. Where the clock changes on the way to
+-- the next window, the moment of the change is looked at, too: a time that is skipped is never shown, so that a window
+-- from 02:30 opens with the change, and a time that is repeated is shown twice.
+CREATE OR REPLACE FUNCTION herald.next_opening(opens integer[], closes integer[], zone text, at timestamptz)
+RETURNS timestamptz
+LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+  week CONSTANT integer := 604800;
+  current timestamptz := $4;
+  early timestamptz;
+  late timestamptz;
+  middle timestamptz;
+  shown timestamp;
+  ahead interval;
+  elapsed integer;
+  slot integer;
+BEGIN
+  LOOP
+    early := date_trunc('second', current);
+    shown := early AT TIME ZONE zone;
+    -- 1970-01-05 was a Monday.
+    elapsed := mod(mod(extract(epoch FROM shown)::bigint - 345600, week) + week, week);
+    slot := width_bucket(elapsed, opens);
+    IF slot > 0 AND elapsed < closes[slot] THEN
+      RETURN current;
+    END IF;
+    late := early + (coalesce(opens[slot + 1], opens[1] + week) - elapsed) * interval '1 second';
+    ahead := shown - (early AT TIME ZONE 'UTC');
+    IF (late AT TIME ZONE zone) - (late AT TIME ZONE 'UTC') = ahead THEN
+      RETURN late;
+    END IF;
+    WHILE late - early > interval '1 second' LOOP
+      middle := early + floor(extract(epoch FROM late - early) / 2) * interval '1 second';
+      IF (middle AT TIME ZONE zone) - (middle AT TIME ZONE 'UTC') = ahead THEN
+        early := middle;
+      ELSE
+        late := middle;
+      END IF;
+    END LOOP;
+    current := late;
+  END LOOP;
+END
+$$;
+--> statement-breakpoint
+-- Returns whose hours apply to a recipient (scope), in which time zone, and the first moment at or after the given one
+-- at which they are open. The most specific hours decide. The zone is the one of the recipient's hours, otherwise the
+-- recipient's own, the tenant's, or that for all; one that is unknown is passed over, and UTC is the last resort. known
+-- is the zone as Postgres names it.
+CREATE OR REPLACE FUNCTION herald.opening(recipient_id text, tenant text, time_zone text, at timestamptz,
+  OUT opens_at timestamptz, OUT zone text, OUT known text, OUT scope text, OUT windows jsonb)
+LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+  applied record;
+BEGIN
+  SELECT coalesce(r.scope, t.scope, a.scope) AS scope, coalesce(r.windows, t.windows, a.windows) AS windows,
+      coalesce(r.opens, t.opens, a.opens) AS opens, coalesce(r.closes, t.closes, a.closes) AS closes,
+      ARRAY[r.zone, $3, t.zone, a.zone] AS zones
+    INTO applied
+    FROM (VALUES (1)) AS one
+    LEFT JOIN herald.hours r ON r.scope = 'recipient' AND r.subject = $1
+    LEFT JOIN herald.hours t ON t.scope = 'tenant' AND t.subject = $2
+    LEFT JOIN herald.hours a ON a.scope = 'all' AND a.subject = '';
+  scope := applied.scope;
+  windows := applied.windows;
+  FOREACH zone IN ARRAY applied.zones || 'UTC'::text LOOP
+    known := herald.known_zone(zone);
+    EXIT WHEN known IS NOT NULL;
+  END LOOP;
+  opens_at := CASE WHEN scope IS NULL OR NOT isfinite($4) THEN $4
+    ELSE herald.next_opening(applied.opens, applied.closes, known, $4) END;
+END
+$$;
+--> statement-breakpoint
+-- Returns the first moment, at or after the given one, at which a recipient may be reached. time_zone is what the
+-- application knows of the recipient; null: nothing.
+CREATE OR REPLACE FUNCTION herald.next_open(recipient_id text, tenant text, time_zone text, at timestamptz DEFAULT now())
+RETURNS timestamptz
+LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT o.opens_at FROM herald.opening($1, $2, $3, $4) AS o
+$$;
+--> statement-breakpoint
+-- Returns whose hours apply to a recipient, their windows and time zone, and when they are open next; scope and windows
+-- are null, and opens_at is the given moment, where there are none.
+CREATE OR REPLACE FUNCTION herald.hours_of(recipient_id text, tenant text DEFAULT NULL, time_zone text DEFAULT NULL,
+  at timestamptz DEFAULT now())
+RETURNS TABLE (scope text, windows jsonb, zone text, opens_at timestamptz)
+LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT o.scope, o.windows, o.zone, o.opens_at FROM herald.opening($1, $2, $3, $4) AS o
+$$;
+--> statement-breakpoint
+-- Returns until when quiet hours stop a message that may otherwise be sent at the given moment; null if they do not.
+-- quiet: "pass" for a message that they never stop, "send" for one that is sent in spite of them if it would expire
+-- before they end, and "drop" for one that expires then.
+CREATE OR REPLACE FUNCTION herald.quiet_until(method text, quiet text, recipient_id text, tenant text, time_zone text,
+  at timestamptz, expires_at timestamptz) RETURNS timestamptz
+LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+  opens_at timestamptz;
+BEGIN
+  IF quiet = 'pass' OR NOT (SELECT m.quiet_hours FROM herald.method m WHERE m.name = $1) THEN
+    RETURN NULL;
+  END IF;
+  opens_at := (herald.opening($3, $4, $5, $6)).opens_at;
+  IF opens_at <= $6 OR (quiet = 'send' AND expires_at <= opens_at) THEN
+    RETURN NULL;
+  END IF;
+  RETURN least(opens_at, expires_at);
+END
+$$;
+--> statement-breakpoint
+-- The same for a message that is stored.
+CREATE OR REPLACE FUNCTION herald.message_quiet_until(message_id uuid, at timestamptz) RETURNS timestamptz
+LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT herald.quiet_until(m.method, CASE WHEN t.mandatory THEN 'pass' ELSE coalesce(m.quiet, t.quiet) END,
+    m.recipient_id, m.tenant, m.recipient ->> 'timeZone', $2, m.expires_at)
+  FROM herald.message m JOIN herald.template t ON t.name = m.template WHERE m.id = $1
+$$;
+--> statement-breakpoint
+-- Returns what keeps a pending message from being sent at its time, or why it waits: until when, that moment on the
+-- recipient's clock, the time zone, and whose hours they are. Null if quiet hours have nothing to do with it.
+CREATE OR REPLACE FUNCTION herald.message_quiet_hours(message_id uuid) RETURNS jsonb
+LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  message record;
+  until timestamptz;
+  opening record;
+BEGIN
+  IF NOT EXISTS (SELECT FROM herald.hours) THEN
+    RETURN NULL;
+  END IF;
+  SELECT m.recipient_id, m.tenant, m.recipient ->> 'timeZone' AS time_zone, m.reason, m.next_attempt_at,
+      herald.message_quiet_until(m.id, greatest(m.next_attempt_at, now())) AS until
+    INTO message FROM herald.message m WHERE m.id = $1 AND m.status = 'pending';
+  until := coalesce(message.until,
+    CASE WHEN message.reason = 'quiet_hours' AND message.next_attempt_at > now() THEN message.next_attempt_at END);
+  IF until IS NULL THEN
+    RETURN NULL;
+  END IF;
+  opening := herald.opening(message.recipient_id, message.tenant, message.time_zone, until);
+  RETURN jsonb_build_object('until', until, 'opensAt', opening.opens_at, 'zone', opening.zone, 'scope', opening.scope,
+    'localTime', to_char(opening.opens_at AT TIME ZONE opening.known, CASE
+      WHEN opening.opens_at < now() + interval '1 day' THEN 'HH24:MI'
+      WHEN opening.opens_at < now() + interval '6 days' THEN 'Dy HH24:MI'
+      ELSE 'YYYY-MM-DD HH24:MI' END));
+END
+$$;
+--> statement-breakpoint
+-- Returns the windows as seconds of the week, sorted and without overlaps. A window that ends earlier in the day than
+-- it begins, ends on the next day. Refuses windows that are wrong.
+CREATE OR REPLACE FUNCTION herald.check_windows(windows jsonb, OUT opens integer[], OUT closes integer[])
+LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+  week CONSTANT integer := 604800;
+  names CONSTANT text[] := '{mon,tue,wed,thu,fri,sat,sun}';
+  example CONSTANT text := 'For example [{"days": "mon-fri", "from": "08:00", "to": "20:00"}].';
+  given jsonb;
+  place text;
+  days text;
+  part text;
+  first_day integer;
+  last_day integer;
+  from_second integer;
+  to_second integer;
+BEGIN
+  IF jsonb_typeof(windows) IS DISTINCT FROM 'array' OR jsonb_array_length(windows) NOT BETWEEN 1 AND 50 THEN
+    PERFORM herald.reject('HE006', 'windows', 'windows must be an array of 1 to 50 open windows', example);
+  END IF;
+  FOR i IN 0 .. jsonb_array_length(windows) - 1 LOOP
+    given := windows -> i;
+    place := format('windows[%s]', i);
+    IF jsonb_typeof(given) <> 'object' OR given - '{days,from,to}'::text[] <> '{}' THEN
+      PERFORM herald.reject('HE006', place, place || ' must be an object of days, from and to', example);
+    END IF;
+    IF (given ->> 'from') !~ '^([01][0-9]|2[0-3]):[0-5][0-9]$' IS NOT FALSE THEN
+      PERFORM herald.reject('HE006', place || '.from', place || '.from must be a time from 00:00 to 23:59', example);
+    ELSIF (given ->> 'to') !~ '^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$' IS NOT FALSE THEN
+      PERFORM herald.reject('HE006', place || '.to', place || '.to must be a time from 00:00 to 24:00', example);
+    ELSIF given -> 'from' = given -> 'to' THEN
+      PERFORM herald.reject('HE006', place || '.to', place || '.to is the same time as from',
+        'For a whole day write from 00:00 to 24:00.');
+    END IF;
+    from_second := extract(epoch FROM (given ->> 'from')::interval);
+    to_second := extract(epoch FROM (given ->> 'to')::interval);
+    IF to_second < from_second THEN
+      to_second := to_second + 86400;
+    END IF;
+    days := CASE coalesce(jsonb_typeof(given -> 'days'), 'null') WHEN 'null' THEN 'mon-sun'
+      WHEN 'array' THEN (SELECT string_agg(d, ',') FROM jsonb_array_elements_text(given -> 'days') AS d)
+      ELSE given ->> 'days' END;
+    FOREACH part IN ARRAY regexp_split_to_array(lower(coalesce(days, '') COLLATE "C"), '\s*,\s*') LOOP
+      first_day := array_position(names, split_part(part, '-', 1));
+      last_day := array_position(names, coalesce(nullif(split_part(part, '-', 2), ''), split_part(part, '-', 1)));
+      IF first_day IS NULL OR last_day IS NULL OR part !~ '^[a-z]{3}(-[a-z]{3})?$' THEN
+        PERFORM herald.reject('HE006', place || '.days',
+          place || '.days must be days such as "mon", "mon-fri" or "sat,sun"', example);
+      END IF;
+      FOR day IN first_day .. last_day + CASE WHEN last_day < first_day THEN 7 ELSE 0 END LOOP
+        opens := opens || (mod(day - 1, 7) * 86400 + from_second);
+        closes := closes || (mod(day - 1, 7) * 86400 + to_second);
+      END LOOP;
+    END LOOP;
+  END LOOP;
+  -- What reaches beyond Sunday continues on Monday; windows that touch become one.
+  SELECT array_agg(m.opens ORDER BY m.opens), array_agg(m.closes ORDER BY m.opens) INTO opens, closes
+  FROM (
+    SELECT min(g.opens) AS opens, max(g.closes) AS closes
+    FROM (
+      SELECT b.opens, b.closes, sum(b.begins) OVER (ORDER BY b.opens, b.closes) AS number
+      FROM (
+        SELECT p.opens, p.closes, (p.opens > coalesce(max(p.closes) OVER (ORDER BY p.opens, p.closes
+          ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), -1))::integer AS begins
+        FROM (
+          SELECT w.opens, least(w.closes, week) AS closes FROM unnest(opens, closes) AS w (opens, closes)
+          UNION ALL
+          SELECT 0, w.closes - week FROM unnest(opens, closes) AS w (opens, closes) WHERE w.closes > week
+        ) p
+      ) b
+    ) g
+    GROUP BY g.number
+  ) m;
+END
+$$;
+--> statement-breakpoint
+-- Sets the hours in which messages may reach a recipient, the recipients of a tenant, or (scope "all", subject '') all
+-- recipients; null windows remove them. Messages that wait for quiet hours to end follow the change.
+CREATE OR REPLACE FUNCTION herald.set_hours(scope text, subject text, windows jsonb, zone text DEFAULT NULL)
+RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET standard_conforming_strings = on
+AS $$
+DECLARE
+  seconds record;
+BEGIN
+  IF $1 IS NULL OR $1 NOT IN ('recipient', 'tenant', 'all') OR ($1 = 'all') <> (coalesce($2, '') = '') THEN
+    PERFORM herald.reject('HE006', 'scope', 'scope must be recipient or tenant, with an id as subject, or all with an empty one',
+      'For example: ''tenant'', ''acme''.');
+  ELSIF $1 <> 'all' AND NOT herald.is_line(to_jsonb($2), 200) THEN
+    PERFORM herald.reject('HE003', 'subject', 'subject must be one line of 1 to 200 characters',
+      'Pass the id of the recipient or the tenant.');
+  ELSIF $4 IS NOT NULL AND herald.known_zone($4) IS NULL THEN
+    PERFORM herald.reject('HE006', 'zone', format('unknown time zone "%s"', regexp_replace(left($4, 64), '[^A-Za-z0-9_+:/-]', '?', 'g')),
+      'Write a name of IANA such as Europe/Berlin, or leave it out.');
+  END IF;
+  IF coalesce($3, 'null') = 'null' THEN
+    DELETE FROM herald.hours h WHERE h.scope = $1 AND h.subject = coalesce($2, '');
+  ELSE
+    seconds := herald.check_windows($3);
+    INSERT INTO herald.hours AS h (scope, subject, zone, windows, opens, closes)
+    VALUES ($1, coalesce($2, ''), $4, $3, seconds.opens, seconds.closes)
+    ON CONFLICT ON CONSTRAINT hours_scope_subject_pk DO UPDATE SET zone = EXCLUDED.zone, windows = EXCLUDED.windows,
+      opens = EXCLUDED.opens, closes = EXCLUDED.closes, updated_at = now();
+  END IF;
+  PERFORM herald.move_waiting($1, $2);
+END
+$$;
+--> statement-breakpoint
+-- Gives messages that wait for quiet hours to end the time at which they end now. A message that was scheduled never
+-- goes before its own time.
+CREATE OR REPLACE FUNCTION herald.move_waiting(scope text, subject text) RETURNS void
+LANGUAGE plpgsql VOLATILE
+AS $$
+DECLARE
+  ids uuid[];
+BEGIN
+  IF $1 = 'recipient' THEN
+    ids := ARRAY(
+      SELECT m.id FROM herald.message m
+      WHERE m.recipient_id = $2 AND m.settled_at IS NULL AND m.status = 'pending' AND m.reason = 'quiet_hours'
+        AND m.next_attempt_at > now()
+      ORDER BY m.id FOR UPDATE);
+  ELSE
+    ids := ARRAY(
+      SELECT m.id FROM herald.message m
+      WHERE m.settled_at IS NULL AND m.status = 'pending' AND m.reason = 'quiet_hours' AND m.next_attempt_at > now()
+        AND ($1 = 'all' OR m.tenant = $2)
+      ORDER BY m.id FOR UPDATE);
+  END IF;
+  WITH moved AS MATERIALIZED (
+    SELECT m.id, greatest(m.send_at, now()) AS earliest,
+      herald.message_quiet_until(m.id, greatest(m.send_at, now())) AS until
+    FROM herald.message m WHERE m.id = ANY (ids)
+  )
+  UPDATE herald.message m
+  SET next_attempt_at = coalesce(v.until, v.earliest), reason = CASE WHEN v.until IS NOT NULL THEN 'quiet_hours' END,
+    quiet_until = CASE WHEN m.attempts = 0 THEN v.until ELSE m.quiet_until END
+  FROM moved v WHERE m.id = v.id AND m.next_attempt_at <> coalesce(v.until, v.earliest);
+  IF FOUND THEN
+    PERFORM herald.ensure_jobs(ids);
+  END IF;
+END
+$$;
+--> statement-breakpoint
+-- The same as set_hours for clients: it returns what set_hours refuses, because an error would abort the caller's
+-- transaction.
+CREATE OR REPLACE FUNCTION herald.try_hours(scope text, subject text, windows jsonb, zone text)
+RETURNS TABLE (place text, message text)
+LANGUAGE plpgsql VOLATILE
+AS $$
+DECLARE
+  hint text;
+BEGIN
+  PERFORM herald.set_hours($1, $2, $3, $4);
+EXCEPTION WHEN SQLSTATE 'HE003' OR SQLSTATE 'HE006' THEN
+  GET STACKED DIAGNOSTICS place = COLUMN_NAME, message = MESSAGE_TEXT, hint = PG_EXCEPTION_HINT;
+  message := format('%s. %s', message, hint);
+  RETURN NEXT;
+END
+$$;
+--> statement-breakpoint
 -- Returns why a message must not be sent, or null. A plain expression, so that the planner puts it where the call is.
 CREATE OR REPLACE FUNCTION herald.reason_against(expired boolean, template_enabled boolean, method_enabled boolean, requires text,
   recipient jsonb, suppressed boolean, endpoint_enabled boolean, endpoint_subscribed boolean, mandatory boolean, preference boolean,
@@ -1354,29 +1736,40 @@ BEGIN
     options ->> 'dedupeKey' AS dedupe_key, herald.dedupe_slot(options) AS dedupe_slot,
     coalesce((options ->> 'priority')::numeric, 0)::smallint AS priority,
     coalesce(options ->> 'createdBy', session_user) AS created_by,
+    CASE WHEN options -> 'urgent' = 'true' THEN 'pass' ELSE options ->> 'quiet' END AS quiet,
+    EXISTS (SELECT FROM herald.hours) AND NOT template.mandatory AS has_hours,
     coalesce(schedule.expires_at <= now(), false) AS expired
     INTO shared;
 
   IF jsonb_array_length(recipients) = 1 AND cardinality(methods) = 1 AND NOT has_endpoints THEN
-    SELECT j.address, j.reason, herald.first_status(j.reason) AS status INTO judged
+    SELECT j.address, j.reason, herald.first_status(j.reason) AS status, NULL::timestamptz AS quiet_until INTO judged
       FROM herald.judge_recipient(recipients -> 0, methods[1], template, shared.expired) j;
+    IF shared.has_hours AND judged.reason IS NULL THEN
+      judged.quiet_until := herald.quiet_until(methods[1], coalesce(shared.quiet, template.quiet),
+        recipients -> 0 ->> 'id', shared.tenant, recipients -> 0 ->> 'timeZone', schedule.start_at,
+        schedule.expires_at);
+      judged.reason := CASE WHEN judged.quiet_until IS NOT NULL THEN 'quiet_hours' END;
+    END IF;
     INSERT INTO herald.message AS m (id, notification_id, template, template_version, method, ordinal, status, reason,
       recipient_id, address, recipient, secrets, targets, tenant, group_key, unsubscribe_url,
       dedupe_key, dedupe_slot, dedupe_scope, priority,
-      send_at, attachments, expires_at, next_attempt_at, max_attempts, unknown, created_by, created_at, settled_at)
+      send_at, quiet, quiet_until, attachments, expires_at, next_attempt_at, max_attempts, unknown, created_by,
+      created_at, settled_at)
     VALUES (herald.message_id(notification_id, 1, 1, 0), notification_id, shared.template, shared.template_version,
       methods[1], 1, judged.status, judged.reason,
       recipients -> 0 ->> 'id', judged.address, herald.stored_recipient(recipients -> 0),
-      CASE WHEN judged.reason IS NULL THEN shared.secrets END, shared.targets, shared.tenant, shared.group_key,
+      CASE WHEN judged.status = 'pending' THEN shared.secrets END, shared.targets, shared.tenant, shared.group_key,
       shared.unsubscribe_url, shared.dedupe_key, shared.dedupe_slot,
       CASE WHEN shared.dedupe_key IS NOT NULL THEN CASE template.fallback WHEN 'first' THEN '*' ELSE methods[1] END END,
-      shared.priority, schedule.send_at, attachments, schedule.expires_at, schedule.start_at, template.max_attempts,
-      template.unknown, shared.created_by, now(), CASE WHEN judged.reason IS NOT NULL THEN now() END)
+      shared.priority, schedule.send_at, shared.quiet, judged.quiet_until, attachments, schedule.expires_at,
+      coalesce(judged.quiet_until, schedule.start_at), template.max_attempts, template.unknown, shared.created_by,
+      now(), CASE WHEN judged.status <> 'pending' THEN now() END)
     ON CONFLICT DO NOTHING
     RETURNING m.id INTO first_id;
     IF FOUND THEN
       IF judged.status = 'pending' THEN
-        PERFORM herald.insert_jobs(ARRAY[first_id], methods, ARRAY[shared.priority], ARRAY[schedule.start_at]);
+        PERFORM herald.insert_jobs(ARRAY[first_id], methods, ARRAY[shared.priority],
+          ARRAY[coalesce(judged.quiet_until, schedule.start_at)]);
       END IF;
       RETURN QUERY SELECT first_id, recipients -> 0 ->> 'id', methods[1], judged.status, judged.reason;
     END IF;
@@ -1385,17 +1778,26 @@ BEGIN
     WITH written AS (
       INSERT INTO herald.message AS m (id, notification_id, template, template_version, method, ordinal, status, reason,
         recipient_id, address, recipient, secrets, targets, tenant, group_key, unsubscribe_url,
-        dedupe_key, dedupe_slot, dedupe_scope, priority, send_at, endpoint_id, attachments,
+        dedupe_key, dedupe_slot, dedupe_scope, priority, send_at, quiet, quiet_until, endpoint_id, attachments,
         expires_at, next_attempt_at, max_attempts, unknown, created_by, created_at, settled_at)
       SELECT herald.message_id(notification_id, j.position, j.ordinal, j.endpoint_number), notification_id,
-        shared.template, shared.template_version, j.method, j.ordinal, herald.first_status(j.reason), j.reason,
-        j.recipient_id, j.address, herald.stored_recipient(j.recipient),
-        CASE WHEN j.reason IS NULL THEN shared.secrets END, shared.targets, shared.tenant, shared.group_key,
+        shared.template, shared.template_version, j.method, j.ordinal, herald.first_status(j.reason),
+        coalesce(j.reason, CASE WHEN j.quiet_until IS NOT NULL THEN 'quiet_hours' END), j.recipient_id, j.address,
+        herald.stored_recipient(j.recipient), CASE WHEN j.reason IS NULL THEN shared.secrets END, shared.targets,
+        shared.tenant, shared.group_key,
         shared.unsubscribe_url, shared.dedupe_key, shared.dedupe_slot,
         CASE WHEN shared.dedupe_key IS NOT NULL THEN j.dedupe_scope END, shared.priority, schedule.send_at,
-        j.endpoint_id, attachments, schedule.expires_at, schedule.start_at, template.max_attempts,
-        template.unknown, shared.created_by, now(), CASE WHEN j.reason IS NOT NULL THEN now() END
-      FROM herald.judge_recipients(recipients, methods, has_endpoints, template, shared.tenant, shared.expired) j
+        shared.quiet, j.quiet_until, j.endpoint_id, attachments, schedule.expires_at,
+        coalesce(j.quiet_until, schedule.start_at), template.max_attempts, template.unknown, shared.created_by, now(),
+        CASE WHEN j.reason IS NOT NULL THEN now() END
+      FROM (
+        -- OFFSET keeps the planner from asking once per column.
+        SELECT a.*, CASE WHEN shared.has_hours AND a.reason IS NULL THEN herald.quiet_until(a.method,
+          coalesce(shared.quiet, template.quiet), a.recipient_id, shared.tenant, a.recipient ->> 'timeZone',
+          schedule.start_at, schedule.expires_at) END AS quiet_until
+        FROM herald.judge_recipients(recipients, methods, has_endpoints, template, shared.tenant, shared.expired) a
+        OFFSET 0
+      ) j
       ON CONFLICT DO NOTHING
       RETURNING m.id, m.recipient_id, m.method, m.status, m.reason, m.priority, m.next_attempt_at
     ), jobs AS (
@@ -1610,7 +2012,9 @@ CREATE OR REPLACE FUNCTION herald.enqueue(
   unsubscribe_url text DEFAULT NULL,
   created_by text DEFAULT NULL,
   invalid_address text DEFAULT NULL,
-  attachments jsonb DEFAULT NULL)
+  attachments jsonb DEFAULT NULL,
+  urgent boolean DEFAULT NULL,
+  quiet text DEFAULT NULL)
 RETURNS TABLE (message_id uuid, recipient_id text, method text, status text, reason text, deduplicated boolean)
 LANGUAGE sql VOLATILE
 AS $$
@@ -1618,7 +2022,7 @@ AS $$
     'template', $1, 'to', $2, 'labels', $3, 'data', $4, 'actions', $5, 'targets', to_jsonb($6), 'methods', to_jsonb($7),
     'dedupeKey', $8, 'dedupeWindowSeconds', extract(epoch FROM $9), 'sendAt', $10, 'delaySeconds', extract(epoch FROM $11),
     'expiresAt', $12, 'ttlSeconds', extract(epoch FROM $13), 'priority', $14, 'tenant', $15, 'groupKey', $16,
-    'unsubscribeUrl', $17, 'createdBy', $18, 'invalidAddress', $19, 'attachments', $20))
+    'unsubscribeUrl', $17, 'createdBy', $18, 'invalidAddress', $19, 'attachments', $20, 'urgent', $21, 'quiet', $22))
 $$;
 --> statement-breakpoint
 -- Cancels messages in the caller's transaction and returns a result per message: cancelled, in_flight (a worker is
@@ -1741,7 +2145,7 @@ AS $$
 BEGIN
   UPDATE herald.message m
   SET status = 'pending', reason = NULL, detail = NULL, counted = 0, unknowns = 0, uncounted = 0, uncounted_since = NULL, fault_at = NULL,
-    crashes = 0, next_attempt_at = now(), settled_at = NULL, send_at = NULL,
+    crashes = 0, next_attempt_at = now(), settled_at = NULL, send_at = NULL, quiet_until = NULL,
     attempt_started_at = greatest(m.attempt_started_at, m.settled_at),
     expires_at = CASE WHEN m.expires_at <= now() THEN NULL ELSE m.expires_at END
   FROM herald.template_version v
@@ -1915,8 +2319,8 @@ $$;
 -- Removes a person from one batch of messages, by recipient id or by address: names, addresses, labels, data, secrets,
 -- files and the receivers' replies. Template, method, status, times and attempts stay, and so do the counts. Pending
 -- messages are cancelled first. Messages that are being dispatched are left and counted as in_flight. The person's
--- preferences, with their history, and suppressed addresses are deleted, too; by recipient id also the endpoints, whose
--- URLs and contacts are addresses. Call it again until it returns erased = 0.
+-- preferences, with their history, quiet hours and suppressed addresses are deleted, too; by recipient id also the
+-- endpoints, whose URLs and contacts are addresses. Call it again until it returns erased = 0.
 CREATE OR REPLACE FUNCTION herald.erase(recipient_id text DEFAULT NULL, address text DEFAULT NULL,
   most integer DEFAULT 1000)
 RETURNS TABLE (erased bigint, cancelled bigint, in_flight bigint)
@@ -1967,6 +2371,7 @@ BEGIN
   DELETE FROM herald.preference p WHERE p.recipient_id = person;
   -- After the preferences, whose deletion is a change as well.
   DELETE FROM herald.preference_history h WHERE h.recipient_id = person;
+  DELETE FROM herald.hours h WHERE h.scope = 'recipient' AND h.subject = person;
   -- With the last batch: cancel what waits for an endpoint before the endpoint is deleted.
   DELETE FROM herald.endpoint e WHERE e.recipient_id = person AND cardinality(ids) < $3;
   RETURN QUERY SELECT erased, stopped, count(*) FROM herald.message m
@@ -1977,7 +2382,7 @@ $$;
 -- Postgres lets every role execute a new function. Only the owner and the roles of roles.sql may call these.
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA herald FROM PUBLIC;
 --> statement-breakpoint
-INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('functions', 'd3f8cb073c5bf317ea68bd5068863a32f6270158629903e614854639f4f55ab1', '0.1.0')
+INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('functions', '059535909da3e46b54817e338dfb4c42d2f654ec94d273d4274a0dd20f6ba763', '0.1.0')
 ON CONFLICT (name) DO UPDATE SET sha256 = excluded.sha256, release = excluded.release, applied_at = now();
 
     BEGIN;
@@ -2474,11 +2879,13 @@ INSERT INTO herald_queue.version(version) VALUES ('46');
   
 SELECT herald_queue.create_queue('dead-letter', '{"policy":"standard","retentionSeconds":31536000}'::jsonb);
 SELECT herald_queue.create_queue('smtp', '{"policy":"standard","partition":true,"notify":false,"deadLetter":"dead-letter","heartbeatSeconds":15,"expireInSeconds":1200,"retryLimit":25,"retryDelay":0,"retryBackoff":false,"retentionSeconds":31536000,"deleteAfterSeconds":3600}'::jsonb);
-INSERT INTO herald.method (name, requires)
-VALUES ('smtp', 'email');
+INSERT INTO herald.method (name, requires, quiet_hours)
+VALUES ('smtp', 'email',
+  true);
 SELECT herald_queue.create_queue('webhook', '{"policy":"standard","partition":true,"notify":false,"deadLetter":"dead-letter","heartbeatSeconds":15,"expireInSeconds":1200,"retryLimit":25,"retryDelay":0,"retryBackoff":false,"retentionSeconds":31536000,"deleteAfterSeconds":3600}'::jsonb);
-INSERT INTO herald.method (name, requires)
-VALUES ('webhook', NULL);
+INSERT INTO herald.method (name, requires, quiet_hours)
+VALUES ('webhook', NULL,
+  false);
 
 INSERT INTO herald.template (name, "group", current_version) VALUES ('greeting', 'Greetings', 1), ('code', 'Security', 1);
 INSERT INTO herald.template_version (template, version, title, body, labels, secrets, content_hash) VALUES
