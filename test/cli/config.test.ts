@@ -58,3 +58,28 @@ describe('email settings from the environment', () => {
     expect(() => mailOf(more as Record<string, string>)).toThrow(message);
   });
 });
+
+describe('links to unsubscribe from the environment', () => {
+  const key = (byte: number) => Buffer.alloc(32, byte).toString('base64');
+  const linksOf = (more: Record<string, string>) => readConfig(undefined, { ...base, ...more }).links;
+  const url = 'https://app.acme.example/mail';
+
+  test('have one key, or several with the current one first; without a URL there are none', () => {
+    expect(linksOf({ HERALD_LINKS_URL: url, HERALD_LINKS_KEY: key(1) })).toEqual({ url, keys: [key(1)] });
+    expect(linksOf({ HERALD_LINKS_URL: url, HERALD_LINKS_KEY: `${key(2)},${key(1)}` })?.keys).toEqual([key(2), key(1)]);
+    expect(linksOf({ HERALD_LINKS_KEY: key(1) })).toBeUndefined();
+  });
+
+  test.each([
+    [{ HERALD_LINKS_URL: url }, /^HERALD_LINKS_KEY: is not set/],
+    [{ HERALD_LINKS_URL: url, HERALD_LINKS_KEY: 'secret' }, /^HERALD_LINKS_KEY: must be base64 of 32 bytes/],
+    [
+      { HERALD_LINKS_URL: 'http://app.acme.example', HERALD_LINKS_KEY: key(1) },
+      /^HERALD_LINKS_URL: "http:\/\/app\.acme\.example" must begin with https:\/\//,
+    ],
+    [{ HERALD_LINKS_URL: 'mail', HERALD_LINKS_KEY: key(1) }, /^HERALD_LINKS_URL: "mail" is not an absolute URL/],
+  ])('%o is refused', (more, message) => {
+    expect(() => linksOf(more as Record<string, string>)).toThrow(message);
+    expect(() => linksOf(more as Record<string, string>)).not.toThrow(/secret/);
+  });
+});
