@@ -1,7 +1,8 @@
 /**
- * `npm run docs:pictures`: writes docs/images/*.png, the pictures of the README and of docs/console.md: the console's
- * overview, its list of messages and a shipped email, light and dark. Needs a PostgreSQL (see test/support/postgres)
- * and Chromium (CHROMIUM_PATH, or one in PATH).
+ * `npm run docs:pictures`: writes docs/images/*.png, the pictures of the README, of docs/console.md and of
+ * docs/templates.md: the console's overview, its list of messages and shipped emails, light and dark. Needs a
+ * PostgreSQL (see test/support/postgres) and Chromium (CHROMIUM_PATH, or one in PATH). `-- emails` takes those of
+ * docs/templates.md alone, for which no PostgreSQL is needed.
  */
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, statSync } from 'node:fs';
@@ -20,6 +21,7 @@ import {
   readTemplates,
   syncTemplates,
 } from '../src/index.ts';
+import { takeEmailPictures } from './email-pictures.ts';
 import { findChromium, launch } from '../test/support/chromium.ts';
 import { createDatabase, dropDatabases } from '../test/support/postgres/databases.ts';
 import { resolvePostgres } from '../test/support/postgres/server.ts';
@@ -37,24 +39,32 @@ const workspaceDeleted = defineTemplate({
 
 const executable = findChromium();
 if (executable === null) throw new Error('no Chromium found: install one, or set CHROMIUM_PATH');
-const server = await resolvePostgres();
-const database = `herald_pictures_${randomBytes(4).toString('hex')}`;
-const url = await createDatabase(server.url, { name: database });
+mkdirSync(images, { recursive: true });
+const browser = await launch(executable);
 try {
-  await withDemoData(url, async (pool) => {
-    const shown = await serveConsole({ pool, port: 0, brand, operator: 'ada', readOnly: true });
-    const browser = await launch(executable);
-    try {
-      mkdirSync(images, { recursive: true });
-      for (const scheme of schemes) await takePictures(browser, shown, scheme);
-    } finally {
-      await browser.close();
-      await shown.close();
-    }
-  });
+  await takeEmailPictures(browser, save);
+  if (process.argv[2] !== 'emails') await takeConsolePictures(browser);
 } finally {
-  await dropDatabases(server.url, database);
-  await server.stop();
+  await browser.close();
+}
+
+async function takeConsolePictures(browser: Browser): Promise<void> {
+  const server = await resolvePostgres();
+  const database = `herald_pictures_${randomBytes(4).toString('hex')}`;
+  const url = await createDatabase(server.url, { name: database });
+  try {
+    await withDemoData(url, async (pool) => {
+      const shown = await serveConsole({ pool, port: 0, brand, operator: 'ada', readOnly: true });
+      try {
+        for (const scheme of schemes) await takePictures(browser, shown, scheme);
+      } finally {
+        await shown.close();
+      }
+    });
+  } finally {
+    await dropDatabases(server.url, database);
+    await server.stop();
+  }
 }
 
 /** A database with a day of messages, and a worker that stays connected. */
@@ -150,9 +160,9 @@ async function takePictures(browser: Browser, shown: ConsoleServer, colorScheme:
   await context.close();
 }
 
-async function save(page: Page, name: string): Promise<void> {
+async function save(page: Page, name: string, fullPage = false): Promise<void> {
   const path = `${images}${name}`;
-  await page.screenshot({ path, animations: 'disabled' });
+  await page.screenshot({ path, animations: 'disabled', fullPage });
   const bytes = statSync(path).size;
   if (bytes > maxBytes) throw new Error(`${name} has ${bytes} bytes, more than ${maxBytes}`);
   console.log(`${path} (${Math.ceil(bytes / 1024)} KB)`);

@@ -148,8 +148,24 @@ export interface Brand {
   readonly appName: string;
   /** Absolute URL of the application, without a trailing slash. `{{baseUrl}}` in templates. */
   readonly baseUrl: string;
-  /** Absolute https URL of a PNG or JPEG with an opaque background; no logo is shown without it. */
+  /** Absolute https URL of a PNG or JPEG; the name is shown without it. `{{logoUrl}}` in templates. */
   readonly logoUrl?: string;
+  /** The same for dark mode, where dark letters on a transparent background disappear. Default: `logoUrl`. */
+  readonly logoDarkUrl?: string;
+  /** In CSS pixels, 8 to 400. Default: as the height demands. */
+  readonly logoWidth?: number;
+  /** In CSS pixels, 8 to 200. Default: 36. */
+  readonly logoHeight?: number;
+  /**
+   * Colour of buttons and links, for example `#0b5cad`. Where it would be too weak on its background, in light or in
+   * dark mode, a darker or lighter shade is used (WCAG 2.2, 1.4.3 and 1.4.11). Default: `#0b5cad`.
+   */
+  readonly color?: string;
+  /**
+   * Lines below every email, for example a postal address and where to find support: at most 5, each of 200
+   * characters. URLs and email addresses in them become links. Default: none.
+   */
+  readonly footer?: readonly string[];
 }
 
 /** A pino-shaped logger; pg-herald logs nothing unless one is given. Never receives secrets, addresses or bodies. */

@@ -100,14 +100,26 @@ export function readConsole(environment: Environment = process.env) {
   };
 }
 
-/** The application's name, URL and logo. */
+/** The application's name, URL, logo, colour and footer. */
 export function readBrand(environment: Environment = process.env, defaultName = 'My application'): Brand {
   const read = createSettingReader(environment);
-  const [baseUrl, logoUrl] = [read.url('HERALD_BASE_URL') ?? 'http://localhost', read.url('HERALD_LOGO_URL')];
+  const baseUrl = read.url('HERALD_BASE_URL') ?? 'http://localhost';
+  const optional = {
+    logoUrl: read.url('HERALD_LOGO_URL'),
+    logoDarkUrl: read.url('HERALD_LOGO_DARK_URL'),
+    logoWidth: read.number('HERALD_LOGO_WIDTH'),
+    logoHeight: read.number('HERALD_LOGO_HEIGHT'),
+    color: read.text('HERALD_BRAND_COLOR'),
+    footer:
+      read
+        .text('HERALD_FOOTER')
+        ?.split('|')
+        .map((line) => line.trim()) ?? null,
+  };
   return {
     appName: read.text('HERALD_APP_NAME') ?? defaultName,
     baseUrl: baseUrl.replace(/\/$/, ''),
-    ...(logoUrl !== null && { logoUrl }),
+    ...(Object.fromEntries(Object.entries(optional).filter(([, value]) => value !== null)) as Partial<Brand>),
   };
 }
 

@@ -51,7 +51,38 @@ export const brandSettings = {
     default: 'http://localhost',
     description: 'URL of the application: `{{baseUrl}}` in templates.',
   },
-  HERALD_LOGO_URL: { type: 'url', schemes: ['https:'], description: 'PNG or JPEG with an opaque background.' },
+  HERALD_LOGO_URL: { type: 'url', schemes: ['https:'], description: 'Logo in emails, PNG or JPEG.' },
+  HERALD_LOGO_DARK_URL: {
+    type: 'url',
+    schemes: ['https:'],
+    description: 'The logo in dark mode, where dark letters on a transparent background disappear.',
+  },
+  HERALD_LOGO_WIDTH: {
+    type: 'number',
+    unit: 'pixels',
+    min: 8,
+    max: 400,
+    default: 'as the height demands',
+    description: 'Width of the logo.',
+  },
+  HERALD_LOGO_HEIGHT: {
+    type: 'number',
+    unit: 'pixels',
+    min: 8,
+    max: 200,
+    default: '36',
+    description: 'Height of the logo.',
+  },
+  HERALD_BRAND_COLOR: {
+    type: 'text',
+    default: '`#0b5cad`',
+    description: 'Colour of buttons and links. Where it is too weak, a darker or lighter shade is used.',
+  },
+  HERALD_FOOTER: {
+    type: 'text',
+    description:
+      'Lines below every email, for example a postal address and where to find support, separated by `|`; 5 at most.',
+  },
 } as const satisfies Record<string, Setting>;
 
 /** How a worker runs. */

@@ -1,7 +1,7 @@
 /** Turns rendered content into an email: subject, plain text and HTML. Pure. */
 import type { Brand, RenderedContent } from '../vocabulary.ts';
 import { cut, oneLine } from './escape.ts';
-import { elementStyles, typedCodeStyle } from './email-styles.ts';
+import { type Look, lookOf, typedCodeStyle } from './email-styles.ts';
 import { renderActions, renderLayout } from './layout.ts';
 
 /** What an email is made of. */
@@ -33,16 +33,15 @@ export const maximumEmailHtml = 100_000;
 export function renderEmail(input: EmailInput): Email {
   const { content, brand } = input;
   const year = input.createdAt.getUTCFullYear();
+  const look = lookOf(brand.color, 'ltr');
   const html = renderLayout({
     language: input.locale !== undefined && languageTag.test(input.locale) ? input.locale : 'en',
     title: content.title,
     preview: previewOf(content.text),
-    appName: brand.appName,
-    baseUrl: brand.baseUrl,
-    // Only the operator's own logo is a remote image, and only over https.
-    logoUrl: brand.logoUrl?.startsWith('https://') ? brand.logoUrl : null,
-    bodyHtml: styled(content.html),
-    actionsHtml: renderActions(content.actions),
+    brand,
+    look,
+    bodyHtml: styled(content.html, look),
+    actionsHtml: renderActions(content.actions, look),
     unsubscribeUrl: input.unsubscribeUrl ?? null,
     preferencesUrl: input.preferencesUrl ?? null,
     year,
@@ -59,6 +58,7 @@ function plainPart({ content, brand, unsubscribeUrl, preferencesUrl }: EmailInpu
     '-- ',
     ...(unsubscribeUrl ? [`Unsubscribe from emails like this: ${unsubscribeUrl}`] : []),
     ...(preferencesUrl ? [`Choose what you receive: ${preferencesUrl}`] : []),
+    ...(brand.footer ?? []),
     `© ${year} ${brand.appName} · ${brand.baseUrl}`,
   ];
   return `${[content.text, ...(actions.length > 0 ? [actions.join('\n')] : []), footer.join('\n')].join('\n\n')}\n`;
@@ -77,7 +77,7 @@ function previewOf(text: string): string {
  * Adds inline styles to the HTML of a body. A regular expression is safe here: all tags come from our own renderer, and
  * `<` and `>` are escaped in text and attributes. Headings move down one level, because the title is the only h1.
  */
-function styled(fragment: string): string {
+function styled(fragment: string, { elements }: Look): string {
   return fragment
     .replace(typedCode, `<pre><code style="${typedCodeStyle}">$1`)
     .replaceAll('<pre><code>', '<pre><code style="padding:0;background-color:transparent">')
@@ -86,7 +86,7 @@ function styled(fragment: string): string {
       const before = name === 'table' && slash === '' ? '<div style="overflow-x:auto">' : '';
       const scope = name === 'th' && slash === '' ? ' scope="col"' : '';
       const after = name === 'table' && slash === '/' ? '</div>' : '';
-      const style = slash === '' ? elementStyles[name] : undefined;
+      const style = slash === '' ? elements[name] : undefined;
       return `${before}<${slash}${name}${style ? withStyle(scope + attributes, style) : attributes}>${after}`;
     });
 }

@@ -3,7 +3,8 @@
  * for Windows and several web clients drop the `<style>` element; it only adds dark mode and phones. Colours keep their
  * contrast in clients that invert them automatically, and nothing depends on a transparent background.
  */
-import { colors, css, font, styleSheet } from './email-styles.ts';
+import type { Brand } from '../vocabulary.ts';
+import { colors, css, font, type Look } from './email-styles.ts';
 import { escapeHtml } from './escape.ts';
 
 /** Everything that varies. Plain text, except for the two HTML fragments. */
@@ -12,9 +13,8 @@ export interface LayoutInput {
   readonly title: string;
   /** What a list of messages shows after the subject. */
   readonly preview: string;
-  readonly appName: string;
-  readonly baseUrl: string;
-  readonly logoUrl: string | null;
+  readonly brand: Brand;
+  readonly look: Look;
   readonly bodyHtml: string;
   readonly actionsHtml: string;
   readonly unsubscribeUrl: string | null;
@@ -26,7 +26,7 @@ export interface LayoutInput {
 export function renderLayout(input: LayoutInput): string {
   return [
     '<!DOCTYPE html>',
-    `<html lang="${escapeHtml(input.language)}" ${outlookNamespaces}>`,
+    `<html lang="${escapeHtml(input.language)}"${directionOf(input)} ${outlookNamespaces}>`,
     ...head(input),
     `<body class="page" style="margin:0;padding:0;background-color:${colors.page}">`,
     `<div style="${hiddenStyle}">${escapeHtml(input.preview)}${previewEnd}</div>`,
@@ -43,6 +43,11 @@ export function renderLayout(input: LayoutInput): string {
     '</html>',
     '',
   ].join('\n');
+}
+
+/** Left-to-right is the default. Web clients drop the `html` element, so the frame says it again. */
+function directionOf({ look: { direction } }: LayoutInput): string {
+  return direction === 'rtl' ? ' dir="rtl"' : '';
 }
 
 const outlookNamespaces = 'xmlns:v="urn:schemas-microsoft-com:vml" xmlns:o="urn:schemas-microsoft-com:office:office"';
@@ -73,7 +78,7 @@ function table(attributes: string, more = ''): string {
   return `<table role="presentation" ${attributes} cellpadding="0" cellspacing="0" border="0"${more && ` ${more}`}>`;
 }
 
-function head({ title }: LayoutInput): string[] {
+function head({ title, look, brand }: LayoutInput): string[] {
   return [
     '<head>',
     '<meta charset="utf-8">',
@@ -85,11 +90,19 @@ function head({ title }: LayoutInput): string[] {
     `<title>${escapeHtml(title)}</title>`,
     outlookSettings,
     '<style>',
-    styleSheet,
+    look.styleSheet,
+    ...(isSecure(brand.logoUrl) && isSecure(brand.logoDarkUrl) ? logoRules : []),
     '</style>',
     '</head>',
   ];
 }
+
+/** One logo for each mode. */
+const logoRules = [
+  '@media (prefers-color-scheme:dark){.light{display:none!important}.dark{display:block!important}}',
+  '[data-ogsc] .light{display:none!important}',
+  '[data-ogsc] .dark{display:block!important}',
+];
 
 const cardStyle = css(
   `background-color:${colors.card}`,
@@ -119,17 +132,18 @@ const footerStyle = css(
 
 /** The card with the message, and the footer below it. */
 function frame(input: LayoutInput): string[] {
+  const side = `align="${input.look.start}"${directionOf(input)}`;
   return [
     table('width="100%"', 'style="max-width:600px;margin:0 auto"'),
     '<tr>',
-    `<td class="card pad ink" align="left" bgcolor="${colors.card}" style="${cardStyle}">`,
+    `<td class="card pad ink" ${side} bgcolor="${colors.card}" style="${cardStyle}">`,
     masthead(input),
     `<h1 style="${titleStyle}">${escapeHtml(input.title)}</h1>`,
     `${input.bodyHtml}${input.actionsHtml}`,
     '</td>',
     '</tr>',
     '<tr>',
-    `<td class="pad muted" align="left" style="${footerStyle}">`,
+    `<td class="pad muted" ${side} style="${footerStyle}">`,
     footer(input),
     '</td>',
     '</tr>',
@@ -145,15 +159,39 @@ const mastheadStyle = css(
   `color:${colors.muted}`,
 );
 
-function masthead({ appName, logoUrl }: LayoutInput): string {
-  const name = escapeHtml(appName);
-  const logo =
-    logoUrl &&
-    `<img src="${escapeHtml(logoUrl)}" height="36" alt="${name}" style="display:block;height:36px;border:0">`;
-  return `<div class="muted" style="${mastheadStyle}">${logo ?? name}</div>`;
+/** The logo, with the name for readers whose email program does not load it; or only the name. */
+function masthead({ brand }: LayoutInput): string {
+  const { appName, logoUrl, logoDarkUrl } = brand;
+  if (!isSecure(logoUrl)) return `<div class="muted" style="${mastheadStyle}">${escapeHtml(appName)}</div>`;
+  const light = logo(logoUrl, brand, isSecure(logoDarkUrl) ? 'light' : null);
+  // The style sheet shows it instead of the other one. Outlook for Windows would show both.
+  const dark = isSecure(logoDarkUrl) ? `<!--[if !mso]><!-->${logo(logoDarkUrl, brand, 'dark')}<!--<![endif]-->` : '';
+  return `<div class="muted" style="${mastheadStyle}">${light}${dark}</div>`;
 }
 
-function footer({ appName, baseUrl, unsubscribeUrl, preferencesUrl, year }: LayoutInput): string {
+const defaultLogoHeight = 36;
+
+/** Outlook for Windows scales images by their attributes, other clients by their style. */
+function logo(url: string, brand: Brand, mode: 'light' | 'dark' | null): string {
+  const { appName, logoWidth: width, logoHeight: height = defaultLogoHeight } = brand;
+  const attributes = `${width === undefined ? '' : `width="${width}" `}height="${height}" alt="${escapeHtml(appName)}"`;
+  const style = css(
+    `display:${mode === 'dark' ? 'none' : 'block'}`,
+    ...(width === undefined ? [] : [`width:${width}px`]),
+    `height:${height}px`,
+    'border:0',
+    ...(mode === 'dark' ? ['mso-hide:all'] : []),
+  );
+  return `<img ${mode === null ? '' : `class="${mode}" `}src="${escapeHtml(url)}" ${attributes} style="${style}">`;
+}
+
+/** Only the operator's own logo is a remote image, and only over https. */
+function isSecure(url: string | undefined): url is string {
+  return url?.startsWith('https://') ?? false;
+}
+
+function footer({ brand, unsubscribeUrl, preferencesUrl, year }: LayoutInput): string {
+  const { appName, baseUrl, footer: own = [] } = brand;
   const quiet = css(`color:${colors.muted}`, 'text-decoration:underline');
   const link = (url: string, label: string) => `<a href="${escapeHtml(url)}" style="${quiet}">${escapeHtml(label)}</a>`;
   const lines = [
@@ -163,12 +201,27 @@ function footer({ appName, baseUrl, unsubscribeUrl, preferencesUrl, year }: Layo
     ]
       .filter(Boolean)
       .join(' &middot; '),
+    ...own.map((line) => linked(line, link)),
     `&copy; ${year} ${escapeHtml(appName)} &middot; ${link(baseUrl, baseUrl.replace(/^https?:\/\//, ''))}`,
   ];
   return lines
     .filter(Boolean)
     .map((html) => `<p style="margin:0 0 6px">${html}</p>`)
     .join('\n');
+}
+
+/** A URL ends before the punctuation of its sentence. */
+const linkable = /(https?:\/\/[^\s<>"]*[^\s<>".,;:!?)])|([\w.+-]+@[\w-]+(?:\.[\w-]+)+)/g;
+
+/** One line of the operator's footer, its URLs and addresses as links. */
+function linked(line: string, link: (url: string, label: string) => string): string {
+  const found = [...line.matchAll(linkable)];
+  const ends = [0, ...found.map(({ 0: text, index }) => index + text.length)];
+  const pieces = found.map(({ 0: text, 1: url, index }, i) => {
+    const before = escapeHtml(line.slice(ends[i], index));
+    return before + link(url === undefined ? `mailto:${text}` : url, url?.replace(/^https?:\/\//, '') ?? text);
+  });
+  return pieces.join('') + escapeHtml(line.slice(ends.at(-1)));
 }
 
 /** A button that leads to a URL. */
@@ -180,25 +233,25 @@ interface Button {
 /**
  * Renders the actions as buttons: side by side if they fit, below each other on a phone. The first one is the primary.
  */
-export function renderActions(actions: readonly Button[]): string {
+export function renderActions(actions: readonly Button[], look: Look): string {
   if (actions.length === 0) return '';
   const width = actions.reduce((sum, action) => sum + action.label.length * 9 + 56, 0);
   const between =
     width <= 520
       ? '<td class="gap" width="12" style="font-size:1px">&nbsp;</td>\n'
       : '</tr>\n<tr><td class="gap" height="12" style="font-size:1px;line-height:12px">&nbsp;</td></tr>\n<tr>\n';
-  const cells = actions.map((action, index) => button(action, index === 0));
+  const cells = actions.map((action, index) => button(action, look, index === 0));
   return `\n${table('class="actions"', 'style="margin:24px 0 0"')}\n<tr>\n${cells.join(between)}</tr>\n</table>`;
 }
 
 /**
  * Outlook for Windows pads the cell (mso-padding-alt), other clients the link, so that the whole button is clickable.
  */
-function button({ label, url }: Button, primary: boolean): string {
-  const fill = primary ? colors.accent : colors.card;
+function button({ label, url }: Button, { accent }: Look, primary: boolean): string {
+  const fill = primary ? accent.fill : colors.card;
   const cell = css(
     `background-color:${fill}`,
-    `border:1px solid ${primary ? colors.accent : colors.edge}`,
+    `border:1px solid ${primary ? accent.edge : colors.edge}`,
     'border-radius:6px',
     'mso-padding-alt:11px 24px',
   );
@@ -209,7 +262,7 @@ function button({ label, url }: Button, primary: boolean): string {
     'font-size:15px',
     'line-height:22px',
     'font-weight:600',
-    `color:${primary ? colors.card : colors.text}`,
+    `color:${primary ? accent.ink : colors.text}`,
     'text-decoration:none',
   );
   const className = primary ? 'button' : 'button plain';

@@ -4,12 +4,11 @@
  */
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
-import { caniemail } from 'caniemail';
-import { HtmlValidate, StaticConfigLoader } from 'html-validate';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { checkTemplate, renderExample } from '../../src/templates/check.ts';
 import { maximumEmailHtml } from '../../src/templates/email.ts';
 import { readTemplates, shippedTemplatesFolder } from '../../src/templates/files.ts';
+import { invalid, unsupported } from '../support/email-lint.ts';
 
 const golden = fileURLToPath(new URL('./golden/', import.meta.url));
 const update = process.env['UPDATE_GOLDEN'] === '1';
@@ -87,53 +86,3 @@ describe('the lint', () => {
     expect(unsupported('<html><body><div style="display:grid">x</div></body></html>')).not.toEqual([]);
   });
 });
-
-function invalid(html: string): string[] {
-  const lint = new HtmlValidate(
-    new StaticConfigLoader({
-      extends: ['html-validate:recommended'],
-      rules: {
-        // Outlook for Windows understands nothing newer: its comments, table attributes, and styles in place.
-        'no-conditional-comment': 'off',
-        'no-deprecated-attr': 'off',
-        'no-inline-style': 'off',
-        'presentation-role-style': 'off',
-        'prefer-tbody': 'off',
-      },
-    }),
-  );
-  return lint
-    .validateStringSync(html)
-    .results.flatMap((result) => result.messages.map((m) => `${m.line} ${m.ruleId}: ${m.message}`));
-}
-
-/** Parts of the inline look that a client may drop without harm, by the title of caniemail.com. */
-const dispensable: Readonly<Record<string, string>> = {
-  'color-scheme meta tag': 'without it a client shows the light colours, or inverts them',
-  '<body> element': 'its background is repeated on the table within',
-  'border-radius': 'square corners',
-  'display:none': 'the preview text, one pixel high in the colour of the page',
-  'max-height property': 'of the preview text; display:none is enough there',
-  overflow: 'of the preview text and of wide tables, which are then cut or wrapped',
-  'white-space': 'lines of code that are too long are not wrapped',
-  'word-break': 'likewise',
-};
-
-/** What is left without the style sheet, which only adds dark mode and phones, must be understood everywhere. */
-function unsupported(html: string): string[] {
-  const inline = html.replace(/<style>[\s\S]*?<\/style>/, '');
-  const { issues } = caniemail({
-    clients: [
-      'gmail.*',
-      'outlook.windows',
-      'outlook.outlook-com',
-      'outlook.macos',
-      'outlook.ios',
-      'apple-mail.*',
-      'yahoo.*',
-    ],
-    html: inline,
-  });
-  const found = [...issues.errors].flatMap(([client, list]) => list.map(({ title }) => `${title} (${client})`));
-  return [...new Set(found)].filter((entry) => !(entry.replace(/ \([^()]*\)$/, '') in dispensable)).sort();
-}
