@@ -296,6 +296,20 @@ CREATE TABLE "herald"."template_version" (
 	CONSTRAINT "template_version_template_version_pk" PRIMARY KEY("template","version")
 );
 --> statement-breakpoint
+CREATE TABLE "herald"."tenant" (
+	"id" text PRIMARY KEY NOT NULL,
+	"brand" jsonb DEFAULT '{}'::jsonb NOT NULL,
+	"sender" text,
+	"locale" text,
+	"time_zone" text,
+	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
+	"updated_at" timestamp with time zone DEFAULT now() NOT NULL,
+	CONSTRAINT "tenant_id" CHECK (length("herald"."tenant"."id") between 1 and 200),
+	CONSTRAINT "tenant_brand" CHECK (jsonb_typeof("herald"."tenant"."brand") = 'object'),
+	CONSTRAINT "tenant_locale" CHECK (length("herald"."tenant"."locale") <= 35),
+	CONSTRAINT "tenant_time_zone" CHECK (length("herald"."tenant"."time_zone") <= 64)
+);
+--> statement-breakpoint
 CREATE TABLE "herald"."worker" (
 	"name" text PRIMARY KEY NOT NULL,
 	"methods" text[] NOT NULL,
@@ -321,6 +335,7 @@ CREATE INDEX "message_uncounted" ON "herald"."message" USING btree ("method") WH
 CREATE INDEX "message_endpoint" ON "herald"."message" USING btree ("endpoint_id","created_at") WHERE "herald"."message"."endpoint_id" is not null;--> statement-breakpoint
 CREATE INDEX "message_targets" ON "herald"."message" USING gin ("targets") WHERE "herald"."message"."targets" <> '{}';--> statement-breakpoint
 CREATE INDEX "message_notification" ON "herald"."message" USING btree ("notification_id");--> statement-breakpoint
+CREATE INDEX "message_tenants" ON "herald"."message" USING btree ("tenant","created_at","id") WHERE "herald"."message"."tenant" is not null;--> statement-breakpoint
 CREATE UNIQUE INDEX "message_dedupe" ON "herald"."message" USING btree ("dedupe_key","dedupe_slot","recipient_id","dedupe_scope") WHERE "herald"."message"."dedupe_key" is not null;--> statement-breakpoint
 CREATE UNIQUE INDEX "notification_seal" ON "herald"."notification" USING btree ("seal_id") WHERE "herald"."notification"."seal_id" is not null;--> statement-breakpoint
 CREATE INDEX "preference_history_recipient" ON "herald"."preference_history" USING btree ("recipient_id","id");

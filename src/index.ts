@@ -6,6 +6,7 @@
  *   vocabulary.ts     the words: message statuses, outcomes, reasons, recipients, brands
  *   templates/        template files, their versions in the database, and rendering
  *   guard/            the application's last word before a message is sent: functions of its own, and its triggers
+ *   tenants/          the brand and the sender of each tenant
  *   enqueue/          the typed wrapper of the SQL function that writes messages and jobs in the caller's transaction
  *   database/         tables, SQL functions, migrations, connections, and what a transaction may be
  *   queue/            the only user of pg-boss: leases and wake-ups
@@ -144,6 +145,8 @@ export {
   type Suppression,
   unsuppress as unsuppressAddress,
 } from './operate/suppressions.ts';
+export { listTenants, removeTenant, setTenant, showTenant, type Tenant, type TenantChange } from './operate/tenants.ts';
+export type { BrandChange } from './templates/brand.ts';
 export type { OperatorActions } from './operate/remedy.ts';
 export { type Explanation, explain as explainMessage, type TimelineEvent } from './operate/why.ts';
 export type { RegisteredWorker } from './operate/workers.ts';

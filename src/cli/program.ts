@@ -29,6 +29,7 @@ const commands: ReadonlyMap<string, () => Promise<Command>> = new Map([
   ['hours', async () => (await import('./hours.ts')).hoursCommand()],
   ['suppressions', async () => (await import('./suppressions.ts')).suppressionsCommand()],
   ['endpoints', async () => (await import('./endpoints.ts')).endpointsCommand()],
+  ['tenants', async () => (await import('./tenants.ts')).tenantsCommand()],
   ['console', async () => (await import('./console.ts')).consoleCommand()],
   ['audit', async () => (await import('./audit.ts')).auditCommand()],
   ['doctor', async () => (await import('./doctor.ts')).doctorCommand()],
@@ -43,7 +44,10 @@ const groups: readonly (readonly [heading: string, ...names: string[]])[] = [
   ['Set up:', 'dev', 'migrate', 'templates', 'types', 'worker', 'send', 'completion'],
   ['Inspect:', 'status', 'messages', 'why', 'console', 'audit', 'doctor'],
   ['Act on messages:', 'retry', 'cancel', 'hold', 'release', 'discard', 'pause', 'resume'],
-  ['Methods, rules and receivers:', 'methods', 'preferences', 'hours', 'suppressions', 'endpoints', 'cancel-with'],
+  [
+    'Methods, rules and receivers:',
+    ...['methods', 'preferences', 'hours', 'suppressions', 'endpoints', 'tenants', 'cancel-with'],
+  ],
   ['Retention and deletion:', 'retention', 'purge', 'erase'],
   ['More:'],
 ];

@@ -28,7 +28,7 @@ GRANT EXECUTE ON FUNCTION herald.cancel_with_deleted() TO herald_enqueuer;
 -- owners of endpoints. It cannot change what a message says or to whom.
 GRANT SELECT ON herald.message, herald.notification, herald.attachment, herald.attempt, herald.template, herald.template_version,
   herald.method, herald.preference, herald.suppression, herald.setting, herald.sender, herald.refusal, herald.rate_bucket, herald.endpoint,
-  herald.worker, herald.hours, herald_meta.migration TO herald_worker;
+  herald.worker, herald.hours, herald.tenant, herald_meta.migration TO herald_worker;
 GRANT UPDATE (status, reason, detail, secrets, next_attempt_at, attempts, counted, crashes, unknowns, uncounted, uncounted_since, fault_at,
   lease_token, leased_by, attempt_started_at, settled_at, quiet_until) ON herald.message TO herald_worker;
 GRANT UPDATE (paused_at, paused_by, pause_kind, pause_reason, pause_detail, probe_at, probe_failures, last_sent_at) ON herald.method TO herald_worker;
@@ -98,8 +98,8 @@ GRANT EXECUTE ON FUNCTION herald.hours_of(text, text, text, timestamptz), herald
   herald.message_quiet_hours(uuid), herald.known_zone(text) TO herald_reader, herald_operator;
 
 -- An operator, for the console and the command line, acts: retries, holds and cancels messages, pauses methods,
--- suppresses addresses, manages endpoints (whose settings stay encrypted) and enables templates. It cannot change what
--- was said to whom, or what is on record.
+-- suppresses addresses, manages tenants and endpoints (whose settings stay encrypted) and enables templates. It cannot
+-- change what was said to whom, or what is on record.
 GRANT EXECUTE ON FUNCTION herald.retry(uuid[]), herald.replay(uuid[]), herald.bring_forward(text), herald.release_refused(text, text),
   herald.cancel(uuid[], text, text, text), herald.enqueue(jsonb),
   herald.secret_labels(text), herald.current_template(text), herald.set_preference(text, text, text, boolean, text, text),
@@ -109,7 +109,7 @@ GRANT INSERT (name, paused_at, paused_by, pause_kind, pause_reason, pause_detail
   pause_reason, pause_detail, probe_at, probe_failures) ON herald.method TO herald_operator;
 GRANT UPDATE (paused_at, pause_reason, pause_detail, probe_at, probe_failures, updated_at) ON herald.sender TO herald_operator;
 GRANT UPDATE (enabled, methods_override, updated_at) ON herald.template TO herald_operator;
-GRANT INSERT, UPDATE, DELETE ON herald.suppression, herald.setting TO herald_operator;
+GRANT INSERT, UPDATE, DELETE ON herald.suppression, herald.setting, herald.tenant TO herald_operator;
 GRANT SELECT (sealed), INSERT, UPDATE, DELETE ON herald.endpoint TO herald_operator;
 GRANT INSERT (id, at, actor, action, subject, why, detail) ON herald.audit TO herald_operator;
 GRANT SELECT, INSERT, DELETE ON herald.ended_session TO herald_operator;

@@ -24,6 +24,7 @@ import { bytea, herald, moment } from './tables/columns.ts';
 export { herald };
 export { hours } from './tables/hours.ts';
 export { preferenceHistory } from './tables/preference-history.ts';
+export { tenant } from './tables/tenant.ts';
 
 /** A template by name: what an operator set, and the options that its newest version declared. */
 export const template = herald.table(
@@ -276,6 +277,8 @@ export const message = herald.table(
     index('message_endpoint').on(t.endpointId, t.createdAt).where(sql`${t.endpointId} is not null`),
     index('message_targets').using('gin', t.targets).where(sql`${t.targets} <> '{}'`),
     index('message_notification').on(t.notificationId),
+    // The few lists of one tenant, also where row-level security leaves nothing else.
+    index('message_tenants').on(t.tenant, t.createdAt, t.id).where(sql`${t.tenant} is not null`),
     uniqueIndex('message_dedupe')
       .on(t.dedupeKey, t.dedupeSlot, t.recipientId, t.dedupeScope)
       .where(sql`${t.dedupeKey} is not null`),

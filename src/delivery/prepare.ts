@@ -7,6 +7,7 @@ import { LruCache } from '../lru.ts';
 import type { MessageLinks } from '../recipients/links.ts';
 import { DecryptionError } from '../secrets.ts';
 import { RenderError, type TemplateTexts } from '../templates/render.ts';
+import type { TenantSettings } from '../tenants/tenant.ts';
 import { type Attachment, outcomes } from '../vocabulary.ts';
 import type { Attempt, OpenMessage } from './attempt.ts';
 import { ownResult } from './decide.ts';
@@ -60,22 +61,24 @@ export type Rendered = { readonly delivery: Delivery } | { readonly failure: Fai
 
 /** Reads what a message is made of and renders it. */
 export async function render({ message }: Attempt, services: DeliveryServices): Promise<Rendered> {
-  const { dispatcher, versions, database, errors } = services;
+  const { dispatcher, versions, tenants, database, errors } = services;
   let template: TemplateTexts;
+  let tenant: TenantSettings;
   let attachments: readonly Attachment[] = [];
   try {
     template = await versions.textsOf(message.template, message.templateVersion);
+    tenant = await tenants.settingsOf(message.tenant);
     if (message.attachments > 0 && dispatcher.takesAttachments)
       attachments = await database.run<Attachment>(attachmentsStatement, [message.notificationId]);
   } catch (error) {
-    errors.report(error, 'cannot read the template or the attachments of a message', { messageId: message.id });
-    const detail = 'the template version or an attachment could not be read';
+    errors.report(error, 'cannot read what a message is rendered from', { messageId: message.id });
+    const detail = 'the template version, the tenant or an attachment could not be read';
     return { failure: uncounted('internal', detail, unreadableRetrySeconds) };
   }
   if (dispatcher.takesAttachments && attachments.length < message.attachments)
     return { failure: { outcome: 'failed', reason: 'internal', detail: 'an attachment is gone' } };
   try {
-    return { delivery: deliveryOf(message, { template, attachments }, services) };
+    return { delivery: deliveryOf(message, { template, tenant, attachments }, services) };
   } catch (error) {
     return { failure: failureOf(error, message, services) };
   }
@@ -108,12 +111,20 @@ function requireResult(result: DispatchResult | undefined): DispatchResult {
   throw new TypeError('the dispatcher returned no result');
 }
 
+/** What was read to render a message. */
+interface Sources {
+  readonly template: TemplateTexts;
+  readonly tenant: TenantSettings;
+  readonly attachments: readonly Attachment[];
+}
+
 function deliveryOf(
   message: OpenMessage,
-  { template, attachments }: { readonly template: TemplateTexts; readonly attachments: readonly Attachment[] },
+  { template, tenant, attachments }: Sources,
   services: DeliveryServices,
 ): Delivery {
-  const { brand, method, renderer } = services;
+  const { method, renderer } = services;
+  const { brand, sender } = tenant;
   const { expiresAtMs } = message;
   const createdAt = new Date(message.createdAtMs);
   const secretLabels = secretLabelsOf(message, services);
@@ -147,7 +158,7 @@ function deliveryOf(
     brand,
     createdAt,
     expiresAt: expiresAtMs === null ? null : new Date(expiresAtMs),
-    sender: message.sender,
+    sender: message.sender ?? sender,
     tenant: message.tenant,
     groupKey: message.groupKey,
     dedupeKey: message.dedupeKey,

@@ -6,6 +6,7 @@ import { guardProblem, recipientGuard } from '../guard/guard-function.ts';
 import { openQueue } from '../queue/queue.ts';
 import { createLinks } from '../recipients/links.ts';
 import { createRenderer } from '../templates/render.ts';
+import { createTenants, tenantStatement } from '../tenants/tenants.ts';
 import { silentLogger } from '../vocabulary.ts';
 import { openConnections } from './connections.ts';
 import { createErrorReporter } from './database-errors.ts';
@@ -122,7 +123,7 @@ async function openServices(
     queuePool,
     logger,
     errors,
-    brand,
+    tenants: createTenants((id) => database.run(tenantStatement, [id]), { brand, logger }),
     renderer: createRenderer(),
     versions: createTemplateVersions(database),
     isolation: createIsolation(onIsolationEnd),

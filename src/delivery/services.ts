@@ -7,7 +7,8 @@ import type { Database } from '../database/database.ts';
 import type { Dispatcher, DispatchResult } from '../dispatch/dispatcher.ts';
 import type { LeasedJob, Queue, RequeuedJob } from '../queue/queue.ts';
 import type { Renderer, TemplateTexts } from '../templates/render.ts';
-import type { Brand, Logger } from '../vocabulary.ts';
+import type { Tenants } from '../tenants/tenants.ts';
+import type { Logger } from '../vocabulary.ts';
 import type { Attempt, AttemptTelemetry, Decision, OpenAttempt, OpenMessage } from './attempt.ts';
 import type { FileBudget } from './file-budget.ts';
 import type { Links } from '../recipients/links.ts';
@@ -161,7 +162,7 @@ export interface WorkerServices {
   readonly errors: ErrorReporter;
   readonly versions: TemplateVersions;
   readonly renderer: Renderer;
-  readonly brand: Brand;
+  readonly tenants: Tenants;
   readonly isolation: Isolation;
   readonly files: FileBudget;
   /** Decrypts the secret labels of a message of this template. */

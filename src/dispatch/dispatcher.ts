@@ -57,7 +57,7 @@ export interface Delivery {
   readonly createdAt: Date;
   /** No attempt is made after this time; null: never expires. */
   readonly expiresAt: Date | null;
-  /** The sender that the template names (see the `senders` of `smtp`); null: the first. */
+  /** The sender that the template, or else the tenant, names (see the `senders` of `smtp`); null: the first. */
   readonly sender: string | null;
   /** Tenant of the application; selects senders and endpoints. */
   readonly tenant: string | null;

@@ -21,6 +21,7 @@ export interface MessageHead {
   /** Null if the title does not mention it, or if it is too large for a list. */
   readonly data: JsonValue;
   readonly targets: readonly string[];
+  readonly tenant: string | null;
   readonly createdAt: Date;
 }
 
@@ -31,7 +32,7 @@ const maxStoredBytes = 32_768;
 export async function readMessageHeads(client: Queryable, ids: readonly string[]): Promise<MessageHead[]> {
   if (ids.length === 0) return [];
   const result = await client.query<Omit<MessageHead, 'data'> & { data: string | null }>(
-    `SELECT m.id, m.template, m.template_version AS version, v.title, m.recipient, m.address, m.targets,
+    `SELECT m.id, m.template, m.template_version AS version, v.title, m.recipient, m.address, m.targets, m.tenant,
        e.name AS endpoint, v.secrets AS "secretLabels", m.created_at AS "createdAt",
        CASE WHEN pg_column_size(n.labels) <= ${maxStoredBytes} THEN n.labels END AS labels,
        CASE WHEN v.title LIKE '%data%' AND pg_column_size(n.data) <= ${maxStoredBytes} THEN n.data::text END AS data

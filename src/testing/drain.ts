@@ -5,7 +5,7 @@ import type { Delivery, Dispatcher, DispatchResult } from '../dispatch/dispatche
 import { quotedGuard } from '../guard/guard-name.ts';
 import { type RenderedContent, silentLogger } from '../vocabulary.ts';
 import { collectingDispatcher } from './dispatcher.ts';
-import { type MessageFilter, testBrand, type WrittenMessage, writtenMessages } from './written.ts';
+import { type MessageFilter, type WrittenMessage, writtenMessages } from './written.ts';
 
 /** A message that `drain` delivered. */
 export interface Drained extends Delivery {
@@ -57,7 +57,7 @@ export async function drain(tx: Connection, options: DrainOptions = {}): Promise
       stopped.push({ id: message.id, status: 'inhibited', reason: 'guard', detail: refusal });
       continue;
     }
-    const delivery = deliveryOf(message, content, options);
+    const delivery = deliveryOf(message, content);
     const dispatcher = options.dispatchers?.[message.method] ?? collecting;
     const result = await dispatcher.dispatch(delivery, { signal: new AbortController().signal, logger: silentLogger });
     drained.push({ ...delivery, result });
@@ -74,10 +74,9 @@ FROM herald.message m LEFT JOIN herald.notification n ON n.id = m.notification_i
   return row?.detail ?? null;
 }
 
-function deliveryOf(message: WrittenMessage, content: RenderedContent, options: DrainOptions): Delivery {
+function deliveryOf(message: WrittenMessage, content: RenderedContent): Delivery {
   const { id, template: name, version, group, mandatory } = message;
-  const brand = options.brand ?? testBrand;
-  return createDelivery({ ...message, messageId: id, template: { name, version, group, mandatory }, content, brand });
+  return createDelivery({ ...message, messageId: id, template: { name, version, group, mandatory }, content });
 }
 
 interface SettledRow {

@@ -3,6 +3,7 @@ import { type Connection, run } from '../database/caller-transaction.ts';
 import { exactJson } from '../database/exact-json.ts';
 import type { Action, Brand, JsonValue, MessageStatus, Reason, Recipient, RenderedContent } from '../vocabulary.ts';
 import { createRenderer, type Renderer } from '../templates/render.ts';
+import { brandOf, readBrandFields } from '../tenants/tenant.ts';
 import { createLinks, type LinkOptions, type Links } from '../recipients/links.ts';
 import type { DecryptLabels } from '../secrets.ts';
 
@@ -36,10 +37,12 @@ export interface WrittenMessage {
   readonly priority: number;
   /** `schema.function` of the database that `drain` and a worker ask before it is sent; null: none. */
   readonly guard: string | null;
-  /** Name of the SMTP sender; null: the first. */
+  /** Name of the SMTP sender, of the template or the tenant; null: the first. */
   readonly sender: string | null;
   /** Null if `enqueue` got none. */
   readonly tenant: string | null;
+  /** The brand that it has: that of the filter, with what its tenant has of its own. */
+  readonly brand: Brand;
   /** Null if `enqueue` got none. */
   readonly groupKey: string | null;
   /** Whether its recipient cannot turn off its template. */
@@ -74,7 +77,7 @@ export interface MessageFilter {
    * True: also the messages that other transactions have committed, for code that commits itself. Default false.
    */
   readonly committed?: boolean;
-  /** The brand to render with. Default: an application named `Test App`. */
+  /** The brand of the application to render with. Default: one named `Test App`. */
   readonly brand?: Brand;
   /** Decrypts secret labels. Needed if `createHerald` has `encryptLabels`; both come from `labelSecrets`. */
   readonly decryptLabels?: DecryptLabels;
@@ -87,7 +90,8 @@ export const testBrand: Brand = { appName: 'Test App', baseUrl: 'https://app.exa
 
 /** Drivers parse timestamps differently, so they are read as text. */
 interface Row
-  extends Omit<WrittenMessage, 'content' | 'createdAt' | 'data' | 'dueAt' | 'expiresAt' | 'preferencesUrl'> {
+  extends Omit<WrittenMessage, 'brand' | 'content' | 'createdAt' | 'data' | 'dueAt' | 'expiresAt' | 'preferencesUrl'> {
+  readonly tenantBrand: unknown;
   readonly data: string | null;
   readonly title: string;
   readonly body: string;
@@ -105,7 +109,8 @@ const statement = `
 SELECT m.id, m.template, m.template_version AS version, t."group", t.mandatory, m.method, m.status, m.reason,
   m.recipient,
   coalesce(n.labels, '{}') AS labels, m.secrets, n.data::text AS data, m.targets, n.actions, n.seal_id AS "sealId",
-  m.dedupe_key AS "dedupeKey", m.priority, t.sender, t.guard, m.tenant,
+  m.dedupe_key AS "dedupeKey", m.priority, coalesce(t.sender, o.sender) AS sender, t.guard, m.tenant,
+  o.brand AS "tenantBrand",
   m.group_key AS "groupKey",
   m.unsubscribe_url AS "unsubscribeUrl", (extract(epoch FROM m.created_at) * 1000)::text AS "createdMs",
   (extract(epoch FROM m.next_attempt_at) * 1000)::text AS "dueMs",
@@ -114,6 +119,7 @@ SELECT m.id, m.template, m.template_version AS version, t."group", t.mandatory, 
 FROM herald.message m
 JOIN herald.template t ON t.name = m.template
 JOIN herald.template_version v ON v.template = m.template AND v.version = m.template_version
+LEFT JOIN herald.tenant o ON o.id = m.tenant
 LEFT JOIN herald.notification n ON n.id = m.notification_id AND m.recipient_id <> 'erased'
 WHERE ($1::text IS NULL OR m.template = $1::text) AND ($2::text IS NULL OR m.recipient_id = $2::text)
   AND ($3::text IS NULL OR m.method = $3::text) AND ($4::text IS NULL OR m.status = $4::text)
@@ -167,12 +173,15 @@ function toWrittenMessage(
     createdMs,
     dueMs,
     expiresMs,
+    tenantBrand,
     ...message
   } = row;
   const createdAt = new Date(Number(createdMs));
+  const brand = brandOf(filter.brand ?? testBrand, readBrandFields(tenantBrand).own);
   const written = {
     ...message,
     ...linksOf(row, links),
+    brand,
     data: exactJson(row.data),
     createdAt,
     dueAt: new Date(Number(dueMs)),
@@ -188,7 +197,7 @@ function toWrittenMessage(
     labels: { ...row.labels, ...decrypted },
     data: written.data,
     targets: row.targets,
-    brand: filter.brand ?? testBrand,
+    brand,
     createdAt,
   });
   return { ...written, content: { ...content, actions: [...content.actions, ...(actions ?? [])] } };

@@ -53,6 +53,7 @@ describe('following the page works:', { timeout: 180_000 }, () => {
     'docs/plain-pg.md',
     'docs/testing.md',
     'docs/templates.md',
+    'docs/tenants.md',
     'docs/unsubscribing.md',
     'docs/quiet-hours.md',
     'docs/operating-from-code.md',

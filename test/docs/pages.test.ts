@@ -26,6 +26,7 @@ const followed: Readonly<Record<string, string | null>> = {
   'docs/testing.md': null,
   'docs/from-a-trigger.md': null,
   'docs/templates.md': null,
+  'docs/tenants.md': null,
   'docs/enqueue.md': null,
   'docs/worker.md': null,
   'docs/migrations.md': null,

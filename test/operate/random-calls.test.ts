@@ -44,6 +44,13 @@ const filter = or(
 const cursor = or(fc.record({ createdAt: time, id, createdMicros: or(fc.constantFrom('0', '1795000000000000')) }));
 const page = or(fc.record({ limit: number, after: cursor }, { requiredKeys: ['limit'] }));
 
+const brand = or(
+  fc.record(
+    { appName: text, baseUrl: text, color: or(fc.constant('#0b5cad')), footer: or(fc.array(text)), logoWidth: number },
+    { requiredKeys: [] },
+  ),
+);
+
 /** The arguments of each function after the pool. */
 const functions: { readonly [Name in keyof typeof api]?: readonly fc.Arbitrary<unknown>[] } = {
   listMessages: [filter, page],
@@ -67,6 +74,10 @@ const functions: { readonly [Name in keyof typeof api]?: readonly fc.Arbitrary<u
   setRetention: [or(fc.record({ group: text, days: number, by: text }))],
   listSuppressions: [or(fc.record({ address: text }))],
   suppressAddress: [or(fc.record({ method: text, address: text, reason: text }))],
+  listTenants: [or(fc.record({ after: text, limit: number }, { requiredKeys: [] }))],
+  showTenant: [text],
+  setTenant: [text, or(fc.record({ brand, sender: text, locale: text, timeZone: text }, { requiredKeys: [] }))],
+  removeTenant: [text],
   unsuppressAddress: [or(fc.record({ method: text, address: text }))],
 };
 

@@ -35,6 +35,9 @@ BEGIN
     END IF;
     delivery := herald.resolve_methods(options, template);
     recipients := herald.check_recipients(notification -> 'to', delivery.fields, options ->> 'invalidAddress');
+    IF options ? 'tenant' THEN
+      recipients := herald.with_tenant_defaults(recipients, options ->> 'tenant');
+    END IF;
     IF options ? 'expiresAt' THEN
       PERFORM herald.resolve_schedule(options, template);
     END IF;

@@ -12,6 +12,7 @@ export const functionFiles = [
   'options',
   'recipients',
   'preference-history',
+  'tenants',
   'preferences',
   'subscriptions',
   'endpoints',

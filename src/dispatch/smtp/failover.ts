@@ -225,7 +225,7 @@ function noSender(name: string | null): FailedDispatch {
     detail:
       name === null
         ? 'no sender accepts messages of this tenant'
-        : 'this worker does not have the sender that the template names',
+        : 'this worker does not have the sender that the template or the tenant names',
     countAttempt: false,
     retryAfterSeconds: 60,
     alert: true,

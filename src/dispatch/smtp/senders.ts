@@ -68,7 +68,7 @@ function requireSense(senders: readonly SenderSettings[]): void {
 
 /** What a message says about who may send it. */
 export interface SenderRequest {
-  /** The name that its template asks for. */
+  /** The name that its template or its tenant asks for. */
   readonly sender: string | null;
   readonly tenant: string | null;
 }

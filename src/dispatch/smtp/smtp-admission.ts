@@ -30,7 +30,9 @@ interface AdmissionRequest extends SenderRequest {
 }
 
 const requestStatement = `
-SELECT m.id, now() AS now, t.sender, m.tenant, m.fault_at IS NOT NULL AS "metFault",
+SELECT m.id, now() AS now, m.tenant,
+  coalesce(t.sender, (SELECT n.sender FROM herald.tenant n WHERE n.id = m.tenant)) AS sender,
+  m.fault_at IS NOT NULL AS "metFault",
   coalesce(lower(substring(m.recipient ->> 'email' FROM '[^@]*$') COLLATE "C"), '') AS domain
 FROM herald.message m JOIN herald.template t ON t.name = m.template WHERE m.id = ANY ($1::uuid[])`;
 
