@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { type MigrationReport, migrate, migrationPlan, migrationScript } from '../database/migrate.ts';
 import { applyRoles, rolesScript } from '../database/roles.ts';
+import { applyRowLevelSecurity, rowLevelSecurityScript } from '../database/row-level-security.ts';
 import { collect } from './arguments.ts';
 import { type CommonOptions, command } from './command.ts';
 import { readDatabaseUrl } from './config.ts';
@@ -12,6 +13,7 @@ interface MigrateCommandOptions extends CommonOptions {
   readonly after?: string;
   readonly method?: readonly string[];
   readonly roles?: boolean;
+  readonly rowLevelSecurity?: boolean;
 }
 
 /** `pg-herald migrate` */
@@ -36,21 +38,33 @@ export function migrateCommand(): Command {
       'also create the roles herald_enqueuer, herald_worker, herald_reader and herald_operator; with --print only ' +
         'their SQL',
     )
+    .option(
+      '--row-level-security',
+      'also create the roles, and policies by which the role herald_tenant reads the rows of one tenant; with ' +
+        '--print only their SQL',
+    )
     .option('--method <name>', 'create the queue of another delivery method; repeatable', collect)
     .action(async (options: MigrateCommandOptions) => {
-      if (options.print) return print(options.roles ? rolesScript() : migrationScript(options.after));
+      if (options.print) return print(scriptFor(options));
       const url = readDatabaseUrl(options.databaseUrl);
       if (options.dryRun) return print((await migrationPlan(url)) || '-- nothing to do');
       const report = await migrate(url, {
         methods: options.method ?? [],
         onWait: (holder) => printStderr(`waiting for ${holder}, which is migrating this database`),
       });
-      if (options.roles) await applyRoles(url);
+      if (options.rowLevelSecurity) await applyRowLevelSecurity(url);
+      else if (options.roles) await applyRoles(url);
       if (options.json) return printJson(report);
       printReport(report);
-      if (options.roles)
+      if (options.roles || options.rowLevelSecurity)
         print('roles herald_enqueuer, herald_worker, herald_reader and herald_operator have their privileges');
+      if (options.rowLevelSecurity) print('the role herald_tenant reads the rows of the tenant in herald.tenant');
     });
+}
+
+function scriptFor({ after, roles, rowLevelSecurity }: MigrateCommandOptions): string {
+  if (rowLevelSecurity) return rowLevelSecurityScript();
+  return roles ? rolesScript() : migrationScript(after);
 }
 
 function printReport({ applied, queueSchema: { before, after }, createdMethods }: MigrationReport): void {

@@ -11,6 +11,7 @@ import { checkedConnectionString } from './connection-string.ts';
 import { migrationSession, withMigrationLock } from './migration-lock.ts';
 import { withClient } from './pool.ts';
 import { repeatGrants } from './roles.ts';
+import { repeatRowLevelSecurity } from './row-level-security.ts';
 import { openMigrationPool } from './session.ts';
 import {
   createJournal,
@@ -77,6 +78,7 @@ async function migrateAlone(connectionString: string, { methods = [] }: MigrateO
       await requireKnownCommands(client);
       const queues = await installQueues(pool, [...builtInMethods, ...methods]);
       await repeatGrants(client);
+      await repeatRowLevelSecurity(client);
       return { applied: pending.map((m) => m.name), ...queues };
     });
   } finally {

@@ -24,6 +24,8 @@ export interface ShippedSql {
   readonly roles: string;
   /** Grants the roles their rights. */
   readonly grants: string;
+  /** Creates the policies for the role of a tenant. */
+  readonly rowLevelSecurity: string;
 }
 
 /** Returns the SQL of this release. */
@@ -37,5 +39,6 @@ export function shippedSql(): ShippedSql {
     functions: functionFiles.map((name) => ({ name, sql: read(`functions/${name}.sql`) })),
     roles: read('roles.sql'),
     grants: read('grants.sql'),
+    rowLevelSecurity: read('row-level-security.sql'),
   };
 }
