@@ -10,6 +10,8 @@ import { readThroughput } from '../operate/throughput.ts';
 import { codeOf } from '../errors.ts';
 import type { Connection } from '../node-listener.ts';
 import { createRenderer } from '../templates/render.ts';
+import type { StoredTenant } from '../tenants/tenant.ts';
+import { createTenants, tenantStatement } from '../tenants/tenants.ts';
 import { isAssetName, readAssets } from './assets.ts';
 import { type Authenticator, createAuthenticator } from './authenticator.ts';
 import { createCached } from './cached.ts';
@@ -59,6 +61,7 @@ export function createConsole(options: ConsoleOptions): Console {
     lastHour: cached(() => readThroughput(pool, { periods: 60, periodSeconds: 60 }), 2000),
     lastDay: cached(() => readThroughput(pool, { periods: 48, periodSeconds: 1800 }), 30_000),
     render: createRenderer(),
+    tenants: createTenants(readTenant(pool), settings),
   };
   const appFor = createApps(services, createAuthenticator(settings, pool));
   return {
@@ -72,6 +75,10 @@ export function createConsole(options: ConsoleOptions): Console {
     },
   };
 }
+
+/** Unnamed: the host's pool may be behind a pooler. */
+const readTenant = (pool: Pool) => async (id: string) =>
+  (await pool.query<StoredTenant>(tenantStatement.text, [id])).rows;
 
 /** Prefixes that are remembered: a proxy has few. */
 const maxPrefixes = 20;

@@ -22,6 +22,7 @@ const sections = {
   endpoints: ['Endpoints', '/endpoints'],
   recipients: ['Recipients', '/recipients'],
   suppressions: ['Suppressions', '/suppressions'],
+  tenants: ['Tenants', '/tenants'],
   workers: ['Workers', '/workers'],
   audit: ['Audit', '/audit'],
   captured: ['Captured', '/captured'],

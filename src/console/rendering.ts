@@ -1,5 +1,4 @@
 /** Loads and renders messages and examples as their recipients get them, with secret labels blacked out. */
-import type { Pool } from 'pg';
 import { createDelivery } from '../dispatch/delivery.ts';
 import type { Delivery } from '../dispatch/dispatcher.ts';
 import { rawMessage } from '../dispatch/smtp/raw-message.ts';
@@ -10,6 +9,7 @@ import { type MessageDetails, showMessage } from '../operate/messages.ts';
 import { type DecidingPreference, preferenceAt } from '../operate/preference-history.ts';
 import { type Email, renderEmail } from '../templates/email.ts';
 import { RenderError } from '../templates/render.ts';
+import type { TenantSettings } from '../tenants/tenant.ts';
 import { isUuid } from '../vocabulary.ts';
 import type { Settings } from './options.ts';
 import type { Services } from './services.ts';
@@ -29,36 +29,38 @@ export interface LoadedMessage {
   readonly source: MessageSource;
   /** What stopped it, if a preference did; as it was then. */
   readonly preference: DecidingPreference | null;
+  readonly tenant: TenantSettings;
 }
 
 /** Null if the id is not valid or there is no such message. */
-export async function loadMessage(pool: Pool, id: string): Promise<LoadedMessage | null> {
+export async function loadMessage({ pool, tenants }: Services, id: string): Promise<LoadedMessage | null> {
   if (!isUuid(id)) return null;
   const [message, source] = await Promise.all([showMessage(pool, id), readMessageSource(pool, id)]);
   if (message === null || source === null) return null;
   const stoppedAt = message.reason === 'preference' ? message.settledAt : null;
-  return { message, source, preference: stoppedAt && (await preferenceAt(pool, message, stoppedAt)) };
+  const preference = stoppedAt && (await preferenceAt(pool, message, stoppedAt));
+  return { message, source, preference, tenant: await tenants.settingsOf(message.tenant) };
 }
 
 /** Renders a stored message. `problem` says why it cannot be rendered. */
 export function renderMessage(
   { render, settings }: Services,
-  { message, source }: LoadedMessage,
+  { message, source, tenant: { brand, sender: ownSender } }: LoadedMessage,
 ): Rendering | { readonly problem: string } {
-  const { brand } = settings;
   const { createdAt, recipient, data, targets } = message;
   const secrets = Object.fromEntries(message.secretLabels.map((name) => [name, blackedOut]));
   return tryRender(() => {
     const labels = { ...message.labels, ...secrets };
     const content = render({ template: source.texts, recipient, labels, data, targets, brand, createdAt });
-    const { sender, endpointId, actions, mandatory } = source;
+    const { endpointId, actions, mandatory } = source;
     const { unsubscribeUrl, preferencesUrl } = shownLinks(settings, source);
     const delivery = createDelivery({
       ...message,
       messageId: message.id,
       attempt: Math.max(message.attempts, 1),
       template: { name: message.template, version: message.version, group: message.group, mandatory },
-      ...{ content, actions, brand, sender, unsubscribeUrl, preferencesUrl, endpointId },
+      ...{ content, actions, brand, unsubscribeUrl, preferencesUrl, endpointId },
+      sender: source.sender ?? ownSender,
     });
     const links = { unsubscribeUrl, preferencesUrl };
     return { delivery, email: renderEmail({ content: delivery.content, brand, ...links, createdAt }) };

@@ -4,6 +4,7 @@ import type { Pool } from 'pg';
 import type { Status } from '../operate/status.ts';
 import type { Period } from '../operate/throughput.ts';
 import type { Renderer } from '../templates/render.ts';
+import type { Tenants } from '../tenants/tenants.ts';
 import type { Assets } from './assets.ts';
 import type { Cached } from './cached.ts';
 import type { Live } from './live.ts';
@@ -19,6 +20,7 @@ export interface Services {
   readonly lastHour: Cached<readonly Period[]>;
   readonly lastDay: Cached<readonly Period[]>;
   readonly render: Renderer;
+  readonly tenants: Tenants;
 }
 
 /** The authenticated operator of a request. */

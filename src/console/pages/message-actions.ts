@@ -87,7 +87,7 @@ async function suppressAddress(c: PageContext, services: Services, id: string): 
   const why = (await formOf(c))('why');
   if (why === undefined)
     return refusal(c, services, 'Give a reason: others will want to know why nothing is sent to this address.');
-  const loaded = await loadMessage(services.pool, id);
+  const loaded = await loadMessage(services, id);
   if (loaded === null || loaded.source.address === null) return c.notFound();
   const { method } = loaded.message;
   const { address } = loaded.source;

@@ -2,6 +2,7 @@
 import { html } from 'hono/html';
 import { type MessageHead, readMessageHeads } from '../../operate/message-heads.ts';
 import type { MessageLine } from '../../operate/messages.ts';
+import type { Brand } from '../../vocabulary.ts';
 import { type Html, relativeTime, statusBadge, table, wideHeading } from '../elements.ts';
 import { blackedOut, tryRender } from '../rendering.ts';
 import type { Services } from '../services.ts';
@@ -21,12 +22,21 @@ export async function messageTable(services: Services, label: string, lines: rea
     services.pool,
     lines.map(({ id }) => id),
   );
-  const byId = new Map(heads.map((head) => [head.id, head]));
+  const byId = new Map(await Promise.all(heads.map(async (head) => [head.id, await branded(services, head)] as const)));
   const rows = lines.map((line) => messageRow(services, line, byId.get(line.id)));
   return table(label, headings, rows, 'lines');
 }
 
-function messageRow(services: Services, line: MessageLine, head: MessageHead | undefined): Html {
+/** A title may name the application. */
+interface BrandedHead extends MessageHead {
+  readonly brand: Brand;
+}
+
+async function branded({ tenants }: Services, head: MessageHead): Promise<BrandedHead> {
+  return { ...head, brand: (await tenants.settingsOf(head.tenant)).brand };
+}
+
+function messageRow(services: Services, line: MessageLine, head: BrandedHead | undefined): Html {
   const path = `${services.settings.basePath}/messages/${line.id}`;
   const title = (head && titleOf(services, head)) ?? line.template;
   return html`<tr class="go">
@@ -41,14 +51,14 @@ function messageRow(services: Services, line: MessageLine, head: MessageHead | u
 }
 
 /** Null if it cannot be rendered: the message was erased, or a label is missing. */
-function titleOf({ render, settings }: Services, head: MessageHead): string | null {
-  const { template: name, version, title, recipient, data, targets, createdAt } = head;
+function titleOf({ render }: Services, head: BrandedHead): string | null {
+  const { template: name, version, title, recipient, data, targets, createdAt, brand } = head;
   const secrets = Object.fromEntries(head.secretLabels.map((label) => [label, blackedOut]));
   const rendered = tryRender(() =>
     render({
       template: { name, version, title, body: '', actions: [] },
       labels: { ...head.labels, ...secrets },
-      ...{ recipient, data, targets, createdAt, brand: settings.brand },
+      ...{ recipient, data, targets, createdAt, brand },
     }),
   );
   return 'problem' in rendered ? null : rendered.title;

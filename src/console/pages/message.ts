@@ -19,13 +19,13 @@ import { messageContent } from './message-content.ts';
 export function addMessage(app: Hono<ConsoleEnv>, services: Services): void {
   app.get('/messages/:id', (c) => messagePage(c, services, c.req.param('id')));
   app.get('/messages/:id/frame', frameHeaders, async (c) => {
-    const loaded = await loadMessage(services.pool, c.req.param('id'));
+    const loaded = await loadMessage(services, c.req.param('id'));
     return loaded === null ? c.notFound() : emailDocument(c, renderMessage(services, loaded));
   });
 }
 
 async function messagePage(c: PageContext, services: Services, id: string): Promise<Response> {
-  const loaded = await loadMessage(services.pool, id);
+  const loaded = await loadMessage(services, id);
   if (loaded === null) return c.notFound();
   const { message } = loaded;
   const rendered = renderMessage(services, loaded);

@@ -15,6 +15,7 @@ import { addPreview } from './preview.ts';
 import { addRecipients } from './recipients.ts';
 import { addSuppressions } from './suppressions.ts';
 import { addTemplates } from './templates.ts';
+import { addTenants } from './tenants.ts';
 import { addTestEmail } from './test-email.ts';
 import { addWorkers } from './workers.ts';
 
@@ -32,6 +33,7 @@ export function addPages(app: Hono<ConsoleEnv>, services: Services): void {
   addEndpoint(app, services);
   addRecipients(app, services);
   addSuppressions(app, services);
+  addTenants(app, services);
   addWorkers(app, services);
   addAudit(app, services);
   addCaptured(app, services);

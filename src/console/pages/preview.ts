@@ -4,8 +4,10 @@ import { html } from 'hono/html';
 import { createDelivery } from '../../dispatch/delivery.ts';
 import type { Delivery } from '../../dispatch/dispatcher.ts';
 import type { FormatName } from '../../dispatch/webhook/formats/formats.ts';
+import { showTenant } from '../../operate/tenants.ts';
 import { renderEmail } from '../../templates/email.ts';
 import { readTemplateHistory, type TemplateHistory } from '../../templates/history.ts';
+import { brandOf, readBrandFields } from '../../tenants/tenant.ts';
 import { rawMail, type Rendering, shownLinks, tryRender, webhookBody } from '../rendering.ts';
 import { frameHeaders } from '../security.ts';
 import type { ConsoleEnv, PageContext, Services } from '../services.ts';
@@ -44,7 +46,7 @@ export function addPreview(app: Hono<ConsoleEnv>, services: Services): void {
   app.get('/templates/:name/frame', frameHeaders, async (c) => {
     const loaded = await load(c, c.req.param('name'));
     if (loaded === null) return c.notFound();
-    return emailDocument(c, renderSample(services, loaded.template, loaded.sample));
+    return emailDocument(c, await renderSample(services, loaded.template, loaded.sample));
   });
 }
 
@@ -63,19 +65,19 @@ async function previewPage(
   return page(c, services, { title: `Preview of ${name}`, section: 'templates', main });
 }
 
-function renderSample(
-  { render, settings }: Services,
+async function renderSample(
+  services: Services,
   template: TemplateHistory,
   sample: Sample,
-): Rendering | { readonly problem: string } {
-  const { version, recipient, labels } = sample;
-  const { brand } = settings;
-  const links = shownLinks(settings, template);
+): Promise<Rendering | { readonly problem: string }> {
+  const { version, labels } = sample;
+  const { recipient, brand } = await asTenant(services, sample);
+  const links = shownLinks(services.settings, template);
   const read = dataOf(sample);
   if ('problem' in read) return read;
   return tryRender(() => {
     const targets = ['example'];
-    const content = render({
+    const content = services.render({
       template: version,
       recipient,
       labels,
@@ -97,6 +99,15 @@ function renderSample(
   });
 }
 
+/** The brand of the tenant that was typed in, and what `enqueue` would write into the recipient. */
+async function asTenant({ pool, settings }: Services, { tenant: id, recipient }: Sample) {
+  const tenant = id === '' ? null : await showTenant(pool, id);
+  if (tenant === null) return { recipient, brand: settings.brand };
+  const { locale, timeZone, brand } = tenant;
+  const defaults = { ...(locale !== null && { locale }), ...(timeZone !== null && { timeZone }) };
+  return { recipient: { ...defaults, ...recipient }, brand: brandOf(settings.brand, readBrandFields(brand).own) };
+}
+
 interface Previewed {
   readonly path: string;
   readonly template: TemplateHistory;
@@ -104,7 +115,7 @@ interface Previewed {
 }
 
 function sampleForm(c: PageContext, { path, template, sample }: Previewed): Html {
-  const { recipient, labels, version } = sample;
+  const { recipient, labels, version, tenant } = sample;
   const viewFields = ['view', 'width', 'scheme'].map((name) => {
     const value = c.req.query(name);
     return value === undefined ? '' : html`<input type="hidden" name="${name}" value="${value}">`;
@@ -122,6 +133,7 @@ ${Object.entries(labels).map(([name, value]) => sampleField(`label.${name}`, nam
 ${sampleField('name', 'Recipient', recipient.name ?? '')}
 ${sampleField('locale', 'Locale', recipient.locale ?? '')}
 ${sampleField('timeZone', 'Time zone', recipient.timeZone ?? '')}
+${sampleField('tenant', 'Tenant', tenant)}
 <button>Show</button>
 ${template.example === null ? html`<p class="hint">${hint}</p>` : ''}
 </form>`;
@@ -146,7 +158,7 @@ async function preview(c: PageContext, services: Services, previewed: Previewed)
     href: `${path}/preview?view=${name}${rest === '' ? '' : `&${rest}`}`,
     current: name === view,
   }));
-  const rendered = renderSample(services, template, sample);
+  const rendered = await renderSample(services, template, sample);
   const content =
     'problem' in rendered ? empty(rendered.problem) : await renderView(view, { c, services, rendered, path, rest });
   const mayTest = !('problem' in rendered) && sample.version.version === template.currentVersion;

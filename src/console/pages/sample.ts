@@ -9,6 +9,8 @@ export const maxValueLength = 2000;
 export interface Sample {
   readonly version: TemplateVersion;
   readonly recipient: Recipient;
+  /** Empty: none. */
+  readonly tenant: string;
   readonly labels: Readonly<Record<string, string>>;
   /** As typed. */
   readonly data: string;
@@ -33,6 +35,7 @@ export function sampleOf(
       ...optional('locale', typed('locale')),
       ...optional('timeZone', typed('timeZone')),
     },
+    tenant: typed('tenant')?.trim().slice(0, 200) ?? '',
     labels: Object.fromEntries(labels),
     data: typed('data') ?? (example === null || example.data === null ? '' : JSON.stringify(example.data, null, 2)),
   };

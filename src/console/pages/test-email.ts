@@ -23,11 +23,11 @@ export function addTestEmail(app: Hono<ConsoleEnv>, services: Services): void {
 }
 
 /** The form below a preview: it sends what the preview shows. */
-export function testForm(c: PageContext, path: string, { recipient, labels, data }: Sample): Html {
+export function testForm(c: PageContext, path: string, { recipient, labels, data, tenant }: Sample): Html {
   if (c.get('operator').readOnly) return html``;
   const values = {
     ...Object.fromEntries(Object.entries(labels).map(([name, value]) => [`label.${name}`, value])),
-    ...{ data, name: recipient.name ?? '', locale: recipient.locale ?? '', timeZone: recipient.timeZone ?? '' },
+    ...{ data, tenant, name: recipient.name ?? '', locale: recipient.locale ?? '', timeZone: recipient.timeZone ?? '' },
   };
   const fields = Object.entries(values).map(
     ([name, value]) => html`<input type="hidden" name="${name}" value="${value}">`,
@@ -77,7 +77,7 @@ interface TestEmail {
 function enqueueTest(
   client: PoolClient,
   { settings: { secretKeys } }: Services,
-  { name, sample: { recipient, labels, version }, data, to, by }: TestEmail,
+  { name, sample: { recipient, labels, version, tenant }, data, to, by }: TestEmail,
 ): Promise<EnqueuedMessage[]> {
   const secrets = version.secrets.filter((label) => Object.hasOwn(labels, label));
   const template = defineTemplate({ name, labels: v.record(v.string(), v.string()), secrets });
@@ -89,6 +89,7 @@ function enqueueTest(
       to: { ...recipient, id: to, email: to },
       labels,
       ...(data !== null && { data }),
+      ...(tenant !== '' && { tenant }),
       methods: ['smtp'],
       strict: true,
       createdBy: `console ${by}`,

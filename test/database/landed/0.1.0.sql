@@ -315,6 +315,20 @@ CREATE TABLE "herald"."template_version" (
 	CONSTRAINT "template_version_template_version_pk" PRIMARY KEY("template","version")
 );
 --> statement-breakpoint
+CREATE TABLE "herald"."tenant" (
+	"id" text PRIMARY KEY NOT NULL,
+	"brand" jsonb DEFAULT '{}'::jsonb NOT NULL,
+	"sender" text,
+	"locale" text,
+	"time_zone" text,
+	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
+	"updated_at" timestamp with time zone DEFAULT now() NOT NULL,
+	CONSTRAINT "tenant_id" CHECK (length("herald"."tenant"."id") between 1 and 200),
+	CONSTRAINT "tenant_brand" CHECK (jsonb_typeof("herald"."tenant"."brand") = 'object'),
+	CONSTRAINT "tenant_locale" CHECK (length("herald"."tenant"."locale") <= 35),
+	CONSTRAINT "tenant_time_zone" CHECK (length("herald"."tenant"."time_zone") <= 64)
+);
+--> statement-breakpoint
 CREATE TABLE "herald"."worker" (
 	"name" text PRIMARY KEY NOT NULL,
 	"methods" text[] NOT NULL,
@@ -340,11 +354,12 @@ CREATE INDEX "message_uncounted" ON "herald"."message" USING btree ("method") WH
 CREATE INDEX "message_endpoint" ON "herald"."message" USING btree ("endpoint_id","created_at") WHERE "herald"."message"."endpoint_id" is not null;--> statement-breakpoint
 CREATE INDEX "message_targets" ON "herald"."message" USING gin ("targets") WHERE "herald"."message"."targets" <> '{}';--> statement-breakpoint
 CREATE INDEX "message_notification" ON "herald"."message" USING btree ("notification_id");--> statement-breakpoint
+CREATE INDEX "message_tenants" ON "herald"."message" USING btree ("tenant","created_at","id") WHERE "herald"."message"."tenant" is not null;--> statement-breakpoint
 CREATE UNIQUE INDEX "message_dedupe" ON "herald"."message" USING btree ("dedupe_key","dedupe_slot","recipient_id","dedupe_scope") WHERE "herald"."message"."dedupe_key" is not null;--> statement-breakpoint
 CREATE UNIQUE INDEX "notification_seal" ON "herald"."notification" USING btree ("seal_id") WHERE "herald"."notification"."seal_id" is not null;--> statement-breakpoint
 CREATE INDEX "preference_history_recipient" ON "herald"."preference_history" USING btree ("recipient_id","id");
 --> statement-breakpoint
-INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('0000_tables', 'bd8859ec74dfad82c2062824cb9d6752b40d0212403e99617309e1ffa09da3d0', '0.1.0')
+INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('0000_tables', 'ef6c70aea3707c18b2b5419d7c80d741a55be6c5fd53fa701366e2f5195f4da9', '0.1.0')
 ON CONFLICT (name) DO UPDATE SET sha256 = excluded.sha256, release = excluded.release, applied_at = now();
 --> statement-breakpoint
 -- functions
@@ -852,6 +867,23 @@ AS $$
   WHERE c.enabled IS NOT NULL
   ORDER BY c.scope DESC, c.subject DESC, c.method DESC
   LIMIT 1
+$$;
+--> statement-breakpoint
+-- Returns recipients with the locale and the time zone of the tenant, where they have none of their own: so that the
+-- snapshot of each message says in which language and at which hours its recipient reads.
+CREATE OR REPLACE FUNCTION herald.with_tenant_defaults(recipients jsonb, tenant text) RETURNS jsonb
+LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+  defaults CONSTANT jsonb := (SELECT jsonb_strip_nulls(jsonb_build_object('locale', t.locale, 'timeZone', t.time_zone))
+    FROM herald.tenant t WHERE t.id = tenant);
+BEGIN
+  IF defaults IS NULL OR defaults = '{}' THEN
+    RETURN recipients;
+  END IF;
+  RETURN (SELECT coalesce(jsonb_agg(defaults || herald.stored_recipient(r.value) ORDER BY r.position), '[]')
+    FROM jsonb_array_elements(recipients) WITH ORDINALITY AS r (value, position));
+END
 $$;
 --> statement-breakpoint
 DROP FUNCTION IF EXISTS herald.set_preference(text, text, text, boolean, text);
@@ -1955,6 +1987,9 @@ BEGIN
     END IF;
     delivery := herald.resolve_methods(options, template);
     recipients := herald.check_recipients(notification -> 'to', delivery.fields, options ->> 'invalidAddress');
+    IF options ? 'tenant' THEN
+      recipients := herald.with_tenant_defaults(recipients, options ->> 'tenant');
+    END IF;
     IF options ? 'expiresAt' THEN
       PERFORM herald.resolve_schedule(options, template);
     END IF;
@@ -2382,7 +2417,7 @@ $$;
 -- Postgres lets every role execute a new function. Only the owner and the roles of roles.sql may call these.
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA herald FROM PUBLIC;
 --> statement-breakpoint
-INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('functions', '059535909da3e46b54817e338dfb4c42d2f654ec94d273d4274a0dd20f6ba763', '0.1.0')
+INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('functions', 'e9c5964a800e253bd69341d78857f6fcdf751c77285cf67dd27bb3258f54284b', '0.1.0')
 ON CONFLICT (name) DO UPDATE SET sha256 = excluded.sha256, release = excluded.release, applied_at = now();
 
     BEGIN;
