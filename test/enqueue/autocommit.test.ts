@@ -109,7 +109,7 @@ test('SQL that does not ask for a transaction works without one, also after an e
   expect(await it.count()).toBe(2);
 });
 
-test('a PGlite instance is refused, its transaction is accepted', async () => {
+test('a PGlite instance is refused, its transaction is accepted', { timeout: 60_000 }, async () => {
   const pglite = await PGlite.create();
   await pglite.exec(installScript());
   await pglite.exec(`INSERT INTO herald.template (name, "group", kind, current_version) VALUES ('greeting', 'G', 'custom', 1);

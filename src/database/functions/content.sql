@@ -5,12 +5,12 @@ CREATE OR REPLACE FUNCTION herald.write_content(notification_id uuid, labels jso
 LANGUAGE plpgsql VOLATILE
 AS $$
 BEGIN
-  INSERT INTO herald.notification (id, labels, data, actions, trace_context, seal_id)
-  VALUES ($1, $2, options -> 'data', options -> 'actions', options -> 'traceContext', (options ->> 'sealId')::uuid)
-  ON CONFLICT DO NOTHING;
-  IF NOT FOUND THEN
+  IF options ? 'sealId' AND EXISTS (SELECT FROM herald.notification n WHERE n.seal_id = (options ->> 'sealId')::uuid) THEN
     PERFORM herald.reject('HE002', 'secrets', 'the secret labels belong to another notification', 'Encrypt them anew for each notification.');
   END IF;
+  -- The unique index refuses two transactions that use the same seal_id at once.
+  INSERT INTO herald.notification (id, labels, data, actions, trace_context, seal_id)
+  VALUES ($1, $2, options -> 'data', options -> 'actions', options -> 'traceContext', (options ->> 'sealId')::uuid);
   IF attachments <> '[]' THEN
     INSERT INTO herald.attachment (notification_id, position, name, content_type, content)
     SELECT $1, a.position, a.value ->> 'name', lower((a.value ->> 'contentType') COLLATE "C"), decode(a.value ->> 'content', 'base64')

@@ -82,7 +82,10 @@ BEGIN
   END IF;
   -- A secret that replaces a label must be declared, or a message would say what its record does not show. A secret of
   -- newer code, which this version neither declares nor needs, stays apart and is not rendered.
-  undeclared := (SELECT s FROM jsonb_object_keys(secrets - secret_names) AS s WHERE s = ANY (required) OR labels ? s LIMIT 1);
+  IF secrets <> '{}' THEN
+    undeclared := (SELECT s FROM jsonb_object_keys(secrets - secret_names) AS s
+      WHERE s = ANY (required) OR labels ? s LIMIT 1);
+  END IF;
   IF undeclared IS NOT NULL THEN
     PERFORM herald.reject('HE002', 'secrets.' || undeclared,
       format('template "%s" version %s does not declare "%s" secret', template.name, template.current_version, left(undeclared, 200)),

@@ -1194,7 +1194,10 @@ BEGIN
   END IF;
   -- A secret that replaces a label must be declared, or a message would say what its record does not show. A secret of
   -- newer code, which this version neither declares nor needs, stays apart and is not rendered.
-  undeclared := (SELECT s FROM jsonb_object_keys(secrets - secret_names) AS s WHERE s = ANY (required) OR labels ? s LIMIT 1);
+  IF secrets <> '{}' THEN
+    undeclared := (SELECT s FROM jsonb_object_keys(secrets - secret_names) AS s
+      WHERE s = ANY (required) OR labels ? s LIMIT 1);
+  END IF;
   IF undeclared IS NOT NULL THEN
     PERFORM herald.reject('HE002', 'secrets.' || undeclared,
       format('template "%s" version %s does not declare "%s" secret', template.name, template.current_version, left(undeclared, 200)),
@@ -2066,12 +2069,12 @@ CREATE OR REPLACE FUNCTION herald.write_content(notification_id uuid, labels jso
 LANGUAGE plpgsql VOLATILE
 AS $$
 BEGIN
-  INSERT INTO herald.notification (id, labels, data, actions, trace_context, seal_id)
-  VALUES ($1, $2, options -> 'data', options -> 'actions', options -> 'traceContext', (options ->> 'sealId')::uuid)
-  ON CONFLICT DO NOTHING;
-  IF NOT FOUND THEN
+  IF options ? 'sealId' AND EXISTS (SELECT FROM herald.notification n WHERE n.seal_id = (options ->> 'sealId')::uuid) THEN
     PERFORM herald.reject('HE002', 'secrets', 'the secret labels belong to another notification', 'Encrypt them anew for each notification.');
   END IF;
+  -- The unique index refuses two transactions that use the same seal_id at once.
+  INSERT INTO herald.notification (id, labels, data, actions, trace_context, seal_id)
+  VALUES ($1, $2, options -> 'data', options -> 'actions', options -> 'traceContext', (options ->> 'sealId')::uuid);
   IF attachments <> '[]' THEN
     INSERT INTO herald.attachment (notification_id, position, name, content_type, content)
     SELECT $1, a.position, a.value ->> 'name', lower((a.value ->> 'contentType') COLLATE "C"), decode(a.value ->> 'content', 'base64')
@@ -2705,7 +2708,7 @@ $$;
 -- Postgres lets every role execute a new function. Only the owner and the roles of roles.sql may call these.
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA herald FROM PUBLIC;
 --> statement-breakpoint
-INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('functions', '717a0af7623ca8d13aa4ad9a872b54122b152c301226717f09ce5aaf33e2587f', '0.1.0')
+INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('functions', '94d6c545daf2fab8cad723d1cf4ef2fa7212ea6770eb5e8b8a9fc4ac3813b541', '0.1.0')
 ON CONFLICT (name) DO UPDATE SET sha256 = excluded.sha256, release = excluded.release, applied_at = now();
 
     BEGIN;
