@@ -38,7 +38,9 @@ BEGIN
       ('notification', format(of_notification, 'notification.id')),
       ('attachment', format(of_notification, 'attachment.notification_id')),
       -- A preference belongs to a person: to one who got messages of the tenant.
-      ('preference', 'EXISTS (SELECT FROM herald.message m WHERE m.recipient_id = preference.recipient_id)')
+      ('preference', 'EXISTS (SELECT FROM herald.message m WHERE m.recipient_id = preference.recipient_id)'),
+      ('hours', 'CASE scope WHEN ''tenant'' THEN subject = ' || setting
+        || ' WHEN ''recipient'' THEN EXISTS (SELECT FROM herald.message m WHERE m.recipient_id = hours.subject) END')
     ) AS r (name, rule)
     JOIN pg_class c ON c.relname = r.name AND c.relnamespace = 'herald'::regnamespace
   LOOP

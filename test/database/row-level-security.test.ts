@@ -54,6 +54,9 @@ async function enqueueAll(): Promise<void> {
   for (const tenant of ['red', 'blue', undefined]) {
     const id = tenant ?? 'nobody';
     await setTenant(database.pool, id, { brand: { appName: id } });
+    const windows = [{ from: '00:00', to: '24:00' }];
+    await herald.setQuietHours(app, { tenant: id, windows });
+    await herald.setQuietHours(app, { recipientId: id, windows });
     await herald.enqueue(app, greeting, {
       autocommit: true,
       to: { id, email: `${id}@example.com` },
@@ -97,6 +100,8 @@ const owned = [
   ['attachment', `split_part(name, '.', 1)`],
   ['endpoint', 'name'],
   ['preference', 'recipient_id'],
+  [`hours WHERE scope = 'tenant'`, 'subject'],
+  [`hours WHERE scope = 'recipient'`, 'subject'],
 ] as const;
 
 describe('the role of a tenant', () => {

@@ -386,6 +386,27 @@ describe('an operator', () => {
     expectEnd((await stored(message?.id)).next);
   });
 
+  test('is told by doctor of a tenant and of hours in a zone that the server does not know any more', async () => {
+    await forAll(always);
+    await database.pool.query(
+      `UPDATE herald.hours SET zone = 'Europe/Atlantis'; INSERT INTO herald.tenant (id, time_zone) VALUES ('acme', 'GMT+2')`,
+    );
+    expect((await examineTimeZones(database.pool)).map(({ text }) => text)).toEqual([
+      'the quiet hours for all have the unknown time zone "Europe/Atlantis"',
+      'the settings of the tenant acme have the unknown time zone "GMT+2"',
+    ]);
+    await database.pool.query('DELETE FROM herald.tenant');
+  });
+
+  test("reads the tenant's zone where the recipient has none", async () => {
+    await database.pool.query(`INSERT INTO herald.tenant (id, time_zone) VALUES ('acme', 'Asia/Kathmandu')`);
+    await forAll(open(-hour, hour));
+    const to = { id: 'ada', email: 'ada@example.com' };
+    expect(await outcome({ to, tenant: 'acme' })).toEqual(['smtp pending null']);
+    expect(await outcome({ to })).toEqual(['smtp pending quiet_hours']);
+    await database.pool.query('DELETE FROM herald.tenant');
+  });
+
   test('who erases a person erases their hours', async () => {
     await herald.setQuietHours(database.pool, { recipientId: 'ada', windows: always });
     await herald.setQuietHours(database.pool, { recipientId: 'bob', windows: always });

@@ -8,6 +8,11 @@ interface UnknownZone {
   readonly example: string;
 }
 
+interface UnknownSetting {
+  readonly owner: string;
+  readonly zone: string;
+}
+
 // A time zone stands in the messages only, so the newest ones tell about the recipients of now.
 const recipientsQuery = `
 SELECT z.zone, count(DISTINCT z.recipient_id)::int AS recipients, min(z.recipient_id) AS example
@@ -18,9 +23,10 @@ FROM (
 WHERE z.zone IS NOT NULL
 GROUP BY z.zone HAVING herald.known_zone(z.zone) IS NULL ORDER BY count(DISTINCT z.recipient_id) DESC, z.zone`;
 
-const hoursQuery = `
-SELECT h.scope, h.subject, h.zone FROM herald.hours h
-WHERE h.zone IS NOT NULL AND herald.known_zone(h.zone) IS NULL ORDER BY h.scope, h.subject LIMIT 100`;
+const settingsQuery = `
+SELECT 'quiet hours for all' AS owner, zone FROM herald.hours WHERE scope = 'all'
+UNION ALL SELECT 'quiet hours of the ' || scope || ' ' || subject, zone FROM herald.hours WHERE scope <> 'all'
+UNION ALL SELECT 'settings of the tenant ' || id, time_zone FROM herald.tenant`;
 
 /** In one finding. */
 const mostZones = 5;
@@ -28,8 +34,10 @@ const mostZones = 5;
 /** Lists time zones that are passed over. */
 export async function examineTimeZones(client: Queryable): Promise<Finding[]> {
   const recipients = (await client.query<UnknownZone>(recipientsQuery)).rows;
-  const hours = (await client.query<{ scope: string; subject: string; zone: string }>(hoursQuery)).rows;
-  return [...ofRecipients(recipients), ...hours.map(ofHours)];
+  const text = `SELECT s.owner, s.zone FROM (${settingsQuery}) s
+    WHERE s.zone IS NOT NULL AND herald.known_zone(s.zone) IS NULL ORDER BY 1 LIMIT 20`;
+  const settings = (await client.query<UnknownSetting>(text)).rows;
+  return [...ofRecipients(recipients), ...settings.map(ofSetting)];
 }
 
 function ofRecipients(zones: readonly UnknownZone[]): Finding[] {
@@ -45,10 +53,9 @@ function ofRecipients(zones: readonly UnknownZone[]): Finding[] {
   return [warning('time zones', text, remedy)];
 }
 
-function ofHours({ scope, subject, zone }: { scope: string; subject: string; zone: string }): Finding {
-  const whose = scope === 'all' ? 'for all' : `of the ${scope} ${printable(subject)}`;
-  const text = `the quiet hours ${whose} have the unknown time zone "${printable(zone)}"`;
-  return warning('time zones', text, 'set them again with "pg-herald hours set", or update the server\'s time zones');
+function ofSetting({ owner, zone }: UnknownSetting): Finding {
+  const text = `the ${printable(owner)} have the unknown time zone "${printable(zone)}"`;
+  return warning('time zones', text, "set them again, or update the time zones of the database's server");
 }
 
 /** Profiles are written by users. */
