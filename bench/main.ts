@@ -6,6 +6,7 @@ import { deliverGroup } from './groups/deliver.ts';
 import type { Group } from './groups/group.ts';
 import { idleGroup } from './groups/idle.ts';
 import { latencyGroup } from './groups/latency.ts';
+import { renderGroup } from './groups/render.ts';
 import { historyGroup, processesGroup } from './groups/scale.ts';
 import { unevenGroup } from './groups/uneven.ts';
 import { smtpGroup, smtpTlsGroup } from './groups/smtp.ts';
@@ -32,6 +33,7 @@ const groups: readonly Group[] = [
   processesGroup,
   historyGroup,
   idleGroup,
+  renderGroup,
 ];
 
 const { values } = parseArgs({

@@ -158,7 +158,6 @@ CREATE TABLE "herald"."method" (
 	"probe_at" timestamp with time zone,
 	"probe_failures" integer DEFAULT 0 NOT NULL,
 	"last_sent_at" timestamp with time zone,
-	"erased_key" "bytea",
 	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
 	CONSTRAINT "method_pause_kind" CHECK ("herald"."method"."pause_kind" in ('operator', 'fault'))
 );
@@ -221,26 +220,6 @@ CREATE TABLE "herald"."refusal" (
 	CONSTRAINT "refusal_kind" CHECK ("herald"."refusal"."kind" in ('refused', 'unknown'))
 );
 --> statement-breakpoint
-CREATE TABLE "herald"."report" (
-	"id" uuid PRIMARY KEY DEFAULT gen_random_uuid() NOT NULL,
-	"message_id" uuid,
-	"kind" text NOT NULL,
-	"effect" text NOT NULL,
-	"unmatched" text,
-	"status_code" text,
-	"reply_text" text,
-	"reporter" text,
-	"domain" text,
-	"source" text NOT NULL,
-	"source_id" text NOT NULL,
-	"times" integer DEFAULT 1 NOT NULL,
-	"at" timestamp with time zone DEFAULT now() NOT NULL,
-	CONSTRAINT "report_source" UNIQUE("source","source_id"),
-	CONSTRAINT "report_kind" CHECK ("herald"."report"."kind" in ('bounce', 'delay', 'complaint', 'unsubscribe', 'other')),
-	CONSTRAINT "report_effect" CHECK ("herald"."report"."effect" in ('dead', 'soft', 'ours', 'complaint', 'unsubscribe', 'none')),
-	CONSTRAINT "report_unmatched" CHECK (("herald"."report"."message_id" is null) = ("herald"."report"."unmatched" is not null))
-);
---> statement-breakpoint
 CREATE TABLE "herald"."sender" (
 	"method" text NOT NULL,
 	"name" text NOT NULL,
@@ -265,15 +244,12 @@ CREATE TABLE "herald"."setting" (
 CREATE TABLE "herald"."suppression" (
 	"method" text NOT NULL,
 	"address" text NOT NULL,
-	"cause" text DEFAULT 'operator' NOT NULL,
 	"reason" text NOT NULL,
 	"hits" integer DEFAULT 0 NOT NULL,
 	"first_at" timestamp with time zone DEFAULT now() NOT NULL,
 	"last_at" timestamp with time zone DEFAULT now() NOT NULL,
 	"suppressed_at" timestamp with time zone,
-	"expires_at" timestamp with time zone,
-	CONSTRAINT "suppression_method_address_pk" PRIMARY KEY("method","address"),
-	CONSTRAINT "suppression_cause" CHECK ("herald"."suppression"."cause" in ('dead', 'soft', 'complaint', 'operator'))
+	CONSTRAINT "suppression_method_address_pk" PRIMARY KEY("method","address")
 );
 --> statement-breakpoint
 CREATE TABLE "herald"."template" (
@@ -306,12 +282,25 @@ CREATE TABLE "herald"."template" (
 	CONSTRAINT "template_guard" CHECK ("herald"."template"."guard" ~ '^[a-z_][a-z0-9_]{0,62}[.][a-z_][a-z0-9_]{0,62}$')
 );
 --> statement-breakpoint
-CREATE TABLE "herald"."template_version" (
+CREATE TABLE "herald"."template_text" (
 	"template" text NOT NULL,
 	"version" integer NOT NULL,
+	"language" text NOT NULL,
 	"title" text NOT NULL,
 	"body" text NOT NULL,
 	"actions" jsonb DEFAULT '[]'::jsonb NOT NULL,
+	"words" jsonb,
+	CONSTRAINT "template_text_template_version_language_pk" PRIMARY KEY("template","version","language")
+);
+--> statement-breakpoint
+CREATE TABLE "herald"."template_version" (
+	"template" text NOT NULL,
+	"version" integer NOT NULL,
+	"language" text DEFAULT 'en' NOT NULL,
+	"title" text NOT NULL,
+	"body" text NOT NULL,
+	"actions" jsonb DEFAULT '[]'::jsonb NOT NULL,
+	"words" jsonb,
 	"labels" text[] NOT NULL,
 	"secrets" text[] NOT NULL,
 	"data_fields" text[],
@@ -344,6 +333,7 @@ CREATE TABLE "herald"."worker" (
 	"errors" jsonb DEFAULT '[]'::jsonb NOT NULL
 );
 --> statement-breakpoint
+ALTER TABLE "herald"."template_text" ADD CONSTRAINT "template_text_version" FOREIGN KEY ("template","version") REFERENCES "herald"."template_version"("template","version") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "herald"."template_version" ADD CONSTRAINT "template_version_template_template_name_fk" FOREIGN KEY ("template") REFERENCES "herald"."template"("name") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 CREATE INDEX "audit_at" ON "herald"."audit" USING btree ("at","id");--> statement-breakpoint
 CREATE INDEX "audit_subject" ON "herald"."audit" USING btree ("subject","at");--> statement-breakpoint
@@ -362,6 +352,4 @@ CREATE INDEX "message_notification" ON "herald"."message" USING btree ("notifica
 CREATE INDEX "message_tenants" ON "herald"."message" USING btree ("tenant","created_at","id") WHERE "herald"."message"."tenant" is not null;--> statement-breakpoint
 CREATE UNIQUE INDEX "message_dedupe" ON "herald"."message" USING btree ("dedupe_key","dedupe_slot","recipient_id","dedupe_scope") WHERE "herald"."message"."dedupe_key" is not null;--> statement-breakpoint
 CREATE UNIQUE INDEX "notification_seal" ON "herald"."notification" USING btree ("seal_id") WHERE "herald"."notification"."seal_id" is not null;--> statement-breakpoint
-CREATE INDEX "preference_history_recipient" ON "herald"."preference_history" USING btree ("recipient_id","id");--> statement-breakpoint
-CREATE INDEX "report_message" ON "herald"."report" USING btree ("message_id") WHERE "herald"."report"."message_id" is not null;--> statement-breakpoint
-CREATE INDEX "report_times" ON "herald"."report" USING btree ("at");
+CREATE INDEX "preference_history_recipient" ON "herald"."preference_history" USING btree ("recipient_id","id");

@@ -140,6 +140,12 @@ export interface RenderedContent {
   readonly html: string;
   /** Buttons below the body: at most 10 of the template, none with an empty label, and 10 of the notification. */
   readonly actions: readonly Action[];
+  /** BCP 47 tag of the language that the text is written in, which may differ from the recipient's. */
+  readonly language: string;
+  /** Whether the language is written from left to right or from right to left. */
+  readonly direction: 'ltr' | 'rtl';
+  /** The application's own words for the layout of emails in this language; absent: those of pg-herald. */
+  readonly words?: Readonly<Record<string, string>>;
 }
 
 /** What every email and page of an application shows around the content. */

@@ -18,7 +18,6 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   batcher: [],
   'node-listener': [],
   secrets: ['errors'],
-  'return-address': ['errors'],
   telemetry: [],
   queue: ['vocabulary', 'errors'],
   database: ['vocabulary', 'errors', 'optional-package', 'queue'],
@@ -33,11 +32,9 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'lru',
     'batcher',
     'secrets',
-    'return-address',
     'database',
     'templates',
   ],
-  reports: ['vocabulary', 'errors', 'return-address', 'database', 'dispatch'],
   enqueue: ['vocabulary', 'errors', 'email-address', 'secrets', 'telemetry', 'database', 'templates'],
   recipients: ['vocabulary', 'errors', 'lru', 'secrets', 'node-listener', 'templates', 'dispatch'],
   operate: [
@@ -124,7 +121,6 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'console',
     'development',
     'recipients',
-    'reports',
   ],
   // In the browser nothing of the server is there.
   'inbox-client': [],

@@ -20,14 +20,12 @@ function listCommand(): Command {
         const rows = await listSuppressions(pool);
         if (options.json) return printJson(rows);
         printTable(
-          ['method', 'address', 'cause', 'reason', 'since (UTC)', 'until (UTC)'],
+          ['method', 'address', 'reason', 'since (UTC)'],
           rows.map((row) => [
             row.method,
-            row.address ?? '(erased)',
-            row.cause,
+            row.address,
             row.reason,
             row.suppressedAt ? timeText(row.suppressedAt) : `not yet (${row.hits})`,
-            row.expiresAt ? timeText(row.expiresAt) : '',
           ]),
           'none',
         );

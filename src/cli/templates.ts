@@ -1,27 +1,19 @@
 import { writeFileSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname } from 'node:path';
 import type { Command } from 'commander';
 import { type CatalogEntry, listTemplates, syncTemplates } from '../templates/catalog.ts';
-import { renderExample } from '../templates/check.ts';
-import { typesFileName } from '../templates/generate-types.ts';
+import { inLanguage, renderExample } from '../templates/check.ts';
 import { readTemplateHistory, type TemplateHistory } from '../templates/history.ts';
+import type { LanguageText } from '../templates/choose-text.ts';
 import { suggestion } from '../templates/nearest.ts';
-import { typesFileIssues } from '../templates/types-file.ts';
+import type { TemplateSource } from '../templates/template-file.ts';
+import { knownLanguage } from '../templates/locale.ts';
 import { positiveInteger } from './arguments.ts';
-import { checked, type FolderOptions, folderOf, isError, printIssues, refuse, withFolder } from './check-templates.ts';
+import { checked, type FolderOptions, folderOf, isError, refuse, withFolder } from './check-templates.ts';
+import { checkCommand } from './check-command.ts';
 import { type CommonOptions, command, commandGroup, tableCommand, withPool } from './command.ts';
 import { readBrand } from './config.ts';
-import {
-  color,
-  plural,
-  print,
-  printFields,
-  printJson,
-  printStderr,
-  printTable,
-  timeText,
-  UsageError,
-} from './output.ts';
+import { color, print, printFields, printJson, printStderr, printTable, timeText, UsageError } from './output.ts';
 import { noSuchTemplate, setCommand } from './set-template.ts';
 
 type StoredVersion = TemplateHistory['versions'][number];
@@ -68,45 +60,18 @@ async function sync(folder: string | undefined, options: FolderOptions & { dryRu
   );
 }
 
-function checkCommand(): Command {
-  const made = command(
-    'check',
-    'Check the template files of a folder for errors and render their examples. Needs no database',
-    {
-      example: 'templates check',
-      notes: [`It also compares the file that "pg-herald types" wrote, if there is one.`],
-      seeAlso: ['templates preview', 'templates sync', 'types'],
-    },
-  );
-  return withFolder(made)
-    .option('--types <file>', `the file of "pg-herald types"; default ${typesFileName} in the folder`)
-    .action(check);
-}
-
-async function check(given: string | undefined, options: FolderOptions & { types?: string }): Promise<void> {
-  const folder = folderOf(given, options);
-  const { sources, issues } = await checked(folder);
-  // A broken template has no types.
-  const outdated = issues.some(isError)
-    ? []
-    : await typesFileIssues(options.types ?? join(folder, typesFileName), { folder, sources });
-  const all = [...issues, ...outdated];
-  if (all.some(isError)) return refuse(all, options);
-  if (options.json) return printJson({ templates: sources.length, issues });
-  printIssues(issues);
-  print(`${plural(sources.length, 'template')}, no errors`);
-}
-
 function listCommand(): Command {
   return tableCommand('list', 'List the templates in the database', 'templates list').action((options: CommonOptions) =>
     withPool(options, async (pool) => {
       const entries = await listTemplates(pool);
       if (options.json) return printJson(entries);
+      const isTranslated = entries.some(({ languages }) => languages.length > 1);
       printTable(
-        ['template', 'version', 'group', 'methods', 'flags', 'labels'],
+        ['template', 'version', ...(isTranslated ? ['languages'] : []), 'group', 'methods', 'flags', 'labels'],
         entries.map((entry) => [
           entry.name,
           String(entry.version),
+          ...(isTranslated ? [entry.languages.join(' ')] : []),
           entry.group,
           (entry.methodsOverride ?? entry.methods ?? ['default']).join(' '),
           flagsOf(entry).join(', '),
@@ -131,18 +96,23 @@ function flagsOf({ enabled, mandatory, enabledByDefault, guard }: CatalogEntry):
 function showCommand(): Command {
   return tableCommand('show', 'Show one template in the database: its options, versions and text', {
     example: 'templates show build-failed',
-    more: [['templates show build-failed --text 3', 'the text of an older version']],
+    more: [
+      ['templates show build-failed --text 3', 'the text of an older version'],
+      ['templates show build-failed --language de', 'the text of another language'],
+    ],
     seeAlso: ['templates preview', 'templates list'],
   })
     .argument('<template>', 'name of a template in the database')
     .option('--text <version>', 'the text of this version; default the current one', positiveInteger)
-    .action((name: string, options: CommonOptions & { text?: number }) =>
+    .option('--language <tag>', 'the text in this language, for example de; default that of the template')
+    .action((name: string, options: CommonOptions & { text?: number; language?: string }) =>
       withPool(options, async (pool) => {
         const template = await readTemplateHistory(pool, name);
         if (template === null) throw await noSuchTemplate(pool, name);
         const version = versionOf(template, options.text ?? template.currentVersion);
+        const text = textIn(version, options.language);
         if (options.json) return printJson(template);
-        printTemplate(template, version);
+        printTemplate(template, version, text);
       }),
     );
 }
@@ -153,48 +123,81 @@ function versionOf({ name, versions }: TemplateHistory, number: number): StoredV
   throw new UsageError(`no version ${number} of "${name}": the newest is ${versions[0]?.version}`);
 }
 
-function printTemplate({ versions, ...fields }: TemplateHistory, version: StoredVersion): void {
+/** The text of a version in a language that it has. */
+function textIn(version: StoredVersion, written: string | undefined): LanguageText {
+  const texts = [version, ...(version.texts ?? [])];
+  const language = written === undefined ? version.language : knownLanguage(written);
+  const text = texts.find((each) => each.language === language);
+  if (text !== undefined) return text;
+  const languages = texts.map((each) => each.language).join(', ');
+  throw new UsageError(`no text in "${written}" of version ${version.version}: it has ${languages}`);
+}
+
+function printTemplate({ versions, ...fields }: TemplateHistory, version: StoredVersion, text: LanguageText): void {
   printFields(fields);
   print('');
+  const isTranslated = versions.some(({ texts }) => (texts ?? []).length > 0);
+  const languages = (each: StoredVersion) => [each.language, ...(each.texts ?? []).map(({ language }) => language)];
   printTable(
-    ['version', 'since (UTC)', 'title', 'labels'],
+    ['version', 'since (UTC)', ...(isTranslated ? ['languages'] : []), 'title', 'labels'],
     versions.map((each) => [
       String(each.version),
       timeText(each.createdAt),
+      ...(isTranslated ? [languages(each).join(' ')] : []),
       each.title,
       each.labels.map((label) => (each.secrets.includes(label) ? `${label} (secret)` : label)).join(' '),
     ]),
     '',
     { neverCut: ['since (UTC)'], dropFirst: ['labels'] },
   );
-  print(`\n${color('bold', `Text of version ${version.version}`)}\n\n${version.body.trimEnd()}`);
-  for (const { label, url } of version.actions) print(`\n[${label}](${url})`);
+  const which = `Text of version ${version.version}${isTranslated ? ` in ${text.language}` : ''}`;
+  print(`\n${color('bold', which)}\n\n${text.body.trimEnd()}`);
+  for (const { label, url } of text.actions) print(`\n[${label}](${url})`);
 }
 
 function previewCommand(): Command {
   const made = command('preview', "Render a template's example as the recipient would see it. Needs no database", {
     example: 'templates preview workspace-deleted --html email.html',
-    more: [['templates preview notifications/workspace-deleted.md', 'by its file']],
+    more: [
+      ['templates preview notifications/workspace-deleted.md', 'by its file'],
+      ['templates preview workspace-deleted --language de', 'in another language'],
+    ],
   }).argument('<template>', 'name of the template, or its file');
-  return withFolder(made).option('--html <file>', 'write the HTML of the email to a file').action(preview);
+  return withFolder(made)
+    .option('--html <file>', 'write the HTML of the email to a file')
+    .option('--language <tag>', 'render the text in this language, for example de; default that of the template')
+    .action(preview);
 }
 
-async function preview(given: string, inFolder: string | undefined, options: FolderOptions & { html?: string }) {
+type PreviewOptions = FolderOptions & { html?: string; language?: string };
+
+async function preview(given: string, inFolder: string | undefined, options: PreviewOptions) {
   const isFile = given.endsWith('.md');
-  const name = isFile ? basename(given, '.md') : given;
+  // The file of a further language is NAME.LANGUAGE.md.
+  const [name = '', ofFile] = isFile ? basename(given, '.md').split('.') : [given];
   const folder = isFile && given.includes('/') ? dirname(given) : folderOf(inFolder, options);
   const { sources, issues } = await checked(folder);
   const source = sources.find((candidate) => candidate.name === name);
   if (source === undefined) {
-    const own = issues.filter((issue) => issue.file.endsWith(`${name}.md`));
+    const own = issues.filter((issue) => issue.file.split('.')[0] === name);
     if (own.length > 0) return refuse(own, options);
     const names = sources.map((candidate) => candidate.name);
     const found = names.length === 0 ? 'the folder has no templates' : `it has ${names.join(', ')}`;
     throw new UsageError(`no template "${name}" in ${folder}: ${found}${suggestion(name, names)}`);
   }
-  const { content, email } = renderExample(source, readBrand());
+  const { content, email } = renderExample(sourceIn(source, options.language ?? ofFile), readBrand());
   if (options.html) writeFileSync(options.html, email.html);
   if (options.json) return printJson({ content, email });
   print(`${color('bold', email.subject)}\n\n${email.text}`);
   if (options.html) printStderr(`wrote ${options.html}`);
+}
+
+/** The template with one of its texts alone. */
+function sourceIn(source: TemplateSource, written: string | undefined): TemplateSource {
+  const language = written === undefined ? source.language : knownLanguage(written);
+  if (language === source.language) return source;
+  const translation = source.translations.find((each) => each.language === language);
+  if (translation !== undefined) return inLanguage(source, translation);
+  const languages = [source, ...source.translations].map((each) => each.language).join(', ');
+  throw new UsageError(`"${source.name}" has no text in "${written}": it has ${languages}`);
 }

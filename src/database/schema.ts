@@ -10,6 +10,7 @@ import {
   boolean,
   check,
   doublePrecision,
+  foreignKey,
   index,
   integer,
   jsonb,
@@ -25,7 +26,6 @@ export { herald };
 export { hours } from './tables/hours.ts';
 export { preferenceHistory } from './tables/preference-history.ts';
 export { tenant } from './tables/tenant.ts';
-export { report } from './tables/report.ts';
 
 /** A template by name: what an operator set, and the options that its newest version declared. */
 export const template = herald.table(
@@ -84,9 +84,13 @@ export const templateVersion = herald.table(
       .notNull()
       .references(() => template.name),
     version: integer().notNull(),
+    /** BCP 47 tag of the language of title, body and actions, for everybody who reads none of the further ones. */
+    language: text().notNull().default('en'),
     title: text().notNull(),
     body: text().notNull(),
     actions: jsonb().notNull().default([]),
+    /** The application's own words for the layout of emails; null: none. */
+    words: jsonb(),
     /** Names of the labels that every notification must carry. */
     labels: text().array().notNull(),
     /** Labels that are kept apart, encrypted when a key is set, and wiped when the message settles. */
@@ -97,6 +101,30 @@ export const templateVersion = herald.table(
     createdAt: moment('created_at').notNull().defaultNow(),
   },
   (t) => [primaryKey({ columns: [t.template, t.version] })],
+);
+
+/** The texts of a version in a further language. Written together with the version, and never changed. */
+export const templateText = herald.table(
+  'template_text',
+  {
+    template: text().notNull(),
+    version: integer().notNull(),
+    /** BCP 47 tag. */
+    language: text().notNull(),
+    title: text().notNull(),
+    body: text().notNull(),
+    actions: jsonb().notNull().default([]),
+    /** The application's own words for the layout of emails; null: none. */
+    words: jsonb(),
+  },
+  (t) => [
+    primaryKey({ columns: [t.template, t.version, t.language] }),
+    foreignKey({
+      name: 'template_text_version',
+      columns: [t.template, t.version],
+      foreignColumns: [templateVersion.template, templateVersion.version],
+    }).onDelete('cascade'),
+  ],
 );
 
 /** A delivery method and whether it is paused, for all replicas. The row `*` pauses everything. */
@@ -121,8 +149,6 @@ export const method = herald.table(
     probeFailures: integer('probe_failures').notNull().default(0),
     /** When a message was last sent, a few seconds behind: whether others passed since a message met a fault. */
     lastSentAt: moment('last_sent_at'),
-    /** Random bytes that the addresses of erased persons are hashed with; null while none of them is suppressed. */
-    erasedKey: bytea('erased_key'),
     createdAt: moment('created_at').notNull().defaultNow(),
   },
   (t) => [check('method_pause_kind', sql`${t.pauseKind} in ('operator', 'fault')`)],
@@ -335,33 +361,22 @@ export const preference = herald.table(
   ],
 );
 
-/** An address that a method must no longer use, or may soon not use any more. */
+/** An address that a method must no longer use. */
 export const suppression = herald.table(
   'suppression',
   {
     method: text().notNull(),
-    /** In lower case; of an erased person, `erased:` and a hash with the method's `erased_key`. */
+    /** In lower case. */
     address: text().notNull(),
-    /**
-     * `dead`: there is no such mailbox. `soft`: it takes nothing at present. `complaint`: the person reported spam;
-     * mandatory messages still pass. `operator`: an operator decided it.
-     */
-    cause: text().notNull().default('operator'),
     reason: text().notNull(),
-    /** Reports since the last success that there is no such mailbox; an operator's row has none. */
+    /** Refusals by receivers so far; an operator's row has none. */
     hits: integer().notNull().default(0),
-    /** The first of them. */
     firstAt: moment('first_at').notNull().defaultNow(),
     lastAt: moment('last_at').notNull().defaultNow(),
-    /** Null while the reports do not suffice. */
+    /** Null while the refusals do not suffice. */
     suppressedAt: moment('suppressed_at'),
-    /** When the address is used again; null: when somebody lifts the suppression. */
-    expiresAt: moment('expires_at'),
   },
-  (t) => [
-    primaryKey({ columns: [t.method, t.address] }),
-    check('suppression_cause', sql`${t.cause} in ('dead', 'soft', 'complaint', 'operator')`),
-  ],
+  (t) => [primaryKey({ columns: [t.method, t.address] })],
 );
 
 /** What an operator set at run time, by key. */

@@ -8,6 +8,7 @@ import type { MessageLinks } from '../recipients/links.ts';
 import { DecryptionError } from '../secrets.ts';
 import { RenderError, type TemplateTexts } from '../templates/render.ts';
 import type { TenantSettings } from '../tenants/tenant.ts';
+import { storedTextColumns } from '../templates/stored-texts.ts';
 import { type Attachment, outcomes } from '../vocabulary.ts';
 import type { Attempt, OpenMessage } from './attempt.ts';
 import { ownResult } from './decide.ts';
@@ -15,8 +16,8 @@ import type { DeliveryServices, TemplateVersions } from './services.ts';
 
 const versionStatement = {
   name: 'herald.version',
-  text: `SELECT template AS name, version, title, body, actions
-FROM herald.template_version WHERE template = $1 AND version = $2`,
+  text: `SELECT v.template AS name, ${storedTextColumns}
+FROM herald.template_version v WHERE v.template = $1 AND v.version = $2`,
 };
 
 const attachmentsStatement = {

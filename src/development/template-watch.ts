@@ -2,15 +2,16 @@
  * Stores template files in the database whenever they are saved. An invalid file is reported, and its last good
  * version stays.
  */
-import { watch } from 'node:fs';
+import { type FSWatcher, watch } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
-import { basename } from 'node:path';
+import { basename, join } from 'node:path';
 import type { Pool } from 'pg';
 import { syncTemplates, type TemplateChange } from '../templates/catalog.ts';
 import { checkTemplate } from '../templates/check.ts';
 import { readTemplates } from '../templates/files.ts';
 import type { TemplateIssue } from '../templates/template-file.ts';
 import { writeTypesFile } from '../templates/types-file.ts';
+import { wordsFolder } from '../templates/words-file.ts';
 
 /** What a synchronization did. */
 export interface SyncReport {
@@ -71,22 +72,43 @@ export async function watchTemplates(
   await mkdir(folder, { recursive: true });
   let timer: NodeJS.Timeout | undefined;
   let syncing: Promise<void> = Promise.resolve();
+  let words: FSWatcher | null = null;
   const sync = () => {
+    words ??= watchIfThere(join(folder, wordsFolder), changed, () => (words = null));
     syncing = syncing.then(() => syncFolder(pool, watched).then(onReport, onError));
   };
-  const watcher = watch(folder, (_, file) => {
+  const changed = (file: string | null) => {
     if (typesFile !== null && file === basename(typesFile)) return;
     clearTimeout(timer);
     timer = setTimeout(sync, settleMs);
-  });
+  };
+  const watcher = watch(folder, (_, file) => changed(file));
   watcher.on('error', onError);
   sync();
   await syncing;
   return {
     close: async () => {
       watcher.close();
+      words?.close();
       clearTimeout(timer);
       await syncing;
     },
   };
+}
+
+/** Watches a subfolder, which may appear and disappear. Returns null if there is none. */
+function watchIfThere(folder: string, changed: (file: string | null) => void, onGone: () => void): FSWatcher | null {
+  try {
+    const watcher = watch(folder, (_, file) => {
+      // A folder that is removed reports its own name.
+      if (file === basename(folder)) {
+        watcher.close();
+        onGone();
+      }
+      changed(file);
+    });
+    return watcher.on('error', onGone);
+  } catch {
+    return null;
+  }
 }

@@ -1,13 +1,9 @@
 /** What the database says about templates at present, remembered for a short time. */
 import { type Connection, run } from '../database/caller-transaction.ts';
+import type { TemplateTexts } from '../templates/render.ts';
 
 /** The current version of a template. */
-export interface CurrentTemplate {
-  readonly name: string;
-  readonly version: number;
-  readonly title: string;
-  readonly body: string;
-  readonly actions: readonly { readonly label: string; readonly url: string }[];
+export interface CurrentTemplate extends TemplateTexts {
   /** Names of the labels that it needs. */
   readonly labels: readonly string[];
   /** Names of its secret labels. */

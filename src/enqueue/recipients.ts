@@ -3,7 +3,8 @@ import type { Connection } from '../database/caller-transaction.ts';
 import { parseAddress } from '../email-address.ts';
 import { InvalidNotificationError, type Issue } from '../errors.ts';
 import type { Recipient } from '../vocabulary.ts';
-import { isLocale, isTimeZone } from '../templates/formatters.ts';
+import { isTimeZone } from '../templates/formatters.ts';
+import { isLocale } from '../templates/locale.ts';
 import { bounds, isLonger } from './bounds.ts';
 
 /** Returns one recipient per id, in any order. Runs in the caller's transaction. */

@@ -1,6 +1,7 @@
 /** Renders a notification before it is written: what cannot be rendered fails the call, not the delivery. */
 import type { Connection } from '../database/caller-transaction.ts';
 import { InvalidNotificationError } from '../errors.ts';
+import { chooseText, type LanguageText } from '../templates/choose-text.ts';
 import { createRenderer, RenderError, type Renderer } from '../templates/render.ts';
 import type { Recipient } from '../vocabulary.ts';
 import type { CurrentTemplate, CurrentTemplates } from './current-templates.ts';
@@ -48,7 +49,11 @@ function problemOf(
 ): string | null {
   const labels = stored['labels'] as Record<string, string>;
   // The database says which labels are missing.
-  if (!canFail(template, labels) || !template.labels.every((name) => Object.hasOwn(labels, name))) return null;
+  if (
+    !canFail(chooseText(template, recipient.locale), labels) ||
+    !template.labels.every((name) => Object.hasOwn(labels, name))
+  )
+    return null;
   try {
     render({ template, recipient, labels, data: stored['data'] ?? null, brand, createdAt: new Date() });
     return null;
@@ -58,7 +63,7 @@ function problemOf(
   }
 }
 
-function canFail({ title, body, actions }: CurrentTemplate, labels: Readonly<Record<string, string>>): boolean {
+function canFail({ title, body, actions }: LanguageText, labels: Readonly<Record<string, string>>): boolean {
   if (Object.values(labels).reduce((sum, label) => sum + label.length, 0) > longLabels) return true;
   return fallible.test(title) || fallible.test(body) || actions.some(({ label, url }) => fallible.test(label + url));
 }

@@ -8,7 +8,12 @@ export interface MessageHead {
   readonly id: string;
   readonly template: string;
   readonly version: number;
+  /** Of the version, in its default language. */
   readonly title: string;
+  /** BCP 47 tag of the default language. */
+  readonly language: string;
+  /** In the further languages of the version; null: there are none. */
+  readonly titles: readonly { readonly language: string; readonly title: string }[] | null;
   readonly recipient: Recipient;
   /** Where it goes, in lower case. */
   readonly address: string | null;
@@ -32,12 +37,17 @@ const maxStoredBytes = 32_768;
 export async function readMessageHeads(client: Queryable, ids: readonly string[]): Promise<MessageHead[]> {
   if (ids.length === 0) return [];
   const result = await client.query<Omit<MessageHead, 'data'> & { data: string | null }>(
-    `SELECT m.id, m.template, m.template_version AS version, v.title, m.recipient, m.address, m.targets, m.tenant,
+    `SELECT m.id, m.template, m.template_version AS version, v.title, v.language, m.recipient, m.address, m.targets,
+       m.tenant, x.titles,
        e.name AS endpoint, v.secrets AS "secretLabels", m.created_at AS "createdAt",
        CASE WHEN pg_column_size(n.labels) <= ${maxStoredBytes} THEN n.labels END AS labels,
-       CASE WHEN v.title LIKE '%data%' AND pg_column_size(n.data) <= ${maxStoredBytes} THEN n.data::text END AS data
+       CASE WHEN v.title || coalesce(x.titles::text, '') LIKE '%data%'
+         AND pg_column_size(n.data) <= ${maxStoredBytes} THEN n.data::text END AS data
      FROM herald.message m
      JOIN herald.template_version v ON v.template = m.template AND v.version = m.template_version
+     LEFT JOIN LATERAL (
+       SELECT jsonb_agg(jsonb_build_object('language', x.language, 'title', x.title)) AS titles
+       FROM herald.template_text x WHERE x.template = v.template AND x.version = v.version) x ON true
      LEFT JOIN herald.notification n ON n.id = m.notification_id AND m.recipient_id <> 'erased'
      LEFT JOIN herald.endpoint e ON e.id = m.endpoint_id
      WHERE m.id = ANY ($1::uuid[])`,

@@ -1,5 +1,6 @@
 /** What a stored message is rendered from: everything but the values of its secret labels. */
 import type { TemplateTexts } from '../templates/render.ts';
+import { storedTextColumns } from '../templates/stored-texts.ts';
 import type { Action } from '../vocabulary.ts';
 import type { Queryable } from '../database/pool.ts';
 
@@ -25,8 +26,8 @@ export interface MessageSource {
 
 /** Returns null if there is no such message. */
 export async function readMessageSource(client: Queryable, messageId: string): Promise<MessageSource | null> {
-  const result = await client.query<Omit<MessageSource, 'texts'> & TemplateTexts & { more: Action[] | null }>(
-    `SELECT m.template AS name, m.template_version AS version, v.title, v.body, v.actions, n.actions AS more, t.sender,
+  const result = await client.query<Omit<MessageSource, 'texts'> & Required<TemplateTexts> & { more: Action[] | null }>(
+    `SELECT m.template AS name, ${storedTextColumns}, n.actions AS more, t.sender,
        t.mandatory,
        m.unsubscribe_url AS "unsubscribeUrl", m.endpoint_id AS "endpointId", e.name AS endpoint, e.format,
        m.address,
@@ -44,10 +45,6 @@ export async function readMessageSource(client: Queryable, messageId: string): P
   );
   const [row] = result.rows;
   if (row === undefined) return null;
-  const { name, version, title, body, actions, more, ...source } = row;
-  return {
-    ...source,
-    texts: { name, ...(version !== undefined && { version }), title, body, actions },
-    actions: more ?? [],
-  };
+  const { name, version, language, title, body, actions, words, texts, more, ...source } = row;
+  return { ...source, texts: { name, version, language, title, body, actions, words, texts }, actions: more ?? [] };
 }

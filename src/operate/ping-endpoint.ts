@@ -72,7 +72,10 @@ function pingDelivery(appName: string, endpointId: string | null): Delivery {
     method: 'webhook',
     template: { name: 'ping', version: 1, group: 'Test' },
     recipient: { id: 'ping' },
-    content: { title: 'Test', markdown: text, text, html: `<p>${text.replace(/[&<>"]/g, '')}</p>`, actions: [] },
+    content: {
+      ...{ title: 'Test', markdown: text, text, html: `<p>${text.replace(/[&<>"]/g, '')}</p>`, actions: [] },
+      ...{ language: 'en', direction: 'ltr' },
+    },
     brand: { appName, baseUrl: 'http://localhost' },
     createdAt: new Date(),
     endpointId,

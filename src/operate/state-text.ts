@@ -2,7 +2,6 @@
 import type { MessageDetails } from './messages.ts';
 import type { QuietWait } from './quiet-hours.ts';
 import { meaningOf } from './reason-text.ts';
-import { reportText, returnOf } from './returns.ts';
 import { serviceOf } from './workers.ts';
 
 /** Says what state a message is in. `now` decides what is overdue. */
@@ -13,7 +12,7 @@ export function summaryOf(message: MessageDetails, now: Date): string {
 function stateOf(message: MessageDetails, now: Date): string {
   switch (message.status) {
     case 'sent':
-      return `Sent: the receiving side accepted it${atAttempt(message)}. ${afterwards(message)}`;
+      return `Sent: the receiving side accepted it${atAttempt(message)}. It is not known whether anyone read it.`;
     case 'failed':
       return `Failed ${afterAttempts(message)}${because(message)}.`;
     case 'inhibited':
@@ -33,12 +32,6 @@ function stateOf(message: MessageDetails, now: Date): string {
     default:
       return message.status satisfies never;
   }
-}
-
-function afterwards({ reports, settledAt }: MessageDetails): string {
-  const returned = returnOf(reports);
-  if (returned === null) return 'It is not known whether anyone read it.';
-  return `It was ${reportText(returned, settledAt)}.`;
 }
 
 function inhibitedText(message: MessageDetails): string {

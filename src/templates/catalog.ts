@@ -22,6 +22,8 @@ export interface CatalogEntry {
   readonly name: string;
   /** The version that new messages use. */
   readonly version: number;
+  /** BCP 47 tags of the languages of that version, the default first. */
+  readonly languages: string[];
   /** What recipients see it under in their preferences. */
   readonly group: string;
   /** `system`, `custom` or `test`. */
@@ -148,11 +150,21 @@ async function writeOptions(tx: Transaction, source: StoredSource): Promise<bool
 
 async function writeVersion(tx: Transaction, source: StoredSource): Promise<void> {
   const text = `
-    INSERT INTO herald.template_version (template, version, title, body, actions, labels, secrets, data_fields,
-      content_hash)
-    SELECT s.name, s.version, s.title, s.body, s.actions, s.labels, s.secrets, s."dataFields", s."contentHash"
-    FROM jsonb_to_record($1::text::jsonb) AS s (name text, version int, title text, body text, actions jsonb,
-      labels text[], secrets text[], "dataFields" text[], "contentHash" text)`;
+    WITH source AS (
+      SELECT * FROM jsonb_to_record($1::text::jsonb) AS s (name text, version int, language text, title text, body text,
+        actions jsonb, words jsonb, labels text[], secrets text[], "dataFields" text[], "contentHash" text,
+        translations jsonb)
+    ), written AS (
+      INSERT INTO herald.template_version (template, version, language, title, body, actions, words, labels, secrets,
+        data_fields, content_hash)
+      SELECT s.name, s.version, s.language, s.title, s.body, s.actions, s.words, s.labels, s.secrets, s."dataFields",
+        s."contentHash"
+      FROM source s
+    )
+    INSERT INTO herald.template_text (template, version, language, title, body, actions, words)
+    SELECT s.name, s.version, x.language, x.title, x.body, x.actions, x.words
+    FROM source s, jsonb_to_recordset(s.translations) AS x (language text, title text, body text, actions jsonb,
+      words jsonb)`;
   await run(tx, { text, values: [JSON.stringify(source)] });
 }
 
@@ -167,7 +179,9 @@ async function missing(tx: Transaction, sources: readonly TemplateSource[]): Pro
 /** Returns every template with its current version, sorted by name. */
 export async function listTemplates(pool: Pool): Promise<CatalogEntry[]> {
   const result = await pool.query<CatalogEntry>(
-    `SELECT t.name, t.current_version AS version, t."group", t.kind, t.methods, t.methods_override AS "methodsOverride",
+    `SELECT t.name, t.current_version AS version, v.language || ARRAY(
+         SELECT x.language FROM herald.template_text x WHERE x.template = v.template AND x.version = v.version
+         ORDER BY x.language) AS languages, t."group", t.kind, t.methods, t.methods_override AS "methodsOverride",
        t.enabled, t.enabled_by_default AS "enabledByDefault", t.mandatory, t.ttl_seconds AS "ttlSeconds", t.guard,
        v.labels, v.secrets, t.updated_at AS "updatedAt"
      FROM herald.template t

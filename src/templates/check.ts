@@ -1,11 +1,13 @@
 /** The checks of `pg-herald templates check`: everything that can be found without sending. */
 import type { Brand, RenderedContent } from '../vocabulary.ts';
+import { languageIssues } from './compare-languages.ts';
 import { type Email, maximumEmailHtml, renderEmail } from './email.ts';
 import { type LabelUse, labelUses, requiredAndOptional } from './labels.ts';
 import { comparisonWarnings, literalTextWarnings, slashWarnings, type Warning } from './lint.ts';
 import { suggestion } from './nearest.ts';
 import { parseSyntax } from './parse.ts';
-import { createRenderer, RenderError, titleOf } from './render.ts';
+import { pluralIssues } from './plural-check.ts';
+import { createRenderer, RenderError, type TemplateTexts, titleOf } from './render.ts';
 import { containsPlaceholder } from './placeholders.ts';
 import {
   issueAt,
@@ -13,26 +15,55 @@ import {
   syntaxIssues,
   type TemplateIssue,
   type TemplateSource,
+  type TemplateTranslation,
   textsOf,
 } from './template-file.ts';
 import type { Position } from './syntax.ts';
 
 /**
- * Checks the texts (syntax, names, labels, secrets) and renders the template's own example as an email. Returns the
- * issues by their position in the file.
+ * Checks the texts (syntax, names, labels, secrets, plurals) of all languages, compares the languages, and renders the
+ * template's own example as an email in each. Returns the issues by file, and by their position in it.
  */
 export function checkTemplate(source: TemplateSource): TemplateIssue[] {
-  const texts = parsedTexts(source);
-  const broken = texts.flatMap((text) => writingIssues(source, text));
-  const issues = [
+  const broken = brokenIssues(source);
+  const own = [
     ...broken,
-    ...labelIssues(source, texts),
     // It is not known what a broken text uses.
-    ...(broken.length === 0 ? [...unusedIssues(source), ...secretIssues(source, texts)] : []),
-    ...lintIssues(source),
-    ...exampleIssues(source, broken.length === 0),
+    ...(broken.length === 0 ? [...unusedIssues(source), ...unknownSecrets(source)] : []),
+    ...textIssues(source, broken.length === 0),
+    ...(broken.length === 0 ? languageIssues(source, null) : []),
   ];
-  return issues.sort((a, b) => a.line - b.line || a.column - b.column);
+  const translated = source.translations.map((translation) => {
+    const view = inLanguage(source, translation);
+    const wrong = brokenIssues(view);
+    const compared = broken.length + wrong.length === 0 ? languageIssues(source, translation) : [];
+    return sorted([...wrong, ...textIssues(view, wrong.length === 0), ...compared]);
+  });
+  return [...sorted(own), ...translated.flat()];
+}
+
+function sorted(issues: readonly TemplateIssue[]): TemplateIssue[] {
+  return issues.toSorted((a, b) => a.line - b.line || a.column - b.column);
+}
+
+/** The template as if the translation were its only text. */
+export function inLanguage(source: TemplateSource, translation: TemplateTranslation): TemplateSource {
+  return { ...source, ...translation, translations: [] };
+}
+
+function brokenIssues(source: TemplateSource): TemplateIssue[] {
+  return parsedTexts(source).flatMap((text) => writingIssues(source, text));
+}
+
+/** What may be wrong with the texts of each language. */
+function textIssues(source: TemplateSource, sound: boolean): TemplateIssue[] {
+  const texts = parsedTexts(source);
+  return [
+    ...labelIssues(source, texts),
+    ...(sound ? [...shownSecrets(source, texts), ...pluralIssues(source)] : []),
+    ...lintIssues(source),
+    ...exampleIssues(source, sound),
+  ];
 }
 
 interface Text {
@@ -93,25 +124,26 @@ function unusedIssues(template: TemplateSource): TemplateIssue[] {
   return unused.map((label) => issueIn(template, null, { message: warning(label), severity: 'warning' }));
 }
 
-function secretIssues(template: TemplateSource, texts: readonly Text[]): TemplateIssue[] {
+function unknownSecrets(template: TemplateSource): TemplateIssue[] {
   const known = [...template.labels, ...template.optionalLabels];
   const unknown = template.secrets.filter((secret) => !known.includes(secret));
+  return unknown.map((secret) =>
+    issueIn(template, null, { message: `secrets: no text uses a label "${secret}"${suggestion(secret, known)}` }),
+  );
+}
+
+function shownSecrets(template: TemplateSource, texts: readonly Text[]): TemplateIssue[] {
   const shown = texts
     .filter(({ where }) => where === 'title' || where.endsWith('.label'))
     .flatMap(({ where, uses }) =>
       uses.filter((use) => template.secrets.includes(use.label)).map((use) => ({ where, ...use })),
     );
-  return [
-    ...unknown.map((secret) =>
-      issueIn(template, null, { message: `secrets: no text uses a label "${secret}"${suggestion(secret, known)}` }),
-    ),
-    ...shown.map(({ where, label, position }) =>
-      issueIn(template, where, {
-        position,
-        message: `label "${label}" is secret, but lists and previews show ${where === 'title' ? 'titles' : 'buttons'}`,
-      }),
-    ),
-  ];
+  return shown.map(({ where, label, position }) =>
+    issueIn(template, where, {
+      position,
+      message: `label "${label}" is secret, but lists and previews show ${where === 'title' ? 'titles' : 'buttons'}`,
+    }),
+  );
 }
 
 function lintIssues(template: TemplateSource): TemplateIssue[] {
@@ -176,12 +208,21 @@ export interface RenderedExample {
 }
 
 /**
- * Renders a template's example as content and as an email. Without an example there are no labels and no data.
+ * Renders a template's example as content and as an email, in the template's default language. Without an example there
+ * are no labels and no data.
  *
  * @throws {RenderError} if it cannot be rendered.
  */
 export function renderExample(template: TemplateSource, brand: Brand = exampleBrand): RenderedExample {
   const example = template.example ?? { recipient: { id: 'example' }, labels: {}, data: null };
-  const content = createRenderer()({ template, ...example, brand, createdAt: exampleTime, targets: ['example'] });
+  // One language alone is rendered, whatever the recipient of the example reads.
+  const texts: TemplateTexts = { ...template, texts: [] };
+  const content = createRenderer()({
+    template: texts,
+    ...example,
+    brand,
+    createdAt: exampleTime,
+    targets: ['example'],
+  });
   return { content, email: renderEmail({ content, brand, createdAt: exampleTime }) };
 }

@@ -1,8 +1,9 @@
 /** Turns rendered content into an email: subject, plain text and HTML. Pure. */
 import type { Brand, RenderedContent } from '../vocabulary.ts';
-import { cut, oneLine } from './escape.ts';
+import { closedIsolates, cut, oneLine } from './escape.ts';
 import { type Look, lookOf, typedCodeStyle } from './email-styles.ts';
 import { renderActions, renderLayout } from './layout.ts';
+import { type LayoutWords, wordsOf } from './layout-words.ts';
 
 /** What an email is made of. */
 export interface EmailInput {
@@ -14,8 +15,6 @@ export interface EmailInput {
   readonly preferencesUrl?: string | null;
   /** Its year in UTC is the year of the footer. */
   readonly createdAt: Date;
-  /** BCP 47 tag of the language that the text is written in, which may differ from the recipient's. Default `en`. */
-  readonly locale?: string;
 }
 
 /** The parts of an email. */
@@ -33,9 +32,11 @@ export const maximumEmailHtml = 100_000;
 export function renderEmail(input: EmailInput): Email {
   const { content, brand } = input;
   const year = input.createdAt.getUTCFullYear();
-  const look = lookOf(brand.color, 'ltr');
+  const look = lookOf(brand.color, content.direction);
+  const words = wordsOf(content.language, content.words);
   const html = renderLayout({
-    language: input.locale !== undefined && languageTag.test(input.locale) ? input.locale : 'en',
+    language: content.language,
+    words,
     title: content.title,
     preview: previewOf(content.text),
     brand,
@@ -46,18 +47,20 @@ export function renderEmail(input: EmailInput): Email {
     preferencesUrl: input.preferencesUrl ?? null,
     year,
   });
-  return { subject: content.title, text: plainPart(input, year), html };
+  return { subject: content.title, text: plainPart(input, words, year), html };
 }
 
-const languageTag = /^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,8}$/;
-
-function plainPart({ content, brand, unsubscribeUrl, preferencesUrl }: EmailInput, year: number): string {
+function plainPart(
+  { content, brand, unsubscribeUrl, preferencesUrl }: EmailInput,
+  words: LayoutWords,
+  year: number,
+): string {
   const actions = content.actions.map(({ label, url }) => `${label}: ${url}`);
   const footer = [
     // Email programs fold what follows this line, or show it in grey (RFC 3676, section 4.3).
     '-- ',
-    ...(unsubscribeUrl ? [`Unsubscribe from emails like this: ${unsubscribeUrl}`] : []),
-    ...(preferencesUrl ? [`Choose what you receive: ${preferencesUrl}`] : []),
+    ...(unsubscribeUrl ? [`${words.unsubscribe}: ${unsubscribeUrl}`] : []),
+    ...(preferencesUrl ? [`${words.preferences}: ${preferencesUrl}`] : []),
     ...(brand.footer ?? []),
     `© ${year} ${brand.appName} · ${brand.baseUrl}`,
   ];
@@ -69,8 +72,8 @@ function previewOf(text: string): string {
   // The rule below the header of a table says nothing.
   const written = text.replace(/^-[- ]*(?:\n|$)/gm, '');
   const paragraphs = written.split('\n\n').map((paragraph) => oneLine(paragraph).trim());
-  const greeted = paragraphs.length > 1 && /^.{1,60},$/.test(paragraphs[0] ?? '');
-  return cut(paragraphs[greeted ? 1 : 0] ?? '', 140);
+  const greeted = paragraphs.length > 1 && /^.{1,60}[,،、，]$/.test(paragraphs[0] ?? '');
+  return closedIsolates(cut(paragraphs[greeted ? 1 : 0] ?? '', 140));
 }
 
 /**
@@ -79,8 +82,8 @@ function previewOf(text: string): string {
  */
 function styled(fragment: string, { elements }: Look): string {
   return fragment
-    .replace(typedCode, `<pre><code style="${typedCodeStyle}">$1`)
-    .replaceAll('<pre><code>', '<pre><code style="padding:0;background-color:transparent">')
+    .replace(typedCode, `<code style="${typedCodeStyle}">$1`)
+    .replace(/(?<=<pre[^>]{0,60}>)<code>/g, '<code style="padding:0;background-color:transparent">')
     .replace(/<(\/?)([a-z][a-z0-9]*)([^>]*)>/g, (_, slash: string, tag: string, attributes: string) => {
       const name = /^h[1-5]$/.test(tag) ? `h${Number(tag[1]) + 1}` : tag;
       const before = name === 'table' && slash === '' ? '<div style="overflow-x:auto">' : '';
@@ -92,7 +95,7 @@ function styled(fragment: string, { elements }: Look): string {
 }
 
 /** A code that a person reads and types, alone in its block: for example a one-time password. */
-const typedCode = /<pre><code>(?=[A-Z0-9-]{4,24}\n<\/code>)(?=[A-Z-]*[0-9])([A-Z0-9-]+\n)/g;
+const typedCode = /(?<=<pre[^>]{0,60}>)<code>(?=[A-Z0-9-]{4,24}\n<\/code>)(?=[A-Z-]*[0-9])([A-Z0-9-]+\n)/g;
 
 /** A table cell already has a style for its alignment. It comes last, so that it wins. */
 function withStyle(attributes: string, style: string): string {

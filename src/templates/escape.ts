@@ -28,7 +28,7 @@ const unusual = /[^ -~]| {2}/;
 const invisible = /(?![\s\u0085])\p{Cc}|[\ufeff\u202a-\u202e]/gu;
 
 /** An isolate keeps a name in its own direction. One that is not closed would change the text after the value. */
-function closedIsolates(text: string): string {
+export function closedIsolates(text: string): string {
   if (!/[\u2066-\u2069]/.test(text)) return text;
   let open = 0;
   const closed = text.replace(/[\u2066-\u2069]/g, (control) => {

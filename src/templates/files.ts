@@ -3,6 +3,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ConfigurationError } from '../errors.ts';
 import type { TemplateIssue, TemplateSource } from './template-file.ts';
+import type { TranslationSource } from './translation-file.ts';
 
 /**
  * Path of the folder with the templates that come with the package. A bundle has no such folder, and a CommonJS bundle
@@ -10,16 +11,20 @@ import type { TemplateIssue, TemplateSource } from './template-file.ts';
  */
 export const shippedTemplatesFolder = join(import.meta.dirname ?? '', '../../templates/');
 
-const maximumFiles = 1000;
+const maximumTemplates = 1000;
+/** Templates and their translations. */
+const maximumFiles = 20_000;
 
 /**
- * Reads every `*.md` file of a folder except `README.md`, sorted by name. Other files and subfolders are ignored. Two
- * names that differ only in case are an issue, so that a folder means the same on every file system.
+ * Reads every `*.md` file of a folder except `README.md`, sorted by name, and the words in its subfolder `locales`.
+ * Other files and subfolders are ignored. A template of which one language cannot be read is left out. Two names that
+ * differ only in case are an issue, so that a folder means the same on every file system.
  *
  * With `allowEmpty`, a folder without template files is not an error.
  *
  * @returns the templates that could be read, and everything that is wrong with the others.
- * @throws {ConfigurationError} if the folder cannot be read, contains no template file or more than 1,000.
+ * @throws {ConfigurationError} if the folder cannot be read, contains no template file, more than 1,000
+ * templates or more than 20,000 files.
  */
 export async function readTemplates(
   folder: string,
@@ -27,8 +32,11 @@ export async function readTemplates(
 ): Promise<{ sources: TemplateSource[]; issues: TemplateIssue[] }> {
   const files = await templateFiles(folder, allowEmpty);
   // The parsers of YAML and Handlebars take 20 MB, which an application that only enqueues does not need.
-  const { issueAt, parseTemplate } = await import('./template-file.ts');
+  const [{ issueAt, parseTemplate }, { isTranslationFile, joinTranslations, parseTranslation }, { readWords }] =
+    await Promise.all([import('./template-file.ts'), import('./translation-file.ts'), import('./words-file.ts')]);
   const sources: TemplateSource[] = [];
+  const translations: TranslationSource[] = [];
+  const broken = new Set<string>();
   const issues: TemplateIssue[] = [];
   const seen = new Map<string, string>();
   for (const file of files) {
@@ -44,11 +52,25 @@ export async function readTemplates(
       continue;
     }
     seen.set(file.toLowerCase(), file);
-    const read = parseTemplate(file, await readFile(join(folder, file), 'utf8'));
+    const content = await readFile(join(folder, file), 'utf8');
+    if (isTranslationFile(file)) {
+      const read = parseTranslation(file, content);
+      if (read.source) translations.push(read.source);
+      else broken.add(file.replace(/\..*$/, ''));
+      issues.push(...read.issues);
+      continue;
+    }
+    const read = parseTemplate(file, content);
     if (read.source) sources.push(read.source);
     issues.push(...read.issues);
   }
-  return { sources, issues };
+  const { words, issues: wordIssues } = await readWords(folder);
+  const joined = joinTranslations({ sources, translations, words });
+  for (const { file } of joined.issues) broken.add(file.replace(/\..*$/, ''));
+  return {
+    sources: joined.sources.filter(({ name }) => !broken.has(name)),
+    issues: [...issues, ...wordIssues, ...joined.issues],
+  };
 }
 
 async function templateFiles(folder: string, allowEmpty: boolean): Promise<string[]> {
@@ -66,11 +88,10 @@ async function templateFiles(folder: string, allowEmpty: boolean): Promise<strin
     .map((entry) => entry.name);
   if (files.length === 0 && !allowEmpty)
     throw new ConfigurationError('templates', `the folder ${folder} contains no template files (*.md)`);
-  if (files.length > maximumFiles) {
-    throw new ConfigurationError(
-      'templates',
-      `the folder ${folder} contains ${files.length} template files; the maximum is ${maximumFiles}`,
-    );
+  const templates = files.filter((file) => file.split('.').length === 2).length;
+  for (const [count, most] of [[templates, maximumTemplates] as const, [files.length, maximumFiles] as const]) {
+    const message = `the folder ${folder} contains ${count} template files; the maximum is ${most}`;
+    if (count > most) throw new ConfigurationError('templates', message);
   }
   return files.sort();
 }

@@ -1,5 +1,6 @@
 /** Puts the values into compiled Markdown, each escaped for its context. */
 import type { RenderedContent } from '../vocabulary.ts';
+import { isolated, isolatedHtml } from './bidi.ts';
 import {
   codeText,
   escapeHtml,
@@ -10,6 +11,7 @@ import {
   oneLine,
 } from './escape.ts';
 import { type InsertedValue, maximumOutput, RenderError, tooLong } from './evaluate.ts';
+import type { Direction } from './locale.ts';
 import type { CompiledMarkdown, PlaceholderContext } from './markdown.ts';
 import type { TextOrPlaceholder } from './placeholders.ts';
 import { layOutTable, type TextInline, type TextPart, type TextTable } from './plaintext.ts';
@@ -23,26 +25,37 @@ import { composeUrl, encodeInUrl } from './url.ts';
 export function fillMarkdown(
   compiled: CompiledMarkdown,
   values: readonly InsertedValue[],
+  direction: Direction,
 ): Pick<RenderedContent, 'markdown' | 'text' | 'html'> {
   const { contexts, codeLines } = compiled;
   const texts = values.map((value, number) => textOf(value, contexts.get(number)));
+  // What a person copies from code must not hold invisible characters, and URLs are encoded.
+  const shown = (number: number) =>
+    contexts.has(number) ? (texts[number] ?? '') : isolated(texts[number] ?? '', direction);
+  const html = (number: number) => {
+    const text = texts[number] ?? '';
+    return contexts.has(number) ? escapeHtml(text) : isolatedHtml(text, escapeHtml(text), direction);
+  };
   const url = (parts: readonly TextOrPlaceholder[]) =>
     composeUrl(parts.map((part) => (typeof part === 'string' ? part : (values[part] ?? ''))));
   const inline = (part: TextInline) => {
     if (typeof part === 'string') return part;
-    if (typeof part === 'number') return texts[part] ?? '';
+    if (typeof part === 'number') return shown(part);
     return 'code' in part ? (texts[part.code] ?? '').replaceAll('\n', `\n${part.prefix}`) : url(part.url);
   };
   const markdown = (part: TextOrPlaceholder, index: number) =>
     typeof part === 'string'
       ? part
-      : escapedForMarkdown(part, compiled.markdown[index + 1], { values, texts, contexts, codeLines });
+      : escapedForMarkdown(part, compiled.markdown[index + 1], { values, texts, contexts, codeLines, direction });
   return {
     markdown: joinBounded(compiled.markdown, markdown),
     text: joinBounded(compiled.text, (part) =>
       isTable(part) ? layOutTable(part, (cell) => cell.map(inline).join('')) : inline(part),
     ),
-    html: joinBounded(compiled.html, (part) => (typeof part === 'string' ? part : escapeHtml(inline(part)))),
+    html: joinBounded(compiled.html, (part) => {
+      if (typeof part === 'string') return part;
+      return typeof part === 'number' ? html(part) : escapeHtml(url(part.url));
+    }),
   };
 }
 
@@ -80,18 +93,19 @@ interface MarkdownValues extends Pick<CompiledMarkdown, 'contexts' | 'codeLines'
   readonly values: readonly InsertedValue[];
   /** The values as HTML and as text. */
   readonly texts: readonly string[];
+  readonly direction: Direction;
 }
 
 /** The value with this number, escaped for the place in the Markdown where it stands before `next`. */
 function escapedForMarkdown(
   number: number,
   next: TextOrPlaceholder | undefined,
-  { values, texts, contexts, codeLines }: MarkdownValues,
+  { values, texts, contexts, codeLines, direction }: MarkdownValues,
 ): string {
   const line = texts[number] ?? '';
   switch (contexts.get(number) ?? 'text') {
     case 'text':
-      return escapeMarkdown(line);
+      return isolated(escapeMarkdown(line), direction);
     case 'code':
       return escapeMarkdownCode(line);
     case 'tableCode':

@@ -3,9 +3,10 @@
  *
  * | helper | result |
  * |---|---|
- * | `date value style="medium" time=true` | a time in the recipient's language and zone (default UTC); empty if null |
- * | `number value digits=0` | a number with the recipient's separators; `digits` fixes the decimals; empty if null |
- * | `plural count "build" "builds"` | the first form if the count is 1, otherwise the second |
+ * | `date value style="medium" time=true` | a time in the text's language and the recipient's zone; empty if null |
+ * | `number value digits=0` | a number as the text's language writes it; `digits` fixes the decimals; empty if null |
+ * | `plural count one="build" other="builds"` | the form for the count in the text's language (CLDR) |
+ * | `plural count "build" "builds"` | the same, for languages with two forms |
  * | `default value fallback` | the fallback if the value is absent, null or empty text |
  * | `eq a b` | true if both are the same text, number or boolean |
  * | `lookup object key` | the field or element, null if absent |
@@ -17,6 +18,8 @@
  * | `paragraphs value` | a text that keeps its line breaks; alone on its line, not inside another helper |
  */
 import type { JsonValue } from '../vocabulary.ts';
+import { formatLocale } from './locale.ts';
+import { pluralCategories, pluralProblem, pluralRules } from './plurals.ts';
 
 /** How a helper may be called. */
 export interface FormatterRule {
@@ -28,13 +31,20 @@ export interface FormatterRule {
   readonly inserts?: 'url' | 'path' | 'paragraphs';
   /** Indexes of arguments that may be absent; the helper receives null for them. */
   readonly absent?: readonly number[];
+  /** What is wrong with the number of arguments and the options together; null: nothing. */
+  readonly problem?: (args: number, options: readonly string[]) => string | null;
 }
 
 /** Every helper, with the rules for its calls. `date` has the styles `short`, `medium`, `long` and `full`. */
 export const formatterRules: Readonly<Record<string, FormatterRule>> = {
   date: { args: [1, 1], options: ['style', 'time'], usage: 'for example {{date data.at style="long" time=false}}' },
   number: { args: [1, 1], options: ['digits'], usage: 'for example {{number data.amount digits=2}}' },
-  plural: { args: [3, 3], options: [], usage: 'for example {{plural data.count "build" "builds"}}' },
+  plural: {
+    args: [1, 3],
+    options: pluralCategories,
+    usage: 'for example {{plural data.count one="build" other="builds"}}',
+    problem: pluralProblem,
+  },
   default: { args: [2, 2], options: [], usage: 'for example {{default recipient.name "there"}}', absent: [0] },
   eq: { args: [2, 2], options: [], usage: 'for example {{#if (eq labels.state "failed")}}' },
   lookup: { args: [2, 2], options: [], usage: 'for example {{lookup data.names 0}}', absent: [0] },
@@ -46,8 +56,11 @@ export const formatterRules: Readonly<Record<string, FormatterRule>> = {
   paragraphs: { args: [1, 1], options: [], usage: 'for example {{paragraphs labels.body}}', inserts: 'paragraphs' },
 };
 
-/** The recipient's language and time zone, for `date` and `number`. */
+/** The language of the text, and the recipient's locale and time zone. */
 export interface LocaleContext {
+  /** Canonical BCP 47 tag. Default: the language of the locale. */
+  readonly language?: string;
+  /** As it was enqueued. Default: that of the language. */
   readonly locale?: string;
   readonly timeZone?: string;
 }
@@ -74,19 +87,21 @@ export function createFormatters(): Formatters {
 }
 
 class CachingFormatters implements Formatters {
-  readonly #formats = new Map<string, Intl.DateTimeFormat | Intl.NumberFormat>();
+  readonly #formats = new Map<string, Format>();
+  readonly #locales = new Map<string, string>();
 
   apply(
     name: string,
     args: readonly JsonValue[],
     { options, localeContext }: { options: Options; localeContext: LocaleContext },
   ): JsonValue {
-    const [first = null, second = null, third = null] = args;
+    const [first = null, second = null] = args;
     if (name === 'date') return this.#date(first, options, localeContext);
     if (name === 'number') return this.#number(first, options, localeContext);
+    if (name === 'plural') return this.#plural(args, options, localeContext);
     const plain = Object.hasOwn(plainFormatters, name) ? plainFormatters[name] : undefined;
     if (!plain) throw new TypeError(`there is no helper "${name}"`);
-    return plain(first, second, third);
+    return plain(first, second);
   }
 
   #date(value: JsonValue, options: Options, localeContext: LocaleContext): string {
@@ -95,7 +110,7 @@ class CachingFormatters implements Formatters {
     if (typeof style !== 'string' || !fields) throw new TypeError('style must be "short", "medium", "long" or "full"');
     if (value === null) return '';
     const { at, hasTime, zoned } = parseDate(value);
-    const locale = languageTag(localeContext.locale);
+    const locale = this.#locale(localeContext);
     const timeZone = zoned ? (localeContext.timeZone ?? 'UTC') : 'UTC';
     const clock = hasTime && options.get('time') !== false ? (zoned ? zonedClock : localClock) : {};
     const format = this.#cached(`date ${locale} ${timeZone} ${style} ${Object.keys(clock).length}`, () =>
@@ -114,25 +129,44 @@ class CachingFormatters implements Formatters {
     ) {
       throw new TypeError('digits must be a whole number from 0 to 20');
     }
-    const locale = languageTag(localeContext.locale);
-    const format = this.#cached(`number ${locale} ${digits}`, () =>
-      numberFormat(
-        locale,
-        digits === undefined ? {} : { minimumFractionDigits: digits, maximumFractionDigits: digits },
-      ),
+    const locale = this.#locale(localeContext);
+    const format = this.#cached(
+      `number ${locale} ${digits}`,
+      () =>
+        new Intl.NumberFormat(
+          locale,
+          digits === undefined ? {} : { minimumFractionDigits: digits, maximumFractionDigits: digits },
+        ),
     );
     return plainSpaces(format.format(amount));
   }
 
-  #cached<T extends Intl.DateTimeFormat | Intl.NumberFormat>(key: string, create: () => T): T {
-    const known = this.#formats.get(key) as T | undefined;
-    if (known) return known;
-    // Recipients choose locale and time zone, so the number of keys has no bound of its own.
-    if (this.#formats.size >= maximumFormats) this.#formats.clear();
-    const format = create();
-    this.#formats.set(key, format);
-    return format;
+  #plural([count = null, one, many]: readonly JsonValue[], options: Options, { language = 'en' }: LocaleContext) {
+    const amount = Number(requireType(count ?? 0, ['number', 'string']));
+    const category = this.#cached(`plural ${language}`, () => pluralRules(language)).select(amount);
+    if (one !== undefined) return (category === 'one' ? one : many) ?? null;
+    return options.get(category) ?? options.get('other') ?? null;
   }
+
+  #locale({ language, locale }: LocaleContext): string {
+    return remembered(this.#locales, `${language} ${locale}`, () => formatLocale(language, locale));
+  }
+
+  #cached<T extends Format>(key: string, create: () => T): T {
+    return remembered<Format>(this.#formats, key, create) as T;
+  }
+}
+
+type Format = Intl.DateTimeFormat | Intl.NumberFormat | Intl.PluralRules;
+
+/** Recipients choose locale and time zone, so the number of keys has no bound of its own. */
+function remembered<T>(known: Map<string, T>, key: string, create: () => T): T {
+  const found = known.get(key);
+  if (found !== undefined) return found;
+  if (known.size >= maximumFormats) known.clear();
+  const made = create();
+  known.set(key, made);
+  return made;
 }
 
 /** ICU puts a narrow no-break space between "2:00" and "PM", which some email clients show as a box. */
@@ -140,8 +174,7 @@ function plainSpaces(text: string): string {
   return text.replace(/[\u202f\u00a0]/g, ' ');
 }
 
-const plainFormatters: Readonly<Record<string, (a: JsonValue, b: JsonValue, c: JsonValue) => JsonValue>> = {
-  plural: (count, one, many) => (Number(requireType(count ?? 0, ['number', 'string'])) === 1 ? one : many),
+const plainFormatters: Readonly<Record<string, (a: JsonValue, b: JsonValue) => JsonValue>> = {
   default: (value, fallback) => (value === null || value === '' ? fallback : value),
   eq: (a, b) => a === b,
   lookup: (from, key) => {
@@ -219,42 +252,12 @@ function parseDate(value: JsonValue): { at: Date; hasTime: boolean; zoned: boole
   return { at, hasTime: parts[3] !== undefined, zoned: parts[5] !== undefined };
 }
 
-/** Frameworks and operating systems write `de_AT` and `de_AT.UTF-8` where BCP 47 writes `de-AT`. */
-function languageTag(locale = 'en'): string {
-  return locale.replace(/[.@].*$/, '').replaceAll('_', '-');
-}
-
-/** A recipient with an unknown locale or time zone still gets the message, in English or UTC. */
+/** A recipient with an unknown time zone still gets the message, in UTC. */
 function dateFormat(locale: string, timeZone: string, fields: Intl.DateTimeFormatOptions): Intl.DateTimeFormat {
-  const tries = [
-    [locale, timeZone],
-    ['en', timeZone],
-    [locale, 'UTC'],
-  ] as const;
-  for (const [language, zone] of tries) {
-    try {
-      return new Intl.DateTimeFormat(language, { ...fields, timeZone: zone });
-    } catch {
-      // RangeError: try the next pair.
-    }
-  }
-  return new Intl.DateTimeFormat('en', { ...fields, timeZone: 'UTC' });
-}
-
-function numberFormat(locale: string, fields: Intl.NumberFormatOptions): Intl.NumberFormat {
   try {
-    return new Intl.NumberFormat(locale, fields);
+    return new Intl.DateTimeFormat(locale, { ...fields, timeZone });
   } catch {
-    return new Intl.NumberFormat('en', fields);
-  }
-}
-
-/** Whether `date` and `number` can follow a language, or print English. */
-export function isLocale(locale: string): boolean {
-  try {
-    return Intl.getCanonicalLocales(languageTag(locale)).length === 1;
-  } catch {
-    return false;
+    return new Intl.DateTimeFormat(locale, { ...fields, timeZone: 'UTC' });
   }
 }
 

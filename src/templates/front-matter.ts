@@ -1,7 +1,6 @@
 /** Reads the YAML header of a template file: its values, what is wrong with them, and where. */
 import { isMap, isPair, isScalar, LineCounter, type Node, type ParsedNode, parseDocument, visit } from 'yaml';
-import type { Action } from '../vocabulary.ts';
-import { type Header, type HeaderFault, readHeader } from './header.ts';
+import type { HeaderFault, ReadHeader } from './header.ts';
 import { suggestion } from './nearest.ts';
 import type { Position } from './syntax.ts';
 
@@ -11,9 +10,9 @@ interface YamlProblem {
 }
 
 /** A header that was read. */
-export interface FrontMatter {
+export interface FrontMatter<T> {
   /** Null if anything is wrong with it. */
-  readonly header: Header | null;
+  readonly header: T | null;
   /** Empty if there is none. */
   readonly title: string;
   readonly problems: readonly YamlProblem[];
@@ -28,8 +27,18 @@ const firstLine = 2;
 type Document = ReturnType<typeof parseDocument<ParsedNode>>;
 type PositionOf = (offset: number) => Position;
 
-/** Parses and validates a header without its `---` lines. Positions are those in the file. */
-export function readFrontMatter(yaml: string): FrontMatter {
+/** What every kind of header may have. */
+interface WithActions {
+  readonly actions: readonly unknown[];
+}
+
+/**
+ * Parses a header without its `---` lines, and validates it with `read`. Positions are those in the file.
+ */
+export function readFrontMatter<T extends WithActions>(
+  yaml: string,
+  read: (value: unknown) => ReadHeader<T>,
+): FrontMatter<T> {
   const lines = new LineCounter();
   const document = parseDocument<ParsedNode>(yaml, {
     lineCounter: lines,
@@ -44,7 +53,7 @@ export function readFrontMatter(yaml: string): FrontMatter {
   const problems = yamlProblems(document, positionOf);
   const warnings = cutTexts(document, positionOf);
   if (problems.length > 0) return { header: null, title: '', problems, warnings, positions: {} };
-  const result = readHeader(document.toJS());
+  const result = read(document.toJS());
   const written = document.get('title');
   const title = typeof written === 'string' ? written : '';
   if ('header' in result) {
@@ -126,13 +135,17 @@ function yamlMessage(message: string): string {
   return `the header is not valid YAML: ${message.split('\n')[0]}${hint}`;
 }
 
+/** A message that says what the value must be, rather than where it belongs. */
+const isRule = /^(?:must|is not|is longer)\b/;
+
 function faultMessage({ path, message, known }: HeaderFault, value: unknown): string {
   const name = path.reduce<string>(
     (to, key) => (typeof key === 'number' ? `${to}[${key}]` : to ? `${to}.${key}` : key),
     '',
   );
   if (known) return `"${name}" ${message}${suggestion(String(path.at(-1)), known)}; known: ${known.join(', ')}`;
-  const shown = typeof value === 'object' || value === undefined ? '' : `, not ${JSON.stringify(value).slice(0, 80)}`;
+  const isPrimitive = typeof value !== 'object' && value !== undefined;
+  const shown = isPrimitive && isRule.test(message) ? `, not ${JSON.stringify(value).slice(0, 80)}` : '';
   return path.length === 0 ? message : `"${name}" ${message}${shown}`;
 }
 
@@ -151,7 +164,7 @@ function offsetOf(root: ParsedNode | null, path: readonly (string | number)[]): 
 
 /** The positions of the texts themselves, after their keys and opening quotes. */
 function textPositions(
-  written: readonly Action[],
+  written: readonly unknown[],
   root: ParsedNode | null,
   positionOf: (offset: number) => Position,
 ): Record<string, Position> {

@@ -46,7 +46,9 @@ function camelCase(name: string): string {
 
 function memberText(source: TemplateSource, key: string): string {
   const { name, labels, optionalLabels, secrets, example } = source;
-  const uses = textsOf(source).flatMap(({ text }) => pathUses(parseSyntax(text).parts));
+  const uses = [source, ...source.translations]
+    .flatMap(textsOf)
+    .flatMap(({ text }) => pathUses(parseSyntax(text).parts));
   const data = dataType(uses, example?.data ?? null);
   const list = (field: string, names: readonly string[]) =>
     names.length === 0 ? [] : [`    ${field}: [${names.map(quoted).join(', ')}],`];

@@ -2,6 +2,8 @@
 import * as v from 'valibot';
 import { guardNamePattern } from '../guard/guard-name.ts';
 import type { JsonValue } from '../vocabulary.ts';
+import { defaultLanguage } from './choose-text.ts';
+import { knownLanguage } from './locale.ts';
 
 const maximumBytes = (limit: number) => v.maxBytes(limit, `is longer than ${limit} bytes`);
 const text = (limit: number) =>
@@ -31,10 +33,39 @@ const json: v.GenericSchema<unknown, JsonValue> = v.lazy(() =>
 
 const mapping = 'must be a mapping of names to values';
 
+const language = v.pipe(
+  text(35),
+  v.check((written) => knownLanguage(written) !== null, 'is not a language such as de or pt-BR'),
+  v.transform((written) => knownLanguage(written) ?? written),
+);
+
+const example = v.strictObject(
+  {
+    recipient: v.optional(
+      v.strictObject(
+        {
+          id: v.optional(text(200)),
+          email: v.optional(text(254)),
+          name: v.optional(text(200)),
+          locale: v.optional(text(100)),
+          timeZone: v.optional(text(100)),
+        },
+        mapping,
+      ),
+    ),
+    labels: v.optional(v.record(v.string(), v.string('must be text; quote it'), mapping)),
+    data: v.optional(json),
+  },
+  mapping,
+);
+
+const notMapping = 'the header must be a mapping of names to values';
+
 /** Strict: an unknown key is an error, because it is most likely a typing error. */
-export const headerSchema = v.strictObject(
+const headerSchema = v.strictObject(
   {
     title: text(2000),
+    language: v.optional(language, defaultLanguage),
     group: v.optional(text(200), 'General'),
     kind: v.optional(v.picklist(['system', 'custom', 'test'], 'must be "system", "custom" or "test"'), 'system'),
     actions: v.optional(list(v.strictObject({ label: text(500), url: text(2000) }, 'must have label and url'), 10), []),
@@ -56,33 +87,28 @@ export const headerSchema = v.strictObject(
     recipientGuard: v.optional(yesOrNo, true),
     labels: v.optional(list(labelName, 100), []),
     secrets: v.optional(list(labelName, 20), []),
-    example: v.optional(
-      v.strictObject(
-        {
-          recipient: v.optional(
-            v.strictObject(
-              {
-                id: v.optional(text(200)),
-                email: v.optional(text(254)),
-                name: v.optional(text(200)),
-                locale: v.optional(text(100)),
-                timeZone: v.optional(text(100)),
-              },
-              mapping,
-            ),
-          ),
-          labels: v.optional(v.record(v.string(), v.string('must be text; quote it'), mapping)),
-          data: v.optional(json),
-        },
-        mapping,
-      ),
-    ),
+    example: v.optional(example),
   },
-  'the header must be a mapping of names to values',
+  notMapping,
+);
+
+/** The header of a translation. A URL that is left out is the one of the action in the same place. */
+const translationSchema = v.strictObject(
+  {
+    title: text(2000),
+    actions: v.optional(
+      list(v.strictObject({ label: text(500), url: v.optional(text(2000)) }, 'must have a label'), 10),
+      [],
+    ),
+    example: v.optional(example),
+  },
+  notMapping,
 );
 
 /** A valid header, with defaults filled in. */
 export type Header = v.InferOutput<typeof headerSchema>;
+/** A valid header of a translation. */
+export type TranslationHeader = v.InferOutput<typeof translationSchema>;
 
 /** One error in a header, with the keys that lead to it. */
 export interface HeaderFault {
@@ -92,28 +118,51 @@ export interface HeaderFault {
   readonly known?: readonly string[];
 }
 
-/** Validates a parsed header. Returns it with defaults filled in, or all its faults. */
-export function readHeader(value: unknown): { readonly header: Header } | { readonly faults: readonly HeaderFault[] } {
-  if (Array.isArray(value))
-    return { faults: [{ path: [], message: 'the header must be a mapping of names to values' }] };
-  const result = v.safeParse(headerSchema, value);
-  return result.success ? { header: result.output } : { faults: result.issues.map(faultOf) };
+/** A header with defaults filled in, or all its faults. */
+export type ReadHeader<T> = { readonly header: T } | { readonly faults: readonly HeaderFault[] };
+
+/** Validates the parsed header of a template. */
+export function readHeader(value: unknown): ReadHeader<Header> {
+  return validated(headerSchema, value);
 }
 
-function faultOf(issue: v.BaseIssue<unknown>): HeaderFault {
+/** Validates the parsed header of a translation. */
+export function readTranslationHeader(value: unknown): ReadHeader<TranslationHeader> {
+  const read = validated(translationSchema, value);
+  if ('header' in read) return read;
+  const options = Object.keys(headerSchema.entries);
+  const faults = read.faults.map((fault) => {
+    const isOption = fault.known !== undefined && fault.path.length === 1 && options.includes(String(fault.path[0]));
+    if (!isOption) return fault;
+    return { path: fault.path, message: 'belongs in the file without a language: it is an option of all languages' };
+  });
+  return { faults };
+}
+
+type HeaderSchema = typeof headerSchema | typeof translationSchema;
+
+function validated<Schema extends HeaderSchema>(schema: Schema, value: unknown): ReadHeader<v.InferOutput<Schema>> {
+  if (Array.isArray(value)) return { faults: [{ path: [], message: notMapping }] };
+  const result = v.safeParse(schema, value);
+  if (result.success) return { header: result.output };
+  const known = Object.keys(schema.entries);
+  return { faults: result.issues.map((issue) => faultOf(issue, known)) };
+}
+
+function faultOf(issue: v.BaseIssue<unknown>, names: readonly string[]): HeaderFault {
   const path = (issue.path ?? []).map((item) => item.key as string | number);
   const missing = issue.received === 'undefined';
   if (issue.type !== 'strict_object' || path.length === 0) {
     return { path, message: missing ? 'is missing' : issue.message };
   }
   if (missing) return { path, message: 'is missing' };
-  const known = issue.expected === 'never' ? keysAt(path.slice(0, -1)) : [];
+  const known = issue.expected === 'never' ? keysAt(path.slice(0, -1), names) : [];
   return known.length > 0 ? { path, message: 'is not a known key', known } : { path, message: issue.message };
 }
 
 /** The known keys below a path of the header. */
-function keysAt(path: readonly (string | number)[]): readonly string[] {
-  if (path.length === 0) return Object.keys(headerSchema.entries);
+function keysAt(path: readonly (string | number)[], names: readonly string[]): readonly string[] {
+  if (path.length === 0) return names;
   if (path[0] === 'actions') return ['label', 'url'];
   return path.length === 1 ? ['recipient', 'labels', 'data'] : ['id', 'email', 'name', 'locale', 'timeZone'];
 }

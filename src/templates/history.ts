@@ -1,11 +1,14 @@
 /** Reads a template's versions from the database, for the console and the CLI. */
 import type { Pool } from 'pg';
-import type { Action, JsonValue, Recipient } from '../vocabulary.ts';
+import type { JsonValue, Recipient } from '../vocabulary.ts';
 import type { TemplateTexts } from './render.ts';
+import { storedTextColumns } from './stored-texts.ts';
 
 /** One version of a template. */
 export interface TemplateVersion extends TemplateTexts {
   readonly version: number;
+  /** Of the default language. */
+  readonly language: string;
   readonly labels: readonly string[];
   readonly secrets: readonly string[];
   readonly createdAt: Date;
@@ -48,9 +51,9 @@ export async function readTemplateHistory(pool: Pick<Pool, 'query'>, name: strin
        FROM herald.template WHERE name = $1`,
       [name],
     ),
-    pool.query<TemplateVersion & { actions: Action[] }>(
-      `SELECT template AS name, version, title, body, actions, labels, secrets, created_at AS "createdAt"
-       FROM herald.template_version WHERE template = $1 ORDER BY version DESC LIMIT 500`,
+    pool.query<TemplateVersion>(
+      `SELECT v.template AS name, ${storedTextColumns}, v.labels, v.secrets, v.created_at AS "createdAt"
+       FROM herald.template_version v WHERE v.template = $1 ORDER BY v.version DESC LIMIT 500`,
       [name],
     ),
   ]);

@@ -6,10 +6,12 @@
 import type { Brand } from '../vocabulary.ts';
 import { colors, css, font, type Look } from './email-styles.ts';
 import { escapeHtml } from './escape.ts';
+import type { LayoutWords } from './layout-words.ts';
 
 /** Everything that varies. Plain text, except for the two HTML fragments. */
 export interface LayoutInput {
   readonly language: string;
+  readonly words: LayoutWords;
   readonly title: string;
   /** What a list of messages shows after the subject. */
   readonly preview: string;
@@ -190,14 +192,14 @@ function isSecure(url: string | undefined): url is string {
   return url?.startsWith('https://') ?? false;
 }
 
-function footer({ brand, unsubscribeUrl, preferencesUrl, year }: LayoutInput): string {
+function footer({ brand, unsubscribeUrl, preferencesUrl, year, words }: LayoutInput): string {
   const { appName, baseUrl, footer: own = [] } = brand;
   const quiet = css(`color:${colors.muted}`, 'text-decoration:underline');
   const link = (url: string, label: string) => `<a href="${escapeHtml(url)}" style="${quiet}">${escapeHtml(label)}</a>`;
   const lines = [
     [
-      unsubscribeUrl && link(unsubscribeUrl, 'Unsubscribe from emails like this'),
-      preferencesUrl && link(preferencesUrl, 'Choose what you receive'),
+      unsubscribeUrl && link(unsubscribeUrl, words.unsubscribe),
+      preferencesUrl && link(preferencesUrl, words.preferences),
     ]
       .filter(Boolean)
       .join(' &middot; '),

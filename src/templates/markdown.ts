@@ -2,6 +2,7 @@
 import MarkdownIt, { type Token } from 'markdown-it';
 import { escapeHtml } from './escape.ts';
 import { RenderError } from './evaluate.ts';
+import type { Direction } from './locale.ts';
 import { placeholder, splitAtPlaceholders, type TextOrPlaceholder } from './placeholders.ts';
 import { attribute, plainText, type TextPart } from './plaintext.ts';
 import { composeUrl } from './url.ts';
@@ -29,11 +30,11 @@ export interface CompiledMarkdown {
 }
 
 /**
- * Compiles Markdown with placeholders.
+ * Compiles Markdown with placeholders, for a text that runs in a direction. Code runs from left to right in any text.
  *
  * @throws {RenderError} if a link's URL is not allowed.
  */
-export type MarkdownCompiler = (markdown: string) => CompiledMarkdown;
+export type MarkdownCompiler = (markdown: string, direction: Direction) => CompiledMarkdown;
 
 /** Creates a compiler for CommonMark with tables and strikethrough, without raw HTML, images and automatic links. */
 export function createMarkdownCompiler(): MarkdownCompiler {
@@ -43,8 +44,14 @@ export function createMarkdownCompiler(): MarkdownCompiler {
   // A remote image would tell its host who opened the email; only its description is kept.
   md.renderer.rules['image'] = (tokens, index, options, env, renderer) =>
     escapeHtml(renderer.renderInlineAsText(tokens[index]?.children ?? [], options, env));
-  md.renderer.rules['fence'] = (tokens, index) =>
-    `<pre><code>${escapeHtml(tokens[index]?.content ?? '')}</code></pre>\n`;
+  md.renderer.rules['fence'] = md.renderer.rules['code_block'] = (tokens, index, _, env) =>
+    `<pre${env?.[direction] === 'rtl' ? leftToRight : ''}><code>` +
+    `${escapeHtml(tokens[index]?.content ?? '')}</code></pre>\n`;
+  const codeInline = md.renderer.rules['code_inline'];
+  md.renderer.rules['code_inline'] = (tokens, index, options, env, renderer) => {
+    const html = codeInline?.(tokens, index, options, env, renderer) ?? '';
+    return env?.[direction] === 'rtl' ? html.replace('<code', '<code dir="ltr"') : html;
+  };
   md.renderer.rules['link_open'] = (tokens, index, options, env, renderer) => {
     const token = tokens[index];
     const urls = env?.[collectedUrls] as TextOrPlaceholder[][];
@@ -52,7 +59,7 @@ export function createMarkdownCompiler(): MarkdownCompiler {
     return renderer.renderToken(tokens, index, options);
   };
 
-  return (written) => {
+  return (written, runs) => {
     requireBrackets(written);
     // The indentation of the first line means something.
     const markdown = written.replace(/^(?:[ \t]*\n)+/, '').trimEnd();
@@ -61,7 +68,7 @@ export function createMarkdownCompiler(): MarkdownCompiler {
     const text = plainText(tokens);
     // Last, because rendering replaces the links' URLs in the tokens.
     const urls: TextOrPlaceholder[][] = [];
-    const html = htmlParts(md.renderer.render(tokens, md.options, { [collectedUrls]: urls }), urls);
+    const html = htmlParts(md.renderer.render(tokens, md.options, { [collectedUrls]: urls, [direction]: runs }), urls);
     const parts = splitAtPlaceholders(markdown);
     return { html, text, markdown: parts, contexts, codeLines: codeLinesOf(parts, contexts) };
   };
@@ -112,6 +119,10 @@ const containerPrefix = /^(?:[ \t]*(?:>|[-+*](?=[ \t])|\d{1,9}[.)](?=[ \t])))*[ 
 
 /** Key of markdown-it's environment under which the renderer leaves the URLs of the links. */
 const collectedUrls = Symbol('urls');
+/** Key under which the renderer finds the direction of the text. */
+const direction = Symbol('direction');
+/** Attributes of a code block in a text that runs from right to left. */
+const leftToRight = ' dir="ltr" style="text-align:left"';
 
 function htmlParts(html: string, urls: readonly TextOrPlaceholder[][]): HtmlPart[] {
   return html

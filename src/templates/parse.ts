@@ -171,6 +171,9 @@ class Reader {
         `"${name}" takes ${least === most ? least : `${least} to ${most}`} arguments; ${rule.usage}`,
       );
     }
+    const names = (node.hash?.pairs ?? []).map(({ key }) => key);
+    const problem = rule.problem?.(node.params.length, names) ?? null;
+    if (problem !== null) return this.#refuse(node, `${problem}; ${rule.usage}`);
     const options = new Map<string, Expression>();
     for (const { key, value } of node.hash?.pairs ?? []) {
       if (!rule.options.includes(key)) this.#refuse(node, `"${name}" has no option "${key}"; ${rule.usage}`);

@@ -4,25 +4,25 @@
  * markup.
  */
 import { LruCache } from '../lru.ts';
-import type { Action, Brand, JsonValue, Recipient, RenderedContent } from '../vocabulary.ts';
-import { cut, oneLine } from './escape.ts';
+import type { Brand, JsonValue, Recipient, RenderedContent } from '../vocabulary.ts';
+import { isolated } from './bidi.ts';
+import { chooseText, type LanguageText, languageOf, type TextsByLanguage } from './choose-text.ts';
+import { closedIsolates, cut, oneLine } from './escape.ts';
 import { fillMarkdown } from './fill-markdown.ts';
 import { type Chunk, type Environment, evaluate, RenderError } from './evaluate.ts';
 import { createFormatters } from './formatters.ts';
+import { type Direction, directionOf } from './locale.ts';
 import { type CompiledMarkdown, createMarkdownCompiler, type MarkdownCompiler } from './markdown.ts';
 import { parseSyntax } from './parse.ts';
 import { containsPlaceholder, insertPlaceholders, type MarkdownWithPlaceholders } from './placeholders.ts';
 import { type Part, recipientFields } from './syntax.ts';
 import { composeUrl } from './url.ts';
 
-/** The stored texts of one template version. */
-export interface TemplateTexts {
+/** The stored texts of one template version, in all of its languages. */
+export interface TemplateTexts extends TextsByLanguage {
   /** Name and version appear in error messages only. */
   readonly name: string;
   readonly version?: number;
-  readonly title: string;
-  readonly body: string;
-  readonly actions: readonly Action[];
 }
 
 /** One message to render. */
@@ -60,27 +60,44 @@ export function createRenderer({ cacheSize = 200 }: { readonly cacheSize?: numbe
   const compileMarkdown = createMarkdownCompiler();
   const templates = new LruCache<CompiledTemplate>(Math.min(Math.max(cacheSize, 1), 10_000));
   // A caller that keeps its template objects avoids the comparison of whole texts.
-  const known = new WeakMap<TemplateTexts, CompiledTemplate>();
+  const known = new WeakMap<LanguageText, CompiledTemplate>();
+  const choices = new WeakMap<TemplateTexts, LruCache<LanguageText>>();
+
+  function choose(template: TemplateTexts, locale: string | undefined): LanguageText {
+    if (!template.texts?.length || locale === undefined) return template;
+    const chosen = choices.get(template) ?? new LruCache<LanguageText>(localesPerTemplate);
+    choices.set(template, chosen);
+    return chosen.get(locale, () => chooseText(template, locale));
+  }
 
   return (input) => {
     const { template } = input;
-    const compiled = known.get(template) ?? templates.get(keyOf(template), () => compile(template));
-    known.set(template, compiled);
+    const text = choose(template, input.recipient.locale);
+    const compiled = known.get(text) ?? templates.get(keyOf(text), () => compile(text));
+    known.set(text, compiled);
     try {
       return fill(compiled, input, { formatters, compileMarkdown });
     } catch (error) {
       if (!(error instanceof RenderError)) throw error;
       const version = template.version === undefined ? '' : ` version ${template.version}`;
-      throw new RenderError(`template "${template.name}"${version}, ${error.message}`, error.position, error.where);
+      const language = text === template ? '' : ` in ${languageOf(text)}`;
+      const place = `template "${template.name}"${version}${language}`;
+      throw new RenderError(`${place}, ${error.message}`, error.position, error.where);
     }
   };
 }
 
-function keyOf(template: TemplateTexts): string {
-  return JSON.stringify([template.title, template.body, template.actions]);
+/** Locales whose choice is remembered, for each template. */
+const localesPerTemplate = 100;
+
+function keyOf(text: LanguageText): string {
+  return JSON.stringify([languageOf(text), text.title, text.body, text.actions, text.words]);
 }
 
 interface CompiledTemplate {
+  readonly language: string;
+  readonly direction: Direction;
+  readonly words: Readonly<Record<string, string>> | null;
   readonly title: CompiledText;
   readonly body: CompiledText;
   readonly actions: readonly { readonly label: CompiledText; readonly url: CompiledText }[];
@@ -98,8 +115,12 @@ interface CompiledText {
 const variantsPerTemplate = 8;
 const maximumCachedLength = 16 * 1024;
 
-function compile(template: TemplateTexts): CompiledTemplate {
+function compile(template: LanguageText): CompiledTemplate {
+  const language = languageOf(template);
   return {
+    language,
+    direction: directionOf(language),
+    words: template.words ?? null,
     title: compileText('title', template.title),
     body: compileText('body', template.body),
     actions: template.actions.map((action, index) => ({
@@ -128,18 +149,23 @@ function fill(template: CompiledTemplate, input: RenderInput, dependencies: Rend
   const environment: Environment = {
     root: rootOf(input),
     formatters: dependencies.formatters,
-    localeContext: input.recipient,
+    localeContext: { ...input.recipient, language: template.language },
   };
+  const { language, direction, words } = template;
   const run = <T>(text: CompiledText, finish: (chunks: Chunk[]) => T): T =>
     withLocation(text, () => finish(evaluate(text.parts, environment)));
+  const line = (chunks: readonly Chunk[]) => plainLine(chunks, direction);
   return {
     // An empty label is a legal value, and an email without a subject looks broken.
-    title: run(template.title, plainLine) || titleOf(input.template.name),
-    ...run(template.body, (chunks) => renderBody(insertPlaceholders(chunks), template.variants, dependencies)),
+    title: run(template.title, line) || titleOf(input.template.name),
+    ...run(template.body, (chunks) => renderBody(insertPlaceholders(chunks), template, dependencies)),
     actions: template.actions.flatMap((action) => {
-      const label = run(action.label, plainLine);
+      const label = run(action.label, line);
       return label === '' ? [] : [{ label, url: run(action.url, composeUrl) }];
     }),
+    language,
+    direction,
+    ...(words !== null && { words }),
   };
 }
 
@@ -175,19 +201,20 @@ function rootOf({ recipient, labels, data, brand, createdAt, targets = [] }: Ren
 }
 
 /** A title or a button's label is plain text, so nothing is escaped. Empty if there is nothing to read. */
-function plainLine(chunks: readonly Chunk[]): string {
-  const text = chunks.map((chunk) => (typeof chunk === 'string' ? chunk : chunk.text)).join('');
-  const line = cut(oneLine(text).trim(), maximumTitle);
+function plainLine(chunks: readonly Chunk[], direction: Direction): string {
+  const text = chunks.map((chunk) => (typeof chunk === 'string' ? chunk : isolated(oneLine(chunk.text), direction)));
+  const line = closedIsolates(cut(oneLine(text.join('')).trim(), maximumTitle));
   // Nothing that a person could see.
   return /[^\p{Cf}\p{Z}]/u.test(line) ? line : '';
 }
 
 function renderBody(
   { markdown, values }: MarkdownWithPlaceholders,
-  variants: LruCache<CompiledMarkdown>,
+  { variants, direction }: CompiledTemplate,
   { compileMarkdown }: RenderDependencies,
 ): Pick<RenderedContent, 'markdown' | 'text' | 'html'> {
   const cacheable = markdown.length <= maximumCachedLength;
-  const compiled = cacheable ? variants.get(markdown, () => compileMarkdown(markdown)) : compileMarkdown(markdown);
-  return fillMarkdown(compiled, values);
+  const compile = () => compileMarkdown(markdown, direction);
+  const compiled = cacheable ? variants.get(markdown, compile) : compile();
+  return fillMarkdown(compiled, values, direction);
 }

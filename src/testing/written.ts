@@ -2,9 +2,10 @@
 import { type Connection, run } from '../database/caller-transaction.ts';
 import { exactJson } from '../database/exact-json.ts';
 import type { Action, Brand, JsonValue, MessageStatus, Reason, Recipient, RenderedContent } from '../vocabulary.ts';
-import { createRenderer, type Renderer } from '../templates/render.ts';
+import { createRenderer, type Renderer, type TemplateTexts } from '../templates/render.ts';
 import { brandOf, readBrandFields } from '../tenants/tenant.ts';
 import { createLinks, type LinkOptions, type Links } from '../recipients/links.ts';
+import { storedTextColumns } from '../templates/stored-texts.ts';
 import type { DecryptLabels } from '../secrets.ts';
 
 /** A message of the transaction. */
@@ -93,9 +94,7 @@ interface Row
   extends Omit<WrittenMessage, 'brand' | 'content' | 'createdAt' | 'data' | 'dueAt' | 'expiresAt' | 'preferencesUrl'> {
   readonly tenantBrand: unknown;
   readonly data: string | null;
-  readonly title: string;
-  readonly body: string;
-  readonly templateActions: Action[];
+  readonly texts: TemplateTexts;
   readonly actions: Action[] | null;
   readonly secrets: Record<string, string> | null;
   readonly sealId: string | null;
@@ -115,7 +114,7 @@ SELECT m.id, m.template, m.template_version AS version, t."group", t.mandatory, 
   m.unsubscribe_url AS "unsubscribeUrl", (extract(epoch FROM m.created_at) * 1000)::text AS "createdMs",
   (extract(epoch FROM m.next_attempt_at) * 1000)::text AS "dueMs",
   (extract(epoch FROM m.expires_at) * 1000)::text AS "expiresMs",
-  v.title, v.body, v.actions AS "templateActions", v.secrets AS "secretNames"
+  (SELECT to_jsonb(s) FROM (SELECT v.template AS name, ${storedTextColumns}) s) AS texts, v.secrets AS "secretNames"
 FROM herald.message m
 JOIN herald.template t ON t.name = m.template
 JOIN herald.template_version v ON v.template = m.template AND v.version = m.template_version
@@ -162,20 +161,7 @@ function toWrittenMessage(
   filter: MessageFilter,
   { render, links }: { readonly render: Renderer; readonly links: Links | null },
 ): WrittenMessage {
-  const {
-    title,
-    body,
-    templateActions,
-    actions,
-    secrets,
-    sealId,
-    secretNames,
-    createdMs,
-    dueMs,
-    expiresMs,
-    tenantBrand,
-    ...message
-  } = row;
+  const { texts, actions, secrets, sealId, secretNames, createdMs, dueMs, expiresMs, tenantBrand, ...message } = row;
   const createdAt = new Date(Number(createdMs));
   const brand = brandOf(filter.brand ?? testBrand, readBrandFields(tenantBrand).own);
   const written = {
@@ -192,7 +178,7 @@ function toWrittenMessage(
   if (gone || ['inhibited', 'expired', 'cancelled'].includes(row.status)) return { ...written, content: null };
   const decrypted = secrets === null ? {} : (filter.decryptLabels?.(secrets, row.template, sealId) ?? secrets);
   const content = render({
-    template: { name: row.template, version: row.version, title, body, actions: templateActions },
+    template: texts,
     recipient: row.recipient,
     labels: { ...row.labels, ...decrypted },
     data: written.data,

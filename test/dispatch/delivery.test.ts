@@ -7,7 +7,15 @@ const input = {
   method: 'smtp',
   template: { name: 't', version: 1, group: 'General' },
   recipient: { id: 'u' },
-  content: { title: 'T', markdown: 'b', text: 'b', html: '<p>b</p>', actions: [] },
+  content: {
+    title: 'T',
+    markdown: 'b',
+    text: 'b',
+    html: '<p>b</p>',
+    actions: [],
+    language: 'en',
+    direction: 'ltr' as const,
+  },
   brand: { appName: 'A', baseUrl: 'https://app.example' },
   createdAt: new Date(0),
 };

@@ -31,6 +31,8 @@ export function delivery(changes: Partial<Delivery> = {}): Delivery {
       text: 'Your workspace dev-box was deleted.',
       html: '<p>Your workspace <strong>dev-box</strong> was deleted.</p>',
       actions: [{ label: 'Restore it', url: 'https://app.example.com/restore/dev-box' }],
+      language: 'en',
+      direction: 'ltr',
     },
     brand: { appName: 'Acme', baseUrl: 'https://app.example.com' },
     createdAt: new Date('2026-11-24T08:30:00.000Z'),

@@ -54,9 +54,9 @@ describe('following the page works:', { timeout: 180_000 }, () => {
     'docs/testing.md',
     'docs/templates.md',
     'docs/tenants.md',
+    'docs/languages.md',
     'docs/unsubscribing.md',
     'docs/quiet-hours.md',
-    'docs/bounces.md',
     'docs/operating-from-code.md',
   ])('%s', async (page) => {
     await follow(page);

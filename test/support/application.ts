@@ -7,18 +7,32 @@ import type { Delivery, Dispatcher, DispatchContext, DispatchResult } from '../.
 import type { Logger } from '../../src/vocabulary.ts';
 import { syncTemplates } from '../../src/templates/catalog.ts';
 import { defineTemplate } from '../../src/templates/define.ts';
-import { parseTemplate } from '../../src/templates/template-file.ts';
+import { parseTemplate, type TemplateSource } from '../../src/templates/template-file.ts';
+import { isTranslationFile, joinTranslations, parseTranslation } from '../../src/templates/translation-file.ts';
 
 export const greeting = defineTemplate({ name: 'greeting', labels: v.object({ who: v.string() }) });
 
-/** Puts templates into the database; the key is the name, the value the file's text. */
-export async function putTemplates(pool: Pool, files: Readonly<Record<string, string>>): Promise<void> {
-  const sources = Object.entries(files).map(([name, text]) => {
-    const { source, issues } = parseTemplate(`${name}.md`, text);
+/** Templates as a folder has them; the key is the file's name without `.md`, the value its text. */
+export function templateSources(files: Readonly<Record<string, string>>): TemplateSource[] {
+  const sound = <T>({ source, issues }: { source: T | null; issues: readonly unknown[] }): T => {
     if (source === null) throw new Error(JSON.stringify(issues));
     return source;
+  };
+  const texts = Object.entries(files).map(([name, text]) => [`${name}.md`, text] as const);
+  const { sources, issues } = joinTranslations({
+    sources: texts.flatMap(([file, text]) => (isTranslationFile(file) ? [] : [sound(parseTemplate(file, text))])),
+    translations: texts.flatMap(([file, text]) =>
+      isTranslationFile(file) ? [sound(parseTranslation(file, text))] : [],
+    ),
+    words: new Map(),
   });
-  await syncTemplates(pool, sources);
+  if (issues.length > 0) throw new Error(JSON.stringify(issues));
+  return sources;
+}
+
+/** Puts templates into the database; the key is the name, the value the file's text. */
+export async function putTemplates(pool: Pool, files: Readonly<Record<string, string>>): Promise<void> {
+  await syncTemplates(pool, templateSources(files));
 }
 
 export const greetingFile = `---

@@ -18,12 +18,8 @@ import { until } from './wait.ts';
 
 export interface Postfix {
   readonly port: number;
-  /** Of its settings, for its programs. */
-  readonly folder: string;
   /** Raw emails in the one mailbox of all recipients, oldest first. */
   mails(): string[];
-  /** What it logged. */
-  log(): string;
   stop(): void;
 }
 
@@ -31,8 +27,6 @@ export interface PostfixOptions {
   /** Answers to RCPT TO by address, for example `{ 'full@example.com': '452 4.2.2 mailbox full' }`. */
   readonly recipients?: Readonly<Record<string, string>>;
   readonly settings?: Readonly<Record<string, string>>;
-  /** Further lines of master.cf. */
-  readonly services?: string;
 }
 
 /** Why it cannot run here, or null. */
@@ -60,11 +54,7 @@ scache unix - - n - 1 scache
 postlog unix-dgram n - n - 1 postlogd
 `;
 
-export async function startPostfix({
-  recipients = {},
-  settings = {},
-  services: more = '',
-}: PostfixOptions = {}): Promise<Postfix> {
+export async function startPostfix({ recipients = {}, settings = {} }: PostfixOptions = {}): Promise<Postfix> {
   const folder = mkdtempSync(join(tmpdir(), 'herald-postfix-'));
   chmodSync(folder, 0o755);
   const port = await freePort();
@@ -100,12 +90,11 @@ export async function startPostfix({
       .map(([name, value]) => `${name} = ${value}\n`)
       .join(''),
   );
-  writeFileSync(join(folder, 'master.cf'), `127.0.0.1:${port} inet n - n - - smtpd\n${services}${more}`);
+  writeFileSync(join(folder, 'master.cf'), `127.0.0.1:${port} inet n - n - - smtpd\n${services}`);
   execFileSync('/usr/sbin/postfix', ['-c', folder, 'start'], { stdio: 'pipe' });
   await until(() => connects(port), { what: 'Postfix to listen' });
   return {
     port,
-    folder,
     mails: () => {
       const box = join(mail, 'box', 'new');
       return existsSync(box)
@@ -114,7 +103,6 @@ export async function startPostfix({
             .map((file) => readFileSync(join(box, file), 'utf8'))
         : [];
     },
-    log: () => readFileSync(join(folder, 'log'), 'utf8'),
     stop: () => {
       execFileSync('/usr/sbin/postfix', ['-c', folder, 'stop'], { stdio: 'pipe' });
       rmSync(folder, { recursive: true, force: true });

@@ -12,6 +12,8 @@ const content: RenderedContent = {
     { label: 'Go <b>', url: 'https://app.example/?a=1&b=2' },
     { label: 'Other', url: 'https://app.example/o' },
   ],
+  language: 'en',
+  direction: 'ltr',
 };
 
 function email(input: Partial<EmailInput> = {}) {
@@ -61,9 +63,20 @@ Unsubscribe from emails like this: https://app.example/u/1
     );
   });
 
-  it('names its language, which is English for a tag that is none', () => {
-    expect(email({ locale: 'de-AT' }).html).toContain('<html lang="de-AT"');
-    expect(email({ locale: '"><script>' }).html).toContain('<html lang="en"');
+  it('names the language and the direction of its text', () => {
+    expect(email({ content: { ...content, language: 'de-AT' } }).html).toContain('<html lang="de-AT" xmlns');
+    const hebrew = { ...content, language: 'he', direction: 'rtl' } as const;
+    expect(email({ content: hebrew }).html).toContain('<html lang="he" dir="rtl"');
+    expect(email({ content: { ...content, language: '"><script>' } }).html).toContain('<html lang="&quot;&gt;');
+  });
+
+  it('says its fixed words in the language of the text, or as the application does', () => {
+    const unsubscribeUrl = 'https://app.example/u/1';
+    const german = email({ unsubscribeUrl, content: { ...content, language: 'de-CH' } });
+    expect(german.text).toContain(`Solche E-Mails abbestellen: ${unsubscribeUrl}\n`);
+    expect(german.html).toContain('>Solche E-Mails abbestellen</a>');
+    const own = { ...content, language: 'cs', words: { unsubscribe: 'Odhlásit' } };
+    expect(email({ unsubscribeUrl, content: own }).text).toContain(`Odhlásit: ${unsubscribeUrl}\n`);
   });
 
   it('styles every element of the body in place and keeps one top heading', () => {

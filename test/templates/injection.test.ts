@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import MarkdownIt, { type Token } from 'markdown-it';
 import { describe, expect, it } from 'vitest';
+import { isolated } from '../../src/templates/bidi.ts';
 import { codeText, oneLine } from '../../src/templates/escape.ts';
 import { renderEmail } from '../../src/templates/email.ts';
 import { createRenderer, type RenderInput } from '../../src/templates/render.ts';
@@ -136,9 +137,11 @@ const hostile = fc
   })
   .map((parts) => parts.join(''));
 
-/** Elements with their attributes, but for URLs and titles, which hold the value by design. */
+/** Elements with their attributes, but for URLs and titles, which hold the value by design, and isolates of values. */
 function skeletonOf(html: string): string[] {
-  return (html.match(/<[^>]*>/g) ?? []).map((tag) => tag.replace(/ (href|title)="[^"]*"/g, ' $1'));
+  return (html.replace(/<\/?bdi>/g, '').match(/<[^>]*>/g) ?? []).map((tag) =>
+    tag.replace(/ (href|title)="[^"]*"/g, ' $1'),
+  );
 }
 
 const entities: Record<string, string> = { '&lt;': '<', '&gt;': '>', '&quot;': '"', '&amp;': '&' };
@@ -205,7 +208,7 @@ describe('a value', () => {
           expect(structureOf(markdown)).toEqual(structureOf(plain.content.markdown));
           // The first heading, with its escapes undone, says what the value says.
           const heading = receiver.parse(markdown, {})[1]?.children ?? [];
-          expect(heading.map((token) => token.content).join('')).toBe(`Head ${oneLine(v)} head`);
+          expect(heading.map((token) => token.content).join('')).toBe(`Head ${isolated(oneLine(v), 'ltr')} head`);
         },
       ),
       { numRuns: 1000 },

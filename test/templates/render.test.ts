@@ -35,6 +35,8 @@ describe('the renderer', () => {
       markdown: 'Buildyard 2025 1 t9 u1 .',
       text: 'Buildyard 2025 1 t9 u1 .',
       html: '<p>Buildyard 2025 1 t9 u1 .</p>',
+      language: 'en',
+      direction: 'ltr',
       actions: [{ label: 'Open dev', url: 'https://app.example/w/dev?y=2025' }],
     });
   });

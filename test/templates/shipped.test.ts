@@ -5,7 +5,8 @@
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { checkTemplate, renderExample } from '../../src/templates/check.ts';
+import { checkTemplate, inLanguage, renderExample } from '../../src/templates/check.ts';
+import { requiredLanguageIssues } from '../../src/templates/compare-languages.ts';
 import { maximumEmailHtml } from '../../src/templates/email.ts';
 import { readTemplates, shippedTemplatesFolder } from '../../src/templates/files.ts';
 import { invalid, unsupported } from '../support/email-lint.ts';
@@ -46,11 +47,21 @@ describe('the shipped templates', () => {
     ]);
   });
 
+  it('are in English and German', () => {
+    expect(requiredLanguageIssues(sources, ['en', 'de'])).toEqual([]);
+  });
+
+  const brand = { appName: 'Buildyard', baseUrl: 'https://buildyard.example.com' };
+  const german = sources.flatMap((source) => source.translations.map((text) => inLanguage(source, text)));
+  it.each(german)('$name renders in German as before, and email programs can show it', async (source) => {
+    const { email } = renderExample(source, brand);
+    await expectGolden(`${source.name}.de.mail.txt.golden`, `${email.subject}\n\n${email.text}`);
+    expect(invalid(email.html)).toEqual([]);
+    expect(unsupported(email.html)).toEqual([]);
+  });
+
   describe.each(sources)('$name', (source) => {
-    const { content, email } = renderExample(source, {
-      appName: 'Buildyard',
-      baseUrl: 'https://buildyard.example.com',
-    });
+    const { content, email } = renderExample(source, brand);
 
     it('passes its own check', () => {
       expect(checkTemplate(source)).toEqual([]);

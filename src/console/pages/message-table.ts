@@ -50,13 +50,15 @@ function messageRow(services: Services, line: MessageLine, head: BrandedHead | u
 </tr>`;
 }
 
+const bare = { body: '', actions: [] };
+
 /** Null if it cannot be rendered: the message was erased, or a label is missing. */
 function titleOf({ render }: Services, head: BrandedHead): string | null {
-  const { template: name, version, title, recipient, data, targets, createdAt, brand } = head;
+  const { template: name, version, language, title, titles, recipient, data, targets, createdAt, brand } = head;
   const secrets = Object.fromEntries(head.secretLabels.map((label) => [label, blackedOut]));
   const rendered = tryRender(() =>
     render({
-      template: { name, version, title, body: '', actions: [] },
+      template: { name, version, language, title, ...bare, texts: titles?.map((each) => ({ ...each, ...bare })) ?? [] },
       labels: { ...head.labels, ...secrets },
       ...{ recipient, data, targets, createdAt, brand },
     }),

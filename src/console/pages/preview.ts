@@ -5,6 +5,7 @@ import { createDelivery } from '../../dispatch/delivery.ts';
 import type { Delivery } from '../../dispatch/dispatcher.ts';
 import type { FormatName } from '../../dispatch/webhook/formats/formats.ts';
 import { showTenant } from '../../operate/tenants.ts';
+import { chooseText, languageOf } from '../../templates/choose-text.ts';
 import { renderEmail } from '../../templates/email.ts';
 import { readTemplateHistory, type TemplateHistory } from '../../templates/history.ts';
 import { brandOf, readBrandFields } from '../../tenants/tenant.ts';
@@ -127,6 +128,7 @@ function sampleForm(c: PageContext, { path, template, sample }: Previewed): Html
   const hint = 'This template has no example, so each label shows its own name.';
   return html`<form method="get" action="${path}/preview" data-preview="preview">${viewFields}
 <label>Version ${select('version', versions, { chosen: String(version.version) })}</label>
+${languageChoice(sample)}
 ${Object.entries(labels).map(([name, value]) => sampleField(`label.${name}`, name, value))}
 <label>Data (JSON)
 <textarea name="data" rows="4" maxlength="${maxValueLength}" spellcheck="false">${sample.data}</textarea></label>
@@ -137,6 +139,15 @@ ${sampleField('tenant', 'Tenant', tenant)}
 <button>Show</button>
 ${template.example === null ? html`<p class="hint">${hint}</p>` : ''}
 </form>`;
+}
+
+/** The languages of the version, if it has several. */
+function languageChoice({ version, recipient }: Sample): Html | string {
+  const { texts } = version;
+  if (!texts || texts.length === 0) return '';
+  const languages = [version, ...texts].map(languageOf).map((language) => [language, language] as const);
+  const chosen = languageOf(chooseText(version, recipient.locale));
+  return html`<label>Language ${select('language', languages, { chosen })}</label>`;
 }
 
 function sampleField(name: string, label: string, value: string): Html {

@@ -1,5 +1,7 @@
 /** What a template is previewed and tested with: its example, and what was typed in instead. */
+import { chooseText, languageOf } from '../../templates/choose-text.ts';
 import type { TemplateHistory, TemplateVersion } from '../../templates/history.ts';
+import { knownLanguage } from '../../templates/locale.ts';
 import type { JsonValue, Recipient } from '../../vocabulary.ts';
 
 /** Characters of one value. */
@@ -27,18 +29,26 @@ export function sampleOf(
   const typed = (name: string) => read(name)?.replaceAll('\u0000', '').slice(0, maxValueLength);
   const names = [...new Set([...version.labels, ...Object.keys(example?.labels ?? {})])];
   const labels = names.map((name) => [name, typed(`label.${name}`) ?? example?.labels[name] ?? `[${name}]`] as const);
+  const recipient = {
+    ...(example?.recipient ?? { id: 'example', email: 'kim@example.com', name: 'Kim Lee' }),
+    ...optional('name', typed('name')),
+    ...optional('locale', typed('locale')),
+    ...optional('timeZone', typed('timeZone')),
+  };
   return {
     version,
-    recipient: {
-      ...(example?.recipient ?? { id: 'example', email: 'kim@example.com', name: 'Kim Lee' }),
-      ...optional('name', typed('name')),
-      ...optional('locale', typed('locale')),
-      ...optional('timeZone', typed('timeZone')),
-    },
+    recipient: readerOf(recipient, version, typed('language')),
     tenant: typed('tenant')?.trim().slice(0, 200) ?? '',
     labels: Object.fromEntries(labels),
     data: typed('data') ?? (example === null || example.data === null ? '' : JSON.stringify(example.data, null, 2)),
   };
+}
+
+/** The recipient, as one who gets the chosen language. A locale that gets it anyway stays, for its dates. */
+function readerOf(recipient: Recipient, version: TemplateVersion, chosen: string | undefined): Recipient {
+  const language = chosen === undefined ? null : knownLanguage(chosen);
+  if (language === null || languageOf(chooseText(version, recipient.locale)) === language) return recipient;
+  return { ...recipient, locale: language };
 }
 
 function optional<Name extends string>(name: Name, value: string | undefined) {

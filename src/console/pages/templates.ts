@@ -3,6 +3,7 @@ import { diffLines } from 'diff';
 import type { Hono } from 'hono';
 import { html } from 'hono/html';
 import { setTemplateEnabled } from '../../operate/enablement.ts';
+import { type LanguageText, languageOf } from '../../templates/choose-text.ts';
 import { type CatalogEntry, listTemplates } from '../../templates/catalog.ts';
 import { readTemplateHistory, type TemplateHistory, type TemplateVersion } from '../../templates/history.ts';
 import {
@@ -95,6 +96,7 @@ function templateFacts(template: TemplateHistory): (readonly [string, Html | str
     ['Group', group],
     ['Kind', kind],
     ['Version', String(currentVersion)],
+    ['Languages', languagesOf(template)],
     ['Methods', chosen ?? methods?.join(', ') ?? 'default'],
     ['Expires', ttlSeconds === null ? 'never' : `after ${duration(ttlSeconds)}`],
     [
@@ -104,6 +106,11 @@ function templateFacts(template: TemplateHistory): (readonly [string, Html | str
     ['Sender', sender],
     ['Guard', guard],
   ];
+}
+
+function languagesOf({ versions, currentVersion }: TemplateHistory): string {
+  const current = versions.find(({ version }) => version === currentVersion);
+  return current === undefined ? '' : [current, ...(current.texts ?? [])].map(languageOf).join(', ');
 }
 
 function actions(c: PageContext, base: string, { name, enabled }: TemplateHistory): Html {
@@ -160,8 +167,13 @@ function comparison({ versions }: TemplateHistory, { from, to }: { readonly from
 ${differences(compareLines(textOf(before), textOf(after)))}`;
 }
 
-/** The text of the file without the options, which have no versions. */
-function textOf({ title, actions: buttons, body }: TemplateVersion): string {
+/** The texts of the files without the options, which have no versions. */
+function textOf(version: TemplateVersion): string {
+  const further = (version.texts ?? []).map((text) => `\n=== ${languageOf(text)} ===\n${textIn(text)}`);
+  return [textIn(version), ...further].join('\n');
+}
+
+function textIn({ title, actions: buttons, body }: LanguageText): string {
   return [`title: ${title}`, ...buttons.map(({ label, url }) => `action: ${label} -> ${url}`), '---', body].join('\n');
 }
 

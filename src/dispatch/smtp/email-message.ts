@@ -100,11 +100,7 @@ function mailOf({ delivery, to, settings, idDomain }: MailInput): SendMailOption
     baseBoundary: createHash('sha256').update(delivery.messageId).digest('hex').slice(0, 24),
     ...(thread !== null && { inReplyTo: thread, references: thread }),
     ...(attachments.length > 0 && { attachments: attachments.map(fileOf) }),
-    headers: {
-      Subject: subjectHeader(email.subject),
-      ...headersOf(delivery, idDomain),
-      ...providerHeaders(delivery, settings),
-    },
+    headers: { Subject: subjectHeader(email.subject), ...headersOf(delivery, idDomain) },
     ...composing,
   };
 }
@@ -127,12 +123,16 @@ function fileOf({ name, contentType, content }: Attachment) {
   };
 }
 
-/** RFC 3834, RFC 2919, RFC 8058. Exchange is asked for no automatic replies, but for reports of failed delivery. */
+/**
+ * RFC 3834, RFC 3282, RFC 2919, RFC 8058. Exchange is asked for no automatic replies, but for reports of failed
+ * delivery.
+ */
 function headersOf(delivery: Delivery, idDomain: string) {
-  const { unsubscribeUrl, template } = delivery;
+  const { unsubscribeUrl, template, content } = delivery;
   const unsubscribe = unsubscribeUrl === null ? null : unsubscribeHeader(unsubscribeUrl);
   return {
     'Auto-Submitted': 'auto-generated',
+    'Content-Language': content.language,
     'X-Auto-Response-Suppress': 'DR, RN, NRN, OOF, AutoReply',
     ...(!template.mandatory && { 'List-Id': `<${slug(template.group)}.${idDomain}>` }),
     'Feedback-ID': feedbackIdOf(delivery, idDomain),
@@ -141,11 +141,6 @@ function headersOf(delivery: Delivery, idDomain: string) {
       'List-Unsubscribe-Post': 'List-Unsubscribe=One-Click',
     }),
   };
-}
-
-/** Postmark replaces the Message-ID, and removes this header: its reports have the value. */
-function providerHeaders({ messageId }: Delivery, { host }: SmtpSettings): Readonly<Record<string, string>> {
-  return /(^|\.)postmarkapp\.com$/i.test(host) ? { 'X-PM-Metadata-herald-message': messageId } : {};
 }
 
 /** The Message-ID, the same on every attempt. */
