@@ -20,7 +20,7 @@ const brand = {
 
 const devices = {
   desktop: { viewport: { width: 680, height: 100 }, deviceScaleFactor: 1 },
-  phone: { viewport: { width: 375, height: 100 }, deviceScaleFactor: 1.5 },
+  phone: { viewport: { width: 375, height: 100 }, deviceScaleFactor: 1 },
 } as const;
 
 /** Saves the picture of each page under a name. */
@@ -36,7 +36,7 @@ export async function takeEmailPictures(
   for (const [device, options] of Object.entries(devices)) {
     for (const colorScheme of ['light', 'dark'] as const) {
       const context = await browser.newContext({ ...options, colorScheme });
-      await context.route('https://**', (route) =>
+      await context.route(/^https:/, (route) =>
         route.fulfill({ contentType: 'image/png', body: logos[/dark/.test(route.request().url()) ? 'dark' : 'light'] }),
       );
       const page = await context.newPage();

@@ -36,7 +36,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'templates',
   ],
   enqueue: ['vocabulary', 'errors', 'email-address', 'secrets', 'telemetry', 'database', 'templates'],
-  recipients: ['vocabulary', 'errors', 'lru', 'secrets', 'node-listener', 'templates', 'dispatch'],
+  recipients: ['vocabulary', 'errors', 'lru', 'secrets', 'node-listener', 'templates', 'tenants', 'dispatch'],
   operate: [
     'vocabulary',
     'errors',

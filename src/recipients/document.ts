@@ -1,6 +1,7 @@
 /** The frame of every page for a recipient: one document without script, its headers, and its style. */
 import { createHash } from 'node:crypto';
 import { html, raw } from 'hono/html';
+import { inkOn, shadeFor, textContrast } from '../templates/contrast.ts';
 import type { Brand } from '../vocabulary.ts';
 import { directionOf } from './page-language.ts';
 import type { PageWords } from './page-words.ts';
@@ -66,7 +67,7 @@ async function documentOf({ title, main }: Page, { brand, language, words }: Pag
 <meta name="robots" content="noindex, nofollow">
 <meta name="referrer" content="no-referrer">
 <title>${title} · ${brand.appName}</title>
-<style>${raw(styleSheet)}</style>
+<style>${raw(styleSheetOf(brand))}</style>
 </head>
 <body>
 <header>${masthead(brand)}</header>
@@ -85,16 +86,25 @@ function masthead({ appName, logoUrl }: Brand): Html {
   return html`<bdi>${appName}</bdi>`;
 }
 
-function policyOf({ logoUrl }: Brand): string {
+function policyOf(brand: Brand): string {
+  const { logoUrl } = brand;
   const images = logoUrl?.startsWith('https://') ? new URL(logoUrl).origin : "'none'";
   return [
     "default-src 'none'",
-    `style-src 'sha256-${createHash('sha256').update(styleSheet).digest('base64')}'`,
+    `style-src 'sha256-${createHash('sha256').update(styleSheetOf(brand)).digest('base64')}'`,
     `img-src ${images}`,
     "form-action 'self'",
     "base-uri 'none'",
     "frame-ancestors 'none'",
   ].join('; ');
+}
+
+/** The page in the colour of the brand, or a shade of it that can be read as text. */
+function styleSheetOf({ color }: Brand): string {
+  if (color === undefined) return styleSheet;
+  const [light, dark] = ['#ffffff', '#161b22'].map((card) => shadeFor(color, card, textContrast));
+  const rule = (accent = color) => `:root { --accent: ${accent}; --on-accent: ${inkOn(accent)}; }`;
+  return `${styleSheet}${rule(light)}\n@media (prefers-color-scheme: dark) { ${rule(dark)} }\n`;
 }
 
 const styleSheet = `:root {

@@ -2,6 +2,7 @@
 import type { Pool } from 'pg';
 import { ConfigurationError } from '../errors.ts';
 import { checkBrand } from '../templates/brand.ts';
+import { createTenants, type Tenants } from '../tenants/tenants.ts';
 import { type Brand, type Logger, silentLogger } from '../vocabulary.ts';
 import { type LinkOptions, parseLinks } from './links.ts';
 import type { TokenBox } from './token.ts';
@@ -12,7 +13,7 @@ export interface RecipientPagesOptions {
   readonly pool: Pool;
   /** The same as the worker's. */
   readonly links: LinkOptions;
-  /** Shown at the top of every page. Use the worker's. */
+  /** Shown at the top of every page, with what the tenant of the link has of its own. Use the worker's. */
   readonly brand: Brand;
   /** Where the server mounts the pages, if a proxy changes the path. Default: the path of `links.url`. */
   readonly basePath?: string;
@@ -30,6 +31,7 @@ export interface PageSettings {
   readonly pool: Pool;
   readonly box: TokenBox;
   readonly brand: Brand;
+  readonly tenants: Tenants;
   /** Empty, or with a leading and without a trailing slash. */
   readonly basePath: string;
   readonly tenantOf: RecipientPagesOptions['tenantOf'];
@@ -45,5 +47,11 @@ export function parsePageOptions(options: RecipientPagesOptions): PageSettings {
   const basePath = options.basePath ?? new URL(url).pathname;
   if (!/^(\/[\w.~-]+)*\/?$/.test(basePath))
     throw new ConfigurationError('basePath', `"${basePath}" is not a valid path; expected something like /mail`);
-  return { pool, box, brand, basePath: basePath.replace(/\/$/, ''), tenantOf, logger };
+  const tenants = createTenants((id) => readTenant(pool, id), { brand, logger });
+  return { pool, box, brand, tenants, basePath: basePath.replace(/\/$/, ''), tenantOf, logger };
+}
+
+async function readTenant(pool: Pool, id: string) {
+  const { rows } = await pool.query<{ brand: unknown }>('SELECT herald.tenant_brand($1) AS brand', [id]);
+  return rows.map(({ brand }) => ({ brand, sender: null }));
 }

@@ -1,6 +1,7 @@
 /** The pages behind the links in messages, as a fetch-style handler for any server. */
 import { html } from 'hono/html';
 import { codeOf } from '../errors.ts';
+import type { Brand } from '../vocabulary.ts';
 import { type Page, type PageContext, filled, responseOf } from './document.ts';
 import { type PageSettings, parsePageOptions, type RecipientPagesOptions } from './options.ts';
 import { languageOf, wordsIn } from './page-language.ts';
@@ -34,8 +35,9 @@ export function createRecipientPages(options: RecipientPagesOptions): RecipientP
   return {
     async fetch(request) {
       const language = languageOf(request.headers.get('accept-language'));
-      const context = { brand: settings.brand, language, words: wordsIn(language) };
-      const response = await responseOf(await pageOf(request, { settings, context, limit }), context);
+      const link = linkOf(new URL(request.url).pathname, settings);
+      const context = { brand: await brandOf(link, settings), language, words: wordsIn(language) };
+      const response = await responseOf(await pageOf(request, link, { settings, context, limit }), context);
       return request.method === 'HEAD' ? new Response(null, response) : response;
     },
   };
@@ -52,11 +54,23 @@ type Link = {
   readonly [Purpose in LinkPurpose]: { readonly purpose: Purpose; readonly subject: LinkSubject<Purpose> };
 }[LinkPurpose];
 
+/** What the URL of a request is. */
+type OpenedLink = Link | { readonly problem: string };
+
 const purposes = { u: 'unsubscribe', p: 'preferences' } as const;
 
-async function pageOf(request: Request, services: Services): Promise<Page> {
+/** A page that cannot read the tenant cannot read anything else either, and says so in the application's name. */
+async function brandOf(link: OpenedLink, { brand, tenants }: PageSettings): Promise<Brand> {
+  if ('problem' in link) return brand;
+  try {
+    return (await tenants.settingsOf(link.subject.tenant)).brand;
+  } catch {
+    return brand;
+  }
+}
+
+async function pageOf(request: Request, link: OpenedLink, services: Services): Promise<Page> {
   const { settings, context, limit } = services;
-  const link = linkOf(new URL(request.url).pathname, settings);
   if ('problem' in link) return problemPage(link.problem === 'unknown_key' ? 'tooOld' : 'broken', context);
   if (!['GET', 'HEAD', 'POST'].includes(request.method))
     return { ...problemPage('broken', context), status: 405, headers: { Allow: 'GET, HEAD, POST' } };
@@ -89,7 +103,7 @@ function shown(link: Link, form: FormData | null, { settings, context }: Service
   }
 }
 
-function linkOf(path: string, { basePath, box }: PageSettings): Link | { readonly problem: string } {
+function linkOf(path: string, { basePath, box }: PageSettings): OpenedLink {
   const [, kind, token] =
     /^\/([up])\/([^/]+)\/?$/.exec(path.startsWith(basePath) ? path.slice(basePath.length) : '') ?? [];
   if (token === undefined) return { problem: 'malformed' };

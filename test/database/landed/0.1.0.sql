@@ -883,6 +883,14 @@ AS $$
   LIMIT 1
 $$;
 --> statement-breakpoint
+-- Returns what a tenant has of the brand, or null: for the pages of recipients, whose role reads no table.
+CREATE OR REPLACE FUNCTION herald.tenant_brand(tenant text) RETURNS jsonb
+LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT t.brand FROM herald.tenant t WHERE t.id = $1
+$$;
+--> statement-breakpoint
 -- Returns recipients with the locale and the time zone of the tenant, where they have none of their own: so that the
 -- snapshot of each message says in which language and at which hours its recipient reads.
 CREATE OR REPLACE FUNCTION herald.with_tenant_defaults(recipients jsonb, tenant text) RETURNS jsonb
@@ -2442,7 +2450,7 @@ $$;
 -- Postgres lets every role execute a new function. Only the owner and the roles of roles.sql may call these.
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA herald FROM PUBLIC;
 --> statement-breakpoint
-INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('functions', '7b64dae5d91a41d165b54b39a23ff2a41c23441e188228169d7bbdc18372d2f4', '0.1.0')
+INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('functions', 'ebefa2381da90237a16726fbc1e6e6d2b2f8c0984f96a997d68344ed2e1f582e', '0.1.0')
 ON CONFLICT (name) DO UPDATE SET sha256 = excluded.sha256, release = excluded.release, applied_at = now();
 
     BEGIN;
