@@ -158,6 +158,7 @@ CREATE TABLE "herald"."method" (
 	"probe_at" timestamp with time zone,
 	"probe_failures" integer DEFAULT 0 NOT NULL,
 	"last_sent_at" timestamp with time zone,
+	"erased_key" "bytea",
 	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
 	CONSTRAINT "method_pause_kind" CHECK ("herald"."method"."pause_kind" in ('operator', 'fault'))
 );
@@ -220,6 +221,26 @@ CREATE TABLE "herald"."refusal" (
 	CONSTRAINT "refusal_kind" CHECK ("herald"."refusal"."kind" in ('refused', 'unknown'))
 );
 --> statement-breakpoint
+CREATE TABLE "herald"."report" (
+	"id" uuid PRIMARY KEY DEFAULT gen_random_uuid() NOT NULL,
+	"message_id" uuid,
+	"kind" text NOT NULL,
+	"effect" text NOT NULL,
+	"unmatched" text,
+	"status_code" text,
+	"reply_text" text,
+	"reporter" text,
+	"domain" text,
+	"source" text NOT NULL,
+	"source_id" text NOT NULL,
+	"times" integer DEFAULT 1 NOT NULL,
+	"at" timestamp with time zone DEFAULT now() NOT NULL,
+	CONSTRAINT "report_source" UNIQUE("source","source_id"),
+	CONSTRAINT "report_kind" CHECK ("herald"."report"."kind" in ('bounce', 'delay', 'complaint', 'unsubscribe', 'other')),
+	CONSTRAINT "report_effect" CHECK ("herald"."report"."effect" in ('dead', 'soft', 'ours', 'complaint', 'unsubscribe', 'none')),
+	CONSTRAINT "report_unmatched" CHECK (("herald"."report"."message_id" is null) = ("herald"."report"."unmatched" is not null))
+);
+--> statement-breakpoint
 CREATE TABLE "herald"."sender" (
 	"method" text NOT NULL,
 	"name" text NOT NULL,
@@ -244,12 +265,15 @@ CREATE TABLE "herald"."setting" (
 CREATE TABLE "herald"."suppression" (
 	"method" text NOT NULL,
 	"address" text NOT NULL,
+	"cause" text DEFAULT 'operator' NOT NULL,
 	"reason" text NOT NULL,
 	"hits" integer DEFAULT 0 NOT NULL,
 	"first_at" timestamp with time zone DEFAULT now() NOT NULL,
 	"last_at" timestamp with time zone DEFAULT now() NOT NULL,
 	"suppressed_at" timestamp with time zone,
-	CONSTRAINT "suppression_method_address_pk" PRIMARY KEY("method","address")
+	"expires_at" timestamp with time zone,
+	CONSTRAINT "suppression_method_address_pk" PRIMARY KEY("method","address"),
+	CONSTRAINT "suppression_cause" CHECK ("herald"."suppression"."cause" in ('dead', 'soft', 'complaint', 'operator'))
 );
 --> statement-breakpoint
 CREATE TABLE "herald"."template" (
@@ -352,4 +376,6 @@ CREATE INDEX "message_notification" ON "herald"."message" USING btree ("notifica
 CREATE INDEX "message_tenants" ON "herald"."message" USING btree ("tenant","created_at","id") WHERE "herald"."message"."tenant" is not null;--> statement-breakpoint
 CREATE UNIQUE INDEX "message_dedupe" ON "herald"."message" USING btree ("dedupe_key","dedupe_slot","recipient_id","dedupe_scope") WHERE "herald"."message"."dedupe_key" is not null;--> statement-breakpoint
 CREATE UNIQUE INDEX "notification_seal" ON "herald"."notification" USING btree ("seal_id") WHERE "herald"."notification"."seal_id" is not null;--> statement-breakpoint
-CREATE INDEX "preference_history_recipient" ON "herald"."preference_history" USING btree ("recipient_id","id");
+CREATE INDEX "preference_history_recipient" ON "herald"."preference_history" USING btree ("recipient_id","id");--> statement-breakpoint
+CREATE INDEX "report_message" ON "herald"."report" USING btree ("message_id") WHERE "herald"."report"."message_id" is not null;--> statement-breakpoint
+CREATE INDEX "report_times" ON "herald"."report" USING btree ("at");

@@ -13,6 +13,7 @@
  *   delivery/         the worker: admit, begin, render, dispatch, decide, settle, react
  *   dispatch/         how a message leaves: the dispatcher contract, smtp, webhook, and guarded HTTP (egress)
  *   recipients/       links to unsubscribe, and the pages behind them (exported as pg-herald/recipients)
+ *   reports/          what comes back: bounces, complaints (exported as pg-herald/reports)
  *   operate/          what an operator asks and does, each callable from code
  *   telemetry/        spans, metrics, and the trace context between enqueue and delivery
  *   cli/              the program `pg-herald`
@@ -22,6 +23,7 @@
  *   testing/          for an application's own tests (exported as pg-herald/testing)
  *   secrets.ts        encryption of secret labels and endpoints
  *   email-address.ts  the rule for email addresses
+ *   return-address.ts  addresses that say which message comes back
  *   errors.ts         the errors that are thrown
  *   batcher.ts        batched writing
  *   lru.ts            a bounded cache
@@ -132,6 +134,7 @@ export {
   type MessageState,
   showMessage,
 } from './operate/messages.ts';
+export type { MessageReport } from './operate/returns.ts';
 export { type PauseState, pauseMethod, listPauses, resumeMethod } from './operate/pause.ts';
 export { type DecidingPreference, preferenceAt, type PreferenceQuestion } from './operate/preference-history.ts';
 export { purge as purgeMessages, type PurgeOptions } from './operate/purge.ts';
@@ -143,6 +146,7 @@ export {
   listSuppressions,
   suppress as suppressAddress,
   type Suppression,
+  type SuppressionCause,
   unsuppress as unsuppressAddress,
 } from './operate/suppressions.ts';
 export { listTenants, removeTenant, setTenant, showTenant, type Tenant, type TenantChange } from './operate/tenants.ts';

@@ -18,6 +18,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   batcher: [],
   'node-listener': [],
   secrets: ['errors'],
+  'return-address': ['errors'],
   telemetry: [],
   queue: ['vocabulary', 'errors'],
   database: ['vocabulary', 'errors', 'optional-package', 'queue'],
@@ -32,9 +33,11 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'lru',
     'batcher',
     'secrets',
+    'return-address',
     'database',
     'templates',
   ],
+  reports: ['vocabulary', 'errors', 'return-address', 'database', 'dispatch'],
   enqueue: ['vocabulary', 'errors', 'email-address', 'secrets', 'telemetry', 'database', 'templates'],
   recipients: ['vocabulary', 'errors', 'lru', 'secrets', 'node-listener', 'templates', 'tenants', 'dispatch'],
   operate: [
@@ -121,6 +124,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'console',
     'development',
     'recipients',
+    'reports',
   ],
   // In the browser nothing of the server is there.
   'inbox-client': [],

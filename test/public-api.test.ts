@@ -14,7 +14,10 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const client = ['inbox-client/index', 'inbox-client/element/index', 'inbox-client/react'];
-const entries = ['index', 'database/schema', 'console/index', 'recipients/index', 'testing/index', ...client];
+const entries = [
+  ...['index', 'database/schema', 'console/index', 'recipients/index', 'reports/index', 'testing/index'],
+  ...client,
+];
 
 type Node = { readonly type: string; readonly start: number; readonly end: number } & Record<string, unknown>;
 

@@ -17,8 +17,9 @@ export function eraseCommand(): Command {
     more: [['erase --address ada@example.com --yes', 'by address']],
     notes: [
       'Pending messages are cancelled. Messages in flight are not erased, and the exit code is then 1. ' +
-        'Preferences and suppressions of the person are deleted as well; by id, their endpoints too. An ' +
-        'address that is the contact of another endpoint stays in its settings.',
+        'Preferences of the person are deleted as well; by id, their endpoints too. Of a suppressed address a ' +
+        'keyed hash is left, so that nothing is sent to it again. An address that is the contact of another ' +
+        'endpoint stays in its settings.',
     ],
     seeAlso: ['retention set'],
   })

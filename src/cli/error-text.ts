@@ -1,5 +1,5 @@
 import { ConfigurationError, InvalidNotificationError } from '../errors.ts';
-import { CommandFailed, UsageError } from './output.ts';
+import { CommandFailed, TryAgain, UsageError } from './output.ts';
 
 interface ErrorText {
   /** Null if the command has printed it. */
@@ -9,6 +9,7 @@ interface ErrorText {
 
 /** An error as one line with its remedy, and the exit code. Never a stack or a password. */
 export function explainError(error: unknown): ErrorText {
+  if (error instanceof TryAgain) return { line: error.message, exitCode: 75 };
   if (error instanceof CommandFailed) return { line: error.message || null, exitCode: 1 };
   if (error instanceof UsageError || error instanceof ConfigurationError || error instanceof InvalidNotificationError)
     return { line: error.message, exitCode: 2 };

@@ -17,6 +17,11 @@ export class CommandFailed extends Error {
   override readonly name = 'CommandFailed';
 }
 
+/** Nothing was done, and the caller is to try again: exit code 75, the EX_TEMPFAIL of mail servers. */
+export class TryAgain extends Error {
+  override readonly name = 'TryAgain';
+}
+
 type Color = Parameters<typeof styleText>[0];
 
 /** Marks the style codes of this process: a text with any other code cannot have been styled here. */

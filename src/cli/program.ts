@@ -28,6 +28,7 @@ const commands: ReadonlyMap<string, () => Promise<Command>> = new Map([
   ['preferences', async () => (await import('./preferences.ts')).preferencesCommand()],
   ['hours', async () => (await import('./hours.ts')).hoursCommand()],
   ['suppressions', async () => (await import('./suppressions.ts')).suppressionsCommand()],
+  ['bounces', async () => (await import('./bounces.ts')).bouncesCommand()],
   ['endpoints', async () => (await import('./endpoints.ts')).endpointsCommand()],
   ['tenants', async () => (await import('./tenants.ts')).tenantsCommand()],
   ['console', async () => (await import('./console.ts')).consoleCommand()],
@@ -46,7 +47,7 @@ const groups: readonly (readonly [heading: string, ...names: string[]])[] = [
   ['Act on messages:', 'retry', 'cancel', 'hold', 'release', 'discard', 'pause', 'resume'],
   [
     'Methods, rules and receivers:',
-    ...['methods', 'preferences', 'hours', 'suppressions', 'endpoints', 'tenants', 'cancel-with'],
+    ...['methods', 'preferences', 'hours', 'suppressions', 'bounces', 'endpoints', 'tenants', 'cancel-with'],
   ],
   ['Retention and deletion:', 'retention', 'purge', 'erase'],
   ['More:'],
@@ -80,7 +81,7 @@ function rootCommand(): Command {
     notes: [
       'In a terminal, tables fit its width. In a pipe, a command that prints a table prints JSON instead, as every ' +
         'command does with --json. --table prints the table there as well, uncut.',
-      'Exit codes: 0 success, 1 failure, 2 invalid usage or environment.',
+      'Exit codes: 0 success, 1 failure, 2 invalid usage or environment; "bounces accept" has 75 for try again.',
       'Environment: DATABASE_URL or PGHOST, PGUSER, PGPASSWORD and PGDATABASE name the database, unless ' +
         '--database-url does. NO_COLOR turns colours off. A worker also reads HERALD_* variables. The file ' +
         '.env in the current folder adds variables that the environment does not have.',

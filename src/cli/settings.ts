@@ -182,7 +182,7 @@ export const smtpSettings = {
     description:
       'HTTP or SOCKS proxy, for example `socks5://user:password@host:1080`. SOCKS needs the package `socks`.',
   },
-  HERALD_SMTP_ENVELOPE_FROM: { type: 'text', default: 'the author', description: 'Address that bounces go to.' },
+  HERALD_SMTP_ENVELOPE_FROM: { type: 'text', default: 'the author', description: 'Where bounces go; see `{token}`.' },
   HERALD_SMTP_REPLY_TO: { type: 'text', description: 'Address that replies go to.' },
   HERALD_SMTP_EHLO_NAME: {
     type: 'text',

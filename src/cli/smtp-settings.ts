@@ -36,14 +36,24 @@ function readRelay(read: SettingReader): Omit<SmtpOptions, 'host' | 'from'> {
 }
 
 /** What the emails carry. */
-function readMessages(read: SettingReader): Pick<SmtpOptions, 'from' | 'replyTo' | 'envelopeFrom' | 'dkim'> {
+function readMessages(
+  read: SettingReader,
+): Pick<SmtpOptions, 'from' | 'replyTo' | 'envelopeFrom' | 'envelopeKeys' | 'dkim'> {
   const replyTo = read.text('HERALD_SMTP_REPLY_TO');
+  const envelopeFrom = read.text('HERALD_SMTP_ENVELOPE_FROM');
   return collected({
     from: () => readAuthor(read),
     replyTo: () => (replyTo === null ? null : { address: replyTo }),
-    envelopeFrom: () => read.text('HERALD_SMTP_ENVELOPE_FROM'),
+    envelopeFrom: () => envelopeFrom,
+    envelopeKeys: () => (envelopeFrom?.includes('{token}') ? tokenKeys(read) : null),
     dkim: () => readDkim(read),
   });
+}
+
+function tokenKeys(read: SettingReader): readonly string[] {
+  const keys = read.secret('HERALD_SECRET_KEY')?.split(/[\s,]+/);
+  if (keys !== undefined) return keys;
+  throw new ConfigurationError('HERALD_SECRET_KEY', 'is not set: the {token} of HERALD_SMTP_ENVELOPE_FROM needs it');
 }
 
 function readAuthor(read: SettingReader): SmtpOptions['from'] {

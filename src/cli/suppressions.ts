@@ -20,12 +20,14 @@ function listCommand(): Command {
         const rows = await listSuppressions(pool);
         if (options.json) return printJson(rows);
         printTable(
-          ['method', 'address', 'reason', 'since (UTC)'],
+          ['method', 'address', 'cause', 'reason', 'since (UTC)', 'until (UTC)'],
           rows.map((row) => [
             row.method,
-            row.address,
+            row.address ?? '(erased)',
+            row.cause,
             row.reason,
             row.suppressedAt ? timeText(row.suppressedAt) : `not yet (${row.hits})`,
+            row.expiresAt ? timeText(row.expiresAt) : '',
           ]),
           'none',
         );

@@ -35,7 +35,7 @@ GRANT UPDATE (status, reason, detail, secrets, next_attempt_at, attempts, counte
 GRANT UPDATE (paused_at, paused_by, pause_kind, pause_reason, pause_detail, probe_at, probe_failures, last_sent_at) ON herald.method TO herald_worker;
 GRANT UPDATE (disabled_at, disabled_reason, failures, faults, failing_since, warned_at, opened_at, probe_at, probing, probes, window_at,
   window_calls, window_faults) ON herald.endpoint TO herald_worker;
-GRANT INSERT, UPDATE ON herald.attempt, herald.suppression, herald.sender TO herald_worker;
+GRANT INSERT, UPDATE ON herald.attempt, herald.sender TO herald_worker;
 GRANT INSERT, UPDATE, DELETE ON herald.rate_bucket, herald.refusal, herald.worker TO herald_worker;
 GRANT EXECUTE ON FUNCTION herald.put_back_refused(text, text, double precision), herald.release_refused(text, text),
   herald.record_accepted(text, text, double precision), herald.delete_old_refusals(text), herald.apply_retention(integer),
@@ -84,7 +84,8 @@ BEGIN
     SELECT table_name, string_agg(quote_ident(column_name), ', ') AS columns
     FROM information_schema.columns
     WHERE table_schema = 'herald' AND table_name <> 'ended_session'
-      AND (table_name, column_name) NOT IN (('message', 'secrets'), ('refusal', 'secrets'), ('endpoint', 'sealed'), ('attachment', 'content'))
+      AND (table_name, column_name) NOT IN (('message', 'secrets'), ('refusal', 'secrets'), ('endpoint', 'sealed'), ('attachment', 'content'),
+        ('method', 'erased_key'))
     GROUP BY table_name
   LOOP
     EXECUTE format('GRANT SELECT (%s) ON herald.%I TO herald_reader, herald_operator', t.columns, t.table_name);
@@ -114,3 +115,10 @@ GRANT INSERT, UPDATE, DELETE ON herald.suppression, herald.setting, herald.tenan
 GRANT SELECT (sealed), INSERT, UPDATE, DELETE ON herald.endpoint TO herald_operator;
 GRANT INSERT (id, at, actor, action, subject, why, detail) ON herald.audit TO herald_operator;
 GRANT SELECT, INSERT, DELETE ON herald.ended_session TO herald_operator;
+
+-- What comes back is recorded by functions: a worker changes no suppression itself.
+GRANT SELECT ON herald.report TO herald_worker;
+GRANT EXECUTE ON FUNCTION herald.suppression_of(text, text, bytea, boolean), herald.erased_address(text, bytea),
+  herald.count_dead(text, text, text, uuid), herald.reported_message(uuid, text, text[]), herald.record_reports(jsonb) TO herald_worker;
+GRANT EXECUTE ON FUNCTION herald.suppressed_forms(text) TO herald_reader, herald_operator;
+GRANT EXECUTE ON FUNCTION herald.lift_suppression(text, text, text) TO herald_operator;

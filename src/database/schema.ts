@@ -26,6 +26,7 @@ export { herald };
 export { hours } from './tables/hours.ts';
 export { preferenceHistory } from './tables/preference-history.ts';
 export { tenant } from './tables/tenant.ts';
+export { report } from './tables/report.ts';
 
 /** A template by name: what an operator set, and the options that its newest version declared. */
 export const template = herald.table(
@@ -149,6 +150,8 @@ export const method = herald.table(
     probeFailures: integer('probe_failures').notNull().default(0),
     /** When a message was last sent, a few seconds behind: whether others passed since a message met a fault. */
     lastSentAt: moment('last_sent_at'),
+    /** Random bytes that the addresses of erased persons are hashed with; null while none of them is suppressed. */
+    erasedKey: bytea('erased_key'),
     createdAt: moment('created_at').notNull().defaultNow(),
   },
   (t) => [check('method_pause_kind', sql`${t.pauseKind} in ('operator', 'fault')`)],
@@ -361,22 +364,33 @@ export const preference = herald.table(
   ],
 );
 
-/** An address that a method must no longer use. */
+/** An address that a method must no longer use, or may soon not use any more. */
 export const suppression = herald.table(
   'suppression',
   {
     method: text().notNull(),
-    /** In lower case. */
+    /** In lower case; of an erased person, `erased:` and a hash with the method's `erased_key`. */
     address: text().notNull(),
+    /**
+     * `dead`: there is no such mailbox. `soft`: it takes nothing at present. `complaint`: the person reported spam;
+     * mandatory messages still pass. `operator`: an operator decided it.
+     */
+    cause: text().notNull().default('operator'),
     reason: text().notNull(),
-    /** Refusals by receivers so far; an operator's row has none. */
+    /** Reports since the last success that there is no such mailbox; an operator's row has none. */
     hits: integer().notNull().default(0),
+    /** The first of them. */
     firstAt: moment('first_at').notNull().defaultNow(),
     lastAt: moment('last_at').notNull().defaultNow(),
-    /** Null while the refusals do not suffice. */
+    /** Null while the reports do not suffice. */
     suppressedAt: moment('suppressed_at'),
+    /** When the address is used again; null: when somebody lifts the suppression. */
+    expiresAt: moment('expires_at'),
   },
-  (t) => [primaryKey({ columns: [t.method, t.address] })],
+  (t) => [
+    primaryKey({ columns: [t.method, t.address] }),
+    check('suppression_cause', sql`${t.cause} in ('dead', 'soft', 'complaint', 'operator')`),
+  ],
 );
 
 /** What an operator set at run time, by key. */

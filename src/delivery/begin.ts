@@ -97,7 +97,7 @@ WITH locked AS MATERIALIZED (
       WHEN l.status = 'pending' AND l.next_attempt_at > now() + interval '1 second' THEN 'not_due'
       WHEN NOT t.enabled THEN 'template_disabled'
       WHEN NOT d.enabled THEN 'method_disabled'
-      WHEN s.address IS NOT NULL THEN 'suppressed'
+      WHEN s.cause IS NOT NULL THEN 'suppressed'
       WHEN NOT c.enabled THEN 'preference'
       WHEN NOT coalesce(c.enabled, t.mandatory OR t.enabled_by_default) THEN 'default_off'
       WHEN EXISTS (SELECT FROM herald.hours) AND l.status = 'pending'
@@ -105,7 +105,7 @@ WITH locked AS MATERIALIZED (
       WHEN l.crashes >= ${lossesBeforeIsolation} AND NOT $5 THEN 'isolate'
       ELSE 'open' END AS disposition
   FROM locked l JOIN herald.template t ON t.name = l.template JOIN herald.method d ON d.name = l.method
-  LEFT JOIN herald.suppression s ON s.method = l.method AND s.address = l.address AND s.suppressed_at IS NOT NULL
+  LEFT JOIN LATERAL herald.suppression_of(l.method, l.address, d.erased_key, t.mandatory) s ON true
   LEFT JOIN LATERAL herald.choice_of(l.recipient_id, l.template, t."group", l.method) c ON NOT t.mandatory
 ), lost_attempts AS (
   INSERT INTO herald.attempt (message_id, number, worker, started_at, finished_at, outcome, reason, detail, counted)

@@ -40,6 +40,7 @@ export function observeGauges({ meter }: Instruments, sources: GaugeSources): { 
   const of = {
     enqueued: observable(meter, all.enqueued),
     inhibited: observable(meter, all.inhibited),
+    returned: observable(meter, all.returned),
     pending: observable(meter, all.pending),
     held: observable(meter, all.held),
     guardFailed: observable(meter, all.guardFailed),
@@ -70,12 +71,36 @@ export function observeGauges({ meter }: Instruments, sources: GaugeSources): { 
 interface Reading extends Gauges {
   /** Since the worker started. */
   readonly total: ReadonlyMap<string, { readonly enqueued: number; readonly inhibited: ReadonlyMap<string, number> }>;
+  /** Likewise, by domain and then by kind. */
+  readonly returns: ReturnCounts;
+}
+
+type ReturnCounts = ReadonlyMap<string, ReadonlyMap<string, number>>;
+
+/** Recipients choose their domains: the metric must not grow with them. */
+const mostDomains = 50;
+
+/** Counts what came back by domain; of `mostDomains`, all others are `other`. */
+function createReturnCounts(): { add(returned: Gauges['returned']): void; readonly counts: ReturnCounts } {
+  const counts = new Map([['none', new Map([['unmatched', 0]])]]);
+  return {
+    counts,
+    add(returned) {
+      for (const { domain, kind, count } of returned) {
+        const given = domain ?? 'none';
+        const named = counts.has(given) || counts.size < mostDomains ? given : 'other';
+        const kinds = counts.get(named) ?? new Map<string, number>();
+        counts.set(named, kinds.set(kind, (kinds.get(kind) ?? 0) + count));
+      }
+    },
+  };
 }
 
 /** One query of the database for all collections within `freshMs`. Null while the database does not answer. */
 function createReader(sources: GaugeSources): { now(): Promise<Reading | null>; ageSeconds(): number } {
   const { database, freshMs: fresh = freshMs, lagSeconds = enqueueLagSeconds } = sources;
   const total = new Map<string, { enqueued: number; inhibited: Map<string, number> }>();
+  const returns = createReturnCounts();
   let seenUntil: string | null = null;
   let last: Promise<Reading | null> = Promise.resolve(null);
   let readAt = Number.NEGATIVE_INFINITY;
@@ -95,7 +120,8 @@ function createReader(sources: GaugeSources): { now(): Promise<Reading | null>; 
       sum.enqueued += count;
       if (reason !== null) sum.inhibited.set(reason, (sum.inhibited.get(reason) ?? 0) + count);
     }
-    return { ...gauges, total };
+    returns.add(gauges.returned);
+    return { ...gauges, total, returns: returns.counts };
   }
 
   return {
@@ -124,6 +150,7 @@ type Observables = Readonly<
   Record<
     | 'enqueued'
     | 'inhibited'
+    | 'returned'
     | 'pending'
     | 'held'
     | 'guardFailed'
@@ -150,6 +177,8 @@ function observeAll(result: BatchObservableResult, of: Observables, reading: Rea
     result.observe(of.enqueued, enqueued, { method });
     for (const [reason, count] of inhibited) result.observe(of.inhibited, count, { method, reason });
   }
+  for (const [domain, kinds] of reading.returns)
+    for (const [kind, count] of kinds) result.observe(of.returned, count, { domain, kind });
   for (const [state, count] of Object.entries(reading.endpoints)) result.observe(of.endpoints, count, { state });
   result.observe(of.workers, reading.workers);
 }

@@ -42,7 +42,7 @@ export async function react(
   const address = message.recipient.email;
   try {
     if (result.outcome === 'failed' && result.addressFault && address !== undefined)
-      await countAddressFault(database.pool, { method, address, reason: result.reason });
+      await countAddressFault(database.pool, { method, address, reason: result.reason, messageId: message.id });
     const fault = methodFaultOf(result);
     if (fault !== null) await pauseMethod(fault, services);
     else if (!(result.outcome === 'retry' && result.countAttempt === false)) await endPause(startedAt, services);

@@ -19,9 +19,9 @@ export interface EraseReport {
 const oneOf = 'must have a recipientId or an address, not empty';
 
 /**
- * Erases the name, address, labels, data, files and replies of every message to a person, and their preferences and
- * suppressions; by recipient id, their endpoints as well. Works in batches, each a transaction of its own, and is
- * safe to repeat.
+ * Erases the name, address, labels, data, files and replies of every message to a person, and their preferences; by
+ * recipient id, their endpoints as well. Of a suppressed address a keyed hash is left, so that it stays suppressed.
+ * Works in batches, each a transaction of its own, and is safe to repeat.
  */
 export async function erase(
   client: Queryable,

@@ -21,12 +21,21 @@ export interface EnqueuedSince {
   readonly count: number;
 }
 
+/** Messages that came back between two readings. */
+export interface ReturnedSince {
+  /** Domain of the recipient; null: the report was about no message of ours. */
+  readonly domain: string | null;
+  readonly kind: string;
+  readonly count: number;
+}
+
 /** The state of the whole database. */
 export interface Gauges {
   readonly methods: readonly MethodGauges[];
   readonly endpoints: Readonly<Record<'healthy' | 'failing' | 'open' | 'disabled', number>>;
   readonly workers: number;
   readonly enqueued: readonly EnqueuedSince[];
+  readonly returned: readonly ReturnedSince[];
   /** Where the next reading continues, as text from the database: a Date has no microseconds. */
   readonly seenUntil: string;
 }
@@ -65,6 +74,10 @@ SELECT m.method, count(*)::int AS count,
   CASE WHEN m.status = 'inhibited' AND m.attempts = 0 AND m.settled_at = m.created_at THEN m.reason END AS reason
 FROM herald.message m WHERE m.created_at > $1::timestamptz AND m.created_at <= $2::timestamptz GROUP BY m.method, 3`;
 
+const returnedText = `
+SELECT r.domain, CASE WHEN r.message_id IS NULL THEN 'unmatched' ELSE r.kind END AS kind, count(*)::int AS count
+FROM herald.report r WHERE r.at > $1::timestamptz AND r.at <= $2::timestamptz GROUP BY 1, 2`;
+
 /** Messages whose transaction takes longer than this to commit are not counted as enqueued. */
 export const enqueueLagSeconds = 15;
 
@@ -77,18 +90,19 @@ export async function readGauges(
   since: { readonly seenUntil: string | null; readonly lagSeconds: number },
 ): Promise<Gauges> {
   const methods = await database.run<MethodGauges>({ name: 'herald.gauges', text: methodsText }, []);
-  const [totals] = await database.run<Omit<Gauges, 'methods' | 'enqueued' | 'endpoints'> & Gauges['endpoints']>(
-    { name: 'herald.gauges.totals', text: totalsText },
-    [since.lagSeconds],
-  );
+  const [totals] = await database.run<
+    Omit<Gauges, 'methods' | 'enqueued' | 'returned' | 'endpoints'> & Gauges['endpoints']
+  >({ name: 'herald.gauges.totals', text: totalsText }, [since.lagSeconds]);
   if (totals === undefined) throw new Error('aggregate returned no row');
   const { healthy, failing, open, disabled, workers, seenUntil } = totals;
+  const window = since.seenUntil === null ? null : [since.seenUntil, seenUntil];
   const enqueued =
-    since.seenUntil === null
+    window === null
       ? []
-      : await database.run<EnqueuedSince>({ name: 'herald.gauges.enqueued', text: enqueuedText }, [
-          since.seenUntil,
-          seenUntil,
-        ]);
-  return { methods, endpoints: { healthy, failing, open, disabled }, workers, enqueued, seenUntil };
+      : await database.run<EnqueuedSince>({ name: 'herald.gauges.enqueued', text: enqueuedText }, window);
+  const returned =
+    window === null
+      ? []
+      : await database.run<ReturnedSince>({ name: 'herald.gauges.returned', text: returnedText }, window);
+  return { methods, endpoints: { healthy, failing, open, disabled }, workers, enqueued, returned, seenUntil };
 }

@@ -13,6 +13,7 @@ import type { Queryable } from '../database/pool.ts';
 import { type AuditRecord, listAudit } from './audit.ts';
 import { createBinding, indexable, matching, type MessageFilter } from './message-filter.ts';
 import { type QuietWait, withDates } from './quiet-hours.ts';
+import { type MessageReport, putBacksOf, reportsOf } from './returns.ts';
 import { readWorkers, type RegisteredWorker, workersConnected } from './workers.ts';
 import { checkInput, count, fields, findInput, listInput, messageFilter } from './input.ts';
 
@@ -130,6 +131,8 @@ export interface MessageDetails extends MessageLine {
   readonly quietHours: QuietWait | null;
   /** When the sender that had refused it turned out to be at fault, so that it was put back; oldest first. */
   readonly putBacks: readonly { readonly sender: string; readonly at: Date }[];
+  /** What came back about it, oldest first. */
+  readonly reports: readonly MessageReport[];
   /** Why the method is paused; null if it is not. `method` is `*` if everything is paused. */
   readonly paused: {
     readonly method: string;
@@ -274,16 +277,8 @@ export async function showMessage(client: Queryable, id: string): Promise<Messag
     registeredWorkers: await readWorkers(client),
     operatorActions: (await listAudit(client, { subject: id })).reverse(),
     putBacks: await putBacksOf(client, message),
+    reports: await reportsOf(client, id),
   };
-}
-
-async function putBacksOf(client: Queryable, { id, method }: MessageLine): Promise<MessageDetails['putBacks']> {
-  const result = await client.query<MessageDetails['putBacks'][number]>(
-    `SELECT sender, put_back_at AS at FROM herald.refusal
-     WHERE method = $1 AND kind = 'refused' AND message_id = $2 AND put_back_at IS NOT NULL ORDER BY put_back_at`,
-    [method, id],
-  );
-  return result.rows;
 }
 
 async function attemptsOf(client: Queryable, id: string): Promise<AttemptRecord[]> {

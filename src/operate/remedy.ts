@@ -1,5 +1,6 @@
 /** What an operator can do about a message: the action for its state and reason. Pure. */
 import type { MessageDetails } from './messages.ts';
+import { returnOf } from './returns.ts';
 import { isAbandoned, isHeldForEndpoint, isHeldForGuard, mayHaveArrived } from './state-text.ts';
 import { serviceOf } from './workers.ts';
 
@@ -58,6 +59,8 @@ export function remedyOf(message: MessageDetails, actions: OperatorActions = com
       return ifPossible(message, `If it still matters: ${actions.retry(message)}`);
     case 'inhibited':
       return inhibitedRemedy(message, actions);
+    case 'sent':
+      return returnedRemedy(message);
     default:
       return null;
   }
@@ -119,6 +122,18 @@ function heldRemedy(message: MessageDetails, actions: OperatorActions): string {
   if (isHeldForGuard(message)) return `Repair the function that "pg-herald doctor" names, then: ${decide}`;
   if (!mayHaveArrived(message)) return `To send it, or never to send it: ${decide}`;
   return `${askFirst} If it did not, or if a second copy is harmless: ${decide}`;
+}
+
+function returnedRemedy({ reports }: MessageDetails): string | null {
+  switch (returnOf(reports)?.effect) {
+    case 'dead':
+    case 'soft':
+      return 'If the address is wrong, correct it in your application and enqueue again.';
+    case 'ours':
+      return 'Look at what the server says: it refuses the sender or the email, not the address.';
+    default:
+      return null;
+  }
 }
 
 function failedRemedy(message: MessageDetails, { retry }: OperatorActions): string {

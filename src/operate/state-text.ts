@@ -2,6 +2,7 @@
 import type { MessageDetails } from './messages.ts';
 import type { QuietWait } from './quiet-hours.ts';
 import { meaningOf } from './reason-text.ts';
+import { reportText, returnOf } from './returns.ts';
 import { serviceOf } from './workers.ts';
 
 /** Says what state a message is in. `now` decides what is overdue. */
@@ -12,7 +13,7 @@ export function summaryOf(message: MessageDetails, now: Date): string {
 function stateOf(message: MessageDetails, now: Date): string {
   switch (message.status) {
     case 'sent':
-      return `Sent: the receiving side accepted it${atAttempt(message)}. It is not known whether anyone read it.`;
+      return `Sent: the receiving side accepted it${atAttempt(message)}. ${afterwards(message)}`;
     case 'failed':
       return `Failed ${afterAttempts(message)}${because(message)}.`;
     case 'inhibited':
@@ -32,6 +33,12 @@ function stateOf(message: MessageDetails, now: Date): string {
     default:
       return message.status satisfies never;
   }
+}
+
+function afterwards({ reports, settledAt }: MessageDetails): string {
+  const returned = returnOf(reports);
+  if (returned === null) return 'It is not known whether anyone read it.';
+  return `It was ${reportText(returned, settledAt)}.`;
 }
 
 function inhibitedText(message: MessageDetails): string {

@@ -3,6 +3,7 @@ import type { AuditRecord } from './audit.ts';
 import type { AttemptRecord, MessageDetails } from './messages.ts';
 import { meaningOf } from './reason-text.ts';
 import { type OperatorActions, remedyOf } from './remedy.ts';
+import { type MessageReport, reportText } from './returns.ts';
 import { summaryOf } from './state-text.ts';
 
 /** One thing that happened to a message. */
@@ -43,6 +44,7 @@ function timelineOf(message: MessageDetails, now: Date): TimelineEvent[] {
     ...(sendAt && sendAt <= (settledAt ?? now) ? [{ at: sendAt, what: 'may be sent from now on' }] : []),
     ...message.attemptRecords.map((attempt) => ({ at: attempt.startedAt, what: attemptText(attempt) })),
     ...message.putBacks.map(({ at, sender }) => ({ at, what: `put back: the sender ${sender} was at fault` })),
+    ...message.reports.map((report) => ({ at: report.at, what: returnText(report, settledAt) })),
     ...message.operatorActions.map((action) => ({ at: action.at, what: actionText(action) })),
     ...(status === 'sending' && attemptStartedAt
       ? [{ at: attemptStartedAt, what: `attempt ${attempts} by ${leasedBy ?? '?'}: in flight` }]
@@ -52,6 +54,11 @@ function timelineOf(message: MessageDetails, now: Date): TimelineEvent[] {
   ];
   // A time of the database may be infinite, which is not a Date.
   return events.filter(({ at }) => at instanceof Date).sort((a, b) => a.at.getTime() - b.at.getTime());
+}
+
+function returnText(report: MessageReport, settledAt: Date | null): string {
+  const { replyText } = report;
+  return `${reportText(report, settledAt)}${replyText === null ? '' : `; reply "${replyText}"`}`;
 }
 
 function attemptText(attempt: AttemptRecord): string {

@@ -115,6 +115,15 @@ export const metricDescriptions = {
     labels: ['method', 'reason'],
     description: 'Messages that a rule stopped when they were enqueued, since this worker started; 15 s behind',
   },
+  returned: {
+    name: 'herald.returned',
+    kind: 'observed counter',
+    scope: 'database',
+    labels: ['domain', 'kind'],
+    description:
+      'Reports about sent messages by the domain of the recipient, since this worker started; 15 s behind. ' +
+      'Of 50 domains, all others are `other`',
+  },
   pending: {
     name: 'herald.pending',
     kind: 'gauge',

@@ -57,6 +57,7 @@ describe('following the page works:', { timeout: 180_000 }, () => {
     'docs/languages.md',
     'docs/unsubscribing.md',
     'docs/quiet-hours.md',
+    'docs/bounces.md',
     'docs/operating-from-code.md',
   ])('%s', async (page) => {
     await follow(page);

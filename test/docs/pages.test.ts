@@ -34,6 +34,7 @@ const followed: Readonly<Record<string, string | null>> = {
   'docs/unsubscribing.md': null,
   'docs/guards.md': null,
   'docs/quiet-hours.md': null,
+  'docs/bounces.md': null,
   'docs/writing-a-dispatcher.md': null,
   'docs/operating-from-code.md': null,
   'docs/production.md': null,

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { readFileSync } from 'node:fs';
 
 /** `localhost` is in order; the others have one fault each. */
-export type CertificateName = 'localhost' | 'expired' | 'other-host';
+export type CertificateName = 'localhost' | 'expired' | 'other-host' | 'sns';
 
 export interface Certificate {
   readonly key: string;

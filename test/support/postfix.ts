@@ -18,8 +18,12 @@ import { until } from './wait.ts';
 
 export interface Postfix {
   readonly port: number;
+  /** Of its settings, for its programs. */
+  readonly folder: string;
   /** Raw emails in the one mailbox of all recipients, oldest first. */
   mails(): string[];
+  /** What it logged. */
+  log(): string;
   stop(): void;
 }
 
@@ -27,6 +31,8 @@ export interface PostfixOptions {
   /** Answers to RCPT TO by address, for example `{ 'full@example.com': '452 4.2.2 mailbox full' }`. */
   readonly recipients?: Readonly<Record<string, string>>;
   readonly settings?: Readonly<Record<string, string>>;
+  /** Further lines of master.cf. */
+  readonly services?: string;
 }
 
 /** Why it cannot run here, or null. */
@@ -54,7 +60,11 @@ scache unix - - n - 1 scache
 postlog unix-dgram n - n - 1 postlogd
 `;
 
-export async function startPostfix({ recipients = {}, settings = {} }: PostfixOptions = {}): Promise<Postfix> {
+export async function startPostfix({
+  recipients = {},
+  settings = {},
+  services: more = '',
+}: PostfixOptions = {}): Promise<Postfix> {
   const folder = mkdtempSync(join(tmpdir(), 'herald-postfix-'));
   chmodSync(folder, 0o755);
   const port = await freePort();
@@ -90,11 +100,12 @@ export async function startPostfix({ recipients = {}, settings = {} }: PostfixOp
       .map(([name, value]) => `${name} = ${value}\n`)
       .join(''),
   );
-  writeFileSync(join(folder, 'master.cf'), `127.0.0.1:${port} inet n - n - - smtpd\n${services}`);
+  writeFileSync(join(folder, 'master.cf'), `127.0.0.1:${port} inet n - n - - smtpd\n${services}${more}`);
   execFileSync('/usr/sbin/postfix', ['-c', folder, 'start'], { stdio: 'pipe' });
   await until(() => connects(port), { what: 'Postfix to listen' });
   return {
     port,
+    folder,
     mails: () => {
       const box = join(mail, 'box', 'new');
       return existsSync(box)
@@ -103,6 +114,7 @@ export async function startPostfix({ recipients = {}, settings = {} }: PostfixOp
             .map((file) => readFileSync(join(box, file), 'utf8'))
         : [];
     },
+    log: () => readFileSync(join(folder, 'log'), 'utf8'),
     stop: () => {
       execFileSync('/usr/sbin/postfix', ['-c', folder, 'stop'], { stdio: 'pipe' });
       rmSync(folder, { recursive: true, force: true });

@@ -38,6 +38,7 @@ export default defineConfig({
           { text: 'pg-herald', link: '/docs/api/' },
           { text: 'pg-herald/console', link: '/docs/api/console' },
           { text: 'pg-herald/recipients', link: '/docs/api/recipients' },
+          { text: 'pg-herald/reports', link: '/docs/api/reports' },
           { text: 'pg-herald/testing', link: '/docs/api/testing' },
           { text: 'pg-herald/schema', link: '/docs/api/database/schema' },
         ],

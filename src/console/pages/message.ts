@@ -4,6 +4,7 @@ import { html } from 'hono/html';
 import type { AttemptRecord, MessageDetails } from '../../operate/messages.ts';
 import { preferenceText } from '../../operate/preference-history.ts';
 import { commands } from '../../operate/remedy.ts';
+import type { MessageReport } from '../../operate/returns.ts';
 import { explain } from '../../operate/why.ts';
 import { count, empty, facts, type Html, numberHeading, plural, prose, statusBadge, table, time } from '../elements.ts';
 import { page } from '../layout.ts';
@@ -35,7 +36,8 @@ async function messagePage(c: PageContext, services: Services, id: string): Prom
 <section id="state" data-live="message overview">${state(c, message)}</section>
 <section id="actions" data-live="message" aria-label="Actions">${messageActions(c, services, loaded)}</section>
 <div class="columns">
-<section id="story" data-live="message"><h2>Timeline</h2>${timeline(message)}${attempts(message)}</section>
+<section id="story" data-live="message"><h2>Timeline</h2>${timeline(message)}${attempts(message)}
+${reports(message)}</section>
 <section><h2>Facts</h2>${facts(messageFacts(services, loaded))}</section>
 </div>
 <section id="content"><h2>Content</h2>${await messageContent(c, services, { ...loaded, rendered })}</section>`;
@@ -60,6 +62,18 @@ function attempts({ attemptRecords }: MessageDetails): Html {
   if (attemptRecords.length === 0) return html`<h2>Attempts</h2>${empty('Not tried yet.')}`;
   const headings = [numberHeading('No.'), 'Started, by', 'Outcome', 'Reply', numberHeading('Took')];
   return html`<h2>Attempts</h2>${table('Attempts', headings, attemptRecords.map(attemptRow))}`;
+}
+
+/** What servers, providers and the recipient reported after the message was sent. */
+function reports({ reports: all }: MessageDetails): Html | string {
+  if (all.length === 0) return '';
+  return html`<h2>Reports</h2>${table('Reports', ['Came', 'Kind', 'Status', 'Reply', 'From'], all.map(reportRow))}`;
+}
+
+function reportRow({ at, kind, statusCode, replyText, reporter, source }: MessageReport): Html {
+  return html`<tr><th scope="row" data-label="Came">${time(at)}</th><td data-label="Kind">${kind}</td>
+<td data-label="Status">${statusCode ?? ''}</td><td class="reply" data-label="Reply">${replyText ?? ''}</td>
+<td data-label="From">${[reporter, source].filter(Boolean).join(', ')}</td></tr>`;
 }
 
 function attemptRow(one: AttemptRecord): Html {

@@ -1,7 +1,13 @@
 /** Addresses that a method must not send to. */
 import type { Hono } from 'hono';
 import { html } from 'hono/html';
-import { listSuppressions, type Suppression, suppress, unsuppress } from '../../operate/suppressions.ts';
+import {
+  listSuppressions,
+  type Suppression,
+  type SuppressionCause,
+  suppress,
+  unsuppress,
+} from '../../operate/suppressions.ts';
 import { meaningOf } from '../../operate/reason-text.ts';
 import { type Reason, reasons } from '../../vocabulary.ts';
 import { actionForm, empty, hiddenHeading, type Html, plural, searchForm, select, table, time } from '../elements.ts';
@@ -21,7 +27,14 @@ export function addSuppressions(app: Hono<ConsoleEnv>, services: Services): void
   app.post('/suppressions/remove', (c) => removeSuppression(c, services));
 }
 
-const headings = ['Address', 'Method', 'Why', 'Since', hiddenHeading('Action')];
+const headings = ['Address', 'Method', 'Cause', 'Why', 'Since', hiddenHeading('Action')];
+
+const causes: Readonly<Record<SuppressionCause, string>> = {
+  dead: 'no such mailbox',
+  soft: 'takes nothing now',
+  complaint: 'complaint',
+  operator: 'operator',
+};
 
 async function suppressionsPage(c: PageContext, services: Services): Promise<Response> {
   const { pool, settings } = services;
@@ -32,8 +45,8 @@ async function suppressionsPage(c: PageContext, services: Services): Promise<Res
   const none = address === undefined ? 'No address is suppressed.' : 'This address is not suppressed.';
   const search = { name: 'address', label: 'Address', value: address, maxLength: maxAddressLength };
   const main = html`<h1>Suppressions</h1>
-<p class="lead">Addresses that nothing is sent to: their receivers refused them permanently, or an operator suppressed
-them.</p>
+<p class="lead">Addresses that nothing is sent to: the mailbox does not exist or takes nothing at present, the person
+reported spam (mandatory messages still pass), or an operator suppressed them.</p>
 ${searchForm(path, search)}
 ${rows.length === 0 ? empty(none) : table('Suppressions', headings, rows)}
 ${
@@ -72,16 +85,20 @@ async function removeSuppression(c: PageContext, services: Services): Promise<Re
 }
 
 function suppressionRow(c: PageContext, path: string, suppression: Suppression): Html {
-  const { address, method, reason, hits, suppressedAt } = suppression;
+  const { address, method, cause, reason, hits, suppressedAt, expiresAt } = suppression;
   const since = suppressedAt
-    ? time(suppressedAt)
+    ? html`${time(suppressedAt)}${expiresAt ? html` until ${time(expiresAt)}` : ''}`
     : html`<span class="none">not yet: ${plural(hits, 'refusal')} so far</span>`;
   const fields = html`<input type="hidden" name="method" value="${method}">
 <input type="hidden" name="address" value="${address}">
 <button class="small">Remove<span class="hide"> ${address}</span></button>`;
-  return html`<tr><th scope="row" class="cut">${address}</th><td data-label="Method">${method}</td>
-<td class="cut" data-label="Why">${inWords(reason)}</td><td data-label="Since">${since}</td>
-<td class="do">${c.get('operator').readOnly ? '' : actionForm(c, `${path}/remove`, fields)}</td></tr>`;
+  const canRemove = address !== null && !c.get('operator').readOnly;
+  return html`<tr><th scope="row" class="cut">${address ?? 'an erased person'}</th>
+<td data-label="Method">${method}</td>
+<td data-label="Cause">${causes[cause]}</td>
+<td class="cut" data-label="Why">${inWords(reason)}</td>
+<td data-label="Since">${since}</td>
+<td class="do">${canRemove ? actionForm(c, `${path}/remove`, fields) : ''}</td></tr>`;
 }
 
 /** A reason code in words. What an operator wrote stays as it is. */

@@ -1,8 +1,9 @@
 -- Removes a person from one batch of messages, by recipient id or by address: names, addresses, labels, data, secrets,
 -- files and the receivers' replies. Template, method, status, times and attempts stay, and so do the counts. Pending
 -- messages are cancelled first. Messages that are being dispatched are left and counted as in_flight. The person's
--- preferences, with their history, quiet hours and suppressed addresses are deleted, too; by recipient id also the
--- endpoints, whose URLs and contacts are addresses. Call it again until it returns erased = 0.
+-- preferences, with their history, and quiet hours are deleted, too; by recipient id also the endpoints, whose URLs and
+-- contacts are addresses. Of a suppressed address a keyed hash is left, so that a person who complained is not written
+-- to again. Call it again until it returns erased = 0.
 CREATE OR REPLACE FUNCTION herald.erase(recipient_id text DEFAULT NULL, address text DEFAULT NULL,
   most integer DEFAULT 1000)
 RETURNS TABLE (erased bigint, cancelled bigint, in_flight bigint)
@@ -43,13 +44,16 @@ BEGIN
   ), replies AS (
     UPDATE herald.attempt a SET detail = NULL, reply_text = NULL, receiver_id = NULL
     FROM after f WHERE a.message_id = f.id
+  ), reports AS (
+    UPDATE herald.report r SET reply_text = NULL, reporter = NULL, domain = NULL
+    FROM after f WHERE r.message_id = f.id
   )
   SELECT count(*), array_agg(DISTINCT b.address), array_agg(DISTINCT f.notification_id)
     INTO erased, mailboxes, notification_ids
   FROM before b JOIN after f USING (id);
   -- The notification's other recipients keep its content.
   PERFORM herald.delete_unused_content(notification_ids);
-  DELETE FROM herald.suppression s WHERE s.address = mailbox OR s.address = ANY (mailboxes);
+  PERFORM herald.erase_suppressions(array_append(mailboxes, mailbox));
   DELETE FROM herald.preference p WHERE p.recipient_id = person;
   -- After the preferences, whose deletion is a change as well.
   DELETE FROM herald.preference_history h WHERE h.recipient_id = person;

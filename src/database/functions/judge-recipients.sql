@@ -34,14 +34,14 @@ AS $$
     SELECT r.id AS recipient_id, r.recipient, nullif(herald.normalize_address(r.recipient ->> m.requires), '') AS address, r.position, m.name AS method, c.ordinal,
       CASE WHEN ($4).fallback = 'first' THEN '*' WHEN e.id IS NULL THEN m.name ELSE m.name || ':' || e.id END AS dedupe_scope,
       e.id AS endpoint_id, coalesce(e.number, 0) AS endpoint_number,
-      herald.reason_against($6, ($4).enabled, m.enabled, m.requires, r.recipient, s.address IS NOT NULL, e.enabled, e.subscribed,
+      herald.reason_against($6, ($4).enabled, m.enabled, m.requires, r.recipient, s.cause IS NOT NULL, e.enabled, e.subscribed,
         ($4).mandatory, p.enabled, ($4).enabled_by_default) AS reason
     FROM (
       SELECT e.value ->> 'id' AS id, e.value AS recipient, e.position FROM jsonb_array_elements($1) WITH ORDINALITY AS e (value, position)
     ) r
     CROSS JOIN unnest($2) WITH ORDINALITY AS c (name, ordinal)
     JOIN herald.method m ON m.name = c.name
-    LEFT JOIN herald.suppression s ON s.method = m.name AND s.address = herald.normalize_address(r.recipient ->> m.requires) AND s.suppressed_at IS NOT NULL
+    LEFT JOIN LATERAL herald.suppression_of(m.name, herald.normalize_address(r.recipient ->> m.requires), m.erased_key, ($4).mandatory) s ON true
     LEFT JOIN LATERAL herald.choice_of(r.id, ($4).name, ($4)."group", m.name) p ON true
     LEFT JOIN LATERAL herald.endpoints_of(r.id, $5, ($4)."group", m.name) e ON $3
   ) j
@@ -55,10 +55,10 @@ LANGUAGE plpgsql STABLE
 AS $$
 BEGIN
   SELECT nullif(herald.normalize_address(recipient ->> m.requires), ''), herald.reason_against(expired, template.enabled, m.enabled, m.requires, recipient,
-      s.address IS NOT NULL, NULL, NULL, template.mandatory, p.enabled, template.enabled_by_default)
+      s.cause IS NOT NULL, NULL, NULL, template.mandatory, p.enabled, template.enabled_by_default)
     INTO address, reason
     FROM herald.method m
-    LEFT JOIN herald.suppression s ON s.method = m.name AND s.address = herald.normalize_address(recipient ->> m.requires) AND s.suppressed_at IS NOT NULL
+    LEFT JOIN LATERAL herald.suppression_of(m.name, herald.normalize_address(recipient ->> m.requires), m.erased_key, template.mandatory) s ON true
     LEFT JOIN LATERAL herald.choice_of(recipient ->> 'id', template.name, template."group", m.name) p ON true
     WHERE m.name = $2;
 END

@@ -26,7 +26,7 @@ BEGIN
   ), uncounted AS (
     UPDATE herald.attempt a SET counted = false FROM back b WHERE a.message_id = b.id AND a.number = b.attempts
   ), forgiven AS (
-    UPDATE herald.suppression s SET hits = s.hits - 1, suppressed_at = CASE WHEN s.suppressed_at < b.at THEN s.suppressed_at END
+    UPDATE herald.suppression s SET hits = s.hits - 1, suppressed_at = CASE WHEN s.suppressed_at < b.at OR s.cause <> 'dead' THEN s.suppressed_at END
     FROM back b WHERE s.method = refusing_method AND s.address = b.address AND s.hits > 0 AND s.last_at >= b.at
   )
   SELECT array_agg(id) INTO ids FROM back;

@@ -27,6 +27,7 @@ BEGIN
     ) o
     LIMIT $1);
   DELETE FROM herald.attempt a WHERE a.message_id = ANY (ids);
+  DELETE FROM herald.report r WHERE r.message_id = ANY (ids);
   WITH deleted AS (DELETE FROM herald.message m WHERE m.id = ANY (ids) RETURNING m.notification_id)
   SELECT array_agg(DISTINCT d.notification_id) INTO notification_ids FROM deleted d;
   PERFORM herald.delete_unused_content(notification_ids);

@@ -100,7 +100,11 @@ function mailOf({ delivery, to, settings, idDomain }: MailInput): SendMailOption
     baseBoundary: createHash('sha256').update(delivery.messageId).digest('hex').slice(0, 24),
     ...(thread !== null && { inReplyTo: thread, references: thread }),
     ...(attachments.length > 0 && { attachments: attachments.map(fileOf) }),
-    headers: { Subject: subjectHeader(email.subject), ...headersOf(delivery, idDomain) },
+    headers: {
+      Subject: subjectHeader(email.subject),
+      ...headersOf(delivery, idDomain),
+      ...providerHeaders(delivery, settings),
+    },
     ...composing,
   };
 }
@@ -141,6 +145,11 @@ function headersOf(delivery: Delivery, idDomain: string) {
       'List-Unsubscribe-Post': 'List-Unsubscribe=One-Click',
     }),
   };
+}
+
+/** Postmark replaces the Message-ID, and removes this header: its reports have the value. */
+function providerHeaders({ messageId }: Delivery, { host }: SmtpSettings): Readonly<Record<string, string>> {
+  return /(^|\.)postmarkapp\.com$/i.test(host) ? { 'X-PM-Metadata-herald-message': messageId } : {};
 }
 
 /** The Message-ID, the same on every attempt. */

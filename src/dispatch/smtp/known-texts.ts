@@ -13,27 +13,43 @@ const deepest = 20;
 
 /** @param secrets of the sender; those of the message are added. */
 export function knownTextsOf(delivery: Delivery, to: Address, secrets: readonly string[]): KnownTexts {
-  const { recipient, content, labels, data, targets, tenant, groupKey, messageId } = delivery;
+  const { content } = delivery;
   const texts = [
-    ...recipientTexts(to, recipient),
+    ...recipientTexts(to),
     content.title,
     ...content.actions.flatMap(({ label, url }) => [label, url]),
-    ...Object.values(labels),
-    ...targets,
-    tenant,
-    groupKey,
     delivery.unsubscribeUrl,
     delivery.preferencesUrl,
-    messageId,
   ].filter((text) => typeof text === 'string');
   return {
-    texts: [...texts, ...stringsOf(data).slice(0, mostTexts)],
+    texts: [...texts, ...messageTexts(delivery)],
     secrets: [...secrets, ...(delivery.secrets ?? [])],
   };
 }
 
-function recipientTexts(to: Address, { email, name, id }: Delivery['recipient']) {
-  return [formatAddress(to), email, to.local, to.domain, domainToUnicode(to.domain), name, id];
+/** What is known of a message without rendering it. */
+export type MessageTexts = Pick<
+  Delivery,
+  'recipient' | 'labels' | 'data' | 'targets' | 'tenant' | 'groupKey' | 'messageId'
+>;
+
+/** What a message says, as far as it is stored: removed from what servers say about it. */
+export function messageTexts({
+  recipient,
+  labels,
+  data,
+  targets,
+  tenant,
+  groupKey,
+  messageId,
+}: MessageTexts): string[] {
+  const { email, name, id } = recipient;
+  const texts = [email, name, id, ...Object.values(labels), ...targets, tenant, groupKey, messageId];
+  return [...texts.filter((text) => typeof text === 'string'), ...stringsOf(data).slice(0, mostTexts)];
+}
+
+function recipientTexts(to: Address): string[] {
+  return [formatAddress(to), to.local, to.domain, domainToUnicode(to.domain)];
 }
 
 /** The credentials of a sender. */

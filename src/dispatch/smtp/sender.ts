@@ -15,7 +15,7 @@ import type { Logger } from '../../vocabulary.ts';
 import { messageIdOf, writeEmail } from './email-message.ts';
 import { knownTextsOf, secretsOf } from './known-texts.ts';
 import { createTokenSource, type TokenSource } from './login.ts';
-import type { SmtpSettings } from './smtp-settings.ts';
+import { envelopeFromOf, type SmtpSettings } from './smtp-settings.ts';
 import { type Transmission, type TransmitOptions, transmit } from './transmit.ts';
 import { createRelay, failureOf, type Relay, type WrittenMail } from './transport.ts';
 
@@ -110,7 +110,7 @@ async function send(
     };
   warnIfClipped(delivery, context.logger);
   const mail: WrittenMail = {
-    from: settings.envelopeFrom,
+    from: envelopeFromOf(settings, delivery.messageId),
     to: formatAddress(to),
     messageId: messageIdOf(delivery, idDomain),
     bytes,

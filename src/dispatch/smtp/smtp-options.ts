@@ -77,8 +77,17 @@ export interface SmtpOptions {
   readonly proxy?: string;
   /** Author of the emails. */
   readonly from: Mailbox;
-  /** Where bounces go. Default: the author's address. */
+  /**
+   * Where bounces go. Default: the author's address. With `{token}` before the @, for example
+   * `bounces+{token}@acme.example`, every message has an address of its own, so that `pg-herald bounces accept` knows
+   * which one came back.
+   */
   readonly envelopeFrom?: string;
+  /**
+   * The keys of the tokens in `envelopeFrom`, each the base64 text of 32 random bytes. The first one makes tokens; to
+   * rotate, put the new key in front and give `bounces accept` both.
+   */
+  readonly envelopeKeys?: readonly string[];
   /** Address that replies go to. Default: `from`. */
   readonly replyTo?: Mailbox;
   /**

@@ -5,6 +5,7 @@ import { domainToASCII } from 'node:url';
 import * as v from 'valibot';
 import { formatAddress, parseAddress } from '../../email-address.ts';
 import { ConfigurationError } from '../../errors.ts';
+import { createReturnAddresses, type ReturnAddresses, tokenPlace } from '../../return-address.ts';
 import { isLoopback } from '../egress/ip-address.ts';
 import { requirementOf } from '../settings.ts';
 import { type Mailbox, type SmtpOptions, tlsModes } from './smtp-options.ts';
@@ -35,7 +36,10 @@ export interface SmtpSettings
   readonly proxy?: string;
   readonly servername: string | null;
   readonly from: Mailbox;
+  /** An address, or the pattern of one with `{token}`. */
   readonly envelopeFrom: string;
+  /** Makes the tokens; null: every message has the same address. */
+  readonly returnAddresses: ReturnAddresses | null;
   readonly replyTo?: Mailbox;
   readonly messagesPerSecond: number | null;
   /** Keys in lower case, as A-labels. */
@@ -124,7 +128,17 @@ const schema = v.strictObject({
   ),
   servername: v.optional(line(255)),
   from: mailbox,
-  envelopeFrom: v.optional(ownAddress),
+  envelopeFrom: v.optional(
+    v.pipe(
+      ownAddress,
+      v.check((text) => !text.slice(text.lastIndexOf('@')).includes(tokenPlace), 'has {token} behind the @'),
+      v.check(
+        (text) => 'address' in parseAddress(text.replace(tokenPlace, 'x'.repeat(34))),
+        'has more than 30 characters beside {token} before the @',
+      ),
+    ),
+  ),
+  envelopeKeys: v.optional(v.pipe(v.array(v.string()), v.minLength(1))),
   replyTo: v.optional(mailbox),
   ehloName: v.optional(v.pipe(line(255), v.regex(/^[A-Za-z0-9.[\]:_-]+$/, 'is not a host name'))),
   maxConnections: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(100)), 5),
@@ -154,10 +168,11 @@ export function parseSmtpOptions(options: SmtpOptions, place = 'smtp'): SmtpSett
   const given = parse(options, place);
   const tls = given.tls ?? (given.port === 465 ? 'implicit' : 'starttls');
   requireSense({ ...given, tls }, place);
-  const { allowPlaintext: _, ...rest } = given;
+  const { allowPlaintext: _, envelopeKeys: __, ...rest } = given;
   return {
     ...rest,
     place,
+    returnAddresses: returnAddressesOf(given, place),
     tls,
     ehloName: given.ehloName ?? ehloNameOf(hostname(), domainOf(given.from.address)),
     servername: given.servername ?? (isIP(given.host) ? null : given.host),
@@ -165,6 +180,25 @@ export function parseSmtpOptions(options: SmtpOptions, place = 'smtp'): SmtpSett
     messagesPerSecond: given.messagesPerSecond ?? null,
     messagesPerSecondToDomain: byAsciiDomain(given.messagesPerSecondToDomain),
   } as SmtpSettings;
+}
+
+function returnAddressesOf({ envelopeFrom, envelopeKeys }: CheckedOptions, place: string): ReturnAddresses | null {
+  if (envelopeFrom?.includes(tokenPlace) !== true) return null;
+  const wrong = (why: string) => new ConfigurationError(`${place}.envelopeKeys`, why);
+  if (envelopeKeys === undefined) throw wrong('is missing: the {token} of envelopeFrom is made with its first key');
+  try {
+    return createReturnAddresses(envelopeKeys);
+  } catch {
+    throw wrong('must be base64 texts of 32 bytes; make one with: openssl rand -base64 32');
+  }
+}
+
+/** Where one message returns to. */
+export function envelopeFromOf(
+  { envelopeFrom, returnAddresses }: Pick<SmtpSettings, 'envelopeFrom' | 'returnAddresses'>,
+  messageId: string,
+): string {
+  return returnAddresses === null ? envelopeFrom : envelopeFrom.replace(tokenPlace, returnAddresses.tokenOf(messageId));
 }
 
 function parse(options: SmtpOptions, place: string): CheckedOptions {

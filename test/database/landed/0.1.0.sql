@@ -177,6 +177,7 @@ CREATE TABLE "herald"."method" (
 	"probe_at" timestamp with time zone,
 	"probe_failures" integer DEFAULT 0 NOT NULL,
 	"last_sent_at" timestamp with time zone,
+	"erased_key" "bytea",
 	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
 	CONSTRAINT "method_pause_kind" CHECK ("herald"."method"."pause_kind" in ('operator', 'fault'))
 );
@@ -239,6 +240,26 @@ CREATE TABLE "herald"."refusal" (
 	CONSTRAINT "refusal_kind" CHECK ("herald"."refusal"."kind" in ('refused', 'unknown'))
 );
 --> statement-breakpoint
+CREATE TABLE "herald"."report" (
+	"id" uuid PRIMARY KEY DEFAULT gen_random_uuid() NOT NULL,
+	"message_id" uuid,
+	"kind" text NOT NULL,
+	"effect" text NOT NULL,
+	"unmatched" text,
+	"status_code" text,
+	"reply_text" text,
+	"reporter" text,
+	"domain" text,
+	"source" text NOT NULL,
+	"source_id" text NOT NULL,
+	"times" integer DEFAULT 1 NOT NULL,
+	"at" timestamp with time zone DEFAULT now() NOT NULL,
+	CONSTRAINT "report_source" UNIQUE("source","source_id"),
+	CONSTRAINT "report_kind" CHECK ("herald"."report"."kind" in ('bounce', 'delay', 'complaint', 'unsubscribe', 'other')),
+	CONSTRAINT "report_effect" CHECK ("herald"."report"."effect" in ('dead', 'soft', 'ours', 'complaint', 'unsubscribe', 'none')),
+	CONSTRAINT "report_unmatched" CHECK (("herald"."report"."message_id" is null) = ("herald"."report"."unmatched" is not null))
+);
+--> statement-breakpoint
 CREATE TABLE "herald"."sender" (
 	"method" text NOT NULL,
 	"name" text NOT NULL,
@@ -263,12 +284,15 @@ CREATE TABLE "herald"."setting" (
 CREATE TABLE "herald"."suppression" (
 	"method" text NOT NULL,
 	"address" text NOT NULL,
+	"cause" text DEFAULT 'operator' NOT NULL,
 	"reason" text NOT NULL,
 	"hits" integer DEFAULT 0 NOT NULL,
 	"first_at" timestamp with time zone DEFAULT now() NOT NULL,
 	"last_at" timestamp with time zone DEFAULT now() NOT NULL,
 	"suppressed_at" timestamp with time zone,
-	CONSTRAINT "suppression_method_address_pk" PRIMARY KEY("method","address")
+	"expires_at" timestamp with time zone,
+	CONSTRAINT "suppression_method_address_pk" PRIMARY KEY("method","address"),
+	CONSTRAINT "suppression_cause" CHECK ("herald"."suppression"."cause" in ('dead', 'soft', 'complaint', 'operator'))
 );
 --> statement-breakpoint
 CREATE TABLE "herald"."template" (
@@ -371,9 +395,11 @@ CREATE INDEX "message_notification" ON "herald"."message" USING btree ("notifica
 CREATE INDEX "message_tenants" ON "herald"."message" USING btree ("tenant","created_at","id") WHERE "herald"."message"."tenant" is not null;--> statement-breakpoint
 CREATE UNIQUE INDEX "message_dedupe" ON "herald"."message" USING btree ("dedupe_key","dedupe_slot","recipient_id","dedupe_scope") WHERE "herald"."message"."dedupe_key" is not null;--> statement-breakpoint
 CREATE UNIQUE INDEX "notification_seal" ON "herald"."notification" USING btree ("seal_id") WHERE "herald"."notification"."seal_id" is not null;--> statement-breakpoint
-CREATE INDEX "preference_history_recipient" ON "herald"."preference_history" USING btree ("recipient_id","id");
+CREATE INDEX "preference_history_recipient" ON "herald"."preference_history" USING btree ("recipient_id","id");--> statement-breakpoint
+CREATE INDEX "report_message" ON "herald"."report" USING btree ("message_id") WHERE "herald"."report"."message_id" is not null;--> statement-breakpoint
+CREATE INDEX "report_times" ON "herald"."report" USING btree ("at");
 --> statement-breakpoint
-INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('0000_tables', 'ee65eb163f7cde27e7c82a7c1297a98ffe43d48e4e3471b5b61b4bd0a1f03070', '0.1.0')
+INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('0000_tables', '4a6173cdccca9cccc3303313302c10448c6150c95db8ebe8e89665b8aaa1c4eb', '0.1.0')
 ON CONFLICT (name) DO UPDATE SET sha256 = excluded.sha256, release = excluded.release, applied_at = now();
 --> statement-breakpoint
 -- functions
@@ -1709,6 +1735,156 @@ EXCEPTION WHEN SQLSTATE 'HE003' OR SQLSTATE 'HE006' THEN
 END
 $$;
 --> statement-breakpoint
+-- Returns the form in which the address of an erased person is suppressed. The key is in the database, because every
+-- enqueue compares with it; it keeps those who see the row, and not the key, from trying addresses.
+CREATE OR REPLACE FUNCTION herald.erased_address(address text, erased_key bytea) RETURNS text
+LANGUAGE sql STABLE PARALLEL SAFE
+AS $$
+  SELECT 'erased:' || encode(sha256($2 || sha256($2 || convert_to($1, 'UTF8'))), 'hex')
+$$;
+--> statement-breakpoint
+-- Returns the cause for which a method must not use an address, or no row. Mandatory messages stop only where the
+-- mailbox is dead or an operator decided it. The planner inlines this function after LATERAL, as herald.choice_of.
+CREATE OR REPLACE FUNCTION herald.suppression_of(method text, address text, erased_key bytea, mandatory boolean) RETURNS TABLE (cause text)
+LANGUAGE sql STABLE PARALLEL SAFE
+AS $$
+  SELECT s.cause
+  FROM herald.suppression s
+  WHERE s.method = $1
+    AND s.address = ANY (CASE WHEN $3 IS NULL THEN ARRAY[$2] ELSE ARRAY[$2, herald.erased_address($2, $3)] END)
+    AND s.suppressed_at IS NOT NULL AND (s.expires_at IS NULL OR s.expires_at > now())
+    AND (NOT $4 OR s.cause IN ('dead', 'operator'))
+  LIMIT 1
+$$;
+--> statement-breakpoint
+-- Counts a report that there is no such mailbox. The second one suppresses the address if it comes a day after the
+-- first or later, and no message to the address was accepted between the two: a single report may be a passing fault of
+-- the receiver. An email that was returned later was not accepted. Returns whether this report suppressed the address.
+CREATE OR REPLACE FUNCTION herald.count_dead(method text, address text, reason text, message_id uuid) RETURNS boolean
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+  mailbox CONSTANT text := herald.normalize_address($2);
+  -- When this message was refused, or accepted and then returned.
+  happened_at CONSTANT timestamptz := coalesce((SELECT m.settled_at FROM herald.message m WHERE m.id = $4), now());
+  earlier herald.suppression;
+  begins boolean;
+  suffices boolean;
+BEGIN
+  INSERT INTO herald.suppression (method, address, cause, reason, hits) VALUES ($1, mailbox, 'dead', $3, 1) ON CONFLICT DO NOTHING;
+  IF FOUND THEN
+    RETURN false;
+  END IF;
+  SELECT s.* INTO earlier FROM herald.suppression s WHERE s.method = $1 AND s.address = mailbox FOR UPDATE;
+  begins := earlier.hits = 0 OR EXISTS (
+    SELECT FROM herald.message m
+    WHERE m.address = mailbox AND m.method = $1 AND m.status = 'sent' AND m.id <> $4
+      AND m.created_at > earlier.first_at - interval '14 days' AND m.settled_at > earlier.first_at AND m.settled_at < happened_at
+      AND NOT EXISTS (SELECT FROM herald.report r WHERE r.message_id = m.id AND r.kind = 'bounce'));
+  suffices := NOT begins AND earlier.first_at <= now() - interval '24 hours';
+  UPDATE herald.suppression s
+  SET hits = CASE WHEN begins THEN 1 ELSE s.hits + 1 END, first_at = CASE WHEN begins THEN now() ELSE s.first_at END, last_at = now(),
+    cause = CASE WHEN s.cause = 'operator' OR (NOT suffices AND s.suppressed_at IS NOT NULL) THEN s.cause ELSE 'dead' END,
+    reason = CASE WHEN s.cause = 'operator' OR (NOT suffices AND s.suppressed_at IS NOT NULL) THEN s.reason ELSE $3 END,
+    suppressed_at = CASE WHEN suffices THEN coalesce(s.suppressed_at, now()) ELSE s.suppressed_at END,
+    expires_at = CASE WHEN suffices AND s.cause <> 'operator' THEN NULL ELSE s.expires_at END
+  WHERE s.method = $1 AND s.address = mailbox;
+  RETURN coalesce(suffices AND earlier.suppressed_at IS NULL, false);
+END
+$$;
+--> statement-breakpoint
+-- Suppresses an address because the person reported a message as spam. A stronger cause stays.
+CREATE OR REPLACE FUNCTION herald.suppress_complainer(method text, address text) RETURNS void
+LANGUAGE sql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+  INSERT INTO herald.suppression AS s (method, address, cause, reason, suppressed_at)
+  VALUES ($1, herald.normalize_address($2), 'complaint', 'complaint', now())
+  ON CONFLICT ON CONSTRAINT suppression_method_address_pk DO UPDATE SET cause = 'complaint', reason = 'complaint', suppressed_at = now(), expires_at = NULL,
+    last_at = now()
+  WHERE s.suppressed_at IS NULL OR s.cause = 'soft'
+$$;
+--> statement-breakpoint
+-- Counts a report that a mailbox takes nothing at present. Three messages within 14 days, with none accepted since the
+-- first of them, suppress the address for 14 days. The reports are rows already. Returns whether this one suppressed
+-- the address.
+CREATE OR REPLACE FUNCTION herald.count_soft(method text, address text, reason text) RETURNS boolean
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+  mailbox CONSTANT text := herald.normalize_address($2);
+  returned bigint;
+BEGIN
+  WITH sent AS (
+    SELECT m.settled_at, r.at, r.effect
+    FROM herald.message m
+    LEFT JOIN LATERAL (SELECT r.at, r.effect FROM herald.report r WHERE r.message_id = m.id AND r.kind = 'bounce' ORDER BY r.at LIMIT 1) r ON true
+    WHERE m.address = mailbox AND m.method = $1 AND m.status = 'sent' AND m.created_at > now() - interval '28 days'
+  ), latest AS (
+    SELECT max(s.settled_at) FILTER (WHERE s.effect = 'soft') AS returned_at FROM sent s
+  ), accepted AS (
+    SELECT max(s.settled_at) AS at FROM sent s, latest l WHERE s.effect IS NULL AND s.settled_at < l.returned_at
+  )
+  SELECT count(*) INTO returned FROM sent s, accepted a
+  WHERE s.effect = 'soft' AND s.at > now() - interval '14 days' AND s.settled_at > coalesce(a.at, '-infinity');
+  IF returned < 3 THEN
+    RETURN false;
+  END IF;
+  INSERT INTO herald.suppression AS s (method, address, cause, reason, suppressed_at, expires_at)
+  VALUES ($1, mailbox, 'soft', $3, now(), now() + interval '14 days')
+  ON CONFLICT ON CONSTRAINT suppression_method_address_pk DO UPDATE SET cause = 'soft', reason = $3, suppressed_at = now(),
+    expires_at = now() + interval '14 days', last_at = now()
+  WHERE s.suppressed_at IS NULL OR s.cause = 'soft';
+  RETURN FOUND;
+END
+$$;
+--> statement-breakpoint
+-- Returns every form in which an address may be suppressed: itself, and what is left of it after its person was erased.
+CREATE OR REPLACE FUNCTION herald.suppressed_forms(address text) RETURNS text[]
+LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT array_append(array_agg(herald.erased_address(herald.normalize_address($1), m.erased_key)), herald.normalize_address($1))
+  FROM herald.method m WHERE m.erased_key IS NOT NULL
+$$;
+--> statement-breakpoint
+-- Lets a method use an address again; with a cause, only if it is suppressed for that. Returns whether it was listed.
+CREATE OR REPLACE FUNCTION herald.lift_suppression(method text, address text, cause text DEFAULT NULL) RETURNS boolean
+LANGUAGE sql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+  WITH lifted AS (
+    DELETE FROM herald.suppression s
+    WHERE s.method = $1 AND s.address = ANY (herald.suppressed_forms($2)) AND ($3 IS NULL OR s.cause = $3)
+    RETURNING s.address
+  )
+  SELECT EXISTS (SELECT FROM lifted)
+$$;
+--> statement-breakpoint
+-- Replaces suppressed addresses of an erased person by their hash, and deletes what was only counted.
+CREATE OR REPLACE FUNCTION herald.erase_suppressions(mailboxes text[]) RETURNS void
+LANGUAGE sql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+  UPDATE herald.method m SET erased_key = sha256(convert_to(gen_random_uuid() || ' ' || gen_random_uuid(), 'UTF8'))
+  WHERE m.erased_key IS NULL AND EXISTS (
+    SELECT FROM herald.suppression s
+    WHERE s.method = m.name AND s.address = ANY ($1) AND s.suppressed_at IS NOT NULL AND s.cause <> 'soft');
+  WITH gone AS (
+    DELETE FROM herald.suppression s WHERE s.address = ANY ($1) RETURNING s.*
+  )
+  INSERT INTO herald.suppression AS s (method, address, cause, reason, hits, first_at, last_at, suppressed_at)
+  SELECT g.method, herald.erased_address(g.address, m.erased_key), g.cause, g.cause, g.hits, g.first_at, g.last_at, g.suppressed_at
+  FROM gone g JOIN herald.method m ON m.name = g.method
+  WHERE g.suppressed_at IS NOT NULL AND g.cause <> 'soft'
+  ON CONFLICT ON CONSTRAINT suppression_method_address_pk DO UPDATE
+    SET cause = CASE WHEN s.cause = 'complaint' THEN EXCLUDED.cause ELSE s.cause END, last_at = EXCLUDED.last_at
+$$;
+--> statement-breakpoint
 -- Returns why a message must not be sent, or null. A plain expression, so that the planner puts it where the call is.
 CREATE OR REPLACE FUNCTION herald.reason_against(expired boolean, template_enabled boolean, method_enabled boolean, requires text,
   recipient jsonb, suppressed boolean, endpoint_enabled boolean, endpoint_subscribed boolean, mandatory boolean, preference boolean,
@@ -1745,14 +1921,14 @@ AS $$
     SELECT r.id AS recipient_id, r.recipient, nullif(herald.normalize_address(r.recipient ->> m.requires), '') AS address, r.position, m.name AS method, c.ordinal,
       CASE WHEN ($4).fallback = 'first' THEN '*' WHEN e.id IS NULL THEN m.name ELSE m.name || ':' || e.id END AS dedupe_scope,
       e.id AS endpoint_id, coalesce(e.number, 0) AS endpoint_number,
-      herald.reason_against($6, ($4).enabled, m.enabled, m.requires, r.recipient, s.address IS NOT NULL, e.enabled, e.subscribed,
+      herald.reason_against($6, ($4).enabled, m.enabled, m.requires, r.recipient, s.cause IS NOT NULL, e.enabled, e.subscribed,
         ($4).mandatory, p.enabled, ($4).enabled_by_default) AS reason
     FROM (
       SELECT e.value ->> 'id' AS id, e.value AS recipient, e.position FROM jsonb_array_elements($1) WITH ORDINALITY AS e (value, position)
     ) r
     CROSS JOIN unnest($2) WITH ORDINALITY AS c (name, ordinal)
     JOIN herald.method m ON m.name = c.name
-    LEFT JOIN herald.suppression s ON s.method = m.name AND s.address = herald.normalize_address(r.recipient ->> m.requires) AND s.suppressed_at IS NOT NULL
+    LEFT JOIN LATERAL herald.suppression_of(m.name, herald.normalize_address(r.recipient ->> m.requires), m.erased_key, ($4).mandatory) s ON true
     LEFT JOIN LATERAL herald.choice_of(r.id, ($4).name, ($4)."group", m.name) p ON true
     LEFT JOIN LATERAL herald.endpoints_of(r.id, $5, ($4)."group", m.name) e ON $3
   ) j
@@ -1766,10 +1942,10 @@ LANGUAGE plpgsql STABLE
 AS $$
 BEGIN
   SELECT nullif(herald.normalize_address(recipient ->> m.requires), ''), herald.reason_against(expired, template.enabled, m.enabled, m.requires, recipient,
-      s.address IS NOT NULL, NULL, NULL, template.mandatory, p.enabled, template.enabled_by_default)
+      s.cause IS NOT NULL, NULL, NULL, template.mandatory, p.enabled, template.enabled_by_default)
     INTO address, reason
     FROM herald.method m
-    LEFT JOIN herald.suppression s ON s.method = m.name AND s.address = herald.normalize_address(recipient ->> m.requires) AND s.suppressed_at IS NOT NULL
+    LEFT JOIN LATERAL herald.suppression_of(m.name, herald.normalize_address(recipient ->> m.requires), m.erased_key, template.mandatory) s ON true
     LEFT JOIN LATERAL herald.choice_of(recipient ->> 'id', template.name, template."group", m.name) p ON true
     WHERE m.name = $2;
 END
@@ -2277,7 +2453,7 @@ BEGIN
   ), uncounted AS (
     UPDATE herald.attempt a SET counted = false FROM back b WHERE a.message_id = b.id AND a.number = b.attempts
   ), forgiven AS (
-    UPDATE herald.suppression s SET hits = s.hits - 1, suppressed_at = CASE WHEN s.suppressed_at < b.at THEN s.suppressed_at END
+    UPDATE herald.suppression s SET hits = s.hits - 1, suppressed_at = CASE WHEN s.suppressed_at < b.at OR s.cause <> 'dead' THEN s.suppressed_at END
     FROM back b WHERE s.method = refusing_method AND s.address = b.address AND s.hits > 0 AND s.last_at >= b.at
   )
   SELECT array_agg(id) INTO ids FROM back;
@@ -2348,6 +2524,113 @@ AS $$
     AND NOT EXISTS (SELECT FROM herald.refusal r WHERE r.method = s.method AND r.sender = s.name)
 $$;
 --> statement-breakpoint
+-- Returns the message that a report is about: by its id, or by the id under which the receiver knows it, and only if
+-- one of the addresses is the message's own. A message that was never tried cannot have come back.
+CREATE OR REPLACE FUNCTION herald.reported_message(message_id uuid, receiver_id text, addresses text[]) RETURNS SETOF herald.message
+LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT m.* FROM herald.message m
+  WHERE m.id = $1 AND m.attempts > 0 AND m.address = ANY (ARRAY(SELECT herald.normalize_address(a) FROM unnest($3) AS a))
+  UNION ALL
+  SELECT m.* FROM herald.message m
+  JOIN herald.attempt t ON t.message_id = m.id AND t.receiver_id = $2
+  WHERE $1 IS NULL AND m.address = ANY (ARRAY(SELECT herald.normalize_address(a) FROM unnest($3) AS a))
+    AND m.created_at > now() - interval '60 days'
+  LIMIT 1
+$$;
+--> statement-breakpoint
+-- Records reports about messages, all of them or none, and applies what they mean. A report with a source and an id
+-- that were recorded before changes nothing. Returns for each, in the order of the input, what became of it:
+-- 'recorded', 'repeated' or 'unmatched', and whether it suppressed the address.
+CREATE OR REPLACE FUNCTION herald.record_reports(reports jsonb) RETURNS TABLE (result text, message_id uuid, suppressed boolean)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+  one record;
+  message herald.message;
+  template_group text;
+  report_id uuid;
+  fresh boolean;
+  why text;
+  effect text;
+BEGIN
+  FOR one IN
+    SELECT r.* FROM ROWS FROM (jsonb_to_recordset(reports) AS ("messageId" uuid, "receiverId" text, addresses text[], kind text, effect text,
+      unmatched text, "statusCode" text, "replyText" text, reporter text, source text, "sourceId" text)) WITH ORDINALITY AS
+      r (message_id, receiver_id, addresses, kind, effect, unmatched, status_code, reply_text, reporter, source, source_id, position)
+    ORDER BY r.position
+  LOOP
+    message := NULL;
+    why := one.unmatched;
+    IF why IS NULL THEN
+      SELECT m.* INTO message FROM herald.reported_message(one.message_id, one.receiver_id, one.addresses) m;
+      IF message.id IS NULL THEN
+        why := CASE WHEN EXISTS (SELECT FROM herald.message m WHERE m.id = one.message_id) THEN 'other_recipient' ELSE 'no_message' END;
+      END IF;
+    END IF;
+    effect := CASE WHEN why IS NULL THEN one.effect ELSE 'none' END;
+    INSERT INTO herald.report AS r (message_id, kind, effect, unmatched, status_code, reply_text, reporter, domain, source, source_id)
+    VALUES (message.id, one.kind, effect, why, CASE WHEN why IS NULL THEN one.status_code END, CASE WHEN why IS NULL THEN one.reply_text END,
+      CASE WHEN why IS NULL THEN one.reporter END, split_part(message.address, '@', 2), one.source, one.source_id)
+    ON CONFLICT ON CONSTRAINT report_source DO UPDATE SET times = least(r.times, 2147483646) + 1
+    RETURNING r.id, r.times = 1 INTO report_id, fresh;
+    suppressed := false;
+    IF fresh AND why IS NULL THEN
+      -- One message is evidence once, however many servers report it.
+      IF effect = 'dead' AND NOT EXISTS (
+          SELECT FROM herald.report r WHERE r.message_id = message.id AND r.effect = 'dead' AND r.id <> report_id) THEN
+        suppressed := herald.count_dead(message.method, message.address, 'no_such_recipient', message.id);
+      ELSIF effect = 'soft' THEN
+        suppressed := herald.count_soft(message.method, message.address, CASE WHEN one.status_code LIKE '_.2.2' THEN 'mailbox_full' ELSE 'deferred' END);
+      ELSIF effect IN ('complaint', 'unsubscribe') THEN
+        template_group := (SELECT t."group" FROM herald.template t WHERE t.name = message.template);
+        PERFORM herald.set_preference(message.recipient_id, 'group', template_group, false, message.method, 'report');
+        IF effect = 'complaint' THEN
+          PERFORM herald.suppress_complainer(message.method, message.address);
+          suppressed := true;
+        END IF;
+      END IF;
+      PERFORM herald.announce_return(message, one.kind, effect, one.status_code, one.reporter, suppressed);
+    END IF;
+    result := CASE WHEN NOT fresh THEN 'repeated' WHEN why IS NULL THEN 'recorded' ELSE 'unmatched' END;
+    message_id := message.id;
+    RETURN NEXT;
+  END LOOP;
+  -- What counts for no message is kept for 30 days.
+  DELETE FROM herald.report r WHERE r.id IN (
+    SELECT o.id FROM herald.report o WHERE o.at < now() - interval '30 days' AND o.message_id IS NULL ORDER BY o.at LIMIT 100);
+END
+$$;
+--> statement-breakpoint
+-- Enqueues the template "message-returned", where the application has one: its webhook tells other systems. A refusal
+-- does not keep the report from being recorded.
+CREATE OR REPLACE FUNCTION herald.announce_return(returned herald.message, kind text, effect text, status_code text, reporter text,
+  suppressed boolean) RETURNS void
+LANGUAGE plpgsql VOLATILE
+AS $$
+BEGIN
+  IF kind NOT IN ('bounce', 'complaint') OR returned.template = 'message-returned'
+      OR NOT EXISTS (SELECT FROM herald.template t WHERE t.name = 'message-returned') THEN
+    RETURN;
+  END IF;
+  PERFORM FROM herald.enqueue(jsonb_build_object(
+    'template', 'message-returned',
+    'to', jsonb_build_object('id', returned.recipient_id),
+    'tenant', returned.tenant,
+    'targets', jsonb_build_array(returned.id),
+    'labels', jsonb_build_object('message', returned.id, 'template', returned.template, 'recipient', returned.recipient_id, 'kind', kind,
+      'status', coalesce(status_code, ''), 'server', coalesce(reporter, '')),
+    'data', jsonb_build_object('messageId', returned.id, 'template', returned.template, 'recipientId', returned.recipient_id,
+      'method', returned.method, 'kind', kind, 'effect', effect, 'statusCode', status_code, 'reporter', reporter,
+      'suppressed', suppressed, 'sentAt', returned.settled_at),
+    'createdBy', 'pg-herald',
+    'returnRefusal', true));
+END
+$$;
+--> statement-breakpoint
 -- Deletes one batch of settled messages that are older than their template's group keeps them. The setting "retention"
 -- has days by group, "*" for all others, null for forever. One caller works at a time; the others get 0 at once, and so
 -- does a database without the setting. Locked rows are left for the next time.
@@ -2377,6 +2660,7 @@ BEGIN
     ) o
     LIMIT $1);
   DELETE FROM herald.attempt a WHERE a.message_id = ANY (ids);
+  DELETE FROM herald.report r WHERE r.message_id = ANY (ids);
   WITH deleted AS (DELETE FROM herald.message m WHERE m.id = ANY (ids) RETURNING m.notification_id)
   SELECT array_agg(DISTINCT d.notification_id) INTO notification_ids FROM deleted d;
   PERFORM herald.delete_unused_content(notification_ids);
@@ -2387,8 +2671,9 @@ $$;
 -- Removes a person from one batch of messages, by recipient id or by address: names, addresses, labels, data, secrets,
 -- files and the receivers' replies. Template, method, status, times and attempts stay, and so do the counts. Pending
 -- messages are cancelled first. Messages that are being dispatched are left and counted as in_flight. The person's
--- preferences, with their history, quiet hours and suppressed addresses are deleted, too; by recipient id also the
--- endpoints, whose URLs and contacts are addresses. Call it again until it returns erased = 0.
+-- preferences, with their history, and quiet hours are deleted, too; by recipient id also the endpoints, whose URLs and
+-- contacts are addresses. Of a suppressed address a keyed hash is left, so that a person who complained is not written
+-- to again. Call it again until it returns erased = 0.
 CREATE OR REPLACE FUNCTION herald.erase(recipient_id text DEFAULT NULL, address text DEFAULT NULL,
   most integer DEFAULT 1000)
 RETURNS TABLE (erased bigint, cancelled bigint, in_flight bigint)
@@ -2429,13 +2714,16 @@ BEGIN
   ), replies AS (
     UPDATE herald.attempt a SET detail = NULL, reply_text = NULL, receiver_id = NULL
     FROM after f WHERE a.message_id = f.id
+  ), reports AS (
+    UPDATE herald.report r SET reply_text = NULL, reporter = NULL, domain = NULL
+    FROM after f WHERE r.message_id = f.id
   )
   SELECT count(*), array_agg(DISTINCT b.address), array_agg(DISTINCT f.notification_id)
     INTO erased, mailboxes, notification_ids
   FROM before b JOIN after f USING (id);
   -- The notification's other recipients keep its content.
   PERFORM herald.delete_unused_content(notification_ids);
-  DELETE FROM herald.suppression s WHERE s.address = mailbox OR s.address = ANY (mailboxes);
+  PERFORM herald.erase_suppressions(array_append(mailboxes, mailbox));
   DELETE FROM herald.preference p WHERE p.recipient_id = person;
   -- After the preferences, whose deletion is a change as well.
   DELETE FROM herald.preference_history h WHERE h.recipient_id = person;
@@ -2450,7 +2738,7 @@ $$;
 -- Postgres lets every role execute a new function. Only the owner and the roles of roles.sql may call these.
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA herald FROM PUBLIC;
 --> statement-breakpoint
-INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('functions', 'ebefa2381da90237a16726fbc1e6e6d2b2f8c0984f96a997d68344ed2e1f582e', '0.1.0')
+INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('functions', '38723651a2239ca148625eca9d9b731f5a7bd6ba7be95aeaa6563c5c91c1ffe0', '0.1.0')
 ON CONFLICT (name) DO UPDATE SET sha256 = excluded.sha256, release = excluded.release, applied_at = now();
 
     BEGIN;

@@ -48,4 +48,6 @@ sign localhost localhost DNS:localhost,IP:127.0.0.1,IP:::1 server 21200101000000
 sign expired localhost DNS:localhost,IP:127.0.0.1,IP:::1 server 20210101000000Z -cert ca.pem -keyfile ca.key
 sign other-host other.example DNS:other.example server 21200101000000Z -cert ca.pem -keyfile ca.key
 rm ca.key
+# Amazon SNS signs with RSA.
+openssl req -x509 -newkey rsa:2048 -nodes -days 36500 -subj /CN=sns.amazonaws.com -keyout sns.key -out sns.pem 2>/dev/null
 chmod 644 ./*.key
