@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { type OpenWindow, quietHoursOf, setQuietHours } from '../enqueue/quiet-hours.ts';
-import { listQuietHours, setMethodQuietHours, windowText } from '../operate/quiet-hours.ts';
+import { listQuietHours, parseWindow, setMethodQuietHours, windowText } from '../operate/quiet-hours.ts';
 import { instant } from './arguments.ts';
 import { recordCommand } from './audit.ts';
 import { type CommonOptions, command, commandGroup, methodArgument, tableCommand, withPool } from './command.ts';
@@ -125,11 +125,9 @@ async function record(pool: Parameters<typeof recordCommand>[0], action: string,
 }
 
 function windowOf(text: string): OpenWindow {
-  if (text === 'always') return { from: '00:00', to: '24:00' };
-  const [, days, from = '', to = ''] = /^(?:(\S+) +)?(\d\d:\d\d)-(\d\d:\d\d)$/.exec(text.trim()) ?? [];
-  if (from === '')
-    throw new UsageError(`invalid hours "${text}": expected for example "mon-fri 08:00-20:00", 08:00-20:00 or always`);
-  return { ...(days !== undefined && { days }), from, to };
+  const window = parseWindow(text);
+  if (window !== null) return window;
+  throw new UsageError(`invalid hours "${text}": expected for example "mon-fri 08:00-20:00", 08:00-20:00 or always`);
 }
 
 function removeCommand(): Command {

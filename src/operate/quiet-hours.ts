@@ -52,6 +52,13 @@ export function windowText({ days, from, to }: OpenWindow): string {
   return `${listed === '' ? '' : `${listed} `}${from}-${to}`;
 }
 
+/** The reverse: days and times, only times, or `always`. Null for anything else. */
+export function parseWindow(text: string): OpenWindow | null {
+  if (text.trim() === 'always') return { from: '00:00', to: '24:00' };
+  const [, days, from = '', to = ''] = /^(?:(\S+) +)?(\d\d:\d\d)-(\d\d:\d\d)$/.exec(text.trim()) ?? [];
+  return from === '' ? null : { ...(days !== undefined && { days }), from, to };
+}
+
 /**
  * Whether quiet hours stop the messages of a method. At first they do, except for `inbox` and `webhook`. Returns false
  * if there is no such method.

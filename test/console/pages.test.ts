@@ -359,6 +359,24 @@ describe('a recipient', () => {
     await database.pool.query('TRUNCATE herald.message, herald.notification CASCADE');
   });
 
+  test('has hours that are set, changed and removed, and the audit does not say whose they are', async () => {
+    const words = async () => (await client.see('/recipients?id=ada')).replace(/<[^>]+>/g, '').replace(/\s+/g, ' ');
+    const submit = (fields: Record<string, string>) => client.submit('/recipients/hours', { id: 'ada', ...fields });
+    expect(await words()).toContain('Quiet hours None: messages are sent at any time.');
+    await submit({ choice: 'set', windows: 'mon-fri 08:00-20:00; always' });
+    expect(await words()).toContain(
+      'May be reached mon-fri 08:00-20:00; 00:00-24:00 UTC, by the hours of the recipient. Messages are sent now.',
+    );
+    expect((await submit({ choice: 'set', windows: '8-20' })).status).toBe(403);
+    expect((await submit({ choice: 'set', windows: 'mo 08:00-20:00' })).status).toBe(403);
+    await submit({ choice: 'remove' });
+    expect((await database.pool.query('SELECT FROM herald.hours')).rowCount).toBe(0);
+    expect(await audits(database)).toMatchObject([
+      { action: 'hours set', subject: 'a recipient' },
+      { action: 'hours remove', subject: 'a recipient' },
+    ]);
+  });
+
   test('has preferences that say which rule decides, and the audit does not say whose they are', async () => {
     const choose = (choice: string) =>
       client.submit('/recipients/preference', { id: 'ada@example.com', template: 'greeting', method: 'smtp', choice });

@@ -12,6 +12,7 @@ import { addMessage } from './message.ts';
 import { addMessages } from './messages.ts';
 import { addOverview } from './overview.ts';
 import { addPreview } from './preview.ts';
+import { addQuietHours } from './quiet-hours.ts';
 import { addRecipients } from './recipients.ts';
 import { addSuppressions } from './suppressions.ts';
 import { addTemplates } from './templates.ts';
@@ -32,6 +33,7 @@ export function addPages(app: Hono<ConsoleEnv>, services: Services): void {
   addEndpoints(app, services);
   addEndpoint(app, services);
   addRecipients(app, services);
+  addQuietHours(app, services);
   addSuppressions(app, services);
   addTenants(app, services);
   addWorkers(app, services);

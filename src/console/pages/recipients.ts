@@ -2,28 +2,17 @@
 import type { Hono } from 'hono';
 import { html } from 'hono/html';
 import { type EffectivePreference, preferencesOf, setPreference } from '../../enqueue/preferences.ts';
-import { quietHoursOf } from '../../enqueue/quiet-hours.ts';
 import { endpoints } from '../../operate/endpoints.ts';
-import { windowText } from '../../operate/quiet-hours.ts';
 import { searchMessages } from '../../operate/search.ts';
 import type { Recipient } from '../../vocabulary.ts';
-import {
-  actionForm,
-  empty,
-  facts,
-  hiddenHeading,
-  type Html,
-  searchForm,
-  table,
-  time,
-  wideHeading,
-} from '../elements.ts';
+import { actionForm, empty, facts, hiddenHeading, type Html, searchForm, table, wideHeading } from '../elements.ts';
 import { cleaned, formOf } from '../input.ts';
 import { page } from '../layout.ts';
 import type { ConsoleEnv, PageContext, Services } from '../services.ts';
 import { refusal } from './failure.ts';
 import { finishAction } from './finish-action.ts';
 import { messageTable } from './message-table.ts';
+import { hoursSection } from './quiet-hours.ts';
 
 const maxIdLength = 200;
 
@@ -74,6 +63,7 @@ async function foundRecipients(
   return html`${links.length === 0 ? '' : html`<p class="lead">Others with the address ${asked}:${links}</p>`}
 ${facts(await recipientFacts(services, id), 'narrow-facts')}
 ${await latestMessages(services, id)}
+${await hoursSection(c, services, id)}
 ${await preferences(c, services, id)}`;
 }
 
@@ -96,26 +86,8 @@ async function recipientFacts(
     ['Name', recipient?.name ?? null],
     ['Address', recipient?.email ?? null],
     ['Locale', [recipient?.locale, recipient?.timeZone].filter(Boolean).join(', ') || null],
-    ['May be reached', await hoursText(pool, id, recipient)],
     ['Endpoints', links.length === 0 ? null : html`${links}`],
   ];
-}
-
-const hoursOwners = {
-  recipient: "the recipient's hours",
-  tenant: "the tenant's hours",
-  all: 'the hours for all',
-} as const;
-
-/** Without a tenant, which is a matter of each message. */
-async function hoursText(pool: Services['pool'], id: string, recipient: Recipient | undefined): Promise<Html | null> {
-  const { scope, windows, timeZone, opensAt } = await quietHoursOf(pool, {
-    recipientId: id,
-    ...(recipient?.timeZone !== undefined && { timeZone: recipient.timeZone }),
-  });
-  if (scope === null || windows === null) return null;
-  const open = opensAt.getTime() <= Date.now() ? 'open now' : html`next at ${time(opensAt)}`;
-  return html`${windows.map(windowText).join('; ')} ${timeZone}, ${hoursOwners[scope]}; ${open}`;
 }
 
 async function changePreference(c: PageContext, services: Services): Promise<Response> {
