@@ -5,6 +5,7 @@ import { enqueueGroup } from './groups/enqueue.ts';
 import { deliverGroup } from './groups/deliver.ts';
 import type { Group } from './groups/group.ts';
 import { idleGroup } from './groups/idle.ts';
+import { inboxGroup } from './groups/inbox.ts';
 import { latencyGroup } from './groups/latency.ts';
 import { renderGroup } from './groups/render.ts';
 import { historyGroup, processesGroup } from './groups/scale.ts';
@@ -24,6 +25,7 @@ const usage = `node bench/main.ts [--quick] [--only NAME]... [--json FILE] [--pr
 
 const groups: readonly Group[] = [
   enqueueGroup,
+  inboxGroup,
   deliverGroup,
   unevenGroup,
   smtpGroup,

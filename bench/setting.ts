@@ -71,7 +71,7 @@ const template = 'bench_template';
 export async function startServer(options: ServerOptions): Promise<Server> {
   const server = await startPostgres({ settings: serverSettings });
   const url = await createDatabase(server.url, { name: template });
-  await migrate(url, { methods: ['inbox', 'noop'] });
+  await migrate(url, { methods: ['noop'] });
   const { sources } = await readTemplates(shippedTemplatesFolder);
   const pool = new Pool({ connectionString: url, max: 1 });
   await syncTemplates(pool, sources);

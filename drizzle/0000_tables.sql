@@ -95,6 +95,18 @@ CREATE TABLE "herald"."hours" (
 	CONSTRAINT "hours_subject" CHECK (("herald"."hours"."scope" = 'all') = ("herald"."hours"."subject" = ''))
 );
 --> statement-breakpoint
+CREATE TABLE "herald"."inbox" (
+	"message_id" uuid PRIMARY KEY NOT NULL,
+	"recipient_id" text NOT NULL,
+	"tenant" text,
+	"added_at" timestamp with time zone DEFAULT now() NOT NULL,
+	"seen_at" timestamp with time zone,
+	"read_at" timestamp with time zone,
+	"archived_at" timestamp with time zone,
+	"added_xid" "xid8" DEFAULT pg_current_xact_id() NOT NULL,
+	"changed_xid" "xid8" DEFAULT pg_current_xact_id() NOT NULL
+);
+--> statement-breakpoint
 CREATE TABLE "herald"."message" (
 	"id" uuid PRIMARY KEY NOT NULL,
 	"notification_id" uuid NOT NULL,
@@ -363,6 +375,10 @@ CREATE INDEX "audit_at" ON "herald"."audit" USING btree ("at","id");--> statemen
 CREATE INDEX "audit_subject" ON "herald"."audit" USING btree ("subject","at");--> statement-breakpoint
 CREATE INDEX "endpoint_recipient" ON "herald"."endpoint" USING btree ("method","recipient_id");--> statement-breakpoint
 CREATE INDEX "endpoint_tenant" ON "herald"."endpoint" USING btree ("method","tenant");--> statement-breakpoint
+CREATE INDEX "inbox_items" ON "herald"."inbox" USING btree ("recipient_id","added_at","message_id");--> statement-breakpoint
+CREATE INDEX "inbox_unread" ON "herald"."inbox" USING btree ("recipient_id","tenant","seen_at") WHERE "herald"."inbox"."read_at" is null and "herald"."inbox"."archived_at" is null;--> statement-breakpoint
+CREATE INDEX "inbox_reader_changes" ON "herald"."inbox" USING btree ("recipient_id","changed_xid");--> statement-breakpoint
+CREATE INDEX "inbox_changes" ON "herald"."inbox" USING btree ("changed_xid");--> statement-breakpoint
 CREATE INDEX "message_recipients" ON "herald"."message" USING btree ("recipient_id","created_at","id");--> statement-breakpoint
 CREATE INDEX "message_addresses" ON "herald"."message" USING btree ("address","created_at","id") WHERE "herald"."message"."address" is not null;--> statement-breakpoint
 CREATE INDEX "message_templates" ON "herald"."message" USING btree ("template","created_at","id");--> statement-breakpoint

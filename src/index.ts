@@ -11,9 +11,10 @@
  *   database/         tables, SQL functions, migrations, connections, and what a transaction may be
  *   queue/            the only user of pg-boss: leases and wake-ups
  *   delivery/         the worker: admit, begin, render, dispatch, decide, settle, react
- *   dispatch/         how a message leaves: the dispatcher contract, smtp, webhook, and guarded HTTP (egress)
  *   recipients/       links to unsubscribe, and the pages behind them (exported as pg-herald/recipients)
  *   reports/          what comes back: bounces, complaints (exported as pg-herald/reports)
+ *   dispatch/         how a message leaves: the dispatcher contract, smtp, webhook, inbox, and guarded HTTP (egress)
+ *   inbox/            items, marks, and the handler of the reader's pages (exported as pg-herald/inbox)
  *   operate/          what an operator asks and does, each callable from code
  *   telemetry/        spans, metrics, and the trace context between enqueue and delivery
  *   cli/              the program `pg-herald`
@@ -139,7 +140,14 @@ export { type PauseState, pauseMethod, listPauses, resumeMethod } from './operat
 export { type DecidingPreference, preferenceAt, type PreferenceQuestion } from './operate/preference-history.ts';
 export { purge as purgeMessages, type PurgeOptions } from './operate/purge.ts';
 export { listQuietHours, type QuietWait, setMethodQuietHours, type StoredHours } from './operate/quiet-hours.ts';
-export { readRetention, type RetentionPolicy, setRetention } from './operate/retention.ts';
+export {
+  readInboxRetention,
+  readRetention,
+  type RetentionPolicy,
+  setInboxRetention,
+  setRetention,
+} from './operate/retention.ts';
+export type { ItemState } from './operate/item-state.ts';
 export type { SenderState } from './operate/senders.ts';
 export { type MethodStatus, type ReadOnly, readStatus, type Status } from './operate/status.ts';
 export {

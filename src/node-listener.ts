@@ -1,23 +1,23 @@
-/** A fetch-style handler on node:http, Express, Fastify and others. */
+/** A fetch-style handler on node:http: as the listener of a server, or inside Express, Fastify and others. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
 
 /** What a server may tell about a request. */
 export interface Connection {
-  /** The client's network address. */
+  /** The client's network address. The console counts failed sign-ins by it. */
   readonly address?: string;
 }
 
-/** What handles requests: a console, or pages for recipients. */
+/** A handler of the console, an inbox, or any other of ours. */
 export interface FetchHandler {
   /** Handles one request. */
   readonly fetch: (request: Request, connection?: Connection) => Promise<Response>;
 }
 
 /**
- * Returns a `(request, response)` listener for node:http, Express, NestJS, Fastify and others. Forms that a body parser
- * has already read are taken from `request.body`.
+ * Returns a `(request, response)` listener for node:http, Express, NestJS, Fastify and others. A form or JSON that a
+ * body parser has already read is taken from `request.body`.
  */
 export function nodeListener(handler: FetchHandler): (request: IncomingMessage, response: ServerResponse) => void {
   const listener = getRequestListener((request, { incoming }) => handler.fetch(request, connectionOf(incoming)), {
@@ -35,13 +35,15 @@ const bodyIsGone =
   'Something read the body of this request before its handler could, and left nothing in request.body. ' +
   'Mount the handler before body parsers.';
 
-/** If a body parser has read the stream, puts the form together again. Returns false if the form is lost. */
+/** If a body parser has read the stream, puts the body together again. Returns false if it is lost. */
 function restoreBody(request: IncomingMessage & { readonly body?: unknown; rawBody?: unknown }): boolean {
   if (request.method === 'GET' || request.method === 'HEAD' || !request.readableDidRead) return true;
   if (Buffer.isBuffer(request.rawBody)) return true;
   const { body } = request;
+  const isJson = /^application\/json\b/i.test(request.headers['content-type'] ?? '');
   if (typeof body === 'string' || Buffer.isBuffer(body)) request.rawBody = Buffer.from(body);
-  else if (typeof body === 'object' && body !== null) request.rawBody = Buffer.from(formText(body));
+  else if (typeof body === 'object' && body !== null)
+    request.rawBody = Buffer.from(isJson ? JSON.stringify(body) : formText(body));
   return Buffer.isBuffer(request.rawBody);
 }
 

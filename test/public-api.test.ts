@@ -15,7 +15,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 const root = fileURLToPath(new URL('..', import.meta.url));
 const client = ['inbox-client/index', 'inbox-client/element/index', 'inbox-client/react'];
 const entries = [
-  ...['index', 'database/schema', 'console/index', 'recipients/index', 'reports/index', 'testing/index'],
+  ...['index', 'database/schema', 'console/index', 'inbox/index', 'recipients/index', 'reports/index', 'testing/index'],
   ...client,
 ];
 

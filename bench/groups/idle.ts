@@ -15,7 +15,6 @@ export const idleGroup: Group = {
       // Never called: there is no message.
       smtp: { host: '127.0.0.1', port: 9, tls: 'none' },
       webhook: { url: 'http://127.0.0.1:9/', concurrency: 50 },
-      inbox: true,
     });
     await sleep(2000);
     const before = proxy.roundTrips();

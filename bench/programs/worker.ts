@@ -11,8 +11,6 @@ export interface WorkerInput {
   readonly noop?: NoopInput;
   readonly smtp?: Omit<SmtpOptions, 'from'>;
   readonly webhook?: { readonly url: string; readonly concurrency: number };
-  /** Also serve `inbox`, with a dispatcher that only answers: so that a worker has all methods. */
-  readonly inbox?: boolean;
 }
 
 export interface NoopInput {
@@ -42,7 +40,6 @@ serve<WorkerInput>(async (input) => {
         smtp: counted(smtp({ ...input.smtp, from: { name: 'Acme', address: 'noreply@acme.example' } })),
       }),
       ...(input.webhook && { webhook: counted(webhookTo(input.webhook)) }),
-      ...(input.inbox && { inbox: counted(noop({ concurrency: 50 })) }),
     },
   });
   await worker.start();

@@ -15,6 +15,7 @@ const commands: ReadonlyMap<string, () => Promise<Command>> = new Map([
   ['send', async () => (await import('./send.ts')).sendCommand()],
   ['messages', async () => (await import('./messages.ts')).messagesCommand()],
   ['why', async () => (await import('./why.ts')).whyCommand()],
+  ['inbox', async () => (await import('./inbox.ts')).inboxCommand()],
   ['retry', async () => (await import('./retry.ts')).retryCommand()],
   ['cancel', async () => (await import('./cancel.ts')).cancelCommand()],
   ['hold', async () => (await import('./hold.ts')).holdCommand()],
@@ -43,7 +44,7 @@ const commands: ReadonlyMap<string, () => Promise<Command>> = new Map([
 /** The headings of `pg-herald --help`; a command that is not named here is under the last. */
 const groups: readonly (readonly [heading: string, ...names: string[]])[] = [
   ['Set up:', 'dev', 'migrate', 'templates', 'types', 'worker', 'send', 'completion'],
-  ['Inspect:', 'status', 'messages', 'why', 'console', 'audit', 'doctor'],
+  ['Inspect:', 'status', 'messages', 'why', 'inbox', 'console', 'audit', 'doctor'],
   ['Act on messages:', 'retry', 'cancel', 'hold', 'release', 'discard', 'pause', 'resume'],
   [
     'Methods, rules and receivers:',

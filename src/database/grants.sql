@@ -2,12 +2,12 @@
 -- tables, functions and queues are covered. Tables and columns are named one by one: what is not listed here is
 -- forbidden. Each block fixes its search_path: where any role may create functions in "public", as up to PostgreSQL 14,
 -- the owner would otherwise call one of theirs.
-REVOKE ALL ON ALL FUNCTIONS IN SCHEMA herald FROM PUBLIC, herald_enqueuer, herald_worker, herald_reader, herald_operator;
-REVOKE ALL ON ALL TABLES IN SCHEMA herald, herald_meta, herald_queue FROM herald_enqueuer, herald_worker, herald_reader, herald_operator;
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA herald FROM PUBLIC, herald_enqueuer, herald_inbox, herald_worker, herald_reader, herald_operator;
+REVOKE ALL ON ALL TABLES IN SCHEMA herald, herald_meta, herald_queue FROM herald_enqueuer, herald_inbox, herald_worker, herald_reader, herald_operator;
 REVOKE ALL ON ALL SEQUENCES IN SCHEMA herald_queue FROM herald_worker;
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA herald_queue FROM PUBLIC, herald_worker;
 ALTER DEFAULT PRIVILEGES IN SCHEMA herald_queue REVOKE ALL ON TABLES FROM herald_worker, herald_reader;
-GRANT USAGE ON SCHEMA herald TO herald_enqueuer, herald_worker, herald_reader, herald_operator;
+GRANT USAGE ON SCHEMA herald TO herald_enqueuer, herald_inbox, herald_worker, herald_reader, herald_operator;
 GRANT USAGE ON SCHEMA herald_meta, herald_queue TO herald_worker, herald_reader, herald_operator;
 
 -- The application calls functions, which run with the owner's rights, and touches no table.
@@ -25,6 +25,14 @@ GRANT EXECUTE ON FUNCTION herald.set_hours(text, text, jsonb, text), herald.try_
 -- The role that installs the trigger of cancel-with on a table needs the right to name its function.
 GRANT EXECUTE ON FUNCTION herald.cancel_with_deleted() TO herald_enqueuer;
 
+-- Who shows inboxes reads and marks any reader's items by functions: apart from enqueueing, so that a service that only
+-- writes notifications cannot read them. It also shows and sets preferences.
+GRANT EXECUTE ON FUNCTION herald.inbox_page(text, text, text, text, text, text, timestamptz, uuid, integer),
+  herald.inbox_count(text, text), herald.inbox_texts(text, integer), herald.inbox_changed(text, integer),
+  herald.inbox_news(text[], text[], text[], integer), herald.mark(text, text, uuid[], text, text, text, text, text),
+  herald.set_preference(text, text, text, boolean, text, text), herald.try_preference(text, text, text, boolean, text, text),
+  herald.preferences(text) TO herald_inbox;
+
 -- A worker moves messages, records attempts, keeps the state of endpoints and pauses, and enqueues messages to the
 -- owners of endpoints. It cannot change what a message says or to whom.
 GRANT SELECT ON herald.message, herald.notification, herald.attachment, herald.attempt, herald.template, herald.template_version,
@@ -39,7 +47,7 @@ GRANT INSERT, UPDATE ON herald.attempt, herald.sender TO herald_worker;
 GRANT INSERT, UPDATE, DELETE ON herald.rate_bucket, herald.refusal, herald.worker TO herald_worker;
 GRANT EXECUTE ON FUNCTION herald.put_back_refused(text, text, double precision), herald.release_refused(text, text),
   herald.record_accepted(text, text, double precision), herald.delete_old_refusals(text), herald.apply_retention(integer),
-  herald.ensure_jobs(uuid[]), herald.bring_forward(text), herald.enqueue(jsonb), herald.preference_of(text, text, text, text),
+  herald.ensure_jobs(uuid[]), herald.bring_forward(text), herald.deliver_item(uuid), herald.enqueue(jsonb), herald.preference_of(text, text, text, text),
   herald.choice_of(text, text, text, text) TO herald_worker;
 -- The recipient guard brings the address of now, for messages that the worker has the lease of.
 GRANT EXECUTE ON FUNCTION herald.readdress(jsonb) TO herald_worker;
@@ -95,7 +103,9 @@ END
 $$;
 GRANT SELECT ON ALL TABLES IN SCHEMA herald_meta, herald_queue TO herald_reader, herald_operator;
 GRANT EXECUTE ON FUNCTION herald.preferences(text), herald.choice_of(text, text, text, text), herald.preference_of(text, text, text, text),
-  herald.choice_at(text, text, text, text, timestamptz) TO herald_reader, herald_operator;
+  herald.choice_at(text, text, text, text, timestamptz),
+  herald.inbox_page(text, text, text, text, text, text, timestamptz, uuid, integer), herald.inbox_count(text, text),
+  herald.inbox_texts(text, integer) TO herald_reader, herald_operator;
 GRANT EXECUTE ON FUNCTION herald.hours_of(text, text, text, timestamptz), herald.next_open(text, text, text, timestamptz),
   herald.message_quiet_hours(uuid), herald.known_zone(text) TO herald_reader, herald_operator;
 

@@ -26,7 +26,7 @@ import {
 
 /** What `migrate` may be told. */
 export interface MigrateOptions {
-  /** Further delivery methods to create queues for, beside `smtp` and `webhook`. */
+  /** Further delivery methods to create queues for, beside `smtp`, `webhook` and `inbox`. */
   readonly methods?: readonly string[];
   /** Longest wait for another migrating process, in seconds; default 300. */
   readonly waitSeconds?: number;

@@ -6,7 +6,7 @@ DECLARE
   name text;
 BEGIN
   PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
-  FOREACH name IN ARRAY ARRAY['herald_enqueuer', 'herald_worker', 'herald_reader', 'herald_operator'] LOOP
+  FOREACH name IN ARRAY ARRAY['herald_enqueuer', 'herald_inbox', 'herald_worker', 'herald_reader', 'herald_operator'] LOOP
     BEGIN
       IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name) THEN
         EXECUTE format('CREATE ROLE %I NOLOGIN', name);

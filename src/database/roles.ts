@@ -1,4 +1,4 @@
-/** The roles, with the rights that each part needs: `herald_enqueuer`, `_worker`, `_reader` and `_operator`. */
+/** The roles, with the rights of each part: `herald_enqueuer`, `_inbox`, `_worker`, `_reader` and `_operator`. */
 import { Client, type ClientBase } from 'pg';
 import { requireMigrated } from './journal.ts';
 import { shippedSql } from './shipped-sql.ts';

@@ -27,6 +27,7 @@ export { hours } from './tables/hours.ts';
 export { preferenceHistory } from './tables/preference-history.ts';
 export { tenant } from './tables/tenant.ts';
 export { report } from './tables/report.ts';
+export { inbox } from './tables/inbox.ts';
 
 /** A template by name: what an operator set, and the options that its newest version declared. */
 export const template = herald.table(

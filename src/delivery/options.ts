@@ -1,6 +1,7 @@
 /** The options of a worker, with their bounds. */
 import { checkedConnectionString } from '../database/connection-string.ts';
 import type { Dispatcher } from '../dispatch/dispatcher.ts';
+import { inboxDispatcher, inboxMethod } from '../dispatch/inbox.ts';
 import { ConfigurationError } from '../errors.ts';
 import { type LinkOptions, parseLinks } from '../recipients/links.ts';
 import { guardNamePattern } from '../guard/guard-name.ts';
@@ -16,7 +17,10 @@ export interface WorkerOptions {
    * `postgres://app:secret@db.example/app?sslmode=verify-full`. The worker opens up to 15 connections.
    */
   readonly connectionString: string;
-  /** A dispatcher per delivery method, for example `{ smtp: smtp({...}), webhook: webhook({...}) }`. */
+  /**
+   * A dispatcher per delivery method, for example `{ smtp: smtp({...}), webhook: webhook({...}) }`. The method `inbox`
+   * is built in: every worker delivers its scheduled messages.
+   */
   readonly dispatchers: Readonly<Record<string, Dispatcher>>;
   /** What emails and pages show around the content. */
   readonly brand: Brand;
@@ -66,7 +70,7 @@ export function checkedOptions(options: WorkerOptions): WorkerOptions {
   checkDispatchers(options);
   if (options.links !== undefined) parseLinks(options.links);
   checkRecipientGuard(options);
-  return { ...options, connectionString };
+  return { ...options, connectionString, dispatchers: { ...options.dispatchers, [inboxMethod]: inboxDispatcher() } };
 }
 
 function checkBounds(options: WorkerOptions): void {
@@ -91,6 +95,8 @@ function checkRecipientGuard({ recipientGuard }: WorkerOptions): void {
 
 function checkDispatchers(options: WorkerOptions): void {
   checkBrand(options.brand);
+  if (Object.hasOwn(options.dispatchers, inboxMethod))
+    throw new ConfigurationError(`dispatchers.${inboxMethod}`, 'is built in; leave it out, or use another name');
   if (Object.keys(options.dispatchers).length === 0)
     throw new ConfigurationError('dispatchers', 'a worker needs at least one, for example { smtp: smtp({...}) }');
   for (const [method, dispatcher] of Object.entries(options.dispatchers)) {

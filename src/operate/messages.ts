@@ -11,6 +11,7 @@ import {
 import { exactJson } from '../database/exact-json.ts';
 import type { Queryable } from '../database/pool.ts';
 import { type AuditRecord, listAudit } from './audit.ts';
+import { type ItemState, itemStateOf } from './item-state.ts';
 import { createBinding, indexable, matching, type MessageFilter } from './message-filter.ts';
 import { type QuietWait, withDates } from './quiet-hours.ts';
 import { type MessageReport, putBacksOf, reportsOf } from './returns.ts';
@@ -133,6 +134,8 @@ export interface MessageDetails extends MessageLine {
   readonly putBacks: readonly { readonly sender: string; readonly at: Date }[];
   /** What came back about it, oldest first. */
   readonly reports: readonly MessageReport[];
+  /** What its reader did with it; null if it is not in an inbox. */
+  readonly item: ItemState | null;
   /** Why the method is paused; null if it is not. `method` is `*` if everything is paused. */
   readonly paused: {
     readonly method: string;
@@ -273,6 +276,7 @@ export async function showMessage(client: Queryable, id: string): Promise<Messag
     job: job && { ...job, startAfter: new Date(job.startAfter) },
     paused: paused && { ...paused, since: new Date(paused.since) },
     quietHours: quiet && withDates(quiet),
+    item: await itemStateOf(client, message),
     attemptRecords: await attemptsOf(client, id),
     registeredWorkers: await readWorkers(client),
     operatorActions: (await listAudit(client, { subject: id })).reverse(),

@@ -33,6 +33,7 @@ export async function purge(client: Queryable, options: PurgeOptions): Promise<n
          SELECT id FROM herald.message WHERE settled_at < $1 AND created_at < $1 ORDER BY created_at LIMIT $2
        ), attempts AS (DELETE FROM herald.attempt a USING old WHERE a.message_id = old.id),
        reports AS (DELETE FROM herald.report r USING old WHERE r.message_id = old.id),
+       items AS (DELETE FROM herald.inbox i USING old WHERE i.message_id = old.id),
        deleted AS (
          DELETE FROM herald.message m USING old WHERE m.id = old.id RETURNING m.notification_id
        )

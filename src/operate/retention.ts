@@ -37,8 +37,39 @@ export async function setRetention(
   return rows[0]?.value ?? {};
 }
 
+const itemsKey = 'inbox_retention';
+/** How long inboxes keep items unless an operator says otherwise. */
+const defaultItemDays = 90;
+
+/** Returns for how many days inboxes keep items, whose messages stay; null is forever. Default 90. */
+export async function readInboxRetention(client: Queryable): Promise<number | null> {
+  const { rows } = await client.query<{ value: number | null }>('SELECT value FROM herald.setting WHERE key = $1', [
+    itemsKey,
+  ]);
+  return rows.length === 0 ? defaultItemDays : (rows[0]?.value ?? null);
+}
+
+const itemDays = v.pipe(numberOfDays, v.maxValue(36_500, 'is more than 36500'));
+
+/** Sets for how many days inboxes keep items, 0 to 36,500: null is forever, undefined the default. */
+export async function setInboxRetention(
+  client: Queryable,
+  rule: { readonly days: number | null | undefined; readonly by: string },
+): Promise<void> {
+  checkInput('setInboxRetention', fields({ days: v.nullish(itemDays), by: text }), rule);
+  if (rule.days === undefined) {
+    await client.query('DELETE FROM herald.setting WHERE key = $1', [itemsKey]);
+    return;
+  }
+  await client.query(
+    `INSERT INTO herald.setting AS s (key, value, updated_by) VALUES ($1, $2::jsonb, $3)
+     ON CONFLICT (key) DO UPDATE SET value = $2::jsonb, updated_by = $3, updated_at = now()`,
+    [itemsKey, JSON.stringify(rule.days), rule.by],
+  );
+}
+
 /**
- * Deletes one batch of messages that the policy no longer keeps, and returns how many. 0 while another worker does
+ * Deletes one batch of messages and items that are no longer kept, and returns how many. 0 while another worker does
  * it.
  */
 export async function applyRetention(client: Queryable): Promise<number> {

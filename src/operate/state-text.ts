@@ -1,4 +1,5 @@
 /** The state of a message and its reason, in one or two sentences. Pure. */
+import { itemText } from './item-state.ts';
 import type { MessageDetails } from './messages.ts';
 import type { QuietWait } from './quiet-hours.ts';
 import { meaningOf } from './reason-text.ts';
@@ -13,6 +14,7 @@ export function summaryOf(message: MessageDetails, now: Date): string {
 function stateOf(message: MessageDetails, now: Date): string {
   switch (message.status) {
     case 'sent':
+      if (message.method === 'inbox') return itemText(message.item);
       return `Sent: the receiving side accepted it${atAttempt(message)}. ${afterwards(message)}`;
     case 'failed':
       return `Failed ${afterAttempts(message)}${because(message)}.`;

@@ -1,6 +1,7 @@
 /** What happened to a message, as a list of events in words, and what to do about it. Pure. */
 import type { AuditRecord } from './audit.ts';
 import type { AttemptRecord, MessageDetails } from './messages.ts';
+import { itemEvents } from './item-state.ts';
 import { meaningOf } from './reason-text.ts';
 import { type OperatorActions, remedyOf } from './remedy.ts';
 import { type MessageReport, reportText } from './returns.ts';
@@ -49,6 +50,7 @@ function timelineOf(message: MessageDetails, now: Date): TimelineEvent[] {
     ...(status === 'sending' && attemptStartedAt
       ? [{ at: attemptStartedAt, what: `attempt ${attempts} by ${leasedBy ?? '?'}: in flight` }]
       : []),
+    ...itemEvents(message.item),
     ...(settledAt ? [{ at: settledAt, what: `${status}${settledReason}` }] : []),
     ...(nextAttemptAt ? [{ at: nextAttemptAt, what: 'due' }] : []),
   ];

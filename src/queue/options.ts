@@ -8,7 +8,7 @@ export const knownQueueVersion = packageJson.pgboss.schema;
 /** pg-boss moves a job here when its retries are spent: a worker died again and again before it could begin. */
 export const deadLetterQueue = 'dead-letter';
 /** The methods that `migrate` creates. */
-export const builtInMethods = ['smtp', 'webhook'] as const;
+export const builtInMethods = ['smtp', 'webhook', 'inbox'] as const;
 
 /** How pg-boss treats the jobs of a method. */
 export const methodQueueOptions = {

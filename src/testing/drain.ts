@@ -31,7 +31,11 @@ WITH result AS (
     settled_at = CASE WHEN r.status <> 'pending' THEN now() END,
     secrets = CASE WHEN r.status = 'pending' THEN m.secrets END
   FROM result r WHERE m.id = r.id AND m.status = 'pending'
-  RETURNING m.id, m.method, m.status
+  RETURNING m.id, m.method, m.status, m.recipient_id, m.tenant
+), items AS (
+  INSERT INTO herald.inbox (message_id, recipient_id, tenant)
+  SELECT s.id, s.recipient_id, s.tenant FROM settled s WHERE s.method = 'inbox' AND s.status = 'sent'
+  ON CONFLICT DO NOTHING
 )
 DELETE FROM herald_queue.job j USING settled s WHERE j.name = s.method AND j.id = s.id AND s.status <> 'pending'`;
 

@@ -5,4 +5,5 @@
  */
 export { type CollectingDispatcher, collectingDispatcher } from './dispatcher.ts';
 export { type Drained, type DrainOptions, drain } from './drain.ts';
+export { inboxOf } from './inbox-of.ts';
 export { type MessageFilter, type WrittenMessage, writtenMessages } from './written.ts';

@@ -26,7 +26,7 @@ describe('migrating', () => {
   test('from four replicas at once works: one does it, the others find nothing to do', async () => {
     const reports = await Promise.all(Array.from({ length: 4 }, () => migrate(database.url)));
     expect(reports.map((report) => report.applied.length).toSorted((a, b) => a - b)).toEqual([0, 0, 0, names.length]);
-    expect(reports.flatMap((report) => report.createdMethods).toSorted()).toEqual(['smtp', 'webhook']);
+    expect(reports.flatMap((report) => report.createdMethods).toSorted()).toEqual(['inbox', 'smtp', 'webhook']);
     expect(await migrate(database.url)).toMatchObject({
       applied: [],
       createdMethods: [],
@@ -178,7 +178,7 @@ describe('migrating', () => {
       const file = readdirSync(join(host, 'drizzle')).find((name) => name.endsWith('_herald.sql')) ?? '';
       writeFileSync(join(host, 'drizzle', file), migrationScript());
       await migrateHost(drizzle(database.pool), { migrationsFolder: join(host, 'drizzle') });
-      expect(await migrate(database.url)).toMatchObject({ applied: [], createdMethods: ['smtp', 'webhook'] });
+      expect(await migrate(database.url)).toMatchObject({ applied: [], createdMethods: ['smtp', 'webhook', 'inbox'] });
       expect(migrationScript(names[0])).not.toContain('CREATE TABLE "herald"."message"');
     } finally {
       rmSync(host, { recursive: true, force: true });

@@ -2,6 +2,7 @@
 import { Pool } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { applyRoles } from '../../src/database/roles.ts';
+import { createItems } from '../../src/inbox/items.ts';
 import { openDatabase } from '../../src/database/database.ts';
 import { createConnectionLimits } from '../../src/dispatch/smtp/connection-limits.ts';
 import { smtp } from '../../src/dispatch/smtp/smtp.ts';
@@ -15,7 +16,14 @@ import { pauseMethod, resumeMethod } from '../../src/operate/pause.ts';
 import { suppress, unsuppress } from '../../src/operate/suppressions.ts';
 import { readGauges } from '../../src/operate/gauges.ts';
 import { readStatus } from '../../src/operate/status.ts';
-import { greeting, greetingFile, keepingLogger, scriptedDispatcher, testWorker } from '../support/application.ts';
+import {
+  brand,
+  greeting,
+  greetingFile,
+  keepingLogger,
+  scriptedDispatcher,
+  testWorker,
+} from '../support/application.ts';
 import { useDatabase } from '../support/use-database.ts';
 import { startSmtpServer } from '../support/smtp-server.ts';
 import { until } from '../support/wait.ts';
@@ -123,6 +131,44 @@ describe('an enqueuer', () => {
          AND NOT coalesce('search_path=pg_catalog, pg_temp' = ANY (p.proconfig), false)`,
     );
     expect(rows).toEqual([]);
+  });
+});
+
+describe('who shows inboxes', () => {
+  test('lists, counts, marks and follows the items of a reader, and sets preferences', async () => {
+    const [message] = await createHerald().enqueue(poolAs('herald_enqueuer'), greeting, {
+      ...{ autocommit: true, to: { id: 'ina' }, labels: { who: 'Ina' }, methods: ['inbox'] },
+    });
+    const app = poolAs('herald_inbox');
+    const items = createItems({ brand });
+    const page = await items.list(app, { recipientId: 'ina' });
+    expect(page).toMatchObject({ items: [{ id: message?.id, title: 'Hello Ina' }], unread: 1 });
+    const { rows } = await app.query('SELECT recipient_ids FROM herald.inbox_changed($1)', [page.token]);
+    expect(rows).toEqual([{ recipient_ids: [] }]);
+    expect((await app.query(`SELECT unread FROM herald.inbox_news('{ina}', '{null}', '{null}')`)).rows).toEqual([
+      { unread: '1' },
+    ]);
+    expect(await items.mark(app, { recipientId: 'ina', as: 'read', asOf: page.token })).toMatchObject({ changed: 1 });
+    await createHerald().setPreference(app, { recipientId: 'ina', method: 'inbox', enabled: false });
+    expect(await items.count(poolAs('herald_operator'), { recipientId: 'ina' })).toEqual({ unread: 0, unseen: 0 });
+  });
+
+  test.each([
+    'SELECT * FROM herald.inbox',
+    'SELECT * FROM herald.message',
+    'DELETE FROM herald.inbox',
+    `SELECT herald.deliver_item(gen_random_uuid())`,
+    `SELECT herald.insert_items('{}', '{}', 'x')`,
+    `SELECT herald.enqueue('{}'::jsonb)`,
+  ])('cannot: %s', async (statement) => {
+    await expect(poolAs('herald_inbox').query(statement)).rejects.toMatchObject(denied);
+  });
+
+  test('an enqueuer cannot read what it wrote', async () => {
+    await expect(poolAs('herald_enqueuer').query(`SELECT herald.inbox_page('ada')`)).rejects.toMatchObject(denied);
+    await expect(
+      poolAs('herald_enqueuer').query(`SELECT herald.mark('ada', 'read', target => 'x')`),
+    ).rejects.toMatchObject(denied);
   });
 });
 
@@ -354,6 +400,20 @@ describe('over every table and function, may write and call nothing but this:', 
     ]);
   });
 
+  test('who shows inboxes', async () => {
+    expect(await rightsOf('herald_inbox')).toEqual([
+      'EXECUTE herald.inbox_changed',
+      'EXECUTE herald.inbox_count',
+      'EXECUTE herald.inbox_news',
+      'EXECUTE herald.inbox_page',
+      'EXECUTE herald.inbox_texts',
+      'EXECUTE herald.mark',
+      'EXECUTE herald.preferences',
+      'EXECUTE herald.set_preference',
+      'EXECUTE herald.try_preference',
+    ]);
+  });
+
   test('a reader', async () => {
     expect(await rightsOf('herald_reader')).toEqual([
       'EXECUTE herald.choice_at',
@@ -362,6 +422,9 @@ describe('over every table and function, may write and call nothing but this:', 
       'EXECUTE herald.known_zone',
       'EXECUTE herald.message_quiet_hours',
       'EXECUTE herald.next_open',
+      'EXECUTE herald.inbox_count',
+      'EXECUTE herald.inbox_page',
+      'EXECUTE herald.inbox_texts',
       'EXECUTE herald.preference_of',
       'EXECUTE herald.preferences',
       'EXECUTE herald.suppressed_forms',
@@ -401,6 +464,7 @@ describe('over every table and function, may write and call nothing but this:', 
           'choice_of',
           'count_dead',
           'delete_old_refusals',
+          'deliver_item',
           'enqueue',
           'ensure_jobs',
           'erased_address',
@@ -444,6 +508,9 @@ describe('over every table and function, may write and call nothing but this:', 
         'lift_suppression',
         'message_quiet_hours',
         'next_open',
+        'inbox_count',
+        'inbox_page',
+        'inbox_texts',
         'preference_of',
         'preferences',
         'release_refused',

@@ -9,17 +9,23 @@ import { until } from '../support/wait.ts';
 const database = useDatabase({ templates: { greeting: greetingFile } });
 
 test('a worker registers its methods and its version while it runs', async () => {
-  expect(await methodsWithoutWorker(database.pool)).toEqual(['smtp', 'webhook']);
+  expect(await methodsWithoutWorker(database.pool)).toEqual(['inbox', 'smtp', 'webhook']);
   const worker = testWorker(database.url, { name: 'w1', dispatchers: { smtp: scriptedDispatcher() } });
   await worker.start();
   onTestFinished(() => worker.stop());
   expect(await readWorkers(database.pool)).toMatchObject([
-    { name: 'w1', methods: ['smtp'], version: expect.stringMatching(/^\d+\.\d+\.\d+/), alive: true, errors: [] },
+    {
+      name: 'w1',
+      methods: ['smtp', 'inbox'],
+      version: expect.stringMatching(/^\d+\.\d+\.\d+/),
+      alive: true,
+      errors: [],
+    },
   ]);
   expect(await methodsWithoutWorker(database.pool)).toEqual(['webhook']);
   await database.pool.query(`UPDATE herald.worker SET seen_at = now() - interval '2 minutes'`);
   expect(await readWorkers(database.pool)).toMatchObject([{ name: 'w1', alive: false }]);
-  expect(await methodsWithoutWorker(database.pool)).toEqual(['smtp', 'webhook']);
+  expect(await methodsWithoutWorker(database.pool)).toEqual(['inbox', 'smtp', 'webhook']);
   await worker.stop();
   expect(await readWorkers(database.pool)).toEqual([]);
 });

@@ -111,10 +111,16 @@ describe('retention', () => {
     });
     expect(await runCli(['retention', 'set', '--group', 'Billing', '--keep', '30d', '--json'], env)).toMatchObject({
       code: 0,
-      out: '{\n  "Billing": 30\n}\n',
+      out: '{\n  "groups": {\n    "Billing": 30\n  },\n  "inbox": 90\n}\n',
+    });
+    const inbox = await runCli(['retention', 'set', '--inbox', '--keep', '30d', '--table'], env);
+    expect(inbox.out).toMatch(/items of inboxes +30 days/);
+    expect(await runCli(['retention', 'set', '--inbox', '--group', 'Billing', '--forever'], env)).toMatchObject({
+      code: 2,
     });
     expect((await database.pool.query('SELECT actor, action, subject, detail FROM herald.audit')).rows).toEqual([
       { actor: 'ada', action: 'retention set', subject: 'Billing', detail: { keep: '30 days' } },
+      { actor: 'ada', action: 'retention set inbox', subject: 'inbox', detail: { keep: '30 days' } },
     ]);
   });
 });
@@ -128,6 +134,7 @@ describe('erasing a person', () => {
       'attachment',
       'preference',
       'suppression',
+      'inbox',
       'audit',
       'endpoint',
     ];

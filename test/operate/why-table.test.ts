@@ -99,6 +99,7 @@ function detailsOf({ status, reason, paused, workers, attempts, due, wiped }: St
       operatorActions: [],
       putBacks: [],
       reports: [],
+      item: null,
     },
     ...{ secretsWiped: wiped && settled.includes(status), endpointId, readOnly: false },
     ...workerStates[workers],

@@ -163,6 +163,7 @@ async function followFramework(
         expect(transcript).toMatch(/<title>.*<\/title>/);
         await submitForm(`http://127.0.0.1:${port}`);
         await unsubscribe(`http://127.0.0.1:${port}`);
+        await readInbox(`http://127.0.0.1:${port}`);
       },
     ),
   );
@@ -198,4 +199,26 @@ async function submitForm(origin: string): Promise<void> {
     body: new URLSearchParams({ form, why: 'the relay moves' }),
   });
   expect([answer.status, await answer.text()]).toEqual([303, '']);
+}
+
+/** Marks as a page does: the server must leave JSON to the inbox, and pass a stream on piece by piece. */
+async function readInbox(origin: string): Promise<void> {
+  const headers = { 'x-user': 'user-7', 'content-type': 'application/json', origin };
+  const page = (await (await fetch(`${origin}/inbox/items`, { headers })).json()) as { token: string; items: object[] };
+  expect(page.items).toMatchObject([{ title: 'Workspace "billing-api" was deleted' }]);
+  const leaving = new AbortController();
+  const stream = await fetch(`${origin}/inbox/stream?after=${page.token}`, { headers, signal: leaving.signal });
+  const reader = stream.body?.pipeThrough(new TextDecoderStream()).getReader();
+  let text = '';
+  const readUntil = async (wanted: RegExp) => {
+    while (!wanted.test(text)) text += (await reader?.read())?.value ?? expect.fail(`the stream ended: ${text}`);
+  };
+  await readUntil(/event: change\ndata: \{"reader":"[^"]+","items":\[\],"unread":1,/);
+  const body = JSON.stringify({ as: 'read', asOf: page.token });
+  const marked = await fetch(`${origin}/inbox/mark`, { method: 'POST', headers, body });
+  expect(await marked.json()).toMatchObject({ changed: 1, unread: 0, unseen: 0 });
+  await readUntil(/"unread":0,"unseen":0\}/);
+  leaving.abort();
+  const foreign = { ...headers, origin: 'https://evil.example' };
+  expect((await fetch(`${origin}/inbox/mark`, { method: 'POST', headers: foreign, body })).status).toBe(403);
 }

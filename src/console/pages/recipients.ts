@@ -11,6 +11,7 @@ import { page } from '../layout.ts';
 import type { ConsoleEnv, PageContext, Services } from '../services.ts';
 import { refusal } from './failure.ts';
 import { finishAction } from './finish-action.ts';
+import { inboxOf } from './inbox.ts';
 import { messageTable } from './message-table.ts';
 import { hoursSection } from './quiet-hours.ts';
 
@@ -63,6 +64,7 @@ async function foundRecipients(
   return html`${links.length === 0 ? '' : html`<p class="lead">Others with the address ${asked}:${links}</p>`}
 ${facts(await recipientFacts(services, id), 'narrow-facts')}
 ${await latestMessages(services, id)}
+${await inboxOf(services, id)}
 ${await hoursSection(c, services, id)}
 ${await preferences(c, services, id)}`;
 }

@@ -39,6 +39,8 @@ BEGIN
       dedupe_scope = NULL, detail = NULL
     FROM before b WHERE m.id = b.id
     RETURNING m.id, m.notification_id
+  ), items AS (
+    DELETE FROM herald.inbox i USING after f WHERE i.message_id = f.id
   ), refusals AS (
     DELETE FROM herald.refusal r USING after f WHERE r.message_id = f.id
   ), replies AS (

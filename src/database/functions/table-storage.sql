@@ -7,3 +7,7 @@ ALTER TABLE herald.message SET (fillfactor = 50, autovacuum_vacuum_scale_factor 
 ALTER TABLE herald.method SET (fillfactor = 50);
 ALTER TABLE herald.endpoint SET (fillfactor = 50);
 ALTER TABLE herald.rate_bucket SET (fillfactor = 50);
+-- The exact counts are read from an index alone, as long as vacuum has seen the pages of the items.
+ALTER TABLE herald.inbox SET (autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 1000,
+  autovacuum_vacuum_insert_scale_factor = 0.01, autovacuum_vacuum_insert_threshold = 1000,
+  autovacuum_analyze_scale_factor = 0.02);

@@ -9,3 +9,6 @@ export const bytea = customType<{ data: Buffer }>({ dataType: () => 'bytea' });
 
 /** A column of a moment in time, with its time zone. */
 export const moment = (name: string) => timestamp(name, { withTimezone: true });
+
+/** A column of a transaction's id, which is never used twice. */
+export const transactionId = customType<{ data: string }>({ dataType: () => 'xid8' });

@@ -114,6 +114,18 @@ CREATE TABLE "herald"."hours" (
 	CONSTRAINT "hours_subject" CHECK (("herald"."hours"."scope" = 'all') = ("herald"."hours"."subject" = ''))
 );
 --> statement-breakpoint
+CREATE TABLE "herald"."inbox" (
+	"message_id" uuid PRIMARY KEY NOT NULL,
+	"recipient_id" text NOT NULL,
+	"tenant" text,
+	"added_at" timestamp with time zone DEFAULT now() NOT NULL,
+	"seen_at" timestamp with time zone,
+	"read_at" timestamp with time zone,
+	"archived_at" timestamp with time zone,
+	"added_xid" "xid8" DEFAULT pg_current_xact_id() NOT NULL,
+	"changed_xid" "xid8" DEFAULT pg_current_xact_id() NOT NULL
+);
+--> statement-breakpoint
 CREATE TABLE "herald"."message" (
 	"id" uuid PRIMARY KEY NOT NULL,
 	"notification_id" uuid NOT NULL,
@@ -382,6 +394,10 @@ CREATE INDEX "audit_at" ON "herald"."audit" USING btree ("at","id");--> statemen
 CREATE INDEX "audit_subject" ON "herald"."audit" USING btree ("subject","at");--> statement-breakpoint
 CREATE INDEX "endpoint_recipient" ON "herald"."endpoint" USING btree ("method","recipient_id");--> statement-breakpoint
 CREATE INDEX "endpoint_tenant" ON "herald"."endpoint" USING btree ("method","tenant");--> statement-breakpoint
+CREATE INDEX "inbox_items" ON "herald"."inbox" USING btree ("recipient_id","added_at","message_id");--> statement-breakpoint
+CREATE INDEX "inbox_unread" ON "herald"."inbox" USING btree ("recipient_id","tenant","seen_at") WHERE "herald"."inbox"."read_at" is null and "herald"."inbox"."archived_at" is null;--> statement-breakpoint
+CREATE INDEX "inbox_reader_changes" ON "herald"."inbox" USING btree ("recipient_id","changed_xid");--> statement-breakpoint
+CREATE INDEX "inbox_changes" ON "herald"."inbox" USING btree ("changed_xid");--> statement-breakpoint
 CREATE INDEX "message_recipients" ON "herald"."message" USING btree ("recipient_id","created_at","id");--> statement-breakpoint
 CREATE INDEX "message_addresses" ON "herald"."message" USING btree ("address","created_at","id") WHERE "herald"."message"."address" is not null;--> statement-breakpoint
 CREATE INDEX "message_templates" ON "herald"."message" USING btree ("template","created_at","id");--> statement-breakpoint
@@ -399,7 +415,7 @@ CREATE INDEX "preference_history_recipient" ON "herald"."preference_history" USI
 CREATE INDEX "report_message" ON "herald"."report" USING btree ("message_id") WHERE "herald"."report"."message_id" is not null;--> statement-breakpoint
 CREATE INDEX "report_times" ON "herald"."report" USING btree ("at");
 --> statement-breakpoint
-INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('0000_tables', '4a6173cdccca9cccc3303313302c10448c6150c95db8ebe8e89665b8aaa1c4eb', '0.1.0')
+INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('0000_tables', '746915d90b3531dbb83134ae24ab4faded4a319301898fc9d9e8e6942ed4f2a3', '0.1.0')
 ON CONFLICT (name) DO UPDATE SET sha256 = excluded.sha256, release = excluded.release, applied_at = now();
 --> statement-breakpoint
 -- functions
@@ -415,6 +431,11 @@ ALTER TABLE herald.method SET (fillfactor = 50);
 ALTER TABLE herald.endpoint SET (fillfactor = 50);
 --> statement-breakpoint
 ALTER TABLE herald.rate_bucket SET (fillfactor = 50);
+--> statement-breakpoint
+-- The exact counts are read from an index alone, as long as vacuum has seen the pages of the items.
+ALTER TABLE herald.inbox SET (autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 1000,
+  autovacuum_vacuum_insert_scale_factor = 0.01, autovacuum_vacuum_insert_threshold = 1000,
+  autovacuum_analyze_scale_factor = 0.02);
 --> statement-breakpoint
 -- Time-ordered ids (RFC 9562 version 7), so that rows of one time are close together in the indexes. PostgreSQL has
 -- uuidv7() only from 18 on.
@@ -1951,10 +1972,333 @@ BEGIN
 END
 $$;
 --> statement-breakpoint
+-- Identifies the server whose transaction ids a token names. '0' where the role may not know.
+CREATE OR REPLACE FUNCTION herald.cluster_id() RETURNS text
+LANGUAGE plpgsql STABLE
+AS $$
+BEGIN
+  IF has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE') THEN
+    RETURN (SELECT c.system_identifier::text FROM pg_catalog.pg_control_system() c);
+  END IF;
+  RETURN '0';
+END
+$$;
+--> statement-breakpoint
+-- Returns the snapshot of the calling statement as a token: which transactions it sees. The characters need no escape
+-- in a URL. A snapshot with very many open transactions is written as an older one, which sees a little less.
+CREATE OR REPLACE FUNCTION herald.inbox_token() RETURNS text
+LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+  snapshot CONSTANT pg_snapshot := pg_current_snapshot();
+  max_length CONSTANT integer := 2900;
+  written CONSTANT text := CASE WHEN length(snapshot::text) <= max_length THEN snapshot::text
+    ELSE format('%s:%s:', pg_snapshot_xmin(snapshot), pg_snapshot_xmin(snapshot)) END;
+BEGIN
+  RETURN format('%s.%s.%s', herald.cluster_id(), extract(epoch FROM statement_timestamp())::bigint,
+    translate(written, ':,', '_-'));
+END
+$$;
+--> statement-breakpoint
+-- Returns the snapshot of a token. Null if it cannot be used: it is not a token, is from another server, from a time
+-- before this one was restored, or older than a day.
+CREATE OR REPLACE FUNCTION herald.inbox_snapshot(token text) RETURNS pg_snapshot
+LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+  part CONSTANT text[] := regexp_match(left(token, 3000), '^(\d{1,20})\.(\d{1,12})\.(\d{1,19}_\d{1,19}_[\d-]*)$');
+  made_at CONSTANT timestamptz := to_timestamp(part[2]::double precision);
+  snapshot pg_snapshot;
+BEGIN
+  IF part IS NULL OR part[1] <> herald.cluster_id()
+      OR made_at NOT BETWEEN statement_timestamp() - interval '1 day' AND statement_timestamp() + interval '5 minutes' THEN
+    RETURN NULL;
+  END IF;
+  snapshot := translate(part[3], '_-', ':,')::pg_snapshot;
+  RETURN CASE WHEN pg_snapshot_xmax(snapshot) <= pg_snapshot_xmax(pg_current_snapshot()) THEN snapshot END;
+EXCEPTION WHEN invalid_text_representation THEN
+  RETURN NULL;
+END
+$$;
+--> statement-breakpoint
+-- Adds items of messages that are settled in the same transaction. The caller notifies.
+CREATE OR REPLACE FUNCTION herald.insert_items(message_ids uuid[], recipient_ids text[], tenant text) RETURNS bigint
+LANGUAGE plpgsql VOLATILE
+AS $$
+DECLARE
+  inserted bigint;
+BEGIN
+  INSERT INTO herald.inbox (message_id, recipient_id, tenant)
+  SELECT m.id, m.recipient_id, $3 FROM unnest($1, $2) AS m (id, recipient_id)
+  ON CONFLICT DO NOTHING;
+  GET DIAGNOSTICS inserted = ROW_COUNT;
+  RETURN inserted;
+END
+$$;
+--> statement-breakpoint
+-- Adds the item of a scheduled message that a worker delivers now. Safe to repeat.
+CREATE OR REPLACE FUNCTION herald.deliver_item(message_id uuid) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  INSERT INTO herald.inbox (message_id, recipient_id, tenant)
+  SELECT m.id, m.recipient_id, m.tenant FROM herald.message m
+  WHERE m.id = $1 AND m.method = 'inbox' AND m.status = 'sending'
+  ON CONFLICT DO NOTHING;
+  PERFORM herald.notify_readers();
+END
+$$;
+--> statement-breakpoint
+-- Wakes the open streams, once per transaction however often it is called.
+CREATE OR REPLACE FUNCTION herald.notify_readers() RETURNS void
+LANGUAGE plpgsql VOLATILE
+AS $$
+BEGIN
+  IF (SELECT m.notify FROM herald.method m WHERE m.name = 'inbox') THEN
+    PERFORM pg_notify('herald_inbox', '');
+  END IF;
+END
+$$;
+--> statement-breakpoint
+-- Returns how many items of a reader are unread and unseen; archived ones are neither. With a tenant: its items and
+-- those of none. The partial index holds all that it reads.
+CREATE OR REPLACE FUNCTION herald.inbox_count(recipient_id text, tenant text DEFAULT NULL, OUT unread bigint, OUT unseen bigint)
+LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off
+AS $$
+BEGIN
+  SELECT count(*), count(*) FILTER (WHERE i.seen_at IS NULL) INTO unread, unseen
+  FROM herald.inbox i
+  WHERE i.recipient_id = $1 AND i.read_at IS NULL AND i.archived_at IS NULL
+    AND ($2 IS NULL OR i.tenant = $2 OR i.tenant IS NULL);
+END
+$$;
+--> statement-breakpoint
+-- Returns a time in ISO 8601, in UTC, to the microsecond: texts of the same length, which sort as the times do.
+CREATE OR REPLACE FUNCTION herald.utc_text(at timestamptz) RETURNS text
+LANGUAGE sql STABLE PARALLEL SAFE
+AS $$
+  SELECT to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
+$$;
+--> statement-breakpoint
+-- Returns what items are rendered from, as JSON. Data is text, which keeps the digits of its numbers.
+CREATE OR REPLACE FUNCTION herald.item_sources(message_ids uuid[]) RETURNS TABLE (added_at timestamptz, message_id uuid, source jsonb)
+LANGUAGE sql STABLE
+AS $$
+  SELECT i.added_at, i.message_id, jsonb_build_object('id', m.id, 'template', m.template, 'version', m.template_version,
+    'group', t."group", 'recipient', m.recipient, 'labels', coalesce(n.labels, '{}'), 'data', n.data::text,
+    'actions', n.actions, 'targets', m.targets, 'tenant', m.tenant, 'enqueuedAt', greatest(m.created_at, m.send_at),
+    'createdAt', herald.utc_text(i.added_at), 'seenAt', herald.utc_text(i.seen_at), 'readAt', herald.utc_text(i.read_at),
+    'archivedAt', herald.utc_text(i.archived_at))
+  FROM herald.inbox i
+  JOIN herald.message m ON m.id = i.message_id
+  JOIN herald.template t ON t.name = m.template
+  LEFT JOIN herald.notification n ON n.id = m.notification_id AND m.recipient_id <> 'erased'
+  WHERE i.message_id = ANY ($1)
+$$;
+--> statement-breakpoint
+-- Returns one page of a reader's items, newest first, with the exact counts and the token of the snapshot that all of
+-- it was read in. status: inbox (all but archived ones), unread, read or archived. before_at and before_id: the last
+-- item of the page before. Planned anew for the filters that are given, so that each has its index.
+CREATE OR REPLACE FUNCTION herald.inbox_page(recipient_id text, tenant text DEFAULT NULL, status text DEFAULT 'inbox',
+  template text DEFAULT NULL, template_group text DEFAULT NULL, target text DEFAULT NULL,
+  before_at timestamptz DEFAULT NULL, before_id uuid DEFAULT NULL, most integer DEFAULT 20,
+  OUT token text, OUT unread bigint, OUT unseen bigint, OUT items jsonb)
+LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off
+SET jit = off
+AS $$
+DECLARE
+  ids uuid[];
+BEGIN
+  IF status NOT IN ('inbox', 'unread', 'read', 'archived') OR status IS NULL THEN
+    PERFORM herald.reject('HE006', 'status', format('unknown status "%s"', left(status, 200)),
+      'Use inbox, unread, read or archived.');
+  ELSIF most NOT BETWEEN 1 AND 500 OR most IS NULL THEN
+    PERFORM herald.reject('HE006', 'most', format('%s items are out of bounds', most), 'Use 1 to 500.');
+  END IF;
+  EXECUTE 'SELECT ARRAY(SELECT i.message_id FROM herald.inbox i'
+    || CASE WHEN num_nonnulls(template, template_group, target) > 0 THEN ' JOIN herald.message m ON m.id = i.message_id' ELSE '' END
+    || CASE WHEN template_group IS NOT NULL THEN ' JOIN herald.template t ON t.name = m.template AND t."group" = $4' ELSE '' END
+    || ' WHERE i.recipient_id = $1 AND ' || CASE status
+      WHEN 'unread' THEN 'i.read_at IS NULL AND i.archived_at IS NULL'
+      WHEN 'read' THEN 'i.read_at IS NOT NULL AND i.archived_at IS NULL'
+      WHEN 'archived' THEN 'i.archived_at IS NOT NULL'
+      ELSE 'i.archived_at IS NULL' END
+    || CASE WHEN tenant IS NOT NULL THEN ' AND (i.tenant = $2 OR i.tenant IS NULL)' ELSE '' END
+    || CASE WHEN template IS NOT NULL THEN ' AND m.template = $3' ELSE '' END
+    || CASE WHEN target IS NOT NULL THEN ' AND m.targets @> ARRAY[$5] AND m.targets <> ''{}'' AND m.recipient_id = $1' ELSE '' END
+    || CASE WHEN before_at IS NOT NULL THEN ' AND (i.added_at, i.message_id) < ($6, $7)' ELSE '' END
+    || ' ORDER BY i.added_at DESC, i.message_id DESC LIMIT $8)'
+    INTO ids USING recipient_id, tenant, template, template_group, target, before_at, before_id, most;
+  token := herald.inbox_token();
+  SELECT c.unread, c.unseen INTO unread, unseen FROM herald.inbox_count(recipient_id, tenant) c;
+  SELECT coalesce(jsonb_agg(s.source ORDER BY s.added_at DESC, s.message_id DESC), '[]') INTO items
+    FROM herald.item_sources(ids) s;
+END
+$$;
+--> statement-breakpoint
+-- Returns the text of a template version and the names of its secret labels, which an inbox does not show.
+CREATE OR REPLACE FUNCTION herald.inbox_texts(template text, version integer) RETURNS jsonb
+LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT jsonb_build_object('name', v.template, 'version', v.version, 'title', v.title, 'body', v.body,
+    'actions', v.actions, 'secrets', v.secrets)
+  FROM herald.template_version v WHERE v.template = $1 AND v.version = $2
+$$;
+--> statement-breakpoint
+-- Marks a reader's items as seen, read, unread, archived or unarchived: by their ids, by what they are about, or, with
+-- as_of, all that the snapshot of a list's token saw, narrowed by template and group. What arrived since, or what a
+-- transaction that began earlier committed since, stays as it is. Returns how many items changed, the counts after
+-- that, how many later messages became needless, and whether the token can no longer be used (then nothing is marked).
+-- Rows are locked in the order of their ids, so that two calls wait for each other instead of deadlocking.
+CREATE OR REPLACE FUNCTION herald.mark(recipient_id text, state text, message_ids uuid[] DEFAULT NULL,
+  target text DEFAULT NULL, as_of text DEFAULT NULL, tenant text DEFAULT NULL, template text DEFAULT NULL,
+  template_group text DEFAULT NULL,
+  OUT changed bigint, OUT unread bigint, OUT unseen bigint, OUT cancelled bigint, OUT reload boolean)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off
+SET jit = off
+AS $$
+DECLARE
+  snapshot CONSTANT pg_snapshot := herald.inbox_snapshot(as_of);
+  applies_to CONSTANT text := CASE state
+    WHEN 'seen' THEN 'i.seen_at IS NULL AND i.read_at IS NULL'
+    WHEN 'read' THEN 'i.read_at IS NULL'
+    WHEN 'unread' THEN 'i.read_at IS NOT NULL'
+    WHEN 'archived' THEN 'i.archived_at IS NULL'
+    WHEN 'unarchived' THEN 'i.archived_at IS NOT NULL' END;
+  change CONSTANT text := CASE state
+    WHEN 'seen' THEN 'seen_at = now()'
+    WHEN 'read' THEN 'read_at = now(), seen_at = coalesce(i.seen_at, now())'
+    WHEN 'unread' THEN 'read_at = NULL'
+    WHEN 'archived' THEN 'archived_at = now()'
+    WHEN 'unarchived' THEN 'archived_at = NULL' END;
+  ids uuid[];
+BEGIN
+  changed := 0;
+  cancelled := 0;
+  reload := as_of IS NOT NULL AND snapshot IS NULL;
+  IF NOT coalesce(herald.is_line(to_jsonb($1), 200), false) THEN
+    PERFORM herald.reject('HE003', 'recipient_id', 'recipient_id must be one line of 1 to 200 characters',
+      'Pass the id that notifications are addressed to.');
+  ELSIF applies_to IS NULL THEN
+    PERFORM herald.reject('HE006', 'state', format('unknown state "%s"', left(state, 200)),
+      'Use seen, read, unread, archived or unarchived.');
+  ELSIF num_nonnulls(message_ids, target, as_of) <> 1 THEN
+    PERFORM herald.reject('HE006', '', 'mark takes exactly one of message_ids, target and as_of',
+      'Name the argument, for example target => ''42''.');
+  ELSIF as_of IS NULL AND num_nonnulls(template, template_group) > 0 THEN
+    PERFORM herald.reject('HE006', 'template', 'template and template_group narrow as_of only', 'Leave them out.');
+  END IF;
+  IF NOT reload THEN
+    EXECUTE 'WITH locked AS MATERIALIZED (SELECT i.message_id FROM herald.inbox i'
+      || CASE WHEN num_nonnulls(target, template, template_group) > 0 THEN ' JOIN herald.message m ON m.id = i.message_id' ELSE '' END
+      || CASE WHEN template_group IS NOT NULL THEN ' JOIN herald.template t ON t.name = m.template AND t."group" = $7' ELSE '' END
+      || ' WHERE i.recipient_id = $1 AND ' || applies_to
+      || CASE WHEN as_of IS NOT NULL AND state NOT IN ('archived', 'unarchived') THEN ' AND i.archived_at IS NULL' ELSE '' END
+      || CASE WHEN tenant IS NOT NULL THEN ' AND (i.tenant = $2 OR i.tenant IS NULL)' ELSE '' END
+      || CASE WHEN message_ids IS NOT NULL THEN ' AND i.message_id = ANY ($3)' ELSE '' END
+      || CASE WHEN target IS NOT NULL THEN ' AND m.targets @> ARRAY[$4] AND m.targets <> ''{}'' AND m.recipient_id = $1' ELSE '' END
+      || CASE WHEN as_of IS NOT NULL THEN ' AND pg_visible_in_snapshot(i.added_xid, $5)' ELSE '' END
+      || CASE WHEN template IS NOT NULL THEN ' AND m.template = $6' ELSE '' END
+      || ' ORDER BY i.message_id FOR UPDATE OF i), changed AS (UPDATE herald.inbox i SET changed_xid = pg_current_xact_id(), '
+      || change || ' FROM locked l WHERE i.message_id = l.message_id RETURNING i.message_id)'
+      || ' SELECT array_agg(c.message_id) FROM changed c'
+      INTO ids USING recipient_id, tenant, message_ids, target, snapshot, template, template_group;
+    changed := coalesce(cardinality(ids), 0);
+  END IF;
+  IF changed > 0 THEN
+    PERFORM herald.notify_readers();
+  END IF;
+  SELECT c.unread, c.unseen INTO unread, unseen FROM herald.inbox_count(recipient_id, tenant) c;
+END
+$$;
+--> statement-breakpoint
+-- Returns for which readers anything changed since a token, and the token of now. Null instead of the readers: for
+-- too many to name, or the token cannot be used. One query serves all open streams of a process, whatever their number.
+-- What a snapshot did not see has an id from its end on, or was open then. So a long transaction does not make the
+-- range grow, as a comparison with its beginning would.
+CREATE OR REPLACE FUNCTION herald.inbox_changed(since text, most integer DEFAULT 5000, OUT token text, OUT recipient_ids text[])
+LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off
+AS $$
+DECLARE
+  snapshot CONSTANT pg_snapshot := herald.inbox_snapshot(since);
+  unfinished CONSTANT xid8[] := ARRAY(SELECT pg_snapshot_xip(snapshot));
+BEGIN
+  token := herald.inbox_token();
+  IF snapshot IS NULL THEN
+    RETURN;
+  END IF;
+  recipient_ids := ARRAY(
+    SELECT c.recipient_id FROM (
+      (SELECT i.recipient_id FROM herald.inbox i WHERE i.changed_xid >= pg_snapshot_xmax(snapshot)
+        ORDER BY i.changed_xid LIMIT most + 1)
+      UNION ALL
+      (SELECT i.recipient_id FROM herald.inbox i WHERE i.changed_xid = ANY (unfinished) LIMIT most + 1)
+    ) c);
+  IF cardinality(recipient_ids) > most THEN
+    recipient_ids := NULL;
+  END IF;
+END
+$$;
+--> statement-breakpoint
+-- Returns what each of these readers has not been told since its own token: a row per reader, in order. items: what
+-- was added or changed, newest first, as herald.inbox_page returns it. Null: there is more than most, or the token
+-- cannot be used, so the reader must fetch its list again. A reader without a token learns the counts.
+CREATE OR REPLACE FUNCTION herald.inbox_news(recipient_ids text[], tenants text[], tokens text[], most integer DEFAULT 20)
+RETURNS TABLE (token text, unread bigint, unseen bigint, items jsonb)
+LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off
+AS $$
+DECLARE
+  snapshot pg_snapshot;
+  unfinished xid8[];
+  ids uuid[];
+BEGIN
+  token := herald.inbox_token();
+  FOR i IN 1 .. coalesce(cardinality(recipient_ids), 0) LOOP
+    SELECT c.unread, c.unseen INTO unread, unseen FROM herald.inbox_count(recipient_ids[i], tenants[i]) c;
+    snapshot := herald.inbox_snapshot(tokens[i]);
+    items := CASE WHEN tokens[i] IS NULL THEN '[]'::jsonb END;
+    IF snapshot IS NOT NULL THEN
+      unfinished := ARRAY(SELECT pg_snapshot_xip(snapshot));
+      ids := ARRAY(
+        SELECT c.message_id FROM (
+          (SELECT n.message_id FROM herald.inbox n
+            WHERE n.recipient_id = recipient_ids[i] AND n.changed_xid >= pg_snapshot_xmax(snapshot)
+              AND (tenants[i] IS NULL OR n.tenant = tenants[i] OR n.tenant IS NULL)
+            ORDER BY n.changed_xid LIMIT most + 1)
+          UNION ALL
+          (SELECT n.message_id FROM herald.inbox n
+            WHERE n.recipient_id = recipient_ids[i] AND n.changed_xid = ANY (unfinished)
+              AND (tenants[i] IS NULL OR n.tenant = tenants[i] OR n.tenant IS NULL)
+            LIMIT most + 1)
+        ) c);
+      IF cardinality(ids) <= most THEN
+        SELECT coalesce(jsonb_agg(s.source ORDER BY s.added_at DESC, s.message_id DESC), '[]') INTO items
+          FROM herald.item_sources(ids) s;
+      END IF;
+    END IF;
+    RETURN NEXT;
+  END LOOP;
+END
+$$;
+--> statement-breakpoint
 -- Writes the messages of a notification and their jobs, wakes the workers, and returns the messages in the order of
 -- recipients and methods. A message that has its dedupe key, window, recipient and scope from an earlier enqueue is
--- left out. The usual case, a call with one message, has an INSERT of its own: without the sort, the joins and the
--- set-up that several messages need, it takes 440 instead of 800 us of processor time.
+-- left out. An inbox message that is not scheduled is settled at once: its item is written instead of a job, so that
+-- its reader has it as soon as the transaction commits. The usual case, a call with one message, or with an inbox
+-- message beside it, has an INSERT of its own: without the sort, the joins and the set-up that several messages need,
+-- it takes 440 instead of 800 us of processor time.
 CREATE OR REPLACE FUNCTION herald.write_messages(notification_id uuid, options jsonb, template herald.template,
   secrets jsonb, attachments integer, recipients jsonb, methods text[], notified text[], has_endpoints boolean)
 RETURNS TABLE (message_id uuid, recipient_id text, method text, status text, reason text)
@@ -1965,7 +2309,12 @@ DECLARE
   schedule CONSTANT record := herald.resolve_schedule(options, template);
   shared record;
   judged record;
-  first_id uuid;
+  n integer;
+  one_id uuid;
+  ids uuid[];
+  statuses text[];
+  reasons text[];
+  written boolean := false;
 BEGIN
   -- One statement instead of an assignment per column: Postgres sets up each expression of PL/pgSQL anew in each
   -- transaction.
@@ -1979,41 +2328,63 @@ BEGIN
     coalesce(options ->> 'createdBy', session_user) AS created_by,
     CASE WHEN options -> 'urgent' = 'true' THEN 'pass' ELSE options ->> 'quiet' END AS quiet,
     EXISTS (SELECT FROM herald.hours) AND NOT template.mandatory AS has_hours,
-    coalesce(schedule.expires_at <= now(), false) AS expired
+    coalesce(schedule.expires_at <= now(), false) AS expired,
+    'inbox' = ANY (methods) AND schedule.start_at <= now() AS has_items
     INTO shared;
 
-  IF jsonb_array_length(recipients) = 1 AND cardinality(methods) = 1 AND NOT has_endpoints THEN
-    SELECT j.address, j.reason, herald.first_status(j.reason) AS status, NULL::timestamptz AS quiet_until INTO judged
-      FROM herald.judge_recipient(recipients -> 0, methods[1], template, shared.expired) j;
-    IF shared.has_hours AND judged.reason IS NULL THEN
-      judged.quiet_until := herald.quiet_until(methods[1], coalesce(shared.quiet, template.quiet),
-        recipients -> 0 ->> 'id', shared.tenant, recipients -> 0 ->> 'timeZone', schedule.start_at,
-        schedule.expires_at);
-      judged.reason := CASE WHEN judged.quiet_until IS NOT NULL THEN 'quiet_hours' END;
-    END IF;
-    INSERT INTO herald.message AS m (id, notification_id, template, template_version, method, ordinal, status, reason,
-      recipient_id, address, recipient, secrets, targets, tenant, group_key, unsubscribe_url,
-      dedupe_key, dedupe_slot, dedupe_scope, priority,
-      send_at, quiet, quiet_until, attachments, expires_at, next_attempt_at, max_attempts, unknown, created_by,
-      created_at, settled_at)
-    VALUES (herald.message_id(notification_id, 1, 1, 0), notification_id, shared.template, shared.template_version,
-      methods[1], 1, judged.status, judged.reason,
-      recipients -> 0 ->> 'id', judged.address, herald.stored_recipient(recipients -> 0),
-      CASE WHEN judged.status = 'pending' THEN shared.secrets END, shared.targets, shared.tenant, shared.group_key,
-      shared.unsubscribe_url, shared.dedupe_key, shared.dedupe_slot,
-      CASE WHEN shared.dedupe_key IS NOT NULL THEN CASE template.fallback WHEN 'first' THEN '*' ELSE methods[1] END END,
-      shared.priority, schedule.send_at, shared.quiet, judged.quiet_until, attachments, schedule.expires_at,
-      coalesce(judged.quiet_until, schedule.start_at), template.max_attempts, template.unknown, shared.created_by,
-      now(), CASE WHEN judged.status <> 'pending' THEN now() END)
-    ON CONFLICT DO NOTHING
-    RETURNING m.id INTO first_id;
-    IF FOUND THEN
-      IF judged.status = 'pending' THEN
-        PERFORM herald.insert_jobs(ARRAY[first_id], methods, ARRAY[shared.priority],
-          ARRAY[coalesce(judged.quiet_until, schedule.start_at)]);
+  IF jsonb_array_length(recipients) = 1 AND NOT has_endpoints AND (cardinality(methods) = 1
+      OR shared.has_items AND cardinality(methods) = 2 AND methods[1] <> methods[2] AND template.fallback <> 'first') THEN
+    FOR turn IN 1 .. cardinality(methods) LOOP
+      -- In the order in which the other INSERT writes, so that two calls with one dedupe key wait for each other.
+      n := CASE WHEN methods[1] > methods[2] COLLATE "C" THEN 3 - turn ELSE turn END;
+      SELECT j.address, j.reason, CASE WHEN j.reason IS NULL AND shared.has_items AND methods[n] = 'inbox' THEN 'sent'
+          ELSE herald.first_status(j.reason) END AS status, NULL::timestamptz AS quiet_until INTO judged
+        FROM herald.judge_recipient(recipients -> 0, methods[n], template, shared.expired) j;
+      IF shared.has_hours AND judged.status = 'pending' THEN
+        judged.quiet_until := herald.quiet_until(methods[n], coalesce(shared.quiet, template.quiet),
+          recipients -> 0 ->> 'id', shared.tenant, recipients -> 0 ->> 'timeZone', schedule.start_at,
+          schedule.expires_at);
+        judged.reason := CASE WHEN judged.quiet_until IS NOT NULL THEN 'quiet_hours' END;
       END IF;
-      RETURN QUERY SELECT first_id, recipients -> 0 ->> 'id', methods[1], judged.status, judged.reason;
-    END IF;
+      INSERT INTO herald.message AS m (id, notification_id, template, template_version, method, ordinal, status, reason,
+        recipient_id, address, recipient, secrets, targets, tenant, group_key, unsubscribe_url,
+        dedupe_key, dedupe_slot, dedupe_scope, priority,
+        send_at, quiet, quiet_until, attachments, expires_at, next_attempt_at, max_attempts, unknown, created_by,
+        created_at, settled_at)
+      VALUES (herald.message_id(notification_id, 1, n, 0), notification_id, shared.template, shared.template_version,
+        methods[n], n, judged.status, judged.reason,
+        recipients -> 0 ->> 'id', judged.address, herald.stored_recipient(recipients -> 0),
+        CASE WHEN judged.status = 'pending' THEN shared.secrets END, shared.targets, shared.tenant, shared.group_key,
+        shared.unsubscribe_url, shared.dedupe_key, shared.dedupe_slot,
+        CASE WHEN shared.dedupe_key IS NOT NULL THEN CASE template.fallback WHEN 'first' THEN '*' ELSE methods[n] END END,
+        shared.priority, schedule.send_at, shared.quiet, judged.quiet_until, attachments, schedule.expires_at,
+        coalesce(judged.quiet_until, schedule.start_at), template.max_attempts, template.unknown, shared.created_by,
+        now(), CASE WHEN judged.status <> 'pending' THEN now() END)
+      ON CONFLICT DO NOTHING
+      RETURNING m.id INTO one_id;
+      IF FOUND THEN
+        written := true;
+        ids[n] := one_id;
+        statuses[n] := judged.status;
+        reasons[n] := judged.reason;
+        IF judged.status = 'pending' THEN
+          PERFORM herald.insert_jobs(ARRAY[one_id], ARRAY[methods[n]], ARRAY[shared.priority],
+            ARRAY[coalesce(judged.quiet_until, schedule.start_at)]);
+        ELSIF judged.status = 'sent' THEN
+          INSERT INTO herald.inbox (message_id, recipient_id, tenant) VALUES (one_id, recipients -> 0 ->> 'id', shared.tenant);
+        END IF;
+      END IF;
+    END LOOP;
+    FOR i IN 1 .. cardinality(methods) LOOP
+      IF ids[i] IS NOT NULL THEN
+        message_id := ids[i];
+        recipient_id := recipients -> 0 ->> 'id';
+        method := methods[i];
+        status := statuses[i];
+        reason := reasons[i];
+        RETURN NEXT;
+      END IF;
+    END LOOP;
   ELSE
     RETURN QUERY
     WITH written AS (
@@ -2022,20 +2393,22 @@ BEGIN
         dedupe_key, dedupe_slot, dedupe_scope, priority, send_at, quiet, quiet_until, endpoint_id, attachments,
         expires_at, next_attempt_at, max_attempts, unknown, created_by, created_at, settled_at)
       SELECT herald.message_id(notification_id, j.position, j.ordinal, j.endpoint_number), notification_id,
-        shared.template, shared.template_version, j.method, j.ordinal, herald.first_status(j.reason),
+        shared.template, shared.template_version, j.method, j.ordinal,
+        CASE WHEN j.is_item THEN 'sent' ELSE herald.first_status(j.reason) END,
         coalesce(j.reason, CASE WHEN j.quiet_until IS NOT NULL THEN 'quiet_hours' END), j.recipient_id, j.address,
-        herald.stored_recipient(j.recipient), CASE WHEN j.reason IS NULL THEN shared.secrets END, shared.targets,
-        shared.tenant, shared.group_key,
+        herald.stored_recipient(j.recipient), CASE WHEN j.reason IS NULL AND NOT j.is_item THEN shared.secrets END,
+        shared.targets, shared.tenant, shared.group_key,
         shared.unsubscribe_url, shared.dedupe_key, shared.dedupe_slot,
         CASE WHEN shared.dedupe_key IS NOT NULL THEN j.dedupe_scope END, shared.priority, schedule.send_at,
         shared.quiet, j.quiet_until, j.endpoint_id, attachments, schedule.expires_at,
         coalesce(j.quiet_until, schedule.start_at), template.max_attempts, template.unknown, shared.created_by, now(),
-        CASE WHEN j.reason IS NOT NULL THEN now() END
+        CASE WHEN j.reason IS NOT NULL OR j.is_item THEN now() END
       FROM (
         -- OFFSET keeps the planner from asking once per column.
-        SELECT a.*, CASE WHEN shared.has_hours AND a.reason IS NULL THEN herald.quiet_until(a.method,
-          coalesce(shared.quiet, template.quiet), a.recipient_id, shared.tenant, a.recipient ->> 'timeZone',
-          schedule.start_at, schedule.expires_at) END AS quiet_until
+        SELECT a.*, shared.has_items AND a.method = 'inbox' AND a.reason IS NULL AS is_item,
+          CASE WHEN shared.has_hours AND a.reason IS NULL AND NOT (shared.has_items AND a.method = 'inbox')
+            THEN herald.quiet_until(a.method, coalesce(shared.quiet, template.quiet), a.recipient_id, shared.tenant,
+              a.recipient ->> 'timeZone', schedule.start_at, schedule.expires_at) END AS quiet_until
         FROM herald.judge_recipients(recipients, methods, has_endpoints, template, shared.tenant, shared.expired) a
         OFFSET 0
       ) j
@@ -2045,12 +2418,20 @@ BEGIN
       SELECT herald.insert_jobs(array_agg(w.id), array_agg(w.method), array_agg(w.priority),
         array_agg(w.next_attempt_at))
       FROM written w WHERE w.status = 'pending'
+    ), items AS (
+      SELECT CASE WHEN shared.has_items THEN herald.insert_items(array_agg(w.id), array_agg(w.recipient_id), shared.tenant) END
+      FROM written w WHERE shared.has_items AND w.status = 'sent'
     )
-    SELECT w.id, w.recipient_id, w.method, w.status, w.reason FROM written w CROSS JOIN jobs ORDER BY w.id;
+    SELECT w.id, w.recipient_id, w.method, w.status, w.reason FROM written w CROSS JOIN jobs CROSS JOIN items ORDER BY w.id;
+    written := FOUND;
   END IF;
-  IF FOUND AND schedule.start_at <= now() THEN
+  IF written AND schedule.start_at <= now() THEN
     FOR i IN 1 .. coalesce(cardinality(notified), 0) LOOP
-      PERFORM pg_notify('herald', notified[i]);
+      IF notified[i] = 'inbox' THEN
+        PERFORM pg_notify('herald_inbox', '');
+      ELSE
+        PERFORM pg_notify('herald', notified[i]);
+      END IF;
     END LOOP;
   END IF;
 END
@@ -2631,9 +3012,36 @@ BEGIN
 END
 $$;
 --> statement-breakpoint
--- Deletes one batch of settled messages that are older than their template's group keeps them. The setting "retention"
--- has days by group, "*" for all others, null for forever. One caller works at a time; the others get 0 at once, and so
--- does a database without the setting. Locked rows are left for the next time.
+-- Deletes one batch of items that are older than inboxes keep them. Their messages stay. The ids of messages are
+-- ordered by time, so the primary key finds the oldest without an index of its own.
+CREATE OR REPLACE FUNCTION herald.delete_old_items(most integer) RETURNS bigint
+LANGUAGE plpgsql VOLATILE
+AS $$
+DECLARE
+  days CONSTANT double precision := CASE WHEN EXISTS (SELECT FROM herald.setting s WHERE s.key = 'inbox_retention')
+    THEN (SELECT (s.value #>> '{}')::double precision FROM herald.setting s WHERE s.key = 'inbox_retention') ELSE 90 END;
+  before CONSTANT timestamptz := now() - days * interval '1 day';
+  first_id_since CONSTANT uuid :=
+    rpad(lpad(to_hex((extract(epoch FROM before) * 1000)::bigint), 12, '0'), 32, '0')::uuid;
+  deleted bigint;
+BEGIN
+  IF days IS NULL THEN
+    RETURN 0;
+  END IF;
+  DELETE FROM herald.inbox d USING (
+    SELECT i.message_id FROM herald.inbox i
+    WHERE i.message_id < first_id_since AND i.added_at < before
+    ORDER BY i.message_id LIMIT most FOR UPDATE SKIP LOCKED
+  ) o WHERE d.message_id = o.message_id;
+  GET DIAGNOSTICS deleted = ROW_COUNT;
+  RETURN deleted;
+END
+$$;
+--> statement-breakpoint
+-- Deletes one batch of settled messages that are older than their template's group keeps them, and of items that are
+-- older than inboxes keep them. The setting "retention" has days by group, "*" for all others, null for forever; the
+-- setting "inbox_retention" has the days of items, 90 without it. One caller works at a time; the others get 0 at once.
+-- Locked rows are left for the next time. Returns how many rows there were.
 CREATE OR REPLACE FUNCTION herald.apply_retention(most integer DEFAULT 2000) RETURNS bigint
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -2642,9 +3050,14 @@ DECLARE
   policy CONSTANT jsonb := (SELECT s.value FROM herald.setting s WHERE s.key = 'retention');
   ids uuid[];
   notification_ids uuid[];
+  items bigint;
 BEGIN
-  IF policy IS NULL OR policy = '{}' OR NOT pg_try_advisory_xact_lock(4720190818) THEN
+  IF NOT pg_try_advisory_xact_lock(4720190818) THEN
     RETURN 0;
+  END IF;
+  items := herald.delete_old_items($1);
+  IF policy IS NULL OR policy = '{}' THEN
+    RETURN items;
   END IF;
   ids := ARRAY(
     SELECT o.id
@@ -2661,10 +3074,11 @@ BEGIN
     LIMIT $1);
   DELETE FROM herald.attempt a WHERE a.message_id = ANY (ids);
   DELETE FROM herald.report r WHERE r.message_id = ANY (ids);
+  DELETE FROM herald.inbox i WHERE i.message_id = ANY (ids);
   WITH deleted AS (DELETE FROM herald.message m WHERE m.id = ANY (ids) RETURNING m.notification_id)
   SELECT array_agg(DISTINCT d.notification_id) INTO notification_ids FROM deleted d;
   PERFORM herald.delete_unused_content(notification_ids);
-  RETURN cardinality(ids);
+  RETURN items + cardinality(ids);
 END
 $$;
 --> statement-breakpoint
@@ -2709,6 +3123,8 @@ BEGIN
       dedupe_scope = NULL, detail = NULL
     FROM before b WHERE m.id = b.id
     RETURNING m.id, m.notification_id
+  ), items AS (
+    DELETE FROM herald.inbox i USING after f WHERE i.message_id = f.id
   ), refusals AS (
     DELETE FROM herald.refusal r USING after f WHERE r.message_id = f.id
   ), replies AS (
@@ -2738,7 +3154,7 @@ $$;
 -- Postgres lets every role execute a new function. Only the owner and the roles of roles.sql may call these.
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA herald FROM PUBLIC;
 --> statement-breakpoint
-INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('functions', '38723651a2239ca148625eca9d9b731f5a7bd6ba7be95aeaa6563c5c91c1ffe0', '0.1.0')
+INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('functions', '3010c40918d18eec4c347bd1b4969673c525c35fbd21a948788032a3fe7971be', '0.1.0')
 ON CONFLICT (name) DO UPDATE SET sha256 = excluded.sha256, release = excluded.release, applied_at = now();
 
     BEGIN;
@@ -3241,6 +3657,10 @@ VALUES ('smtp', 'email',
 SELECT herald_queue.create_queue('webhook', '{"policy":"standard","partition":true,"notify":false,"deadLetter":"dead-letter","heartbeatSeconds":15,"expireInSeconds":1200,"retryLimit":25,"retryDelay":0,"retryBackoff":false,"retentionSeconds":31536000,"deleteAfterSeconds":3600}'::jsonb);
 INSERT INTO herald.method (name, requires, quiet_hours)
 VALUES ('webhook', NULL,
+  false);
+SELECT herald_queue.create_queue('inbox', '{"policy":"standard","partition":true,"notify":false,"deadLetter":"dead-letter","heartbeatSeconds":15,"expireInSeconds":1200,"retryLimit":25,"retryDelay":0,"retryBackoff":false,"retentionSeconds":31536000,"deleteAfterSeconds":3600}'::jsonb);
+INSERT INTO herald.method (name, requires, quiet_hours)
+VALUES ('inbox', NULL,
   false);
 
 INSERT INTO herald.template (name, "group", current_version) VALUES ('greeting', 'Greetings', 1), ('code', 'Security', 1);
