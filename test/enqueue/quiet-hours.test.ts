@@ -353,10 +353,9 @@ describe('an operator', () => {
       zone: 'Asia/Kathmandu',
       scope: 'recipient',
     });
-    expect((await readStatus(database.pool)).methods).toMatchObject([
-      { method: 'smtp', pending: 1, quiet: 1 },
-      { method: 'webhook', pending: 0, quiet: 0 },
-    ]);
+    const { methods } = await readStatus(database.pool);
+    expect(methods.find(({ method }) => method === 'smtp')).toMatchObject({ pending: 1, quiet: 1 });
+    expect(methods.find(({ method }) => method === 'webhook')).toMatchObject({ pending: 0, quiet: 0 });
   });
 
   test('reads in why that a message scheduled into quiet hours will wait, before it does', async () => {
