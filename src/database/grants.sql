@@ -16,7 +16,7 @@ GRANT EXECUTE ON FUNCTION herald.enqueue(jsonb),
   herald.secret_labels(text), herald.current_template(text), herald.cancel(uuid[], text, text, text), herald.set_preference(text, text, text, boolean, text, text),
   herald.try_preference(text, text, text, boolean, text, text),
   herald.preferences(text), herald.subscription(text, text, text), herald.unsubscribe(text, text, text), herald.resubscribe(text, text, text),
-  herald.set_group(text, text, text, boolean, text) TO herald_enqueuer;
+  herald.set_group(text, text, text, boolean, text), herald.stopped_methods(text), herald.allow_again(text, text) TO herald_enqueuer;
 GRANT EXECUTE ON FUNCTION herald.tenant_brand(text) TO herald_enqueuer;
 GRANT EXECUTE ON FUNCTION herald.set_hours(text, text, jsonb, text), herald.try_hours(text, text, jsonb, text),
   herald.hours_of(text, text, text, timestamptz), herald.next_open(text, text, text, timestamptz)

@@ -21,6 +21,9 @@ export interface PageWords {
   readonly save: string;
   readonly saved: string;
   readonly allOff: string;
+  /** Why nothing is sent although it is turned on. */
+  readonly stopped: string;
+  readonly allow: string;
   readonly tooOld: string;
   readonly tooOldText: string;
   readonly broken: string;

@@ -1,6 +1,6 @@
 /** `/p/TOKEN`: which groups of messages the recipient receives, and by which methods. A GET changes nothing. */
 import { html } from 'hono/html';
-import { filled, type Html, type Page, type PageContext } from './document.ts';
+import { filled, filledText, type Html, type Page, type PageContext } from './document.ts';
 import type { PageSettings } from './options.ts';
 import { methodIn } from './page-language.ts';
 import type { LinkSubject } from './token.ts';
@@ -32,6 +32,8 @@ FROM (SELECT p.*, bool_or(NOT p.mandatory) OVER (PARTITION BY template_group, me
 WHERE NOT mandatory OR NOT optional
 GROUP BY template_group, method ORDER BY template_group, method`;
 
+const readStopped = 'SELECT method FROM herald.stopped_methods($1) ORDER BY method';
+
 const setGroups = `
 SELECT herald.set_group($1, c."group", c.method, c.enabled, 'link')
 FROM jsonb_to_recordset($2) AS c ("group" text, method text, enabled boolean)`;
@@ -43,14 +45,27 @@ export async function preferencePage(
   context: PageContext,
 ): Promise<Page> {
   const { recipientId } = subject;
-  const read = async () => (await pool.query<Cell>(readCells, [recipientId])).rows;
-  const cells = await read();
-  if (form === null) return choices(cells, false, context);
-  const changes = changesOf(form, cells);
-  if (changes === null) return { ...choices(cells, false, context), status: 400 };
-  if (changes.length === 0) return choices(cells, true, context);
-  await pool.query(setGroups, [recipientId, JSON.stringify(changes)]);
+  const read = async (): Promise<State> => {
+    const { rows: cells } = await pool.query<Cell>(readCells, [recipientId]);
+    const { rows: stopped } = await pool.query<{ method: string }>(readStopped, [recipientId]);
+    return { cells, stopped: stopped.map(({ method }) => method) };
+  };
+  const before = await read();
+  if (form === null) return choices(before, false, context);
+  if (form.get('action') === 'allow') await pool.query('SELECT herald.allow_again($1)', [recipientId]);
+  else {
+    const changes = changesOf(form, before.cells);
+    if (changes === null) return { ...choices(before, false, context), status: 400 };
+    if (changes.length > 0) await pool.query(setGroups, [recipientId, JSON.stringify(changes)]);
+  }
   return choices(await read(), true, context);
+}
+
+/** What applies to a recipient now. */
+interface State {
+  readonly cells: readonly Cell[];
+  /** Methods that send nothing to the recipient's address until they allow it. */
+  readonly stopped: readonly string[];
 }
 
 interface Change {
@@ -96,7 +111,7 @@ function changesOf(form: FormData, cells: readonly Cell[]): Change[] | null {
 /** How a cell is called in the form. Names of methods contain no space. */
 const keyOf = ({ group, method }: Pick<Cell, 'group' | 'method'>) => `${method} ${group}`;
 
-function choices(cells: readonly Cell[], saved: boolean, context: PageContext): Page {
+function choices({ cells, stopped }: State, saved: boolean, context: PageContext): Page {
   const { words, brand } = context;
   const groups = Map.groupBy(cells.entries(), ([, { group }]) => group);
   const note = saved ? html`<p class="note" role="status">${words.saved}</p>` : '';
@@ -110,8 +125,16 @@ ${[...groups].map(([group, ofGroup]) => groupFields(group, ofGroup, context))}
     title: words.choose,
     main: html`${note}<h1>${words.choose}</h1>
 <p>${filled(words.chooseText, { app: brand.appName })}</p>
+${stopped.map((method) => stoppedNotice(method, context))}
 ${groups.size === 0 ? html`<p>${words.nothing}</p>` : form}`,
   };
+}
+
+function stoppedNotice(method: string, { words, brand }: PageContext): Html {
+  const app = brand.appName;
+  const text = filled(words.stopped, { app, method: filledText(methodIn(words, method), { app }) });
+  return html`<form method="post" class="stopped"><p>${text}</p>
+<button type="submit" name="action" value="allow">${words.allow}</button></form>`;
 }
 
 type NumberedCell = readonly [number: number, cell: Cell];

@@ -98,6 +98,57 @@ describe('a form', () => {
   });
 });
 
+describe('an address to which nothing is sent', () => {
+  /** Somebody who got an email, and whose address was suppressed after it. */
+  async function suppressed(id: string, cause: string): Promise<string> {
+    const address = `${id}@example.com`;
+    await database.pool.query('SELECT * FROM herald.enqueue($1)', [
+      JSON.stringify({ template: 'digest', to: { id, email: address } }),
+    ]);
+    await database.pool.query(
+      `INSERT INTO herald.suppression (method, address, cause, reason, suppressed_at) VALUES ('smtp', $1, $2, $2, now())`,
+      [address, cause],
+    );
+    return address;
+  }
+  const isListed = async (address: string) =>
+    (await database.pool.query('SELECT FROM herald.suppression WHERE address = $1', [address])).rowCount === 1;
+  const notice = 'Messages to your address are stopped (<bdi>Email</bdi>)';
+
+  test.each(['complaint', 'soft'])('is named, and its person may allow it again: %s', async (cause) => {
+    const id = `stopped by ${cause}`.replaceAll(' ', '-');
+    const address = await suppressed(id, cause);
+    const page = await show(id);
+    expect(page).toContain(notice);
+    expect(page).not.toContain(address);
+    expect(await isListed(address)).toBe(true);
+    const answer = await submit(id, page, nothing, 'allow');
+    expect(await answer.text()).not.toContain(notice);
+    expect(await isListed(address)).toBe(false);
+  });
+
+  test.each(['dead', 'operator'])('is not for its person to allow: %s', async (cause) => {
+    const id = `stopped-by-${cause}`;
+    const address = await suppressed(id, cause);
+    const page = await show(id);
+    expect(page).not.toContain(notice);
+    await submit(id, page, (on) => on.add('smtp News & more'), 'save');
+    await submit(id, page, nothing, 'allow');
+    expect(await isListed(address)).toBe(true);
+  });
+
+  test('is used again when its person turns something on, or subscribes again', async () => {
+    const [one, two] = [await suppressed('one', 'complaint'), await suppressed('two', 'complaint')];
+    await submit('one', await show('one'), (on) => on.delete('smtp Reports'));
+    expect(await isListed(one)).toBe(true);
+    await submit('one', await show('one'), (on) => on.add('smtp Reports'));
+    expect(await isListed(one)).toBe(false);
+    const body = new URLSearchParams({ action: 'resubscribe' });
+    await pages().fetch(new Request(unsubscribeLink('two'), { method: 'POST', body }));
+    expect(await isListed(two)).toBe(false);
+  });
+});
+
 describe('the words', () => {
   const validate = new HtmlValidate(
     new StaticConfigLoader({ root: true, extends: ['html-validate:recommended'], rules: { 'long-title': 'off' } }),

@@ -1,8 +1,34 @@
 -- What the links to a recipient's pages do. A link names a template, and acts on the template's group: the list that
 -- the email belonged to.
 
+-- Returns the methods that send nothing to a recipient because a message was reported as spam or their address did not
+-- accept it, by the address that was used last. The recipient may lift it; a dead mailbox and what an operator decided
+-- are not theirs to lift.
+CREATE OR REPLACE FUNCTION herald.stopped_methods(recipient_id text) RETURNS TABLE (method text, address text, cause text)
+LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT d.name, a.address, s.cause
+  FROM herald.method d
+  CROSS JOIN LATERAL (
+    SELECT m.address FROM herald.message m
+    WHERE m.recipient_id = $1 AND m.method = d.name AND m.address IS NOT NULL
+    ORDER BY m.created_at DESC, m.id DESC LIMIT 1
+  ) a
+  CROSS JOIN LATERAL herald.suppression_of(d.name, a.address, d.erased_key, false) s
+  WHERE s.cause IN ('soft', 'complaint')
+$$;
+
+-- Lets a method, or every one, use the recipient's address again: the recipient asked for it.
+CREATE OR REPLACE FUNCTION herald.allow_again(recipient_id text, method text DEFAULT NULL) RETURNS void
+LANGUAGE sql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+  SELECT herald.lift_suppression(s.method, s.address, s.cause) FROM herald.stopped_methods($1) s WHERE $2 IS NULL OR s.method = $2
+$$;
+
 -- Turns a group on or off for a recipient and a method, and with it each of its templates that the recipient had chosen
--- otherwise. Mandatory templates stay on.
+-- otherwise. Mandatory templates stay on. A recipient who turns something on by a link wants it to arrive.
 CREATE OR REPLACE FUNCTION herald.set_group(recipient_id text, template_group text, method text, enabled boolean, changed_by text)
 RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
@@ -13,6 +39,9 @@ BEGIN
   PERFORM herald.set_preference($1, 'template', t.name, $4, $3, $5)
   FROM herald.template t
   WHERE t."group" = $2 AND NOT t.mandatory AND herald.preference_of($1, t.name, t."group", $3) <> $4;
+  IF $4 AND $5 = 'link' THEN
+    PERFORM herald.allow_again($1, $3);
+  END IF;
 END
 $$;
 
@@ -69,6 +98,7 @@ BEGIN
   IF (SELECT NOT s.enabled FROM herald.subscription($1, $2, $3) s) THEN
     PERFORM herald.set_group($1, list, $3, true, 'link');
   END IF;
+  PERFORM herald.allow_again($1, $3);
   RETURN QUERY SELECT s.* FROM herald.subscription($1, $2, $3) s;
 END
 $$;
