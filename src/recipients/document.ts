@@ -1,9 +1,9 @@
 /** The frame of every page for a recipient: one document without script, its headers, and its style. */
 import { createHash } from 'node:crypto';
 import { html, raw } from 'hono/html';
-import { inkOn, shadeFor, textContrast } from '../templates/contrast.ts';
+import { directionOf } from '../templates/locale.ts';
 import type { Brand } from '../vocabulary.ts';
-import { directionOf } from './page-language.ts';
+import { accentsOf, styleSheet } from './page-style.ts';
 import type { PageWords } from './page-words.ts';
 
 /** Escaped HTML. */
@@ -38,13 +38,14 @@ export function filledText(text: string, values: Readonly<Record<string, string>
 
 /** The response of a page. Nothing of it may be stored, indexed, framed, or told to another site: its URL acts. */
 export async function responseOf(page: Page, context: PageContext): Promise<Response> {
-  const body = String(await documentOf(page, context));
+  const style = styleSheet(accentsOf(context.brand.color));
+  const body = String(await documentOf(page, style, context));
   return new Response(body, {
     status: page.status,
     headers: {
       'Content-Type': 'text/html; charset=utf-8',
       'Content-Language': context.language,
-      'Content-Security-Policy': policyOf(context.brand),
+      'Content-Security-Policy': policyOf(context.brand, style),
       'Cache-Control': 'no-store',
       'Referrer-Policy': 'no-referrer',
       'X-Robots-Tag': 'noindex, nofollow',
@@ -56,7 +57,8 @@ export async function responseOf(page: Page, context: PageContext): Promise<Resp
   });
 }
 
-async function documentOf({ title, main }: Page, { brand, language, words }: PageContext): Promise<Html> {
+async function documentOf({ title, main }: Page, style: string, context: PageContext): Promise<Html> {
+  const { brand, language } = context;
   const content = await main;
   return html`<!DOCTYPE html>
 <html lang="${language}" dir="${directionOf(language)}">
@@ -67,101 +69,44 @@ async function documentOf({ title, main }: Page, { brand, language, words }: Pag
 <meta name="robots" content="noindex, nofollow">
 <meta name="referrer" content="no-referrer">
 <title>${title} · ${brand.appName}</title>
-<style>${raw(styleSheetOf(brand))}</style>
+<style>${raw(style)}</style>
 </head>
 <body>
 <header>${masthead(brand)}</header>
 <main>
 ${content}
 </main>
-<footer><a href="${brand.baseUrl}" rel="noreferrer">${filled(words.home, { app: brand.appName })}</a></footer>
+<footer>${footer(context)}</footer>
 </body>
 </html>
 `;
 }
 
-/** Only the operator's own logo is loaded from elsewhere, and only over https. */
-function masthead({ appName, logoUrl }: Brand): Html {
-  if (logoUrl?.startsWith('https://')) return html`<img src="${logoUrl}" height="36" alt="${appName}">`;
-  return html`<bdi>${appName}</bdi>`;
+/** Only the brand's own logo is loaded from elsewhere, and only over https. */
+function masthead({ appName, logoUrl, logoDarkUrl, logoWidth, logoHeight = 36 }: Brand): Html {
+  if (logoUrl === undefined || !isSecure(logoUrl)) return html`<bdi>${appName}</bdi>`;
+  const width = logoWidth === undefined ? '' : html` width="${logoWidth}"`;
+  const image = html`<img src="${logoUrl}"${width} height="${logoHeight}" alt="${appName}">`;
+  if (logoDarkUrl === undefined || !isSecure(logoDarkUrl)) return image;
+  return html`<picture><source srcset="${logoDarkUrl}" media="(prefers-color-scheme: dark)">${image}</picture>`;
 }
 
-function policyOf(brand: Brand): string {
-  const { logoUrl } = brand;
-  const images = logoUrl?.startsWith('https://') ? new URL(logoUrl).origin : "'none'";
+const isSecure = (url: string) => url.startsWith('https://');
+
+function footer({ brand, words }: PageContext): Html {
+  const lines = (brand.footer ?? []).map((line) => html`<p><bdi>${line}</bdi></p>`);
+  return html`<a href="${brand.baseUrl}" rel="noreferrer">${filled(words.home, { app: brand.appName })}</a>${lines}`;
+}
+
+function policyOf({ logoUrl, logoDarkUrl }: Brand, style: string): string {
+  const logos = [logoUrl, logoDarkUrl].filter((url) => url !== undefined).filter(isSecure);
+  const origins = new Set(logos.map((url) => new URL(url).origin));
   return [
     "default-src 'none'",
-    `style-src 'sha256-${createHash('sha256').update(styleSheetOf(brand)).digest('base64')}'`,
-    `img-src ${images}`,
+    `style-src 'sha256-${createHash('sha256').update(style).digest('base64')}'`,
+    `img-src ${origins.size === 0 ? "'none'" : [...origins].join(' ')}`,
     "form-action 'self'",
     "base-uri 'none'",
     "frame-ancestors 'none'",
   ].join('; ');
 }
-
-/** The page in the colour of the brand, or a shade of it that can be read as text. */
-function styleSheetOf({ color }: Brand): string {
-  if (color === undefined) return styleSheet;
-  const [light, dark] = ['#ffffff', '#161b22'].map((card) => shadeFor(color, card, textContrast));
-  const rule = (accent = color) => `:root { --accent: ${accent}; --on-accent: ${inkOn(accent)}; }`;
-  return `${styleSheet}${rule(light)}\n@media (prefers-color-scheme: dark) { ${rule(dark)} }\n`;
-}
-
-const styleSheet = `:root {
-  color-scheme: light dark;
-  --page: #f0f2f5; --card: #ffffff; --ink: #24292f; --soft: #57606a; --line: #d8dee4; --edge: #6e7781;
-  --accent: #0b5cad; --on-accent: #ffffff; --note: #e3f3e7; --on-note: #14532b;
-}
-@media (prefers-color-scheme: dark) {
-  :root {
-    --page: #0d1117; --card: #161b22; --ink: #e6edf3; --soft: #9aa4af; --line: #30363d; --edge: #8b949e;
-    --accent: #79b8ff; --on-accent: #0b1520; --note: #14301e; --on-note: #9be3b0;
-  }
-}
-*, ::before, ::after { box-sizing: border-box; }
-html { -webkit-text-size-adjust: 100%; text-size-adjust: 100%; }
-body {
-  margin: 0; padding: 2rem 1rem; background: var(--page); color: var(--ink); overflow-wrap: anywhere;
-  font: 1rem/1.6 -apple-system, BlinkMacSystemFont, 'Segoe UI', Roboto, Helvetica, Arial, sans-serif;
-}
-header, main, footer { max-inline-size: 36rem; margin-inline: auto; }
-header { padding-inline: .25rem; font-weight: 600; color: var(--soft); }
-header img { display: block; block-size: 36px; inline-size: auto; max-inline-size: 100%; }
-main {
-  margin-block: 1rem; padding: 2rem; background: var(--card); border: 1px solid var(--line); border-radius: .625rem;
-}
-footer { padding-inline: .25rem; font-size: .875rem; }
-footer a { color: var(--soft); }
-h1 { margin: 0 0 1rem; font-size: 1.4rem; line-height: 1.3; text-wrap: balance; }
-p { margin: 0 0 1.25rem; }
-main > :last-child { margin-block-end: 0; }
-a { color: var(--accent); }
-form { margin: 0 0 1.25rem; }
-button {
-  min-block-size: 2.75rem; padding: .5rem 1.5rem; border: 1px solid var(--accent); border-radius: .375rem;
-  background: var(--accent); color: var(--on-accent); font: inherit; font-weight: 600; cursor: pointer;
-}
-button.plain { border-color: var(--edge); background: transparent; color: var(--ink); }
-a:focus-visible, button:focus-visible, input:focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
-fieldset { margin: 0; padding: 1rem 0; border: 0; border-block-end: 1px solid var(--line); min-inline-size: 0; }
-fieldset:last-of-type { border-block-end: 0; }
-legend { float: inline-start; inline-size: 100%; padding: 0; font-weight: 600; }
-legend + * { clear: both; }
-.choices { display: flex; flex-wrap: wrap; column-gap: 1.5rem; }
-label { display: inline-flex; align-items: center; gap: .6rem; min-block-size: 2.75rem; cursor: pointer; }
-input[type='checkbox'] {
-  inline-size: 1.25rem; block-size: 1.25rem; margin: 0; flex: none; accent-color: var(--accent);
-}
-.hint { color: var(--soft); font-size: .875rem; }
-.actions { display: flex; flex-wrap: wrap; gap: .75rem; margin-block-start: 1.25rem; }
-.note { padding: .75rem 1rem; border-radius: .375rem; background: var(--note); color: var(--on-note); }
-.stopped { padding: 1rem; border: 1px solid var(--edge); border-radius: .375rem; }
-.stopped > :last-child { margin-block-end: 0; }
-@media (max-width: 36rem) {
-  body { padding: 1rem 0 0; }
-  header, footer { padding-inline: 1.25rem; }
-  main { padding: 1.5rem 1.25rem; border-inline: 0; border-radius: 0; }
-  button { inline-size: 100%; }
-}
-@media (forced-colors: active) { button { border: 2px solid ButtonText; } }
-`;

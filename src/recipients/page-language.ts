@@ -1,4 +1,5 @@
 /** Which language a reader of the pages gets, and the words in it. */
+import { lookUpLanguage } from '../templates/locale.ts';
 import { catalogue } from './page-catalogue.ts';
 import type { PageWords } from './page-words.ts';
 
@@ -38,23 +39,8 @@ export function languageOf(header: string | null): string {
     .filter(({ quality }) => quality > 0)
     .sort((a, b) => b.quality - a.quality);
   for (const { tag } of wanted) {
-    const found = lookUp(tag);
+    const found = lookUpLanguage(pageLanguages, tag);
     if (found !== null) return found;
   }
   return 'en';
-}
-
-/** The script that a tag implies counts as written, so that `zh-CN` gets `zh-Hans`. */
-function lookUp(tag: string): string | null {
-  try {
-    const { language, script } = new Intl.Locale(tag).maximize();
-    return [`${language}-${script ?? ''}`, language].find((each) => pageLanguages.includes(each)) ?? null;
-  } catch {
-    return null;
-  }
-}
-
-/** The direction of one of `pageLanguages`. */
-export function directionOf(language: string): 'ltr' | 'rtl' {
-  return ['ar', 'he'].includes(language) ? 'rtl' : 'ltr';
 }

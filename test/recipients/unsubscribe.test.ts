@@ -246,6 +246,34 @@ describe('the pages', () => {
     }
   });
 
+  test("show the brand of the link's tenant, field by field, with images from its own host only", async () => {
+    const own = {
+      appName: 'Globex',
+      color: '#ffcc00',
+      logoUrl: 'https://cdn.globex.example/l.png',
+      logoDarkUrl: 'https://dark.globex.example/l.png',
+      footer: ['Globex, 1 Main Street <&'],
+    };
+    await database.pool.query(`INSERT INTO herald.tenant (id, brand) VALUES ('globex', $1)`, [JSON.stringify(own)]);
+    const brand = { appName: 'Acme', baseUrl: 'https://acme.example' };
+    const see = async (tenant: string | null) => {
+      const subject = { recipientId: 'gus', tenant, template: 'report', method: 'smtp' };
+      const answer = await pages({ brand }).fetch(new Request(linkTo('unsubscribe', subject)));
+      return { text: await answer.text(), policy: answer.headers.get('content-security-policy') ?? '' };
+    };
+    const { text, policy } = await see('globex');
+    expect(text).toContain('alt="Globex"');
+    expect(text).toContain('Go to <bdi>Globex</bdi>');
+    expect(text).toContain('href="https://acme.example"');
+    expect(text).toContain('Globex, 1 Main Street &lt;&amp;');
+    expect(text).not.toContain('--accent: #0b5cad');
+    expect(policy).toContain('img-src https://cdn.globex.example https://dark.globex.example;');
+    for (const other of [await see(null), await see('unknown')]) {
+      expect(other.text).toContain('Go to <bdi>Acme</bdi>');
+      expect(other.policy).toContain("img-src 'none'");
+    }
+  });
+
   test('work behind a body parser of node:http servers', async () => {
     const listener = nodeListener(pages());
     const server = createServer((request, response) => {
