@@ -325,6 +325,7 @@ CREATE TABLE "herald"."template_text" (
 	"title" text NOT NULL,
 	"body" text NOT NULL,
 	"actions" jsonb DEFAULT '[]'::jsonb NOT NULL,
+	"preview" text,
 	"words" jsonb,
 	CONSTRAINT "template_text_template_version_language_pk" PRIMARY KEY("template","version","language")
 );
@@ -336,6 +337,7 @@ CREATE TABLE "herald"."template_version" (
 	"title" text NOT NULL,
 	"body" text NOT NULL,
 	"actions" jsonb DEFAULT '[]'::jsonb NOT NULL,
+	"preview" text,
 	"words" jsonb,
 	"labels" text[] NOT NULL,
 	"secrets" text[] NOT NULL,

@@ -132,6 +132,11 @@ export interface Attachment {
 export interface RenderedContent {
   /** One line of plain text; the subject of an email. The template's name if the text is empty. */
   readonly title: string;
+  /**
+   * One line of plain text that lists of emails show after the subject; absent: the beginning of the body. An empty one
+   * leaves it out.
+   */
+  readonly preview?: string;
   /** The body as Markdown, every value in it escaped. */
   readonly markdown: string;
   /** The body as plain text. */

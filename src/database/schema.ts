@@ -91,6 +91,8 @@ export const templateVersion = herald.table(
     title: text().notNull(),
     body: text().notNull(),
     actions: jsonb().notNull().default([]),
+    /** What lists of emails show after the subject; null: the beginning of the body. */
+    preview: text(),
     /** The application's own words for the layout of emails; null: none. */
     words: jsonb(),
     /** Names of the labels that every notification must carry. */
@@ -116,6 +118,8 @@ export const templateText = herald.table(
     title: text().notNull(),
     body: text().notNull(),
     actions: jsonb().notNull().default([]),
+    /** What lists of emails show after the subject; null: the beginning of the body. */
+    preview: text(),
     /** The application's own words for the layout of emails; null: none. */
     words: jsonb(),
   },

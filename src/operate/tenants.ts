@@ -2,6 +2,7 @@
 import * as v from 'valibot';
 import type { Queryable } from '../database/pool.ts';
 import { ConfigurationError } from '../errors.ts';
+import { canonicalLocale } from '../templates/locale.ts';
 import { type BrandChange, checkBrandFields } from '../templates/brand.ts';
 import type { Brand } from '../vocabulary.ts';
 import { anyText, checkInput, count, fields, text } from './input.ts';
@@ -85,7 +86,7 @@ export async function setTenant(client: Queryable, tenantId: string, change: Ten
   checkInput('setTenant', fields({ id }), { id: tenantId });
   checkInput('setTenant', changeSchema, change);
   if (change.brand !== undefined) checkBrandFields(change.brand);
-  const locale = change.locale ? canonicalLocale(change.locale) : change.locale;
+  const locale = change.locale ? checkedLocale(change.locale) : change.locale;
   if (change.timeZone) await requireZone(client, change.timeZone);
   const given = { sender: change.sender, locale, time_zone: change.timeZone };
   const { rows } = await client.query<Tenant>(
@@ -113,13 +114,10 @@ export async function removeTenant(client: Queryable, tenantId: string): Promise
 }
 
 /** Also what POSIX calls a locale: `de_AT.UTF-8`. */
-function canonicalLocale(locale: string): string {
-  try {
-    const [canonical = ''] = Intl.getCanonicalLocales(locale.replace(/[.@].*$/, '').replaceAll('_', '-'));
-    return canonical;
-  } catch {
-    throw new ConfigurationError('setTenant: locale', `"${locale}" is not a language tag such as de-AT`);
-  }
+function checkedLocale(written: string): string {
+  const locale = canonicalLocale(written);
+  if (locale !== null && locale !== 'und') return locale;
+  throw new ConfigurationError('setTenant: locale', `"${written}" is not a language tag such as de-AT`);
 }
 
 /** Both the database, which defers messages, and Node, which writes times, must know it. */
@@ -133,10 +131,6 @@ async function requireZone(client: Queryable, zone: string): Promise<void> {
   } catch {
     throw refused;
   }
-  // Not an error of the statement: it would end the caller's transaction.
-  const { rows } = await client.query<{ known: boolean }>(
-    'SELECT EXISTS (SELECT FROM pg_timezone_names WHERE lower(name) = lower($1)) AS known',
-    [zone],
-  );
+  const { rows } = await client.query<{ known: boolean }>('SELECT herald.known_zone($1) IS NOT NULL AS known', [zone]);
   if (rows[0]?.known !== true) throw refused;
 }

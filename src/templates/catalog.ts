@@ -151,20 +151,20 @@ async function writeOptions(tx: Transaction, source: StoredSource): Promise<bool
 async function writeVersion(tx: Transaction, source: StoredSource): Promise<void> {
   const text = `
     WITH source AS (
-      SELECT * FROM jsonb_to_record($1::text::jsonb) AS s (name text, version int, language text, title text, body text,
-        actions jsonb, words jsonb, labels text[], secrets text[], "dataFields" text[], "contentHash" text,
-        translations jsonb)
+      SELECT * FROM jsonb_to_record($1::text::jsonb) AS s (name text, version int, language text, title text,
+        preview text, body text, actions jsonb, words jsonb, labels text[], secrets text[], "dataFields" text[],
+        "contentHash" text, translations jsonb)
     ), written AS (
-      INSERT INTO herald.template_version (template, version, language, title, body, actions, words, labels, secrets,
-        data_fields, content_hash)
-      SELECT s.name, s.version, s.language, s.title, s.body, s.actions, s.words, s.labels, s.secrets, s."dataFields",
-        s."contentHash"
+      INSERT INTO herald.template_version (template, version, language, title, preview, body, actions, words, labels,
+        secrets, data_fields, content_hash)
+      SELECT s.name, s.version, s.language, s.title, s.preview, s.body, s.actions, s.words, s.labels, s.secrets,
+        s."dataFields", s."contentHash"
       FROM source s
     )
-    INSERT INTO herald.template_text (template, version, language, title, body, actions, words)
-    SELECT s.name, s.version, x.language, x.title, x.body, x.actions, x.words
-    FROM source s, jsonb_to_recordset(s.translations) AS x (language text, title text, body text, actions jsonb,
-      words jsonb)`;
+    INSERT INTO herald.template_text (template, version, language, title, preview, body, actions, words)
+    SELECT s.name, s.version, x.language, x.title, x.preview, x.body, x.actions, x.words
+    FROM source s, jsonb_to_recordset(s.translations) AS x (language text, title text, preview text, body text,
+      actions jsonb, words jsonb)`;
   await run(tx, { text, values: [JSON.stringify(source)] });
 }
 

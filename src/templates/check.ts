@@ -134,16 +134,20 @@ function unknownSecrets(template: TemplateSource): TemplateIssue[] {
 
 function shownSecrets(template: TemplateSource, texts: readonly Text[]): TemplateIssue[] {
   const shown = texts
-    .filter(({ where }) => where === 'title' || where.endsWith('.label'))
+    .filter(({ where }) => where === 'title' || where === 'preview' || where.endsWith('.label'))
     .flatMap(({ where, uses }) =>
       uses.filter((use) => template.secrets.includes(use.label)).map((use) => ({ where, ...use })),
     );
   return shown.map(({ where, label, position }) =>
     issueIn(template, where, {
       position,
-      message: `label "${label}" is secret, but lists and previews show ${where === 'title' ? 'titles' : 'buttons'}`,
+      message: `label "${label}" is secret, but lists and previews show ${shownAs(where)}`,
     }),
   );
+}
+
+function shownAs(where: string): string {
+  return where.endsWith('.label') ? 'buttons' : `${where}s`;
 }
 
 function lintIssues(template: TemplateSource): TemplateIssue[] {

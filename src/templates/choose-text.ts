@@ -7,6 +7,8 @@ export interface LanguageText {
   /** Canonical BCP 47 tag. Default `en`. */
   readonly language?: string;
   readonly title: string;
+  /** What lists of emails show after the subject; null: the beginning of the body. */
+  readonly preview?: string | null;
   readonly body: string;
   readonly actions: readonly Action[];
   /** The application's own words for the layout of emails. */

@@ -11,6 +11,7 @@ import {
   type TemplateSource,
   type TemplateTranslation,
   textsOf,
+  type WithTexts,
 } from './template-file.ts';
 import { loopsOf } from './walk.ts';
 
@@ -28,7 +29,7 @@ export function languageIssues(source: TemplateSource, translation: TemplateTran
   ];
 }
 
-type Texts = Pick<TemplateSource, 'title' | 'body' | 'actions' | 'origin'>;
+type Texts = WithTexts & Pick<TemplateSource, 'origin'>;
 
 interface PlacedUse extends PathUse {
   /** For example `label "reason"` or `"data.builds"`. */
@@ -92,11 +93,11 @@ function additionalIssues(
     });
 }
 
-function loopIssues({ title, body, actions, origin }: TemplateSource, translation: TemplateTranslation) {
-  const loops = (texts: Pick<Texts, 'title' | 'body' | 'actions'>) =>
-    textsOf(texts).flatMap(({ text }) => loopsOf(parseSyntax(text).parts));
+function loopIssues(source: TemplateSource, translation: TemplateTranslation) {
+  const loops = (texts: WithTexts) => textsOf(texts).flatMap(({ text }) => loopsOf(parseSyntax(text).parts));
   const left = loops(translation);
-  return loops({ title, body, actions }).flatMap((loop) => {
+  const { origin } = source;
+  return loops(source).flatMap((loop) => {
     const at = left.indexOf(loop);
     if (at < 0) return [warningAt(translation.origin.file, `the loop over ${loop} of ${origin.file} is missing here`)];
     left.splice(at, 1);

@@ -1,4 +1,5 @@
 /** The look of an email: colours, fonts, the inline style of each element, the style sheet for dark mode and phones. */
+import type { Direction } from './locale.ts';
 import { inkOn, shadeFor, shapeContrast, textContrast } from './contrast.ts';
 
 /** For all text but code. */
@@ -18,9 +19,6 @@ export const colors = {
 } as const;
 const { muted, line, surface } = colors;
 const darkCard = '#161b22';
-
-/** Which way a text runs. */
-export type Direction = 'ltr' | 'rtl';
 
 /** The colours of a brand in one mode. */
 interface Accent {

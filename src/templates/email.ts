@@ -38,7 +38,7 @@ export function renderEmail(input: EmailInput): Email {
     language: content.language,
     words,
     title: content.title,
-    preview: previewOf(content.text),
+    preview: content.preview ?? previewOf(content.text),
     brand,
     look,
     bodyHtml: styled(content.html, look),

@@ -103,7 +103,7 @@ function cutTexts(document: Document, positionOf: PositionOf): YamlProblem[] {
     Pair: (_, { key, value }, ancestors) => {
       if (!isScalar(key) || !isScalar(value)) return;
       const names = [key, ...ancestors.map((node) => (isPair(node) ? node.key : null))].map(nameOf);
-      if (!names.some((name) => ['title', 'group', 'label', 'url', 'labels'].includes(name))) return;
+      if (!names.some((name) => ['title', 'preview', 'group', 'label', 'url', 'labels'].includes(name))) return;
       if (value.type !== 'PLAIN' || !value.comment || value.comment.includes('{{')) return;
       const text = `#${value.comment}`.slice(0, 40);
       warnings.push({
@@ -180,5 +180,6 @@ function textPositions(
   const actions = written.flatMap((_, index) =>
     (['label', 'url'] as const).map((key) => [`actions[${index}].${key}`, position(['actions', index, key])] as const),
   );
-  return { title: position(['title']), ...Object.fromEntries(actions) };
+  const preview = isMap(root) && root.has('preview') ? { preview: position(['preview']) } : {};
+  return { title: position(['title']), ...preview, ...Object.fromEntries(actions) };
 }

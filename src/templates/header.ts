@@ -65,6 +65,7 @@ const notMapping = 'the header must be a mapping of names to values';
 const headerSchema = v.strictObject(
   {
     title: text(2000),
+    preview: v.optional(text(1000)),
     language: v.optional(language, defaultLanguage),
     group: v.optional(text(200), 'General'),
     kind: v.optional(v.picklist(['system', 'custom', 'test'], 'must be "system", "custom" or "test"'), 'system'),
@@ -96,6 +97,7 @@ const headerSchema = v.strictObject(
 const translationSchema = v.strictObject(
   {
     title: text(2000),
+    preview: v.optional(text(1000)),
     actions: v.optional(
       list(v.strictObject({ label: text(500), url: v.optional(text(2000)) }, 'must have a label'), 10),
       [],

@@ -6,32 +6,31 @@
 import type { Brand } from '../vocabulary.ts';
 import { colors, css, font, type Look } from './email-styles.ts';
 import { escapeHtml } from './escape.ts';
-import type { LayoutWords } from './layout-words.ts';
+import { type FooterInput, renderFooter } from './layout-footer.ts';
 
 /** Everything that varies. Plain text, except for the two HTML fragments. */
-export interface LayoutInput {
+export interface LayoutInput extends FooterInput {
   readonly language: string;
-  readonly words: LayoutWords;
   readonly title: string;
   /** What a list of messages shows after the subject. */
   readonly preview: string;
-  readonly brand: Brand;
   readonly look: Look;
   readonly bodyHtml: string;
   readonly actionsHtml: string;
-  readonly unsubscribeUrl: string | null;
-  readonly preferencesUrl: string | null;
-  readonly year: number;
 }
 
-/** Renders the complete document. */
+/**
+ * Renders the complete document. Gmail, Yahoo and Outlook drop the element that isolates a name of the other direction,
+ * so the characters that do the same take its place (U+2068, U+2069).
+ */
 export function renderLayout(input: LayoutInput): string {
   return [
     '<!DOCTYPE html>',
-    `<html lang="${escapeHtml(input.language)}"${directionOf(input)} ${outlookNamespaces}>`,
+    `<html ${languageOf(input)} ${outlookNamespaces}>`,
     ...head(input),
     `<body class="page" style="margin:0;padding:0;background-color:${colors.page}">`,
     `<div style="${hiddenStyle}">${escapeHtml(input.preview)}${previewEnd}</div>`,
+    `<div role="article" aria-roledescription="email" aria-label="${escapeHtml(input.title)}" ${languageOf(input)}>`,
     table('class="page" width="100%"', `bgcolor="${colors.page}" style="background-color:${colors.page}"`),
     '<tr>',
     '<td class="page" align="center" style="padding:32px 12px">',
@@ -41,15 +40,18 @@ export function renderLayout(input: LayoutInput): string {
     '</td>',
     '</tr>',
     '</table>',
+    '</div>',
     '</body>',
     '</html>',
     '',
-  ].join('\n');
+  ]
+    .join('\n')
+    .replace(/<(\/?)bdi>/g, (_, end: string) => (end === '' ? '&#8296;' : '&#8297;'));
 }
 
-/** Left-to-right is the default. Web clients drop the `html` element, so the frame says it again. */
-function directionOf({ look: { direction } }: LayoutInput): string {
-  return direction === 'rtl' ? ' dir="rtl"' : '';
+/** Web clients drop the `html` element, so the element around the email says it again. */
+function languageOf({ language, look: { direction } }: LayoutInput): string {
+  return `lang="${escapeHtml(language)}"${direction === 'rtl' ? ' dir="rtl"' : ''}`;
 }
 
 const outlookNamespaces = 'xmlns:v="urn:schemas-microsoft-com:vml" xmlns:o="urn:schemas-microsoft-com:office:office"';
@@ -134,7 +136,8 @@ const footerStyle = css(
 
 /** The card with the message, and the footer below it. */
 function frame(input: LayoutInput): string[] {
-  const side = `align="${input.look.start}"${directionOf(input)}`;
+  // Outlook for Windows reads the direction of a cell.
+  const side = `align="${input.look.start}"${input.look.direction === 'rtl' ? ' dir="rtl"' : ''}`;
   return [
     table('width="100%"', 'style="max-width:600px;margin:0 auto"'),
     '<tr>',
@@ -146,7 +149,7 @@ function frame(input: LayoutInput): string[] {
     '</tr>',
     '<tr>',
     `<td class="pad muted" ${side} style="${footerStyle}">`,
-    footer(input),
+    renderFooter(input, input.look.direction),
     '</td>',
     '</tr>',
     '</table>',
@@ -190,40 +193,6 @@ function logo(url: string, brand: Brand, mode: 'light' | 'dark' | null): string 
 /** Only the operator's own logo is a remote image, and only over https. */
 function isSecure(url: string | undefined): url is string {
   return url?.startsWith('https://') ?? false;
-}
-
-function footer({ brand, unsubscribeUrl, preferencesUrl, year, words }: LayoutInput): string {
-  const { appName, baseUrl, footer: own = [] } = brand;
-  const quiet = css(`color:${colors.muted}`, 'text-decoration:underline');
-  const link = (url: string, label: string) => `<a href="${escapeHtml(url)}" style="${quiet}">${escapeHtml(label)}</a>`;
-  const lines = [
-    [
-      unsubscribeUrl && link(unsubscribeUrl, words.unsubscribe),
-      preferencesUrl && link(preferencesUrl, words.preferences),
-    ]
-      .filter(Boolean)
-      .join(' &middot; '),
-    ...own.map((line) => linked(line, link)),
-    `&copy; ${year} ${escapeHtml(appName)} &middot; ${link(baseUrl, baseUrl.replace(/^https?:\/\//, ''))}`,
-  ];
-  return lines
-    .filter(Boolean)
-    .map((html) => `<p style="margin:0 0 6px">${html}</p>`)
-    .join('\n');
-}
-
-/** A URL ends before the punctuation of its sentence. */
-const linkable = /(https?:\/\/[^\s<>"]*[^\s<>".,;:!?)])|([\w.+-]+@[\w-]+(?:\.[\w-]+)+)/g;
-
-/** One line of the operator's footer, its URLs and addresses as links. */
-function linked(line: string, link: (url: string, label: string) => string): string {
-  const found = [...line.matchAll(linkable)];
-  const ends = [0, ...found.map(({ 0: text, index }) => index + text.length)];
-  const pieces = found.map(({ 0: text, 1: url, index }, i) => {
-    const before = escapeHtml(line.slice(ends[i], index));
-    return before + link(url === undefined ? `mailto:${text}` : url, url?.replace(/^https?:\/\//, '') ?? text);
-  });
-  return pieces.join('') + escapeHtml(line.slice(ends.at(-1)));
 }
 
 /** A button that leads to a URL. */

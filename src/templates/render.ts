@@ -91,7 +91,7 @@ export function createRenderer({ cacheSize = 200 }: { readonly cacheSize?: numbe
 const localesPerTemplate = 100;
 
 function keyOf(text: LanguageText): string {
-  return JSON.stringify([languageOf(text), text.title, text.body, text.actions, text.words]);
+  return JSON.stringify([languageOf(text), text.title, text.preview, text.body, text.actions, text.words]);
 }
 
 interface CompiledTemplate {
@@ -99,6 +99,7 @@ interface CompiledTemplate {
   readonly direction: Direction;
   readonly words: Readonly<Record<string, string>> | null;
   readonly title: CompiledText;
+  readonly preview: CompiledText | null;
   readonly body: CompiledText;
   readonly actions: readonly { readonly label: CompiledText; readonly url: CompiledText }[];
   readonly variants: LruCache<CompiledMarkdown>;
@@ -122,6 +123,7 @@ function compile(template: LanguageText): CompiledTemplate {
     direction: directionOf(language),
     words: template.words ?? null,
     title: compileText('title', template.title),
+    preview: template.preview ? compileText('preview', template.preview) : null,
     body: compileText('body', template.body),
     actions: template.actions.map((action, index) => ({
       label: compileText(`actions[${index}].label`, action.label),
@@ -151,7 +153,7 @@ function fill(template: CompiledTemplate, input: RenderInput, dependencies: Rend
     formatters: dependencies.formatters,
     localeContext: { ...input.recipient, language: template.language },
   };
-  const { language, direction, words } = template;
+  const { language, direction, words, preview } = template;
   const run = <T>(text: CompiledText, finish: (chunks: Chunk[]) => T): T =>
     withLocation(text, () => finish(evaluate(text.parts, environment)));
   const line = (chunks: readonly Chunk[]) => plainLine(chunks, direction);
@@ -166,6 +168,7 @@ function fill(template: CompiledTemplate, input: RenderInput, dependencies: Rend
     language,
     direction,
     ...(words !== null && { words }),
+    ...(preview !== null && { preview: run(preview, line) }),
   };
 }
 

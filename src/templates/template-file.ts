@@ -41,10 +41,14 @@ export interface TemplateText {
   readonly text: string;
 }
 
+/** What `textsOf` returns the texts of. */
+export type WithTexts = Pick<TemplateSource, 'title' | 'preview' | 'body' | 'actions'>;
+
 /** The texts of a template, in the order of its file. */
-export function textsOf({ title, body, actions }: Pick<TemplateSource, 'title' | 'body' | 'actions'>): TemplateText[] {
+export function textsOf({ title, preview, body, actions }: WithTexts): TemplateText[] {
   return [
     { where: 'title', text: title },
+    ...(preview === null ? [] : [{ where: 'preview', text: preview }]),
     { where: 'body', text: body },
     ...actions.flatMap(({ label, url }, index) => [
       { where: `actions[${index}].label`, text: label },
@@ -151,12 +155,23 @@ function splitFile(text: string): { yaml: string; body: string; bodyLine: number
 }
 
 function sourceOf({ name, body, origin, header }: FileParts<Header> & { readonly name: string }): TemplateSource {
-  const { methods, ttlSeconds, maxAttempts, sender, guard, example, labels: listed, ...options } = header;
+  const {
+    preview = null,
+    methods,
+    ttlSeconds,
+    maxAttempts,
+    sender,
+    guard,
+    example,
+    labels: listed,
+    ...options
+  } = header;
   return withUses(
     {
       name,
       body,
       ...options,
+      preview,
       methods: methods ?? null,
       ttlSeconds: ttlSeconds ?? null,
       maxAttempts: maxAttempts ?? null,
@@ -193,10 +208,16 @@ export function withUses(source: WithoutUses, listed: readonly string[]): Templa
 }
 
 /** A template in English alone has the hash that it had before there were languages. */
-function hashOf({ title, body, actions, secrets, language, words, translations }: WithoutUses, labels: string[]) {
-  const further = translations.map((text) => [text.language, text.title, text.body, text.actions, text.words]);
-  const plain = language === defaultLanguage && words === null && further.length === 0;
-  const content = [title, body, actions, labels, secrets, ...(plain ? [] : [language, words, further])];
+function hashOf(source: WithoutUses, labels: string[]) {
+  const { title, preview, body, actions, secrets, language, words, translations } = source;
+  const previewOf = (text: WithTexts) => (text.preview === null ? [] : [text.preview]);
+  const further = translations.map((text) => [
+    ...[text.language, text.title, text.body, text.actions, text.words],
+    ...previewOf(text),
+  ]);
+  const plain = language === defaultLanguage && words === null && preview === null && further.length === 0;
+  const more = plain ? [] : [language, words, further, ...previewOf(source)];
+  const content = [title, body, actions, labels, secrets, ...more];
   return createHash('sha256').update(JSON.stringify(content)).digest('hex');
 }
 

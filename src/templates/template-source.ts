@@ -19,6 +19,8 @@ export interface TemplateTranslation {
   readonly language: string;
   /** Handlebars; renders as one line of plain text. */
   readonly title: string;
+  /** Handlebars; what lists of emails show after the subject. Null: the beginning of the body. */
+  readonly preview: string | null;
   /** Handlebars in Markdown. */
   readonly body: string;
   /** Handlebars in both label and URL. */
@@ -43,6 +45,8 @@ export interface TemplateSource {
   readonly translations: readonly TemplateTranslation[];
   /** Handlebars; renders as one line of plain text. */
   readonly title: string;
+  /** Handlebars; what lists of emails show after the subject. Null: the beginning of the body. */
+  readonly preview: string | null;
   /** Handlebars in Markdown. */
   readonly body: string;
   /** What recipients see it under in their preferences. */

@@ -104,10 +104,11 @@ function joinedSource(
 }
 
 function translationOf({ language, header, body, origin }: TranslationSource, source: TemplateSource) {
-  const { title, actions, example } = header;
+  const { title, preview = null, actions, example } = header;
   const translation: TemplateTranslation = {
     language,
     title,
+    preview,
     body,
     actions: actions.map(({ label, url }, index) => ({ label, url: url ?? source.actions[index]?.url ?? '' })),
     words: null,

@@ -1,7 +1,9 @@
 /** The layout of an email in the brand of an application or a tenant. */
 import { describe, expect, it } from 'vitest';
+import { checkTemplate } from '../../src/templates/check.ts';
 import { renderEmail } from '../../src/templates/email.ts';
 import { createRenderer } from '../../src/templates/render.ts';
+import { parseTemplate, type TemplateSource } from '../../src/templates/template-file.ts';
 import type { Brand } from '../../src/vocabulary.ts';
 import { invalid, unsupported } from '../support/email-lint.ts';
 
@@ -18,13 +20,13 @@ const full: Brand = {
   footer: ['A & B Ltd, 1 Main Street <London>', 'Help: help@app.example, or https://app.example/help?x="1".'],
 };
 
-function email(brand: Brand) {
+function email(brand: Brand, language = 'en') {
   const createdAt = new Date('2026-06-01T00:00:00Z');
   const actions = [
     { label: 'Go', url: 'https://app.example/a' },
     { label: 'Other', url: 'https://app.example/o' },
   ];
-  const template = { name: 't', title: 'T', body, actions };
+  const template = { name: 't', language, title: 'T', body, actions };
   const content = createRenderer()({ template, recipient: { id: 'u' }, labels: {}, data: null, brand, createdAt });
   return renderEmail({ content, brand, createdAt, unsubscribeUrl: 'https://app.example/u' });
 }
@@ -85,5 +87,58 @@ describe('the layout', () => {
     );
     expect(text).toContain('\nA & B Ltd, 1 Main Street <London>\nHelp: help@app.example, or');
     expect(text.indexOf('-- \n')).toBeLessThan(text.indexOf('A & B Ltd'));
+  });
+});
+
+describe('what lists of emails show after the subject', () => {
+  const file = (header: string) =>
+    parseTemplate('t.md', `---\ntitle: Hello\n${header}---\nHi {{labels.who}},\n\nThe body.\n`).source;
+  const shown = (header: string, labels: Record<string, string> = { who: 'Kim' }) => {
+    const template = file(header);
+    if (template === null) throw new Error('the template is not valid');
+    const createdAt = new Date(0);
+    const content = createRenderer()({ template, recipient: { id: 'u' }, labels, data: null, brand: plain, createdAt });
+    return /mso-hide:all">(.*?)(?:&#8199;|<)/.exec(renderEmail({ content, brand: plain, createdAt }).html)?.[1];
+  };
+
+  it('is the preview of the header, filled in and escaped', () => {
+    expect(shown('preview: "For {{labels.who}} & <all>"\n')).toBe('For Kim &amp; &lt;all&gt;');
+    expect(shown('preview: "{{labels.more}}"\n', { who: 'Kim', more: '' })).toBe('');
+  });
+
+  it('is the first paragraph behind the greeting without one', () => {
+    expect(shown('')).toBe('The body.');
+  });
+
+  it('is checked as the other texts are: syntax, labels, secrets', () => {
+    expect(parseTemplate('t.md', '---\ntitle: T\npreview: "{{labels.a"\n---\nB\n').source).not.toBe(null);
+    const issues = (text: string) => checkTemplate(parseTemplate('t.md', text).source as TemplateSource);
+    expect(issues('---\ntitle: T\npreview: "{{labels.a"\n---\nB\n')).toContainEqual(
+      expect.objectContaining({ line: 3, severity: 'error' }),
+    );
+    expect(file('preview: "{{labels.more}}"\n')?.labels).toEqual(['more', 'who']);
+    const secret = '---\ntitle: T\npreview: "{{labels.code}}"\nsecrets: [code]\n---\nB\n';
+    expect(issues(secret).map(({ message }) => message)).toContain(
+      'label "code" is secret, but lists and previews show previews',
+    );
+  });
+
+  it('makes another version, and none where there is no preview', () => {
+    const hashes = ['', 'preview: a\n', 'preview: b\n'].map((header) => file(header)?.contentHash);
+    expect(new Set(hashes).size).toBe(3);
+  });
+});
+
+describe('an email from right to left', () => {
+  it('has its sides, its direction and its names in order', () => {
+    const { html } = email(full, 'he');
+    expect(html).toContain('<html lang="he" dir="rtl"');
+    expect(html).toMatch(/role="article"[^>]* lang="he" dir="rtl"/);
+    expect(html).toMatch(/<td class="card pad ink" align="right" dir="rtl"/);
+    expect(html).toContain('border-right:4px solid');
+    expect(html).toContain('padding:0 24px 0 0');
+    expect(html).toContain('&#8296;A &amp; B&#8297;');
+    expect(invalid(html)).toEqual([]);
+    expect(unsupported(html)).toEqual([]);
   });
 });

@@ -52,9 +52,10 @@ CREATE OR REPLACE FUNCTION herald.current_template(template text) RETURNS jsonb
 LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
-  SELECT jsonb_build_object('name', t.name, 'version', v.version, 'language', v.language, 'title', v.title, 'body', v.body,
-    'actions', v.actions, 'labels', v.labels, 'secrets', v.secrets, 'texts', (
-      SELECT jsonb_agg(jsonb_build_object('language', x.language, 'title', x.title, 'body', x.body, 'actions', x.actions) ORDER BY x.language)
+  SELECT jsonb_build_object('name', t.name, 'version', v.version, 'language', v.language, 'title', v.title, 'preview', v.preview,
+    'body', v.body, 'actions', v.actions, 'labels', v.labels, 'secrets', v.secrets, 'texts', (
+      SELECT jsonb_agg(jsonb_build_object('language', x.language, 'title', x.title, 'preview', x.preview, 'body', x.body,
+        'actions', x.actions) ORDER BY x.language)
       FROM herald.template_text x WHERE x.template = v.template AND x.version = v.version))
   FROM herald.template t
   JOIN herald.template_version v ON v.template = t.name AND v.version = t.current_version WHERE t.name = $1

@@ -344,6 +344,7 @@ CREATE TABLE "herald"."template_text" (
 	"title" text NOT NULL,
 	"body" text NOT NULL,
 	"actions" jsonb DEFAULT '[]'::jsonb NOT NULL,
+	"preview" text,
 	"words" jsonb,
 	CONSTRAINT "template_text_template_version_language_pk" PRIMARY KEY("template","version","language")
 );
@@ -355,6 +356,7 @@ CREATE TABLE "herald"."template_version" (
 	"title" text NOT NULL,
 	"body" text NOT NULL,
 	"actions" jsonb DEFAULT '[]'::jsonb NOT NULL,
+	"preview" text,
 	"words" jsonb,
 	"labels" text[] NOT NULL,
 	"secrets" text[] NOT NULL,
@@ -415,7 +417,7 @@ CREATE INDEX "preference_history_recipient" ON "herald"."preference_history" USI
 CREATE INDEX "report_message" ON "herald"."report" USING btree ("message_id") WHERE "herald"."report"."message_id" is not null;--> statement-breakpoint
 CREATE INDEX "report_times" ON "herald"."report" USING btree ("at");
 --> statement-breakpoint
-INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('0000_tables', '746915d90b3531dbb83134ae24ab4faded4a319301898fc9d9e8e6942ed4f2a3', '0.1.0')
+INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('0000_tables', '1d7bc4b46c3bb0f26cebcfed94ce2bd0d6095092f46b91bdb11483be960d3d63', '0.1.0')
 ON CONFLICT (name) DO UPDATE SET sha256 = excluded.sha256, release = excluded.release, applied_at = now();
 --> statement-breakpoint
 -- functions
@@ -1132,9 +1134,10 @@ CREATE OR REPLACE FUNCTION herald.current_template(template text) RETURNS jsonb
 LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
-  SELECT jsonb_build_object('name', t.name, 'version', v.version, 'language', v.language, 'title', v.title, 'body', v.body,
-    'actions', v.actions, 'labels', v.labels, 'secrets', v.secrets, 'texts', (
-      SELECT jsonb_agg(jsonb_build_object('language', x.language, 'title', x.title, 'body', x.body, 'actions', x.actions) ORDER BY x.language)
+  SELECT jsonb_build_object('name', t.name, 'version', v.version, 'language', v.language, 'title', v.title, 'preview', v.preview,
+    'body', v.body, 'actions', v.actions, 'labels', v.labels, 'secrets', v.secrets, 'texts', (
+      SELECT jsonb_agg(jsonb_build_object('language', x.language, 'title', x.title, 'preview', x.preview, 'body', x.body,
+        'actions', x.actions) ORDER BY x.language)
       FROM herald.template_text x WHERE x.template = v.template AND x.version = v.version))
   FROM herald.template t
   JOIN herald.template_version v ON v.template = t.name AND v.version = t.current_version WHERE t.name = $1
@@ -3184,7 +3187,7 @@ $$;
 -- Postgres lets every role execute a new function. Only the owner and the roles of roles.sql may call these.
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA herald FROM PUBLIC;
 --> statement-breakpoint
-INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('functions', '1e3cb98f4add27133bb787f8e0036209c05725d18fdbd331e9b42194f8c0c8e7', '0.1.0')
+INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('functions', '51f5a600d9333d334aabe692e24a2e5f61165d0d34e381a255b21ec97d538f32', '0.1.0')
 ON CONFLICT (name) DO UPDATE SET sha256 = excluded.sha256, release = excluded.release, applied_at = now();
 
     BEGIN;
