@@ -48,7 +48,7 @@ export const nasty = fc.oneof(
 
 /** A line of a head, unfolded. */
 export const known =
-  /^(From|To|Subject|Message-ID|Date|Auto-Submitted|X-Auto-Response-Suppress|List-ID|List-Unsubscribe|List-Unsubscribe-Post|Feedback-ID|In-Reply-To|References|MIME-Version|Content-Type|Content-Transfer-Encoding|Reply-To): /;
+  /^(From|To|Subject|Message-ID|Date|Auto-Submitted|Content-Language|X-Auto-Response-Suppress|List-ID|List-Unsubscribe|List-Unsubscribe-Post|Feedback-ID|In-Reply-To|References|MIME-Version|Content-Type|Content-Transfer-Encoding|Reply-To): /;
 
 /** Of each header as often as it is there. */
 export const namesOf = (lines: readonly string[]) =>
