@@ -150,7 +150,7 @@ function printTemplate({ versions, ...fields }: TemplateHistory, version: Stored
     '',
     { neverCut: ['since (UTC)'], dropFirst: ['labels'] },
   );
-  const which = `Text of version ${version.version}${isTranslated ? ` in ${text.language}` : ''}`;
+  const which = `Text of version ${version.version}${text === version ? '' : ` in ${text.language}`}`;
   print(`\n${color('bold', which)}\n\n${text.body.trimEnd()}`);
   for (const { label, url } of text.actions) print(`\n[${label}](${url})`);
 }
