@@ -227,6 +227,7 @@ describe('a complaint', () => {
 
   test('that reports an unsubscription turns the group off and suppresses nothing', async () => {
     const id = await sent();
+    await query(`SELECT herald.set_preference('ada', 'template', 'greeting', true)`);
     const claim = claimOf({
       source: 'mailgun',
       sourceId: 'x',
@@ -236,7 +237,10 @@ describe('a complaint', () => {
     });
     expect(await recordClaims(database.pool, [claim])).toMatchObject([{ result: 'recorded', suppressed: false }]);
     expect((await state()).suppressions).toEqual([]);
-    expect((await state()).preferences).toHaveLength(1);
+    // Also where the person had turned on this template by itself.
+    expect(await query(`SELECT herald.preference_of('ada', 'greeting', 'Greetings', 'smtp') AS wanted`)).toEqual([
+      { wanted: false },
+    ]);
   });
 });
 

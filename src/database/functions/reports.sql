@@ -61,7 +61,7 @@ BEGIN
         suppressed := herald.count_soft(message.method, message.address, CASE WHEN one.status_code LIKE '_.2.2' THEN 'mailbox_full' ELSE 'deferred' END);
       ELSIF effect IN ('complaint', 'unsubscribe') THEN
         template_group := (SELECT t."group" FROM herald.template t WHERE t.name = message.template);
-        PERFORM herald.set_preference(message.recipient_id, 'group', template_group, false, message.method, 'report');
+        PERFORM herald.set_group(message.recipient_id, template_group, message.method, false, 'report');
         IF effect = 'complaint' THEN
           PERFORM herald.suppress_complainer(message.method, message.address);
           suppressed := true;

@@ -2896,7 +2896,7 @@ BEGIN
         suppressed := herald.count_soft(message.method, message.address, CASE WHEN one.status_code LIKE '_.2.2' THEN 'mailbox_full' ELSE 'deferred' END);
       ELSIF effect IN ('complaint', 'unsubscribe') THEN
         template_group := (SELECT t."group" FROM herald.template t WHERE t.name = message.template);
-        PERFORM herald.set_preference(message.recipient_id, 'group', template_group, false, message.method, 'report');
+        PERFORM herald.set_group(message.recipient_id, template_group, message.method, false, 'report');
         IF effect = 'complaint' THEN
           PERFORM herald.suppress_complainer(message.method, message.address);
           suppressed := true;
@@ -3187,7 +3187,7 @@ $$;
 -- Postgres lets every role execute a new function. Only the owner and the roles of roles.sql may call these.
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA herald FROM PUBLIC;
 --> statement-breakpoint
-INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('functions', '51f5a600d9333d334aabe692e24a2e5f61165d0d34e381a255b21ec97d538f32', '0.1.0')
+INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('functions', '88f1f64b67bd9ef8000b2e46cdd9c2bd671265a81670e9e5c28229ff78204658', '0.1.0')
 ON CONFLICT (name) DO UPDATE SET sha256 = excluded.sha256, release = excluded.release, applied_at = now();
 
     BEGIN;
