@@ -112,6 +112,9 @@ describe('enqueue', () => {
     expect(await outcome({}, named('must'))).toEqual(['smtp pending null']);
     expect(await outcome({ urgent: true })).toEqual(['smtp pending null']);
     expect(await outcome({ methods: ['webhook'] })).toEqual(['webhook pending null']);
+    expect(await outcome({ methods: ['inbox'] })).toEqual(['inbox sent null']);
+    expect(await outcome({ methods: ['inbox'], delaySeconds: 60 })).toEqual(['inbox pending null']);
+    expect(await outcome({ methods: ['inbox', 'smtp'] })).toEqual(['inbox sent null', 'smtp pending quiet_hours']);
     expect(await outcome({ urgent: false })).toEqual(['smtp pending quiet_hours']);
     expect(await outcome({ methods: ['smtp', 'webhook'] })).toEqual([
       'smtp pending quiet_hours',
