@@ -69,7 +69,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'recipients',
     'operate',
   ],
-  inbox: ['vocabulary', 'errors', 'lru', 'node-listener', 'database', 'templates', 'dispatch', 'enqueue'],
+  inbox: ['vocabulary', 'errors', 'lru', 'node-listener', 'database', 'templates', 'tenants', 'dispatch', 'enqueue'],
   testing: [
     'vocabulary',
     'errors',

@@ -1,4 +1,5 @@
 /** What a reader sees, and what it is made of. Types only. */
+import type { TemplateTexts } from '../templates/render.ts';
 import type { Action, Recipient } from '../vocabulary.ts';
 
 /** Whose inbox it is. */
@@ -61,7 +62,8 @@ export interface ItemSource {
   readonly data: string | null;
   readonly actions: readonly Action[] | null;
   readonly targets: readonly string[];
-  readonly tenant: string | null;
+  /** What the tenant changes of the application's brand; null: it has none. */
+  readonly brand: unknown;
   readonly enqueuedAt: string;
   readonly createdAt: string;
   readonly seenAt: string | null;
@@ -69,12 +71,7 @@ export interface ItemSource {
   readonly archivedAt: string | null;
 }
 
-/** The stored text of a template version, and which labels it does not show. */
-export interface VersionTexts {
-  readonly name: string;
-  readonly version: number;
-  readonly title: string;
-  readonly body: string;
-  readonly actions: readonly Action[];
+/** The stored texts of a template version, and which labels an inbox does not show. */
+export interface VersionTexts extends TemplateTexts {
   readonly secrets: readonly string[];
 }

@@ -3,7 +3,9 @@ import { type Connection, run } from '../database/caller-transaction.ts';
 import { exactJson } from '../database/exact-json.ts';
 import { createDelivery } from '../dispatch/delivery.ts';
 import { LruCache } from '../lru.ts';
+import { languageOf } from '../templates/choose-text.ts';
 import { createRenderer, RenderError, type Renderer, titleOf } from '../templates/render.ts';
+import { brandOf, readBrandFields } from '../tenants/tenant.ts';
 import type { Brand, RenderedContent } from '../vocabulary.ts';
 import type { Item, ItemSource, VersionTexts } from './item.ts';
 
@@ -45,53 +47,35 @@ async function readTexts(tx: Connection, template: string, version: number): Pro
   return JSON.parse(row.texts) as VersionTexts;
 }
 
+type ItemContent = Omit<RenderedContent, 'markdown' | 'words'>;
+
 /** An item that cannot be rendered must not hide the others: it has the name of its template as title. */
 function contentOf(
   source: ItemSource,
   texts: VersionTexts,
-  { render, brand }: { readonly render: Renderer; readonly brand: Brand },
-): Pick<RenderedContent, 'title' | 'text' | 'html' | 'actions'> {
+  { render, brand: application }: { readonly render: Renderer; readonly brand: Brand },
+): ItemContent {
   const { id, template: name, version, group, recipient, labels, targets } = source;
   const createdAt = new Date(source.enqueuedAt);
   const data = exactJson(source.data);
+  const brand = brandOf(application, readBrandFields(source.brand).own);
   const masked = Object.fromEntries(texts.secrets.map((secret) => [secret, redactedLabel]));
   try {
-    const content = render({
-      template: texts,
-      recipient,
-      labels: { ...labels, ...masked },
-      data,
-      targets,
-      brand,
-      createdAt,
-    });
+    const input = { template: texts, recipient, labels: { ...labels, ...masked }, data, targets, brand, createdAt };
+    const content = render(input);
     const template = { name, version, group };
     const { actions } = source;
-    return createDelivery({ messageId: id, method: 'inbox', template, recipient, content, actions, brand, createdAt })
-      .content;
+    const delivery = { messageId: id, method: 'inbox', template, recipient, content, actions, brand, createdAt };
+    return createDelivery(delivery).content;
   } catch (error) {
     if (!(error instanceof RenderError)) throw error;
-    return { title: titleOf(name), text: '', html: '', actions: [] };
+    return { title: titleOf(name), text: '', html: '', actions: [], language: languageOf(texts), direction: 'ltr' };
   }
 }
 
-function itemOf(source: ItemSource, content: Pick<RenderedContent, 'title' | 'text' | 'html' | 'actions'>): Item {
+function itemOf(source: ItemSource, content: ItemContent): Item {
   const { id, template, group, targets, createdAt, seenAt, readAt, archivedAt } = source;
-  const { title, text, html, actions } = content;
-  const language = { language: 'en', direction: 'ltr' } as const;
-  return {
-    id,
-    template,
-    group,
-    title,
-    text,
-    html,
-    actions,
-    targets,
-    ...language,
-    createdAt,
-    seenAt,
-    readAt,
-    archivedAt,
-  };
+  const { title, text, html, actions, language, direction } = content;
+  const rendered = { title, text, html, actions, language, direction };
+  return { id, template, group, ...rendered, targets, createdAt, seenAt, readAt, archivedAt };
 }

@@ -1,9 +1,11 @@
 /** Inbox messages are settled by enqueue itself, in the caller's transaction. */
+import * as v from 'valibot';
 import { expect, test } from 'vitest';
 import { transaction } from '../../src/database/pool.ts';
 import { applyRetention } from '../../src/operate/retention.ts';
 import { erase } from '../../src/operate/erase.ts';
 import { purge } from '../../src/operate/purge.ts';
+import { defineTemplate } from '../../src/templates/define.ts';
 import { greeting, greetingFile, scriptedDispatcher, testWorker } from '../support/application.ts';
 import { useDatabase } from '../support/use-database.ts';
 import { until } from '../support/wait.ts';
@@ -18,7 +20,12 @@ secrets: [code]
 The code is {{labels.code}}.
 `;
 
-const database = useDatabase({ templates: { greeting: noticeFile, mail: greetingFile, code: secretFile } });
+const welcome = {
+  welcome: `---\ntitle: Welcome to {{appName}}\ngroup: Greetings\nmethods: [inbox]\n---\nHave a look around.\n`,
+  'welcome.de': `---\ntitle: Willkommen bei {{appName}}\n---\nSehen Sie sich um.\n`,
+};
+const templates = { greeting: noticeFile, mail: greetingFile, code: secretFile, ...welcome };
+const database = useDatabase({ templates });
 
 const rows = async (text: string, values: unknown[] = []) => (await database.pool.query(text, values)).rows;
 const messageOf = async (id: string) => (await rows('SELECT * FROM herald.message WHERE id = $1', [id]))[0];
@@ -197,5 +204,16 @@ test('an item that can no longer be rendered does not hide the others', async ()
   expect(page.items.map(({ title, actions }) => [title, actions.length])).toEqual([
     ['Hello whole', 1],
     ['Greeting', 0],
+  ]);
+});
+
+test('an item is in the language of its reader and in the brand of its tenant', async () => {
+  await database.pool.query(`INSERT INTO herald.tenant (id, brand) VALUES ('globex', '{"appName": "Globex"}')`);
+  const to = { id: 'uwe', locale: 'de-AT' };
+  await herald.enqueue(database.pool, defineTemplate({ name: 'welcome', labels: v.object({}) }), {
+    ...{ autocommit: true, to, labels: {}, tenant: 'globex' },
+  });
+  expect((await items.list(database.pool, { recipientId: 'uwe' })).items).toMatchObject([
+    { title: 'Willkommen bei Globex', language: 'de', direction: 'ltr' },
   ]);
 });

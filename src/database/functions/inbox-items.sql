@@ -66,13 +66,14 @@ LANGUAGE sql STABLE
 AS $$
   SELECT i.added_at, i.message_id, jsonb_build_object('id', m.id, 'template', m.template, 'version', m.template_version,
     'group', t."group", 'recipient', m.recipient, 'labels', coalesce(n.labels, '{}'), 'data', n.data::text,
-    'actions', n.actions, 'targets', m.targets, 'tenant', m.tenant, 'enqueuedAt', greatest(m.created_at, m.send_at),
+    'actions', n.actions, 'targets', m.targets, 'brand', x.brand, 'enqueuedAt', greatest(m.created_at, m.send_at),
     'createdAt', herald.utc_text(i.added_at), 'seenAt', herald.utc_text(i.seen_at), 'readAt', herald.utc_text(i.read_at),
     'archivedAt', herald.utc_text(i.archived_at))
   FROM herald.inbox i
   JOIN herald.message m ON m.id = i.message_id
   JOIN herald.template t ON t.name = m.template
   LEFT JOIN herald.notification n ON n.id = m.notification_id AND m.recipient_id <> 'erased'
+  LEFT JOIN herald.tenant x ON x.id = m.tenant
   WHERE i.message_id = ANY ($1)
 $$;
 
@@ -118,12 +119,15 @@ BEGIN
 END
 $$;
 
--- Returns the text of a template version and the names of its secret labels, which an inbox does not show.
+-- Returns the texts of a template version and the names of its secret labels, which an inbox does not show.
 CREATE OR REPLACE FUNCTION herald.inbox_texts(template text, version integer) RETURNS jsonb
 LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
-  SELECT jsonb_build_object('name', v.template, 'version', v.version, 'title', v.title, 'body', v.body,
-    'actions', v.actions, 'secrets', v.secrets)
+  SELECT jsonb_build_object('name', v.template, 'version', v.version, 'language', v.language, 'title', v.title,
+    'body', v.body, 'actions', v.actions, 'secrets', v.secrets, 'texts', (
+      SELECT jsonb_agg(jsonb_build_object('language', x.language, 'title', x.title, 'body', x.body, 'actions', x.actions)
+        ORDER BY x.language)
+      FROM herald.template_text x WHERE x.template = v.template AND x.version = v.version))
   FROM herald.template_version v WHERE v.template = $1 AND v.version = $2
 $$;
