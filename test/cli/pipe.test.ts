@@ -55,6 +55,7 @@ describe('a command that prints a table', () => {
       'endpoints list',
       'endpoints show',
       'hours list',
+      'inbox',
       'messages list',
       'messages show',
       'messages tail',

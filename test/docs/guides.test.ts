@@ -73,6 +73,10 @@ describe('following the page works:', { timeout: 180_000 }, () => {
     await follow('docs/guards.md');
   });
 
+  test.skipIf(!hasProgram('psql'))('docs/inbox.md', async () => {
+    await follow('docs/inbox.md', { replace: { '3000': String(await freePort()) } });
+  });
+
   test.skipIf(!hasProgram('psql'))('docs/enqueue.md', async () => {
     await follow('docs/enqueue.md');
   });

@@ -2017,13 +2017,14 @@ LANGUAGE sql STABLE
 AS $$
   SELECT i.added_at, i.message_id, jsonb_build_object('id', m.id, 'template', m.template, 'version', m.template_version,
     'group', t."group", 'recipient', m.recipient, 'labels', coalesce(n.labels, '{}'), 'data', n.data::text,
-    'actions', n.actions, 'targets', m.targets, 'tenant', m.tenant, 'enqueuedAt', greatest(m.created_at, m.send_at),
+    'actions', n.actions, 'targets', m.targets, 'brand', x.brand, 'enqueuedAt', greatest(m.created_at, m.send_at),
     'createdAt', herald.utc_text(i.added_at), 'seenAt', herald.utc_text(i.seen_at), 'readAt', herald.utc_text(i.read_at),
     'archivedAt', herald.utc_text(i.archived_at))
   FROM herald.inbox i
   JOIN herald.message m ON m.id = i.message_id
   JOIN herald.template t ON t.name = m.template
   LEFT JOIN herald.notification n ON n.id = m.notification_id AND m.recipient_id <> 'erased'
+  LEFT JOIN herald.tenant x ON x.id = m.tenant
   WHERE i.message_id = ANY ($1)
 $$;
 --> statement-breakpoint
@@ -2069,13 +2070,16 @@ BEGIN
 END
 $$;
 --> statement-breakpoint
--- Returns the text of a template version and the names of its secret labels, which an inbox does not show.
+-- Returns the texts of a template version and the names of its secret labels, which an inbox does not show.
 CREATE OR REPLACE FUNCTION herald.inbox_texts(template text, version integer) RETURNS jsonb
 LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
-  SELECT jsonb_build_object('name', v.template, 'version', v.version, 'title', v.title, 'body', v.body,
-    'actions', v.actions, 'secrets', v.secrets)
+  SELECT jsonb_build_object('name', v.template, 'version', v.version, 'language', v.language, 'title', v.title,
+    'body', v.body, 'actions', v.actions, 'secrets', v.secrets, 'texts', (
+      SELECT jsonb_agg(jsonb_build_object('language', x.language, 'title', x.title, 'body', x.body, 'actions', x.actions)
+        ORDER BY x.language)
+      FROM herald.template_text x WHERE x.template = v.template AND x.version = v.version))
   FROM herald.template_version v WHERE v.template = $1 AND v.version = $2
 $$;
 --> statement-breakpoint
@@ -3187,7 +3191,7 @@ $$;
 -- Postgres lets every role execute a new function. Only the owner and the roles of roles.sql may call these.
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA herald FROM PUBLIC;
 --> statement-breakpoint
-INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('functions', '88f1f64b67bd9ef8000b2e46cdd9c2bd671265a81670e9e5c28229ff78204658', '0.1.0')
+INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('functions', '0f672366d400204778135b995fcb38f2d850d4c7aa76b1e5acab68c51c671b42', '0.1.0')
 ON CONFLICT (name) DO UPDATE SET sha256 = excluded.sha256, release = excluded.release, applied_at = now();
 
     BEGIN;
