@@ -22,6 +22,7 @@ import { createDatabase, dropDatabases } from '../test/support/postgres/database
 import { resolvePostgres } from '../test/support/postgres/server.ts';
 import { until } from '../test/support/wait.ts';
 import { type Cleanup, createCleanup } from './application/cleanup.ts';
+import { openPage } from './application/page.ts';
 import { type Receivers, startReceivers } from './receivers.ts';
 import { readTally, sentencesOf, type Tally } from './tally.ts';
 
@@ -67,10 +68,13 @@ async function demo(): Promise<number> {
   const cleanup = await createCleanup(pool, (text, isCommitted) =>
     say('application', text, isCommitted ? 'cyan' : 'yellow'),
   );
+  const options = { pool, brand, deleteAnother: () => cleanup.deleteAnother() };
+  const page = ending(await openPage(options), (each) => each.close());
+  say('application', `its page, with the bell: ${page.url}`, 'cyan');
   const worker = ending(await startWorker(stage.url, receivers), (each) => each.stop());
   await cleanup.run();
   await Promise.race([settled(pool, receivers, 60_000), interrupted]);
-  if (!onceOnly) await lookAround(consoleUrl, cleanup, interrupted);
+  if (!onceOnly) await lookAround({ consoleUrl, pageUrl: page.url }, cleanup, interrupted);
   await settled(pool, receivers, 10_000);
   await worker.stop();
   const tally = await readTally(pool, receivers.arrivals, cleanup.done());
@@ -161,7 +165,7 @@ async function settled(pool: Pool, { arrivals }: Receivers, timeoutMs: number): 
   const isSettled = async () => {
     const { rows } = await pool.query<{ open: number; sent: number }>(
       `SELECT count(*) FILTER (WHERE status IN ('pending', 'sending'))::int AS open,
-         count(*) FILTER (WHERE status = 'sent')::int AS sent FROM herald.message`,
+         count(*) FILTER (WHERE status = 'sent' AND method <> 'inbox')::int AS sent FROM herald.message`,
     );
     return rows[0]?.open === 0 && arrivals.length >= rows[0].sent;
   };
@@ -169,8 +173,13 @@ async function settled(pool: Pool, { arrivals }: Receivers, timeoutMs: number): 
 }
 
 /** Until Ctrl-C, or Ctrl-D in a terminal: Enter creates and deletes another workspace. */
-async function lookAround(consoleUrl: string, cleanup: Cleanup, interrupted: Promise<void>): Promise<void> {
-  console.log(`\nLook around: ${styleText('bold', consoleUrl)} shows why the email to grace@example.com failed.`);
+async function lookAround(
+  { consoleUrl, pageUrl }: { readonly consoleUrl: string; readonly pageUrl: string },
+  cleanup: Cleanup,
+  interrupted: Promise<void>,
+): Promise<void> {
+  console.log(`\nLook around: ${styleText('bold', consoleUrl)} shows why the email to grace@example.com failed;`);
+  console.log(`${styleText('bold', pageUrl)} is the application's page, with Ada's notifications.`);
   console.log('Press Enter to delete another workspace, Ctrl-C to end.\n');
   const lines = createInterface({ input: process.stdin });
   let working = Promise.resolve();

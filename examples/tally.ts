@@ -21,11 +21,16 @@ export interface Tally {
 interface Row {
   readonly id: string;
   readonly status: string;
+  /** An item of an inbox arrives where it is written. */
+  readonly isItem: boolean;
 }
 
 /** Counts everything that there is now. */
 export async function readTally(pool: Pool, arrivals: readonly Arrival[], deletions: Deletions): Promise<Tally> {
-  const { rows } = await pool.query<Row>('SELECT id, status FROM herald.message');
+  const { rows } = await pool.query<Row>(
+    `SELECT m.id, m.status, i.message_id IS NOT NULL AS "isItem"
+     FROM herald.message m LEFT JOIN herald.inbox i ON i.message_id = m.id`,
+  );
   const arrived = arrivals.map(({ messageId }) => messageId);
   const known = new Set(rows.map(({ id }) => id));
   const count = (...statuses: readonly string[]) => rows.filter(({ status }) => statuses.includes(status)).length;
@@ -38,7 +43,7 @@ export async function readTally(pool: Pool, arrivals: readonly Arrival[], deleti
     duplicates: arrived.length - new Set(arrived).size,
     lost:
       deletions.committedIds.filter((id) => !known.has(id)).length +
-      rows.filter(({ id, status }) => status === 'sent' && !arrived.includes(id)).length,
+      rows.filter(({ id, status, isItem }) => status === 'sent' && !isItem && !arrived.includes(id)).length,
   };
 }
 

@@ -1,6 +1,7 @@
 /**
  * Emits `dist/`, or the folder that is named: JavaScript and declarations, the executable of the command line,
- * the assets of the console and the SQL, each embedded into its module, and the libraries that are part of the package.
+ * the assets of the console, the web component and the SQL, each embedded into its module, and the libraries that are
+ * part of the package.
  */
 import { execFileSync } from 'node:child_process';
 import { chmodSync, rmSync, writeFileSync } from 'node:fs';
@@ -8,6 +9,7 @@ import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { assetFiles, assetTypes } from '../src/console/asset-files.ts';
 import { shippedSql } from '../src/database/shipped-sql.ts';
+import { elementFile } from '../src/inbox/element-file.ts';
 import { bundleLibraries } from './bundled.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -25,6 +27,10 @@ writeFileSync(
 writeFileSync(
   `${target}/database/shipped-sql.js`,
   `const sql = ${JSON.stringify(shippedSql(), null, 2)};\nexport const shippedSql = () => sql;\n`,
+);
+writeFileSync(
+  `${target}/inbox/element-file.js`,
+  `const text = ${JSON.stringify(await elementFile())};\nexport const elementFile = async () => text;\n`,
 );
 await bundleLibraries(target);
 chmodSync(`${target}/cli/main.js`, 0o755);

@@ -20,9 +20,14 @@ const project = mkdtempSync(join(tmpdir(), 'pg-herald-package-'));
 const useIt = `
 import { createHerald, createWorker, defineTemplate, migrationScript } from 'pg-herald';
 import { createConsole } from 'pg-herald/console';
+import { createInbox } from 'pg-herald/inbox';
+import { createInboxStore } from 'pg-herald/inbox-client';
+import { HeraldInboxElement } from 'pg-herald/inbox-client/element';
+import { useInbox } from 'pg-herald/inbox-client/react';
 import { createRecipientPages } from 'pg-herald/recipients';
 import { message } from 'pg-herald/schema';
 import { collectingDispatcher } from 'pg-herald/testing';
+import { Pool } from 'pg';
 import * as v from 'valibot';
 
 const template = defineTemplate({ name: 'hello', labels: v.object({ who: v.string() }) });
@@ -44,6 +49,15 @@ const pages = createRecipientPages({
   brand: { appName: 'x', baseUrl: 'https://x.example' },
 });
 if ((await pages.fetch(new Request('https://x.example/mail/u/x'))).status !== 404) throw new Error('the pages of recipients do not answer');
+const store = createInboxStore();
+if (store.getSnapshot().status !== 'loading' || typeof useInbox !== 'function') throw new Error('the client of the inbox');
+if (!HeraldInboxElement.observedAttributes.includes('url')) throw new Error('the element does not load without a DOM');
+const pool = new Pool({ connectionString: 'postgres://nowhere.invalid/x' });
+const inbox = createInbox({ pool, brand: { appName: 'x', baseUrl: 'https://x.example' }, authorize: () => null });
+const element = await inbox.fetch(new Request('http://localhost/element.js'));
+if (!(await element.text()).includes('herald-inbox')) throw new Error('the element is not in the package');
+await inbox.close();
+await pool.end();
 console.log('imports work');
 `;
 
@@ -155,7 +169,7 @@ try {
   checkWeight(project);
   checkMissingPeers();
   writeFileSync(join(project, 'use.ts'), useIt);
-  install(project, 'drizzle-orm@0.45.4', 'valibot@1.5.0', 'smtp-server');
+  install(project, 'drizzle-orm@0.45.4', 'react@19.3.1', '@types/react@19.3.3', 'valibot@1.5.0', 'smtp-server');
   checkTypes();
   const command = join(project, 'node_modules/pg-herald/dist/cli/main.js');
   for (const node of [process.execPath, nodeOf(oldestNode)]) {

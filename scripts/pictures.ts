@@ -1,6 +1,6 @@
 /**
- * `npm run docs:pictures`: writes docs/images/*.png, the pictures of the README, of docs/console.md and of
- * docs/templates.md: the console's overview, its list of messages and shipped emails, light and dark. Needs a
+ * `npm run docs:pictures`: writes docs/images/*.png, the pictures of the README and of the pages in docs/: the
+ * console's overview, its list of messages, shipped emails and the bell of the example, light and dark. Needs a
  * PostgreSQL (see test/support/postgres) and Chromium (CHROMIUM_PATH, or one in PATH). `-- emails` takes those of
  * docs/templates.md alone, for which no PostgreSQL is needed.
  */
@@ -22,6 +22,7 @@ import {
   syncTemplates,
 } from '../src/index.ts';
 import { takeEmailPictures } from './email-pictures.ts';
+import { takeInboxPictures } from './inbox-pictures.ts';
 import { findChromium, launch } from '../test/support/chromium.ts';
 import { createDatabase, dropDatabases } from '../test/support/postgres/databases.ts';
 import { resolvePostgres } from '../test/support/postgres/server.ts';
@@ -57,6 +58,7 @@ async function takeConsolePictures(browser: Browser): Promise<void> {
       const shown = await serveConsole({ pool, port: 0, brand, operator: 'ada', readOnly: true });
       try {
         for (const scheme of schemes) await takePictures(browser, shown, scheme);
+        await takeInboxPictures(browser, pool, save);
       } finally {
         await shown.close();
       }

@@ -30,7 +30,7 @@ export function deleteWorkspace(db: NodePgDatabase, { id, reason, confirm }: Del
     const messages = await herald.enqueue(tx, workspaceDeleted, {
       to: { id: told.id, email: told.email, name: told.name },
       labels: { workspace: deleted.name, reason, initiator: 'the cleanup job' },
-      methods: ['smtp', 'webhook'],
+      methods: ['smtp', 'webhook', 'inbox'],
       targets: [deleted.id],
       dedupeKey: `workspace-deleted:${deleted.id}`,
       createdBy: 'example cleanup',

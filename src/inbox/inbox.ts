@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { preferencesOf, setPreference } from '../enqueue/preferences.ts';
 import { ConfigurationError, codeOf, InvalidNotificationError } from '../errors.ts';
+import { createElementRoute, elementPath } from './element.ts';
 import {
   checkedReader,
   itemsParameters,
@@ -31,6 +32,8 @@ interface Services {
   readonly settings: InboxSettings;
   readonly items: Items;
   readonly streams: Streams;
+  /** Serves the web component. */
+  readonly serveElement: (request: Request) => Promise<Response>;
   /** Origin of the application's public address. */
   readonly ownOrigin: string;
 }
@@ -53,7 +56,10 @@ export function createInbox(options: InboxOptions): Inbox {
   const render = createItemRenderer(brand);
   const onError = (error: unknown) => logger.warn({ code: codeOf(error) }, 'the inbox cannot read the database');
   const streams = createStreams({ pool, render, onError });
-  const services = { settings, streams, items: itemsOf(render), ownOrigin: new URL(brand.baseUrl).origin };
+  const services = {
+    ...{ settings, streams, items: itemsOf(render), ownOrigin: new URL(brand.baseUrl).origin },
+    serveElement: createElementRoute(),
+  };
   return {
     fetch: (request) => respond(request, services),
     close: async () => streams.close(),
@@ -72,6 +78,7 @@ const routes: Readonly<Record<string, Readonly<Record<string, Route>>>> = {
 
 async function respond(request: Request, services: Services): Promise<Response> {
   try {
+    if (asksForElement(request, services)) return await services.serveElement(request);
     const route = routeOf(request, services.settings.basePath);
     const reader = await services.settings.authorize(request);
     if (reader instanceof Response) return reader;
@@ -80,6 +87,10 @@ async function respond(request: Request, services: Services): Promise<Response> 
   } catch (error) {
     return failure(error, services);
   }
+}
+
+function asksForElement({ url, method }: Request, { settings }: Services): boolean {
+  return (method === 'GET' || method === 'HEAD') && new URL(url).pathname === settings.basePath + elementPath;
 }
 
 /** @throws {Refusal} if there is no such route. */

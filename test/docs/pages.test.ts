@@ -18,7 +18,7 @@ const root = fileURLToPath(new URL('../../', import.meta.url));
 const texts = new Map(pages.map((page) => [page, readFileSync(root + page, 'utf8')]));
 const blocks = new Map([...texts].map(([page, text]) => [page, blocksOf(text)]));
 
-/** Pages that the tests of guides, operating and production follow; of some pages one section. cli/manual compares docs/cli.md; setups follows docs/frameworks.md. */
+/** Pages that the tests of guides, operating and production follow; of some pages one section. cli/manual compares docs/cli.md; setups follows docs/frameworks.md, inbox-client/browser docs/inbox-client.md. */
 const followed: Readonly<Record<string, string | null>> = {
   'README.md': 'Your first notification',
   'docs/drizzle.md': null,
@@ -36,6 +36,7 @@ const followed: Readonly<Record<string, string | null>> = {
   'docs/quiet-hours.md': null,
   'docs/bounces.md': null,
   'docs/inbox.md': null,
+  'docs/inbox-client.md': null,
   'docs/writing-a-dispatcher.md': null,
   'docs/operating-from-code.md': null,
   'docs/production.md': null,
@@ -100,7 +101,8 @@ const isPacked = (path: string) =>
 test.each(pages)('every link of %s leads to a file and heading that the package contains', (page) => {
   const links = [...(texts.get(page) ?? '').matchAll(/\]\(([^)\s]+)\)|(?:src|srcset)="([^"]+)"/g)]
     .map(([, link, image]) => link ?? image ?? '')
-    .filter((link) => !/^(https?:|mailto:)/.test(link));
+    // What begins with a slash is a path of the reader's own server.
+    .filter((link) => !/^(https?:|mailto:|\/)/.test(link));
   const dead = links.filter((link) => {
     const [path = '', fragment] = link.split('#');
     const file = path === '' ? page : join(dirname(page), path);

@@ -18,13 +18,20 @@ describe('the demo', { timeout: 120_000 }, () => {
     // The URL of the console comes first, and no other program is needed.
     const [, url = ''] = /^\s*Console: (http:\/\/127\.0\.0\.1:\d+\/)\n/.exec(program.stdout()) ?? [];
     expect(program.stdout()).not.toMatch(/psql|postgres:\/\/|DATABASE_URL/);
-    expect(await page(url)).toContain('Messages are being sent. 1 worker connected.');
+    // Until the console has counted, it says so.
+    await until(async () => (await page(url)).includes('Messages are being sent. 1 worker connected.'));
     const messages = await page(`${url}messages`);
-    expect(messages).toContain('6 messages');
+    expect(messages).toContain('9 messages');
     expect(messages).toContain('Workspace &quot;compiler&quot; was deleted');
     expect((await page(`${url}captured`)).match(/href="\/messages\/[0-9a-f-]+"/g)).toHaveLength(5);
 
     expect(await page(`${url}endpoints`)).toMatch(/Acme hooks[\s\S]*healthy/);
+
+    // The application has a page of its own, with the bell.
+    const [application = ''] = /http:\S+(?= is the application's page)/.exec(program.stdout()) ?? [];
+    expect(await page(application)).toContain('<herald-inbox>');
+    expect(await page(`${application}inbox/element.js`)).toContain('herald-inbox');
+    expect(JSON.parse(await page(`${application}inbox/count`))).toMatchObject({ unread: 2, unseen: 2 });
 
     // Other users of the machine cannot connect to its database.
     const port = Number(/database on port (\d+)/.exec(program.stdout())?.[1]);
@@ -32,7 +39,7 @@ describe('the demo', { timeout: 120_000 }, () => {
     await expect(stranger.connect()).rejects.toThrow('password authentication failed');
 
     program.type('\n');
-    await until(async () => (await page(`${url}messages?status=sent`)).includes('7 messages'));
+    await until(async () => (await page(`${url}messages?status=sent`)).includes('11 messages'));
     // Its messages are still waiting when the signal comes.
     program.type('\n');
     await program.line(/deleted scratch-2 and enqueued/);
@@ -40,8 +47,8 @@ describe('the demo', { timeout: 120_000 }, () => {
     expect(program.stderr()).toBe('');
     const end = program.stdout().split('The end, after')[1];
     expect(end).toContain('5 workspaces were deleted');
-    expect(end).toContain('1 deletion was rolled back: its 2 messages never existed.');
-    expect(end).toContain('10 messages were committed: 9 sent, 1 failed.');
+    expect(end).toContain('1 deletion was rolled back: its 3 messages never existed.');
+    expect(end).toContain('15 messages were committed: 14 sent, 1 failed.');
     expect(end).toContain('None was lost, and none was sent twice.');
     expect(end).not.toContain('{');
     await expect(fetch(url)).rejects.toThrow();
@@ -51,7 +58,7 @@ describe('the demo', { timeout: 120_000 }, () => {
     const program = start(demo, { args: ['--once'], env });
     expect(await program.exited).toEqual({ code: 0, signal: null });
     expect(JSON.parse(program.stdout().trim().split('\n').at(-1) ?? '')).toEqual({
-      ...{ committed: 6, rolledBack: 2, sent: 5, failed: 1, pending: 0, other: 0, duplicates: 0, lost: 0 },
+      ...{ committed: 9, rolledBack: 3, sent: 8, failed: 1, pending: 0, other: 0, duplicates: 0, lost: 0 },
       ms: expect.any(Number),
     });
   });

@@ -19,7 +19,7 @@ export interface RowSettings {
 }
 
 /** A text that is longer is shown in part. */
-const longText = { characters: 280, lines: 5 };
+const longText = { characters: 160, lines: 3 };
 
 /** Draws an item, and draws it again when it has changed, in the same elements, so that the focus stays. */
 export class Row {
@@ -94,11 +94,13 @@ export class Row {
     setAttribute(this.element, 'class', isUnread ? 'unread' : null);
     setText(this.#flag, isUnread ? `${words.isUnread}: ` : '');
     setText(this.#title, item.title);
-    setText(this.#text, item.text);
+    // Paragraphs follow each other without an empty line.
+    const text = item.text.trim().replace(/\n{2,}/g, '\n');
+    setText(this.#text, text);
     for (const element of [this.#title, this.#text, this.#actions]) setAttribute(element, 'lang', item.language);
     for (const element of [this.#heading, this.#text, this.#actions]) setAttribute(element, 'dir', item.direction);
     setAttribute(this.#title, 'href', safeUrl(item.actions[0]));
-    const isLong = item.text.length > longText.characters || item.text.split('\n').length > longText.lines;
+    const isLong = text.length > longText.characters || text.split('\n').length > longText.lines;
     this.#all.hidden = !isLong || !this.#text.classList.toggle('cut', isLong);
     this.#drawMark(isUnread ? words.markRead : words.markUnread, isUnread);
     this.#drawActions();

@@ -70,7 +70,7 @@ li.unread::before {
 [part='title'] { display: inline-block; max-width: 100%; text-decoration: none; font-weight: 500; }
 .unread [part='title'] { font-weight: 650; }
 [part='text'] { margin: 2px 0 0; color: var(--muted); white-space: pre-line; overflow-wrap: anywhere; }
-[part='text'].cut { display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 4; overflow: hidden; }
+[part='text'].cut { display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 3; overflow: hidden; }
 [part='show-all'] { padding: 4px 0; color: var(--accent); }
 [part='actions'] { display: flex; flex-wrap: wrap; gap: 4px 16px; }
 [part='action'] { padding: 4px 0; color: var(--accent); text-underline-offset: 2px; overflow-wrap: anywhere; }
