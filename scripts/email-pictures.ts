@@ -3,9 +3,12 @@
  * dark, and a text that runs from right to left.
  */
 import type { Browser, Page } from 'playwright-core';
-import { renderExample } from '../src/templates/check.ts';
+import { fileURLToPath } from 'node:url';
+import { inLanguage, renderExample } from '../src/templates/check.ts';
 import { readTemplates, shippedTemplatesFolder } from '../src/templates/files.ts';
 import type { Brand } from '../src/vocabulary.ts';
+
+const languagesFolder = fileURLToPath(new URL('../test/templates/languages', import.meta.url));
 
 const brand = {
   appName: 'Northwind',
@@ -28,10 +31,8 @@ export async function takeEmailPictures(
   browser: Browser,
   save: (page: Page, name: string, fullPage: boolean) => Promise<void>,
 ): Promise<void> {
-  const { sources } = await readTemplates(shippedTemplatesFolder);
-  const source = sources.find(({ name }) => name === 'weekly-build-report');
-  if (source === undefined) throw new Error('the template of the pictures is not there');
-  const { html } = renderExample(source, brand).email;
+  const html = await emailOf('weekly-build-report', shippedTemplatesFolder);
+  const arabic = await emailOf('files-expired', languagesFolder, 'ar');
   const logos = { light: await drawLogo(browser, '#134e4a'), dark: await drawLogo(browser, '#ccfbf1') };
   for (const [device, options] of Object.entries(devices)) {
     for (const colorScheme of ['light', 'dark'] as const) {
@@ -42,9 +43,21 @@ export async function takeEmailPictures(
       const page = await context.newPage();
       await page.setContent(html, { waitUntil: 'networkidle' });
       await save(page, `layout-${device}-${colorScheme}.png`, true);
+      await page.setContent(arabic, { waitUntil: 'networkidle' });
+      if (device === 'phone') await save(page, `layout-arabic-${colorScheme}.png`, true);
       await context.close();
     }
   }
+}
+
+/** The example of a template, in the language if one is given. */
+async function emailOf(name: string, folder: string, language?: string): Promise<string> {
+  const { sources } = await readTemplates(folder);
+  const source = sources.find((one) => one.name === name);
+  const translation = source?.translations.find((one) => one.language === language);
+  if (source === undefined || (language !== undefined && translation === undefined))
+    throw new Error(`the template ${name} ${language ?? ''} is not there`);
+  return renderExample(translation === undefined ? source : inLanguage(source, translation), brand).email.html;
 }
 
 /** A logo with a transparent background. */

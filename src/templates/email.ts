@@ -80,8 +80,8 @@ function previewOf(text: string): string {
  * Adds inline styles to the HTML of a body. A regular expression is safe here: all tags come from our own renderer, and
  * `<` and `>` are escaped in text and attributes. Headings move down one level, because the title is the only h1.
  */
-function styled(fragment: string, { elements }: Look): string {
-  return fragment
+function styled(fragment: string, { elements, direction }: Look): string {
+  return (direction === 'rtl' ? mirrored(fragment) : fragment)
     .replace(typedCode, `<code style="${typedCodeStyle}">$1`)
     .replace(/(?<=<pre[^>]{0,60}>)<code>/g, '<code style="padding:0;background-color:transparent">')
     .replace(/<(\/?)([a-z][a-z0-9]*)([^>]*)>/g, (_, slash: string, tag: string, attributes: string) => {
@@ -96,6 +96,13 @@ function styled(fragment: string, { elements }: Look): string {
 
 /** A code that a person reads and types, alone in its block: for example a one-time password. */
 const typedCode = /(?<=<pre[^>]{0,60}>)<code>(?=[A-Z0-9-]{4,24}\n<\/code>)(?=[A-Z-]*[0-9])([A-Z0-9-]+\n)/g;
+
+/** A column that Markdown puts on the left, `:---`, begins where its lines begin. */
+function mirrored(fragment: string): string {
+  return fragment.replace(/ style="text-align:(left|right)"/g, (_, side: string) => {
+    return ` style="text-align:${side === 'left' ? 'right' : 'left'}"`;
+  });
+}
 
 /** A table cell already has a style for its alignment. It comes last, so that it wins. */
 function withStyle(attributes: string, style: string): string {

@@ -61,6 +61,8 @@ async function enqueueAll(): Promise<void> {
       autocommit: true,
       to: { id, email: `${id}@example.com` },
       labels: { who: id },
+      methods: ['smtp', 'inbox'],
+      targets: [id],
       attachments: [{ name: `${id}.txt`, contentType: 'text/plain', content: Buffer.from(id) }],
       ...(tenant !== undefined && { tenant }),
     });
@@ -97,6 +99,7 @@ const owned = [
   ['message', 'recipient_id'],
   ['notification', `labels ->> 'who'`],
   ['attempt', '(SELECT m.recipient_id FROM herald.message m WHERE m.id = message_id)'],
+  ['inbox', 'recipient_id'],
   ['attachment', `split_part(name, '.', 1)`],
   ['endpoint', 'name'],
   ['preference', 'recipient_id'],
@@ -106,10 +109,10 @@ const owned = [
 
 describe('the role of a tenant', () => {
   test.each(owned)('sees its own rows of %s only', async (table, owner) => {
-    const ask = (client: PoolClient) => client.query(`SELECT ${owner} AS owner FROM herald.${table}`);
+    const ask = (client: PoolClient) => client.query(`SELECT DISTINCT ${owner} AS owner FROM herald.${table}`);
     const owners = async (tenant: string | null) => (await asTenant(tenant, ask)).rows.map((row) => row.owner);
     // All of them are there for the owner of the tables.
-    const { rows } = await database.pool.query(`SELECT ${owner} AS owner FROM herald.${table} ORDER BY 1`);
+    const { rows } = await database.pool.query(`SELECT DISTINCT ${owner} AS owner FROM herald.${table} ORDER BY 1`);
     expect(rows.map((row) => row.owner)).toEqual(['blue', 'nobody', 'red']);
     expect(await owners('red')).toEqual(['red']);
     expect(await owners('blue')).toEqual(['blue']);
@@ -154,7 +157,7 @@ describe('the role of a tenant', () => {
 
 describe('with the policies', () => {
   test('other roles see what they saw, and a role without any sees nothing', async () => {
-    expect(await listMessages(poolAs('herald_operator'), {}, { limit: 10 })).toHaveLength(3);
+    expect(await listMessages(poolAs('herald_operator'), {}, { limit: 10 })).toHaveLength(6);
     expect((await readStatus(poolAs('herald_reader'))).methods.length).toBeGreaterThan(0);
     const stranger = `stranger_${database.name}`;
     await database.pool.query(
@@ -166,6 +169,15 @@ describe('with the policies', () => {
     } finally {
       await database.pool.query(`DROP OWNED BY ${stranger}; DROP ROLE ${stranger}`);
     }
+  });
+
+  test('readers mark and count their items as before', async () => {
+    const inbox = poolAs('herald_inbox');
+    const unread = async (id: string) =>
+      (await inbox.query(`SELECT unread::int FROM herald.inbox_count($1, $1)`, [id])).rows[0]?.unread;
+    expect(await unread('red')).toBe(1);
+    await inbox.query(`SELECT herald.mark('red', 'read', target => 'red', tenant => 'red')`);
+    expect([await unread('red'), await unread('blue')]).toEqual([0, 1]);
   });
 
   test('functions run as before: what an application cancels, and whom the owner erases', async () => {
