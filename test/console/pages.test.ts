@@ -112,6 +112,24 @@ describe('templates', () => {
     expect(await client.see('/templates/greeting/preview?data=%7B')).toContain('The data is not valid JSON.');
   });
 
+  test('are previewed in each of their languages, and compared in all of them', async () => {
+    await putTemplates(database.pool, {
+      spoken: '---\ntitle: Hello\n---\nHi on {{date data.at}}\n',
+      'spoken.de': '---\ntitle: Hallo\n---\nTag am {{date data.at}}\n',
+    });
+    const data = `data=${encodeURIComponent('{"at":"2026-12-23"}')}`;
+    const page = await client.see(`/templates/spoken/preview?${data}`);
+    expect(page).toMatch(/name="language"[\s\S]*<option value="en" selected>en[\s\S]*<option value="de">de/);
+    expect(page).toContain('<strong>Hello</strong>');
+    const german = await client.see(`/templates/spoken/preview?view=text&language=de&${data}`);
+    expect(german).toContain('Tag am 23. Dez. 2026');
+    expect(german).toMatch(/<option value="de" selected>de/);
+    expect(await client.see(`/templates/spoken/preview?view=text&locale=de_AT.UTF-8&${data}`)).toContain('Tag am');
+    const stored = await client.see('/templates/spoken');
+    expect(stored).toContain('title: Hallo');
+    expect(stored).toContain('en, de');
+  });
+
   test.each([
     ['text', 'Dear Ada &amp; Bob, welcome.'],
     ['source', 'Subject: Hello Ada &amp; Bob'],
