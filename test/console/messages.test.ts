@@ -243,6 +243,24 @@ describe('a message', () => {
     expect(await client.see(`/messages/${bulk}`)).toContain('Cancelled by Grace (a test) before it was sent.');
   });
 
+  test('shows what came back, and what to do about it', async () => {
+    const id = await enqueue('ada');
+    await database.pool.query(
+      `UPDATE herald.message SET status = 'sent', attempts = 1, settled_at = now() WHERE id = $1`,
+      [id],
+    );
+    await database.pool.query(
+      `INSERT INTO herald.report (message_id, kind, effect, status_code, reply_text, reporter, source, source_id)
+       VALUES ($1, 'bounce', 'dead', '5.1.1', 'no <b>such</b> user', 'mx.example.com', 'mail', 'x')`,
+      [id],
+    );
+    const page = await client.see(`/messages/${id}`);
+    expect(page).toMatch(/It was returned \d+ s later by mx\.example\.com: 5\.1\.1\./);
+    expect(page).toContain('no &lt;b&gt;such&lt;/b&gt; user');
+    expect(page).toContain('If the address is wrong, correct it');
+    await database.pool.query('TRUNCATE herald.report');
+  });
+
   test('shows its email in a sandboxed frame, as text, and as source', async () => {
     const id = await enqueue('ada');
     expect(await client.see(`/messages/${id}`)).toMatch(

@@ -75,6 +75,22 @@ describe('the gauges of the whole database', () => {
     expect(after.value('herald_in_flight', { method: 'smtp' })).toBe(3);
   });
 
+  test('count what came back by domain, and all but 50 domains as others', async () => {
+    await database.pool.query('TRUNCATE herald.report');
+    const { look } = observed();
+    expect((await look()).value('herald_returned_total', { domain: 'none', kind: 'unmatched' })).toBe(0);
+    await database.pool.query(
+      `INSERT INTO herald.report (message_id, kind, effect, domain, source, source_id, at)
+       SELECT gen_random_uuid(), 'bounce', 'dead', 'd' || i || '.example', 'mail', i::text, clock_timestamp() FROM generate_series(1, 60) i`,
+    );
+    await database.pool.query(
+      `INSERT INTO herald.report (kind, effect, unmatched, source, source_id, at) VALUES ('other', 'none', 'no_return', 'mail', 'x', clock_timestamp())`,
+    );
+    const after = await look();
+    expect(after.value('herald_returned_total', { domain: 'none', kind: 'unmatched' })).toBe(1);
+    expect(after.value('herald_returned_total', { domain: 'other', kind: 'bounce' })).toBe(11);
+  });
+
   test('say since when the oldest due message waits, and leave out what is not due', async () => {
     await database.pool.query('TRUNCATE herald.message');
     await herald.enqueue(database.pool, greeting, { autocommit: true, to: to('later'), labels, delaySeconds: 3600 });

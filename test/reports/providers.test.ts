@@ -284,6 +284,12 @@ describe('Postmark', () => {
     expect(await recorded()).toEqual(expected());
   });
 
+  test('the name of the metadata may come in another case', async () => {
+    const body = bounce({ Metadata: { 'Herald-Message': id }, MessageID: 'other' });
+    await post('postmark', body, { authorization });
+    expect(await recorded()).toEqual(matched('bounce', 'dead', '5.1.1'));
+  });
+
   test('is refused without the password', async () => {
     for (const given of [{}, { authorization: 'Basic eDp5' }, { authorization: `${authorization}x` }])
       expect((await post('postmark', bounce(), given)).status).toBe(403);

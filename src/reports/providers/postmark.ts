@@ -40,7 +40,7 @@ function claimsOf(event: unknown, body: Buffer): Claim[] {
     ...facts,
     source: 'postmark',
     sourceId: id === '' ? hashOf(body) : `${type}:${id}`,
-    messageId: messageIn(at(event, 'Metadata', metadataKey)),
+    messageId: messageIn(metadataOf(event)),
     receiverId: textAt(event, 'MessageID') || null,
     addresses: formsOf(at(event, 'Email') ?? at(event, 'Recipient')),
     said: textAt(event, 'Details').replace(/^smtp;\s*/i, '') || null,
@@ -48,8 +48,12 @@ function claimsOf(event: unknown, body: Buffer): Claim[] {
   return [claim];
 }
 
-/** The metadata of an email that `smtp` sends through Postmark. */
-export const metadataKey = 'herald-message';
+/** What `smtp` sends along as `X-PM-Metadata-herald-message`. The name of a header may change its case on the way. */
+function metadataOf(event: unknown): unknown {
+  const metadata = at(event, 'Metadata');
+  if (typeof metadata !== 'object' || metadata === null) return null;
+  return Object.entries(metadata).find(([name]) => name.toLowerCase() === 'herald-message')?.[1];
+}
 
 /** Postmark's own kinds, where its details have no code. */
 const codes: ReadonlyMap<string, string> = new Map([
