@@ -99,8 +99,8 @@ const typedCode = /(?<=<pre[^>]{0,60}>)<code>(?=[A-Z0-9-]{4,24}\n<\/code>)(?=[A-
 
 /** A column that Markdown puts on the left, `:---`, begins where its lines begin. */
 function mirrored(fragment: string): string {
-  return fragment.replace(/ style="text-align:(left|right)"/g, (_, side: string) => {
-    return ` style="text-align:${side === 'left' ? 'right' : 'left'}"`;
+  return fragment.replace(/<(t[dh]) style="text-align:(left|right)"/g, (_, tag: string, side: string) => {
+    return `<${tag} style="text-align:${side === 'left' ? 'right' : 'left'}"`;
   });
 }
 

@@ -138,6 +138,7 @@ describe('an email from right to left', () => {
     expect(html).toContain('border-right:4px solid');
     expect(html).toContain('padding:0 24px 0 0');
     expect(html).toContain('&#8296;A &amp; B&#8297;');
+    expect(html).toMatch(/<pre[^>]*text-align:left/);
     // Numbers on the far side, as in a text from left to right.
     expect(html).toMatch(/<td style="[^"]*text-align:left">(?:&#8296;)?j/);
     expect(invalid(html)).toEqual([]);
