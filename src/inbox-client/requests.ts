@@ -45,7 +45,8 @@ export interface InboxErrorDetails {
 /** Sends the requests of one inbox. */
 export interface Requests {
   readonly page: (options: { readonly cursor?: string | null; readonly limit: number }) => Promise<Page>;
-  readonly mark: (mark: InboxMark, items: MarkedItems) => Promise<InboxCounts>;
+  /** The server refuses it if `reader` is not the person who is signed in now; empty: whoever that is. */
+  readonly mark: (mark: InboxMark, items: MarkedItems, reader: string) => Promise<InboxCounts>;
   /** Resolves when the server has accepted the stream. */
   readonly stream: (after: string, signal: AbortSignal) => Promise<Response>;
 }
@@ -66,11 +67,11 @@ export function createRequests(url: string, filter: InboxFilter, fetch: typeof g
   return {
     page: ({ cursor, limit }) =>
       json(`/items?${new URLSearchParams({ ...filter, limit: String(limit), ...(cursor ? { cursor } : {}) })}`),
-    mark: (mark, items) =>
+    mark: (mark, items, reader) =>
       json('/mark', {
         method: 'POST',
         headers: { 'Content-Type': 'application/json' },
-        body: JSON.stringify({ as: mark, ...items }),
+        body: JSON.stringify({ as: mark, ...items, ...(reader !== '' && { reader }) }),
         // A click that leaves the page still marks.
         keepalive: true,
       }),

@@ -49,8 +49,8 @@ export interface InboxStore {
    * Marks everything in the inbox as it was when this list was loaded or last changed, also on pages that are not
    * loaded. What arrived since stays as it is. A filter by template or group holds here, too.
    *
-   * @throws {InboxError} if the server refuses or cannot be reached. With the code `reload` the list was too old; it
-   * has been loaded again, and the person should look at it first.
+   * @throws {InboxError} if the server refuses or cannot be reached. With the code `reload` the list was too old, or
+   * another person has signed in; it has been loaded again, and the person should look at it first.
    */
   readonly markAll: (mark: InboxMark) => Promise<void>;
   /**
@@ -122,7 +122,7 @@ class Store {
 
   async refresh(): Promise<void> {
     this.#alarm.wake();
-    await this.#checked(this.#loader.refresh());
+    await this.#load();
     if (this.#isAwake && this.#session?.isOver) this.#begin();
   }
 
@@ -146,12 +146,7 @@ class Store {
 
   async markAll(mark: InboxMark): Promise<void> {
     const { status: _, ...part } = this.#filter;
-    try {
-      await this.#markMany(mark, { asOf: this.model.token, ...part });
-    } catch (error) {
-      if (error instanceof InboxError && error.code === 'reload') await this.#loader.refresh();
-      throw error;
-    }
+    await this.#markMany(mark, { asOf: this.model.token, ...part });
   }
 
   markTarget(mark: InboxMark, target: string): Promise<void> {
@@ -161,14 +156,24 @@ class Store {
   async #markMany(mark: InboxMark, items: MarkedItems): Promise<void> {
     this.model.confirm(null, await this.#send(mark, items));
     // Which items were marked is not known here; other tabs hear of it from the stream.
-    if (this.#session !== undefined) await this.#checked(this.#loader.refresh());
+    if (this.#session !== undefined) await this.#load();
+  }
+
+  /** Loads the list again; if it is another person's, the stream begins again as well. */
+  async #load(): Promise<void> {
+    const { reader } = this.model;
+    await this.#checked(this.#loader.refresh());
+    if (reader !== '' && reader !== this.model.reader && this.#session?.isOver === false) this.#begin();
   }
 
   /** Sends marks one after the other. Returns the counts, or null if something newer may have been heard meanwhile. */
   #send(mark: InboxMark, items: MarkedItems): Promise<InboxCounts | null> {
     const sent = this.#lastMark.then(async () => {
-      const { version } = this.model;
-      const counts = await this.#checked(this.#requests.mark(mark, items));
+      const { version, reader } = this.model;
+      const counts = await this.#checked(this.#requests.mark(mark, items, reader)).catch(async (error: unknown) => {
+        if (error instanceof InboxError && error.code === 'reload') await this.#load();
+        throw error;
+      });
       return version === this.model.version ? counts : null;
     });
     this.#lastMark = sent.catch(() => undefined);

@@ -139,8 +139,10 @@ async function countItems(request: Request, { key, ...reader }: KnownReader, { i
 
 async function markItems(request: Request, { key, ...reader }: KnownReader, services: Services) {
   const { items, settings, ownOrigin } = services;
-  const body = oneSelection(await bodyOf(request, markBody, ownOrigin));
-  const { reload, ...marked } = await items.mark(settings.pool, { ...body, ...reader });
+  const { reader: shown = key, ...body } = await bodyOf(request, markBody, ownOrigin);
+  if (shown !== key)
+    throw new Refusal(409, 'reload', 'the page shows the inbox of somebody else: list the items again');
+  const { reload, ...marked } = await items.mark(settings.pool, { ...oneSelection(body), ...reader });
   if (reload) throw new Refusal(409, 'reload', 'the token of asOf is too old: list the items again');
   return json({ reader: key, ...marked });
 }

@@ -8,6 +8,7 @@ import type { ItemQuery, MarkRequest } from './requests.ts';
 const maxIds = 1000;
 const maxItems = 50;
 const maxToken = 3000;
+const maxReaderKey = 40;
 
 const line = (longest: number) =>
   v.pipe(
@@ -61,7 +62,7 @@ const preferenceEntries = {
 };
 
 /** The body of `POST /mark`: a request without its reader, whom only `authorize` knows. */
-export const markBody = v.strictObject(markEntries);
+export const markBody = v.strictObject({ ...markEntries, reader: v.optional(line(maxReaderKey)) });
 /** The body of `POST /preferences`. */
 export const preferenceBody = v.strictObject(preferenceEntries);
 /** The query of `GET /items`. */

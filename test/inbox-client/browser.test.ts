@@ -101,10 +101,12 @@ describe.skipIf(executable === null)('in a browser', { timeout: 60_000 }, () => 
   }
 
   test('the bell counts, its list is read, marked and archived, and what arrives comes at once', async () => {
-    const { id, context } = await person('Ada', 'Grace', 'Linus');
+    const { id, context } = await person('Ada', `<img src="/x" onerror="document.title='owned'">`, 'Linus');
     const page = await open(context);
     await says(page, 'Notifications, 3 unread');
     await bell(page).click();
+    await page.getByText('onerror=').first().waitFor();
+    expect(await page.title()).toBe('Acme');
     const items = page.getByRole('listitem');
     expect(await items.count()).toBe(3);
     expect(await items.first().textContent()).toContain('Hello Linus');
@@ -216,6 +218,12 @@ describe.skipIf(executable === null)('in a browser', { timeout: 60_000 }, () => 
     await enqueue(other.id, 'Barbara');
     await says(grace, 'Notifications, 3 unread');
     await says(ada, 'Notifications, 1 unread');
+    // The first person's page, used by the second: its first mark is refused, and it becomes the second person's.
+    await bell(ada).click();
+    await ada.getByRole('link', { name: 'Hello Barbara' }).waitFor();
+    await says(ada, 'Notifications, 3 unread');
+    await enqueue(other.id, 'Edsger');
+    await says(ada, 'Notifications, 4 unread');
   });
 
   test('a page that nobody has seen for a minute closes its stream, and catches up when it is seen again', async () => {

@@ -1,8 +1,10 @@
 /** The pure parts of the client: the list after events, pages and marks; waiting; reading a stream. */
 import { describe, expect, test } from 'vitest';
 import { afterChange, afterMark, afterPage, type InboxItem, type List } from '../../src/inbox-client/items.ts';
+import { inboxLanguages, inboxWords } from '../../src/inbox-client/element/words.ts';
 import { backOffMs } from '../../src/inbox-client/pauses.ts';
 import { followStream, type StreamEvent } from '../../src/inbox-client/stream.ts';
+import { layoutLanguages } from '../../src/templates/layout-words.ts';
 
 const at = '2026-11-27T12:00:00.000Z';
 
@@ -54,6 +56,22 @@ describe('the list', () => {
     expect(afterMark(after, { ...marking, mark: 'unread' }, {})).toMatchObject({ unread: 9, unseen: 4 });
     expect(afterMark(before, { ...marking, mark: 'archived' }, {})).toMatchObject({ items: [], unread: 7, unseen: 4 });
   });
+});
+
+test('speaks the languages of the fixed words around emails, each with a text for every word', () => {
+  expect(inboxLanguages.toSorted()).toEqual(layoutLanguages.toSorted());
+  for (const language of inboxLanguages) {
+    const { words } = inboxWords(language);
+    expect(
+      Object.values(words).filter((text) => text === ''),
+      language,
+    ).toEqual([]);
+    expect([words.unread.includes('{n}'), words.arrived.includes('{title}')], language).toEqual([true, true]);
+  }
+  const spoken = (tag: string) => inboxWords(tag).language;
+  expect(['de-AT', 'pt-BR', 'zh-CN', 'zh-TW', 'ar-EG', 'tlh', ''].map(spoken)).toEqual([
+    ...['de', 'pt', 'zh-Hans', 'en', 'ar', 'en', 'en'],
+  ]);
 });
 
 test('waits twice as long after each failure, from a second to ten minutes, half of it at random', () => {

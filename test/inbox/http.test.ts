@@ -23,7 +23,10 @@ test('lists, counts, marks and turns off, always for the reader whom authorize n
   expect(page.headers.get('cache-control')).toBe('no-store');
   const next = await call(inbox, `/inbox/items?limit=1&cursor=${String(page.body['next'])}`);
   expect(next.body).toMatchObject({ items: [{ id: first }], next: null });
-  expect((await call(inbox, '/inbox/mark', { body: { as: 'read', ids: [first] } })).body).toEqual({
+  const ofSomebodyElse = await call(inbox, '/inbox/mark', { body: { as: 'read', ids: [first], reader: 'x' } });
+  expect([ofSomebodyElse.status, ofSomebodyElse.body['error']]).toEqual([409, 'reload']);
+  const { reader } = page.body;
+  expect((await call(inbox, '/inbox/mark', { body: { as: 'read', ids: [first], reader } })).body).toEqual({
     ...{ reader: page.body['reader'], changed: 1, unread: 1, unseen: 1, cancelled: 0 },
   });
   expect((await call(inbox, '/inbox/mark', { body: { as: 'seen', asOf: page.body['token'] } })).body).toMatchObject({
