@@ -1,3 +1,10 @@
+CREATE TABLE "herald"."acknowledgement" (
+	"notification_id" uuid NOT NULL,
+	"recipient_id" text NOT NULL,
+	"at" timestamp with time zone DEFAULT now() NOT NULL,
+	CONSTRAINT "acknowledgement_notification_id_recipient_id_pk" PRIMARY KEY("notification_id","recipient_id")
+);
+--> statement-breakpoint
 CREATE TABLE "herald"."attachment" (
 	"notification_id" uuid NOT NULL,
 	"position" smallint NOT NULL,
@@ -130,6 +137,8 @@ CREATE TABLE "herald"."message" (
 	"dedupe_slot" bigint DEFAULT 0 NOT NULL,
 	"dedupe_scope" text,
 	"priority" smallint DEFAULT 0 NOT NULL,
+	"step" smallint,
+	"unless" text,
 	"send_at" timestamp with time zone,
 	"quiet" text,
 	"quiet_until" timestamp with time zone,
@@ -153,7 +162,8 @@ CREATE TABLE "herald"."message" (
 	"settled_at" timestamp with time zone,
 	CONSTRAINT "message_status" CHECK ("herald"."message"."status" in ('pending', 'sending', 'sent', 'failed', 'inhibited', 'cancelled', 'expired', 'held')),
 	CONSTRAINT "message_quiet" CHECK ("herald"."message"."quiet" in ('send', 'drop', 'pass')),
-	CONSTRAINT "message_unknown" CHECK ("herald"."message"."unknown" in ('retry', 'hold'))
+	CONSTRAINT "message_unknown" CHECK ("herald"."message"."unknown" in ('retry', 'hold')),
+	CONSTRAINT "message_unless" CHECK ("herald"."message"."unless" in ('seen', 'read', 'acknowledged'))
 );
 --> statement-breakpoint
 CREATE TABLE "herald"."method" (
@@ -304,6 +314,7 @@ CREATE TABLE "herald"."template" (
 	"quiet" text DEFAULT 'send' NOT NULL,
 	"max_attempts" smallint,
 	"sender" text,
+	"steps" jsonb,
 	"guard" text,
 	"recipient_guard" boolean DEFAULT true NOT NULL,
 	"example" jsonb,
@@ -392,6 +403,7 @@ CREATE INDEX "message_endpoint" ON "herald"."message" USING btree ("endpoint_id"
 CREATE INDEX "message_targets" ON "herald"."message" USING gin ("targets") WHERE "herald"."message"."targets" <> '{}';--> statement-breakpoint
 CREATE INDEX "message_notification" ON "herald"."message" USING btree ("notification_id");--> statement-breakpoint
 CREATE INDEX "message_tenants" ON "herald"."message" USING btree ("tenant","created_at","id") WHERE "herald"."message"."tenant" is not null;--> statement-breakpoint
+CREATE INDEX "message_steps" ON "herald"."message" USING btree ("recipient_id","notification_id") WHERE "herald"."message"."unless" is not null and "herald"."message"."settled_at" is null;--> statement-breakpoint
 CREATE UNIQUE INDEX "message_dedupe" ON "herald"."message" USING btree ("dedupe_key","dedupe_slot","recipient_id","dedupe_scope") WHERE "herald"."message"."dedupe_key" is not null;--> statement-breakpoint
 CREATE UNIQUE INDEX "notification_seal" ON "herald"."notification" USING btree ("seal_id") WHERE "herald"."notification"."seal_id" is not null;--> statement-breakpoint
 CREATE INDEX "preference_history_recipient" ON "herald"."preference_history" USING btree ("recipient_id","id");--> statement-breakpoint

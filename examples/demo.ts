@@ -23,6 +23,7 @@ import { resolvePostgres } from '../test/support/postgres/server.ts';
 import { until } from '../test/support/wait.ts';
 import { type Cleanup, createCleanup } from './application/cleanup.ts';
 import { openPage } from './application/page.ts';
+import { askForReviews } from './application/reviews.ts';
 import { type Receivers, startReceivers } from './receivers.ts';
 import { readTally, sentencesOf, type Tally } from './tally.ts';
 
@@ -73,11 +74,12 @@ async function demo(): Promise<number> {
   say('application', `its page, with the bell: ${page.url}`, 'cyan');
   const worker = ending(await startWorker(stage.url, receivers), (each) => each.stop());
   await cleanup.run();
+  const asked = await askForReviews(pool, (text) => say('application', text, 'cyan'));
   await Promise.race([settled(pool, receivers, 60_000), interrupted]);
   if (!onceOnly) await lookAround({ consoleUrl, pageUrl: page.url }, cleanup, interrupted);
   await settled(pool, receivers, 10_000);
   await worker.stop();
-  const tally = await readTally(pool, receivers.arrivals, cleanup.done());
+  const tally = await readTally(pool, receivers.arrivals, { ...cleanup.done(), asked });
   report(tally, cleanup);
   return tally.lost + tally.duplicates + (onceOnly ? tally.pending : 0) === 0 ? 0 : 1;
 }
@@ -110,7 +112,8 @@ async function setStage(): Promise<Stage> {
   const url = ending(await createDatabase(server.url, { name }), () => dropDatabases(server.url, name));
   await migrate(url);
   const pool = ending(new Pool({ connectionString: url }), (each) => each.end());
-  const { sources } = await readTemplates(fileURLToPath(new URL('../templates', import.meta.url)));
+  const folders = ['../templates', 'notifications'].map((name) => fileURLToPath(new URL(name, import.meta.url)));
+  const sources = (await Promise.all(folders.map((folder) => readTemplates(folder)))).flatMap((read) => read.sources);
   await syncTemplates(pool, sources);
   const captured = createCaptureStore({ isMessage: async () => true });
   const shown = ending(await openConsole(pool, captured), (each) => each.close());

@@ -11,6 +11,8 @@ export interface Tally {
   readonly failed: number;
   /** Waiting or being sent. */
   readonly pending: number;
+  /** Cancelled, because the recipient had read the notification before. */
+  readonly needless: number;
   /** Settled or held in another way, for example cancelled in the console. */
   readonly other: number;
   readonly duplicates: number;
@@ -21,37 +23,44 @@ export interface Tally {
 interface Row {
   readonly id: string;
   readonly status: string;
+  readonly reason: string | null;
   /** An item of an inbox arrives where it is written. */
   readonly isItem: boolean;
 }
 
+/** What the application did: the deletions, and the ids of the messages that asked for reviews. */
+interface Done extends Deletions {
+  readonly asked: readonly string[];
+}
+
 /** Counts everything that there is now. */
-export async function readTally(pool: Pool, arrivals: readonly Arrival[], deletions: Deletions): Promise<Tally> {
+export async function readTally(pool: Pool, arrivals: readonly Arrival[], done: Done): Promise<Tally> {
   const { rows } = await pool.query<Row>(
-    `SELECT m.id, m.status, i.message_id IS NOT NULL AS "isItem"
+    `SELECT m.id, m.status, m.reason, i.message_id IS NOT NULL AS "isItem"
      FROM herald.message m LEFT JOIN herald.inbox i ON i.message_id = m.id`,
   );
   const arrived = arrivals.map(({ messageId }) => messageId);
   const known = new Set(rows.map(({ id }) => id));
   const count = (...statuses: readonly string[]) => rows.filter(({ status }) => statuses.includes(status)).length;
   const [sent, failed, pending] = [count('sent'), count('failed'), count('pending', 'sending')];
+  const needless = rows.filter(({ reason }) => reason === 'read').length;
   return {
     committed: rows.length,
-    rolledBack: deletions.rolledBackMessages,
-    ...{ sent, failed, pending },
-    other: rows.length - sent - failed - pending,
+    rolledBack: done.rolledBackMessages,
+    ...{ sent, failed, pending, needless },
+    other: rows.length - sent - failed - pending - needless,
     duplicates: arrived.length - new Set(arrived).size,
     lost:
-      deletions.committedIds.filter((id) => !known.has(id)).length +
+      [...done.committedIds, ...done.asked].filter((id) => !known.has(id)).length +
       rows.filter(({ id, status, isItem }) => status === 'sent' && !isItem && !arrived.includes(id)).length,
   };
 }
 
 /** The tally as sentences. */
 export function sentencesOf(tally: Tally, { workspaces, rolledBack }: Deletions): string[] {
-  const { committed, sent, failed, pending, other, lost, duplicates } = tally;
+  const { committed, sent, failed, pending, needless, other, lost, duplicates } = tally;
   const messages = plural(tally.rolledBack, 'message');
-  const kinds = { sent, failed, waiting: pending, 'stopped by you': other };
+  const kinds = { sent, failed, waiting: pending, 'not needed': needless, 'stopped by you': other };
   const counts = Object.entries(kinds).flatMap(([kind, n]) => (n === 0 ? [] : [`${n} ${kind}`]));
   return [
     `${plural(workspaces, 'workspace was', 'workspaces were')} deleted, each with its messages in one transaction.`,

@@ -77,6 +77,7 @@ export type { EndpointEvent, NotifyOwner } from './dispatch/webhook/endpoints/no
 export { type FormatName, formatNames } from './dispatch/webhook/formats/formats.ts';
 export type { WebhookEndpointsOptions, WebhookOptions } from './dispatch/webhook/webhook-options.ts';
 export { webhook } from './dispatch/webhook/webhook.ts';
+export type { Acknowledged, AcknowledgeBy } from './enqueue/acknowledge.ts';
 export type { CancelAnswer, CancelBy } from './enqueue/cancel.ts';
 export {
   type Committing,
@@ -124,8 +125,8 @@ export {
   retryMessages,
 } from './operate/message-actions.ts';
 export type { MessageFilter } from './operate/message-filter.ts';
+export type { AttemptRecord } from './operate/attempt-records.ts';
 export {
-  type AttemptRecord,
   countMessages,
   type Cursor,
   findMessages,
@@ -136,6 +137,7 @@ export {
   showMessage,
 } from './operate/messages.ts';
 export type { MessageReport } from './operate/returns.ts';
+export type { StepLine } from './operate/steps.ts';
 export { type PauseState, pauseMethod, listPauses, resumeMethod } from './operate/pause.ts';
 export { type DecidingPreference, preferenceAt, type PreferenceQuestion } from './operate/preference-history.ts';
 export { purge as purgeMessages, type PurgeOptions } from './operate/purge.ts';
@@ -189,4 +191,5 @@ export type {
   TemplateSource,
   TemplateTranslation,
 } from './templates/template-file.ts';
+export { type StepCondition, stepConditions, type TemplateStep } from './templates/steps.ts';
 export type { Position } from './templates/syntax.ts';

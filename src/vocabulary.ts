@@ -59,6 +59,9 @@ export const reasons = [
   'subject_deleted',
   // it waits until the recipient may be reached
   'quiet_hours',
+  'seen',
+  'read',
+  'acknowledged',
   // the worker
   'worker_lost',
   'shutdown',

@@ -8,6 +8,7 @@ import type { LanguageText } from '../templates/choose-text.ts';
 import { suggestion } from '../templates/nearest.ts';
 import type { TemplateSource } from '../templates/template-file.ts';
 import { knownLanguage } from '../templates/locale.ts';
+import { stepText } from '../templates/steps.ts';
 import { positiveInteger } from './arguments.ts';
 import { checked, type FolderOptions, folderOf, isError, refuse, withFolder } from './check-templates.ts';
 import { checkCommand } from './check-command.ts';
@@ -187,8 +188,9 @@ async function preview(given: string, inFolder: string | undefined, options: Pre
   }
   const { content, email } = renderExample(sourceIn(source, options.language ?? ofFile), readBrand());
   if (options.html) writeFileSync(options.html, email.html);
-  if (options.json) return printJson({ content, email });
+  if (options.json) return printJson({ content, email, steps: source.steps ?? [] });
   print(`${color('bold', email.subject)}\n\n${email.text}`);
+  if (source.steps !== null) print(`\n${['Then:', ...source.steps.map(stepText)].join('\n  ')}`);
   if (options.html) printStderr(`wrote ${options.html}`);
 }
 

@@ -22,6 +22,8 @@ GRANT EXECUTE ON FUNCTION herald.set_hours(text, text, jsonb, text), herald.try_
   herald.hours_of(text, text, text, timestamptz), herald.next_open(text, text, text, timestamptz)
   TO herald_enqueuer, herald_operator;
 
+-- Who acknowledges reads, too.
+GRANT EXECUTE ON FUNCTION herald.acknowledge(text, uuid[], text, uuid) TO herald_enqueuer;
 -- The role that installs the trigger of cancel-with on a table needs the right to name its function.
 GRANT EXECUTE ON FUNCTION herald.cancel_with_deleted() TO herald_enqueuer;
 
@@ -49,6 +51,8 @@ GRANT EXECUTE ON FUNCTION herald.put_back_refused(text, text, double precision),
   herald.record_accepted(text, text, double precision), herald.delete_old_refusals(text), herald.apply_retention(integer),
   herald.ensure_jobs(uuid[]), herald.bring_forward(text), herald.deliver_item(uuid), herald.enqueue(jsonb), herald.preference_of(text, text, text, text),
   herald.choice_of(text, text, text, text) TO herald_worker;
+-- A step is asked again before it is sent.
+GRANT EXECUTE ON FUNCTION herald.is_needless(uuid, text, text) TO herald_worker;
 -- The recipient guard brings the address of now, for messages that the worker has the lease of.
 GRANT EXECUTE ON FUNCTION herald.readdress(jsonb) TO herald_worker;
 GRANT EXECUTE ON FUNCTION herald.message_quiet_until(uuid, timestamptz) TO herald_worker;

@@ -27,6 +27,7 @@ export { hours } from './tables/hours.ts';
 export { preferenceHistory } from './tables/preference-history.ts';
 export { tenant } from './tables/tenant.ts';
 export { report } from './tables/report.ts';
+export { acknowledgement } from './tables/acknowledgement.ts';
 export { inbox } from './tables/inbox.ts';
 
 /** A template by name: what an operator set, and the options that its newest version declared. */
@@ -56,6 +57,11 @@ export const template = herald.table(
     maxAttempts: smallint('max_attempts'),
     /** Name of the sender (see `smtp`'s `senders`); null: the first. */
     sender: text(),
+    /**
+     * The later messages of its notifications: `[{"afterSeconds", "unless", "methods", "fallback"}]`; null: there are
+     * none.
+     */
+    steps: jsonb(),
     /** `schema.function` of the application that is asked before each attempt; null: none. */
     guard: text(),
     /** False: the recipient guard of the workers is not asked about its recipients. */
@@ -254,6 +260,10 @@ export const message = herald.table(
      */
     dedupeScope: text('dedupe_scope'),
     priority: smallint().notNull().default(0),
+    /** Number of the template's step that it belongs to, from 1; null: it is one of the first messages. */
+    step: smallint(),
+    /** It is cancelled if the recipient has `seen`, `read` or `acknowledged` the notification; null: nothing does. */
+    unless: text(),
     sendAt: moment('send_at'),
     /** The caller's choice: `send` or `drop` as in the template, or `pass`: quiet hours do not stop it. */
     quiet: text(),
@@ -300,6 +310,7 @@ export const message = herald.table(
     ),
     check('message_quiet', sql`${t.quiet} in ('send', 'drop', 'pass')`),
     check('message_unknown', sql`${t.unknown} in ('retry', 'hold')`),
+    check('message_unless', sql`${t.unless} in ('seen', 'read', 'acknowledged')`),
     // Read newest first, so backwards: an index in descending order would put nulls where ORDER BY does not expect
     // them. None depends on what opening an attempt writes (status, lease, counts), so that this update touches no
     // index.
@@ -316,6 +327,10 @@ export const message = herald.table(
     index('message_notification').on(t.notificationId),
     // The few lists of one tenant, also where row-level security leaves nothing else.
     index('message_tenants').on(t.tenant, t.createdAt, t.id).where(sql`${t.tenant} is not null`),
+    // The few steps that may still become needless.
+    index('message_steps')
+      .on(t.recipientId, t.notificationId)
+      .where(sql`${t.unless} is not null and ${t.settledAt} is null`),
     uniqueIndex('message_dedupe')
       .on(t.dedupeKey, t.dedupeSlot, t.recipientId, t.dedupeScope)
       .where(sql`${t.dedupeKey} is not null`),

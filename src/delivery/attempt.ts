@@ -30,6 +30,8 @@ export interface OpenMessage {
   readonly guard: string | null;
   /** Whether the recipient guard is asked about its recipient, if there is one. */
   readonly recipientGuard: boolean;
+  /** Whether a later step of the notification waits for its acknowledgement. */
+  readonly acknowledgeable: boolean;
   /** As it was enqueued, or as the recipient guard returned it for this attempt. */
   recipient: Recipient;
   readonly labels: Record<string, string>;

@@ -81,13 +81,14 @@ const text = `
 WITH locked AS MATERIALIZED (
   SELECT m.id, m.status, m.template, m.method, m.recipient_id, m.address, m.unknown, m.priority, m.attempts,
     m.max_attempts, m.expires_at, m.next_attempt_at, m.leased_by, m.attempt_started_at, m.crashes, m.counted,
-    m.unknowns, o.lost, (o.lost AND m.crashes >= ${lossesBeforeIsolation})::int AS own_loss
+    m.unknowns, m.notification_id, m.unless, o.lost, (o.lost AND m.crashes >= ${lossesBeforeIsolation})::int AS own_loss
   FROM herald.message m
   CROSS JOIN LATERAL (SELECT m.status = 'sending' AND m.lease_token IS DISTINCT FROM $2 AS lost) o
   WHERE m.id = ANY ($1::uuid[]) ORDER BY m.id FOR UPDATE OF m
 ), decided AS MATERIALIZED (
   SELECT l.id, l.status, l.priority, l.next_attempt_at, l.lost, l.own_loss, t."group", t.mandatory, t.sender,
-    t.guard, t.recipient_guard, d.last_sent_at, CASE
+    t.guard, t.recipient_guard,
+    coalesce(t.steps @> '[{"unless": "acknowledged"}]', false) AS acknowledgeable, d.last_sent_at, CASE
       WHEN l.status NOT IN ('pending', 'sending') THEN 'settled'
       WHEN l.lost AND l.unknown = 'hold' THEN 'held'
       WHEN l.expires_at <= now() THEN 'expired'
@@ -95,6 +96,7 @@ WITH locked AS MATERIALIZED (
       WHEN l.counted + l.own_loss >= coalesce(l.max_attempts, $4) THEN 'failed'
       WHEN l.lost THEN 'wait'
       WHEN l.status = 'pending' AND l.next_attempt_at > now() + interval '1 second' THEN 'not_due'
+      WHEN l.unless IS NOT NULL AND herald.is_needless(l.notification_id, l.recipient_id, l.unless) THEN l.unless
       WHEN NOT t.enabled THEN 'template_disabled'
       WHEN NOT d.enabled THEN 'method_disabled'
       WHEN s.cause IS NOT NULL THEN 'suppressed'
@@ -115,7 +117,8 @@ WITH locked AS MATERIALIZED (
   ON CONFLICT DO NOTHING
 ), stopped AS (
   UPDATE herald.message m
-  SET status = CASE WHEN j.disposition IN ('held', 'expired', 'failed') THEN j.disposition ELSE 'inhibited' END,
+  SET status = CASE WHEN j.disposition IN ('held', 'expired', 'failed') THEN j.disposition
+      WHEN j.disposition IN ('seen', 'read', 'acknowledged') THEN 'cancelled' ELSE 'inhibited' END,
     reason = CASE j.disposition
       WHEN 'held' THEN 'worker_lost'
       WHEN 'failed' THEN coalesce(CASE WHEN j.lost THEN 'worker_lost' END, nullif(m.reason, 'quiet_hours'),
@@ -150,7 +153,7 @@ WITH locked AS MATERIALIZED (
     extract(epoch FROM m.attempt_started_at - m.uncounted_since)::float8 AS "uncountedSeconds",
     coalesce(m.fault_at < j.last_sent_at, false) AS "faultIsOwn",
     m.template, m.template_version AS "templateVersion", j."group", j.mandatory, j.sender, j.guard,
-    j.recipient_guard AS "recipientGuard", m.recipient,
+    j.recipient_guard AS "recipientGuard", j.acknowledgeable, m.recipient,
     ${declaredSecrets} AS secrets, m.targets, m.endpoint_id AS "endpointId", m.tenant, m.group_key AS "groupKey",
     m.unsubscribe_url AS "unsubscribeUrl", m.dedupe_key AS "dedupeKey",
     1000 * extract(epoch FROM greatest(m.created_at, m.send_at, m.quiet_until))::float8 AS "createdAtMs",

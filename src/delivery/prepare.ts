@@ -4,7 +4,7 @@ import { createDelivery } from '../dispatch/delivery.ts';
 import type { Delivery, DispatchResult, FailedDispatch } from '../dispatch/dispatcher.ts';
 import { ConfigurationError } from '../errors.ts';
 import { LruCache } from '../lru.ts';
-import type { MessageLinks } from '../recipients/links.ts';
+import { acknowledgeActions, type MessageLinks } from '../recipients/links.ts';
 import { DecryptionError } from '../secrets.ts';
 import { RenderError, type TemplateTexts } from '../templates/render.ts';
 import type { TenantSettings } from '../tenants/tenant.ts';
@@ -138,7 +138,8 @@ function deliveryOf(
     brand,
     createdAt,
   });
-  const { unsubscribeUrl, preferencesUrl } = linksOf(message, services);
+  const { unsubscribeUrl, preferencesUrl, acknowledgeUrl } = linksOf(message, services);
+  const acknowledge = acknowledgeActions(acknowledgeUrl, message.recipient.locale);
   // Secret labels are in the content only: `labels` are those of the message without them.
   return createDelivery({
     messageId: message.id,
@@ -154,7 +155,7 @@ function deliveryOf(
     labels: message.labels,
     data: message.data,
     targets: message.targets,
-    content,
+    content: acknowledge.length === 0 ? content : { ...content, actions: [...acknowledge, ...content.actions] },
     actions: message.actions,
     brand,
     createdAt,
@@ -173,10 +174,11 @@ function deliveryOf(
 
 /** The caller's own link has precedence. Who receives webhooks and chat posts must not act for the recipient. */
 function linksOf(message: OpenMessage, { links, dispatcher, method }: DeliveryServices): MessageLinks {
-  const { unsubscribeUrl, recipient, tenant, template, mandatory } = message;
-  if (links === null || dispatcher.withholdSecrets) return { unsubscribeUrl, preferencesUrl: null };
-  const made = links.linksOf({ recipient, tenant, template, method, mandatory });
-  return { unsubscribeUrl: unsubscribeUrl ?? made.unsubscribeUrl, preferencesUrl: made.preferencesUrl };
+  const { unsubscribeUrl, recipient, tenant, template, mandatory, notificationId, acknowledgeable } = message;
+  if (links === null || dispatcher.withholdSecrets)
+    return { unsubscribeUrl, preferencesUrl: null, acknowledgeUrl: null };
+  const made = links.linksOf({ recipient, tenant, template, method, mandatory, notificationId, acknowledgeable });
+  return { ...made, unsubscribeUrl: unsubscribeUrl ?? made.unsubscribeUrl };
 }
 
 function secretLabelsOf(message: OpenMessage, services: DeliveryServices): Record<string, string> {

@@ -5,6 +5,7 @@ import type { EncryptLabels } from '../secrets.ts';
 import type { TelemetryOptions } from '../telemetry/options.ts';
 import type { RequiredData, Template } from '../templates/define.ts';
 import type { MessageStatus, Reason } from '../vocabulary.ts';
+import { type Acknowledged, type AcknowledgeBy, acknowledge } from './acknowledge.ts';
 import { type CancelAnswer, type CancelBy, cancel } from './cancel.ts';
 import { type EnqueuedCount, enqueueRows, type FromQuery } from './from-query.ts';
 import {
@@ -95,6 +96,12 @@ export interface Herald {
    */
   cancel(tx: Transaction, by: CancelBy): Promise<CancelAnswer[]>;
   /**
+   * Records that a recipient has acknowledged notifications, which includes reading them, and cancels the later steps
+   * that this makes needless. Returns how many of each.
+   * @throws {InvalidNotificationError} if `by` names no recipient, or nothing to acknowledge.
+   */
+  acknowledge(tx: Connection, by: AcknowledgeBy): Promise<Acknowledged>;
+  /**
    * Stores what a recipient wants; an enqueue after it in the same transaction sees it.
    * @throws {InvalidNotificationError} if template, group or method is unknown, or the template is mandatory.
    */
@@ -149,6 +156,7 @@ export function createHerald(options: HeraldOptions = {}): Herald {
       }));
     },
     cancel: (tx, by) => withClearErrors(() => cancel(tx, by)),
+    acknowledge: (tx, by) => withClearErrors(() => acknowledge(tx, by)),
     setPreference: (tx, preference) => withClearErrors(() => setPreference(tx, preference)),
     preferencesOf,
     setQuietHours: (tx, hours) => withClearErrors(() => setQuietHours(tx, hours)),

@@ -1,20 +1,16 @@
 /** Messages as an operator looks for them: lists, counts, and everything about one. */
 import * as v from 'valibot';
-import {
-  isUuid,
-  type JsonValue,
-  type MessageStatus,
-  type Outcome,
-  type Reason,
-  type Recipient,
-} from '../vocabulary.ts';
+import { isUuid, type JsonValue, type MessageStatus, type Reason, type Recipient } from '../vocabulary.ts';
 import { exactJson } from '../database/exact-json.ts';
 import type { Queryable } from '../database/pool.ts';
+import { type AttemptRecord, attemptsOf } from './attempt-records.ts';
 import { type AuditRecord, listAudit } from './audit.ts';
 import { type ItemState, itemStateOf } from './item-state.ts';
 import { createBinding, indexable, matching, type MessageFilter } from './message-filter.ts';
 import { type QuietWait, withDates } from './quiet-hours.ts';
 import { type MessageReport, putBacksOf, reportsOf } from './returns.ts';
+import type { StepCondition } from '../templates/steps.ts';
+import { type StepLine, stepsOf } from './steps.ts';
 import { readWorkers, type RegisteredWorker, workersConnected } from './workers.ts';
 import { checkInput, count, fields, findInput, listInput, messageFilter } from './input.ts';
 
@@ -42,34 +38,6 @@ export interface MessageLine {
   readonly nextAttemptAt: Date | null;
   /** When it reached its final status; null: not yet. */
   readonly settledAt: Date | null;
-}
-
-/** One attempt to deliver a message, as it ended. */
-export interface AttemptRecord {
-  /** From 1. */
-  readonly number: number;
-  /** Name of the worker that made it. */
-  readonly worker: string;
-  /** When it began. */
-  readonly startedAt: Date;
-  /** When it ended. */
-  readonly finishedAt: Date;
-  /** How it ended. */
-  readonly outcome: Outcome;
-  /** Why; null for one that was sent. */
-  readonly reason: Reason | null;
-  /** One redacted line for an operator. */
-  readonly detail: string | null;
-  /** Code of the receiver, for example `250` or `503`. */
-  readonly replyCode: string | null;
-  /** Enhanced status code (RFC 3463), for example `4.2.0`. */
-  readonly replyEnhanced: string | null;
-  /** Words of the receiver, redacted. */
-  readonly replyText: string | null;
-  /** Id that the receiver gave the message. */
-  readonly receiverId: string | null;
-  /** Whether it counts against the limit of attempts. */
-  readonly counted: boolean;
 }
 
 /** Everything about one message except the values of its secret labels. */
@@ -100,6 +68,14 @@ export interface MessageDetails extends MessageLine {
   readonly sendAt: Date | null;
   /** It is not sent after this time; null: no limit. */
   readonly expiresAt: Date | null;
+  /** Number of the template's step that it belongs to, from 1; null: it is one of the first messages. */
+  readonly step: number | null;
+  /** What the recipient has to have done for it to be cancelled; null: nothing. */
+  readonly unless: StepCondition | null;
+  /** The notification's messages to this recipient by later steps, in order; empty for a template without steps. */
+  readonly steps: readonly StepLine[];
+  /** When the recipient acknowledged the notification; null: not yet. */
+  readonly acknowledgedAt: Date | null;
   /** One redacted line for an operator. */
   readonly detail: string | null;
   /** Attempts that count against the limit. */
@@ -242,7 +218,10 @@ const detailsQuery = `
 SELECT ${lineColumns}, m.notification_id AS "notificationId", t."group", m.recipient,
   coalesce(n.labels, '{}') AS labels, v.secrets AS "secretLabels",
   n.data::text AS data, m.targets, m.dedupe_key AS "dedupeKey", m.tenant, m.group_key AS "groupKey",
-  m.created_by AS "createdBy", m.send_at AS "sendAt", m.expires_at AS "expiresAt", m.detail, m.counted,
+  m.created_by AS "createdBy", m.send_at AS "sendAt", m.expires_at AS "expiresAt", m.step, m.unless,
+  m.detail, m.counted,
+  (SELECT a.at FROM herald.acknowledgement a
+    WHERE a.notification_id = m.notification_id AND a.recipient_id = m.recipient_id) AS "acknowledgedAt",
   m.max_attempts AS "maxAttempts", m.unknown, m.leased_by AS "leasedBy", m.attempt_started_at AS "attemptStartedAt",
   (SELECT jsonb_build_object('state', j.state, 'startAfter', j.start_after) FROM herald_queue.job j
     WHERE j.name = m.method AND j.id = m.id) AS job,
@@ -282,16 +261,6 @@ export async function showMessage(client: Queryable, id: string): Promise<Messag
     operatorActions: (await listAudit(client, { subject: id })).reverse(),
     putBacks: await putBacksOf(client, message),
     reports: await reportsOf(client, id),
+    steps: await stepsOf(client, message),
   };
-}
-
-async function attemptsOf(client: Queryable, id: string): Promise<AttemptRecord[]> {
-  const result = await client.query<AttemptRecord>(
-    `SELECT number, worker, started_at AS "startedAt", finished_at AS "finishedAt", outcome, reason, detail,
-       reply_code AS "replyCode", reply_enhanced AS "replyEnhanced", reply_text AS "replyText",
-       receiver_id AS "receiverId", counted
-     FROM herald.attempt WHERE message_id = $1 ORDER BY number`,
-    [id],
-  );
-  return result.rows;
 }

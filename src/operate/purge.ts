@@ -30,7 +30,11 @@ export async function purge(client: Queryable, options: PurgeOptions): Promise<n
   for (let deleted = 0; ; ) {
     const result = await client.query<{ n: string; ids: string[] | null }>(
       `WITH old AS (
-         SELECT id FROM herald.message WHERE settled_at < $1 AND created_at < $1 ORDER BY created_at LIMIT $2
+         SELECT id FROM herald.message m WHERE settled_at < $1 AND created_at < $1
+           -- What a step that waits may ask about.
+           AND NOT EXISTS (SELECT FROM herald.message w WHERE w.recipient_id = m.recipient_id
+             AND w.notification_id = m.notification_id AND w.unless IS NOT NULL AND w.settled_at IS NULL)
+         ORDER BY created_at LIMIT $2
        ), attempts AS (DELETE FROM herald.attempt a USING old WHERE a.message_id = old.id),
        reports AS (DELETE FROM herald.report r USING old WHERE r.message_id = old.id),
        items AS (DELETE FROM herald.inbox i USING old WHERE i.message_id = old.id),

@@ -1,3 +1,4 @@
+import type { StepCondition } from '../templates/steps.ts';
 import type { Reason } from '../vocabulary.ts';
 
 const meanings: ReadonlyMap<string, string> = new Map(
@@ -14,6 +15,9 @@ const meanings: ReadonlyMap<string, string> = new Map(
     not_subscribed: 'no endpoint selects it',
     guard: "the template's guard refused it",
     guard_failed: "the template's guard did not answer",
+    seen: 'the recipient has seen the notification',
+    read: 'the recipient has read the notification',
+    acknowledged: 'the recipient has acknowledged the notification',
     subject_deleted: 'what it was about was deleted',
     no_dispatcher: 'the worker has no dispatcher for this method',
     no_such_recipient: 'there is no such mailbox',
@@ -28,4 +32,9 @@ const meanings: ReadonlyMap<string, string> = new Map(
 /** A reason in words. */
 export function meaningOf(reason: Reason): string {
   return meanings.get(reason) ?? reason.replaceAll('_', ' ');
+}
+
+/** What a step waits for, in words. */
+export function conditionText(condition: StepCondition): string {
+  return `the recipient has ${condition} the notification by then`;
 }

@@ -2,7 +2,7 @@
 import { itemText } from './item-state.ts';
 import type { MessageDetails } from './messages.ts';
 import type { QuietWait } from './quiet-hours.ts';
-import { meaningOf } from './reason-text.ts';
+import { conditionText, meaningOf } from './reason-text.ts';
 import { reportText, returnOf } from './returns.ts';
 import { serviceOf } from './workers.ts';
 
@@ -22,7 +22,8 @@ function stateOf(message: MessageDetails, now: Date): string {
       return inhibitedText(message);
     case 'cancelled': {
       const when = message.attempts === 0 ? 'before it was sent' : afterAttempts(message);
-      return `Cancelled${message.detail ? ` ${message.detail}` : ''} ${when}.`;
+      const why = message.reason === null || message.reason === 'cancelled' ? '' : `: ${meaningOf(message.reason)}`;
+      return `Cancelled${message.detail ? ` ${message.detail}` : ''} ${when}${why}.`;
     }
     case 'expired':
       return `Expired ${afterAttempts(message)}: it was not to be sent after ${timeText(message.expiresAt)}.`;
@@ -135,8 +136,10 @@ function pendingText(message: MessageDetails, now: Date): string {
   const asked = reason === 'guard_failed' && attempts === 0;
   const meaning = (attempts > 0 || asked) && reason !== null ? ` (${meaningOf(reason)})` : '';
   const tried = attempts === 0 ? 'Not tried yet' : `Waiting ${afterAttempts(message)}${meaning}`;
-  const due = nextAttemptAt !== null && nextAttemptAt > now ? 'at' : 'since';
-  return `${tried}: due ${due} ${timeText(nextAttemptAt)}${obstacle(message) ?? prospect(message, now)}.`;
+  const isLater = nextAttemptAt !== null && nextAttemptAt > now;
+  const condition = isLater && message.unless !== null ? `, unless ${conditionText(message.unless)}` : '';
+  const due = `due ${isLater ? 'at' : 'since'} ${timeText(nextAttemptAt)}${condition}`;
+  return `${tried}: ${due}${obstacle(message) ?? prospect(message, now)}.`;
 }
 
 const quietOwners = {

@@ -1,11 +1,13 @@
 /** What happened to a message, as a list of events in words, and what to do about it. Pure. */
 import type { AuditRecord } from './audit.ts';
-import type { AttemptRecord, MessageDetails } from './messages.ts';
+import type { AttemptRecord } from './attempt-records.ts';
+import type { MessageDetails } from './messages.ts';
+import { conditionText, meaningOf } from './reason-text.ts';
 import { itemEvents } from './item-state.ts';
-import { meaningOf } from './reason-text.ts';
 import { type OperatorActions, remedyOf } from './remedy.ts';
 import { type MessageReport, reportText } from './returns.ts';
 import { summaryOf } from './state-text.ts';
+import type { StepLine } from './steps.ts';
 
 /** One thing that happened to a message. */
 export interface TimelineEvent {
@@ -38,9 +40,10 @@ function timelineOf(message: MessageDetails, now: Date): TimelineEvent[] {
   const { createdAt, sendAt, settledAt, status, reason, attempts, leasedBy, attemptStartedAt, nextAttemptAt } = message;
   const { createdBy, recipientId, template, version, method } = message;
   const enqueued = `enqueued by ${createdBy} for ${recipientId}, template ${template} version ${version}, by ${method}`;
+  const asStep = message.step === null ? '' : `, as step ${message.step}`;
   const settledReason = reason !== null && reason !== status ? `: ${meaningOf(reason)}` : '';
   const events: TimelineEvent[] = [
-    { at: createdAt, what: enqueued },
+    { at: createdAt, what: enqueued + asStep },
     // A message that was settled before that time was never allowed to be sent.
     ...(sendAt && sendAt <= (settledAt ?? now) ? [{ at: sendAt, what: 'may be sent from now on' }] : []),
     ...message.attemptRecords.map((attempt) => ({ at: attempt.startedAt, what: attemptText(attempt) })),
@@ -50,6 +53,7 @@ function timelineOf(message: MessageDetails, now: Date): TimelineEvent[] {
     ...(status === 'sending' && attemptStartedAt
       ? [{ at: attemptStartedAt, what: `attempt ${attempts} by ${leasedBy ?? '?'}: in flight` }]
       : []),
+    ...stepEvents(message),
     ...itemEvents(message.item),
     ...(settledAt ? [{ at: settledAt, what: `${status}${settledReason}` }] : []),
     ...(nextAttemptAt ? [{ at: nextAttemptAt, what: 'due' }] : []),
@@ -61,6 +65,23 @@ function timelineOf(message: MessageDetails, now: Date): TimelineEvent[] {
 function returnText(report: MessageReport, settledAt: Date | null): string {
   const { replyText } = report;
   return `${reportText(report, settledAt)}${replyText === null ? '' : `; reply "${replyText}"`}`;
+}
+
+/** What happens, or happened, to the other steps of the notification. */
+function stepEvents({ id, steps, acknowledgedAt }: MessageDetails): TimelineEvent[] {
+  const events = steps
+    .filter((step) => step.id !== id)
+    .map((step) => ({ at: step.settledAt ?? step.sendAt, what: stepText(step) }));
+  return acknowledgedAt ? [...events, { at: acknowledgedAt, what: 'acknowledged by the recipient' }] : events;
+}
+
+function stepText({ step, method, status, reason, unless }: StepLine): string {
+  const name = `step ${step} by ${method}`;
+  if (status !== 'pending') {
+    const why = reason !== null && reason !== status ? `: ${meaningOf(reason)}` : '';
+    return `${name}: ${status}${why}`;
+  }
+  return unless === null ? `${name} is due` : `${name} is due, unless ${conditionText(unless)}`;
 }
 
 function attemptText(attempt: AttemptRecord): string {

@@ -4,6 +4,8 @@
  */
 import { isLoopback } from '../dispatch/egress/ip-address.ts';
 import { ConfigurationError } from '../errors.ts';
+import type { Action } from '../vocabulary.ts';
+import { languageOf, wordsIn } from './page-language.ts';
 import { createTokenBox, type TokenBox } from './token.ts';
 
 /** Where the pages of recipients are, and the keys that seal the links to them. */
@@ -26,8 +28,12 @@ export interface LinkedMessage {
   readonly tenant: string | null;
   readonly template: string;
   readonly method: string;
-  /** Recipients cannot opt out of the template, so its messages have no links. */
+  /** Recipients cannot opt out of the template, so its messages have no links to do so. */
   readonly mandatory: boolean;
+  /** The same for all messages of one enqueue call. */
+  readonly notificationId: string;
+  /** Whether a later step of the notification waits for its acknowledgement. */
+  readonly acknowledgeable: boolean;
 }
 
 /** The links of one message; null where it has none. */
@@ -36,6 +42,8 @@ export interface MessageLinks {
   readonly unsubscribeUrl: string | null;
   /** The page on which the recipient chooses what to receive. */
   readonly preferencesUrl: string | null;
+  /** Acknowledges the notification with one POST; a GET shows a page. */
+  readonly acknowledgeUrl: string | null;
 }
 
 /** Makes links. See `createLinks`. */
@@ -51,21 +59,28 @@ export interface ParsedLinks {
   readonly box: TokenBox;
 }
 
-const none: MessageLinks = { unsubscribeUrl: null, preferencesUrl: null };
-
 /** @throws {ConfigurationError} if an option is missing or wrong. */
 export function createLinks(options: LinkOptions): Links {
   const { url, box } = parseLinks(options);
   return {
-    linksOf({ recipient, tenant, template, method, mandatory }) {
-      if (mandatory) return none;
+    linksOf({ recipient, tenant, template, method, mandatory, notificationId, acknowledgeable }) {
       const person = { recipientId: recipient.id, tenant };
+      const acknowledge = () => `${url}/a/${box.seal('acknowledge', { ...person, notificationId })}`;
+      const acknowledgeUrl = acknowledgeable ? acknowledge() : null;
+      if (mandatory) return { unsubscribeUrl: null, preferencesUrl: null, acknowledgeUrl };
       return {
         unsubscribeUrl: `${url}/u/${box.seal('unsubscribe', { ...person, template, method })}`,
         preferencesUrl: `${url}/p/${box.seal('preferences', person)}`,
+        acknowledgeUrl,
       };
     },
   };
+}
+
+/** The button that acknowledges a message, in the recipient's language; none without a link. */
+export function acknowledgeActions(acknowledgeUrl: string | null, locale: string | undefined): readonly Action[] {
+  if (acknowledgeUrl === null) return [];
+  return [{ label: wordsIn(languageOf(locale ?? null)).acknowledge, url: acknowledgeUrl }];
 }
 
 const optionNames = { url: 'links.url', keys: 'links.keys' };

@@ -2,6 +2,10 @@
 import type { PageWords } from './page-words.ts';
 
 const pl: PageWords = {
+  acknowledge: 'Potwierdź',
+  acknowledgeQuestion: 'Potwierdzić tę wiadomość?',
+  acknowledged: 'Potwierdzono',
+  acknowledgeText: '{app} nie będzie już o tym przypominać.',
   unsubscribe: 'Zrezygnuj',
   question: 'Zrezygnować z „{group}”?',
   questionText: 'Nie będziesz już otrzymywać tych wiadomości od {app} ({method}).',
@@ -35,6 +39,10 @@ const pl: PageWords = {
 };
 
 const ja: PageWords = {
+  acknowledge: '確認する',
+  acknowledgeQuestion: 'このメッセージを確認しますか？',
+  acknowledged: '確認しました',
+  acknowledgeText: '{app} から再度のお知らせは届きません。',
   unsubscribe: '配信を停止する',
   question: '「{group}」の配信を停止しますか？',
   questionText: '{app} からのこの種のメッセージは届かなくなります（{method}）。',
@@ -69,6 +77,10 @@ const ja: PageWords = {
 };
 
 const chinese: PageWords = {
+  acknowledge: '确认',
+  acknowledgeQuestion: '确认此消息？',
+  acknowledged: '已确认',
+  acknowledgeText: '{app} 不会再提醒您。',
   unsubscribe: '退订',
   question: '要退订“{group}”吗？',
   questionText: '您将不再收到来自 {app} 的此类消息（{method}）。',
@@ -102,6 +114,10 @@ const chinese: PageWords = {
 };
 
 const ar: PageWords = {
+  acknowledge: 'تأكيد',
+  acknowledgeQuestion: 'هل تريد تأكيد هذه الرسالة؟',
+  acknowledged: 'تم التأكيد',
+  acknowledgeText: 'لن يذكّرك {app} بها مرة أخرى.',
   unsubscribe: 'إلغاء الاشتراك',
   question: 'هل تريد إلغاء الاشتراك في «{group}»؟',
   questionText: 'لن تصلك بعد الآن هذه الرسائل من {app} ({method}).',
@@ -135,6 +151,10 @@ const ar: PageWords = {
 };
 
 const he: PageWords = {
+  acknowledge: 'אישור',
+  acknowledgeQuestion: 'לאשר את ההודעה?',
+  acknowledged: 'אושר',
+  acknowledgeText: '{app} לא יזכיר לך אותה שוב.',
   unsubscribe: 'הסרה מרשימת התפוצה',
   question: 'להסיר אותך מ־”{group}”?',
   questionText: 'לא תתקבלנה עוד הודעות כאלה מאת {app} ({method}).',

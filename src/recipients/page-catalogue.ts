@@ -3,6 +3,10 @@ import { eastern } from './page-catalogue-east.ts';
 import type { PageWords } from './page-words.ts';
 
 const en: PageWords = {
+  acknowledge: 'Acknowledge',
+  acknowledgeQuestion: 'Acknowledge this message?',
+  acknowledged: 'Acknowledged',
+  acknowledgeText: '{app} will not remind you of it again.',
   unsubscribe: 'Unsubscribe',
   question: 'Unsubscribe from “{group}”?',
   questionText: 'You will no longer receive these messages from {app} ({method}).',
@@ -37,6 +41,10 @@ const en: PageWords = {
 };
 
 const de: PageWords = {
+  acknowledge: 'Bestätigen',
+  acknowledgeQuestion: 'Diese Nachricht bestätigen?',
+  acknowledged: 'Bestätigt',
+  acknowledgeText: '{app} erinnert Sie nicht mehr daran.',
   unsubscribe: 'Abbestellen',
   question: '„{group}“ abbestellen?',
   questionText: 'Sie erhalten dann diese Nachrichten von {app} nicht mehr ({method}).',
@@ -71,6 +79,10 @@ const de: PageWords = {
 };
 
 const fr: PageWords = {
+  acknowledge: 'Confirmer',
+  acknowledgeQuestion: 'Confirmer la prise en compte de ce message ?',
+  acknowledged: 'Confirmé',
+  acknowledgeText: '{app} ne vous le rappellera plus.',
   unsubscribe: 'Se désabonner',
   question: 'Se désabonner de « {group} » ?',
   questionText: 'Vous ne recevrez plus ces messages de {app} ({method}).',
@@ -104,6 +116,10 @@ const fr: PageWords = {
 };
 
 const es: PageWords = {
+  acknowledge: 'Confirmar',
+  acknowledgeQuestion: '¿Confirmar este mensaje?',
+  acknowledged: 'Confirmado',
+  acknowledgeText: '{app} no volverá a recordárselo.',
   unsubscribe: 'Cancelar la suscripción',
   question: '¿Cancelar la suscripción a «{group}»?',
   questionText: 'Ya no recibirá estos mensajes de {app} ({method}).',
@@ -137,6 +153,10 @@ const es: PageWords = {
 };
 
 const pt: PageWords = {
+  acknowledge: 'Confirmar',
+  acknowledgeQuestion: 'Confirmar esta mensagem?',
+  acknowledged: 'Confirmado',
+  acknowledgeText: '{app} não voltará a lembrá-lo.',
   unsubscribe: 'Cancelar a subscrição',
   question: 'Cancelar a subscrição de “{group}”?',
   questionText: 'Deixará de receber estas mensagens de {app} ({method}).',
@@ -171,6 +191,10 @@ const pt: PageWords = {
 };
 
 const it: PageWords = {
+  acknowledge: 'Conferma',
+  acknowledgeQuestion: 'Confermare questo messaggio?',
+  acknowledged: 'Confermato',
+  acknowledgeText: '{app} non glielo ricorderà più.',
   unsubscribe: 'Annulla l’iscrizione',
   question: 'Annullare l’iscrizione a «{group}»?',
   questionText: 'Non riceverà più questi messaggi da {app} ({method}).',
@@ -205,6 +229,10 @@ const it: PageWords = {
 };
 
 const nl: PageWords = {
+  acknowledge: 'Bevestigen',
+  acknowledgeQuestion: 'Dit bericht bevestigen?',
+  acknowledged: 'Bevestigd',
+  acknowledgeText: '{app} herinnert u er niet meer aan.',
   unsubscribe: 'Afmelden',
   question: 'Afmelden voor “{group}”?',
   questionText: 'U ontvangt deze berichten van {app} dan niet meer ({method}).',

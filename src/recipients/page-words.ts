@@ -2,6 +2,10 @@
 
 /** The words of one language. `{group}`, `{app}` and `{method}` are filled in. */
 export interface PageWords {
+  readonly acknowledge: string;
+  readonly acknowledgeQuestion: string;
+  readonly acknowledged: string;
+  readonly acknowledgeText: string;
   readonly unsubscribe: string;
   readonly question: string;
   readonly questionText: string;

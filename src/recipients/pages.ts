@@ -2,6 +2,7 @@
 import { html } from 'hono/html';
 import { codeOf } from '../errors.ts';
 import type { Brand } from '../vocabulary.ts';
+import { acknowledgePage } from './acknowledge-page.ts';
 import { type Page, type PageContext, filled, responseOf } from './document.ts';
 import { type PageSettings, parsePageOptions, type RecipientPagesOptions } from './options.ts';
 import { languageOf, wordsIn } from './page-language.ts';
@@ -24,8 +25,8 @@ const retryAfter = { 'Retry-After': '60' };
 
 /**
  * Creates the pages behind the links of `links`: `/u/TOKEN` unsubscribes (RFC 8058), `/p/TOKEN` shows the recipient's
- * preferences. They need no login, no cookie and no script; whoever has a link acts for its recipient. Reads nothing
- * from the database before the first request.
+ * preferences, `/a/TOKEN` acknowledges a notification. They need no login, no cookie and no script; whoever has a link
+ * acts for its recipient. Reads nothing from the database before the first request.
  *
  * @throws {ConfigurationError} if an option is missing or wrong.
  */
@@ -57,7 +58,7 @@ type Link = {
 /** What the URL of a request is. */
 type OpenedLink = Link | { readonly problem: string };
 
-const purposes = { u: 'unsubscribe', p: 'preferences' } as const;
+const purposes = { u: 'unsubscribe', p: 'preferences', a: 'acknowledge' } as const;
 
 /** A page that cannot read the tenant cannot read anything else either, and says so in the application's name. */
 async function brandOf(link: OpenedLink, { brand, tenants }: PageSettings): Promise<Brand> {
@@ -97,7 +98,7 @@ function shown(link: Link, form: FormData | null, { settings, context }: Service
     case 'preferences':
       return preferencePage({ subject: link.subject, form }, settings, context);
     case 'acknowledge':
-      return problemPage('broken', context);
+      return acknowledgePage({ subject: link.subject, form }, settings, context);
     default:
       return link satisfies never;
   }
@@ -105,7 +106,7 @@ function shown(link: Link, form: FormData | null, { settings, context }: Service
 
 function linkOf(path: string, { basePath, box }: PageSettings): OpenedLink {
   const [, kind, token] =
-    /^\/([up])\/([^/]+)\/?$/.exec(path.startsWith(basePath) ? path.slice(basePath.length) : '') ?? [];
+    /^\/([upa])\/([^/]+)\/?$/.exec(path.startsWith(basePath) ? path.slice(basePath.length) : '') ?? [];
   if (token === undefined) return { problem: 'malformed' };
   const purpose = purposes[kind as keyof typeof purposes];
   const opened = box.open(purpose, token);

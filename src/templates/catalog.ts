@@ -4,6 +4,7 @@ import { run, type Transaction } from '../database/caller-transaction.ts';
 import { transaction } from '../database/pool.ts';
 import { codeOf, ConfigurationError } from '../errors.ts';
 import { guardProblem, templateGuard, tryGuard } from '../guard/guard-function.ts';
+import type { TemplateStep } from './steps.ts';
 import type { TemplateSource } from './template-file.ts';
 
 /** What `syncTemplates` did with one template. */
@@ -42,6 +43,8 @@ export interface CatalogEntry {
   readonly ttlSeconds: number | null;
   /** The function of the database that is asked before each attempt; null: none. */
   readonly guard: string | null;
+  /** Later messages to those who have not reacted by then, in order; null: none. */
+  readonly steps: readonly TemplateStep[] | null;
   /** Labels that every message needs, sorted. */
   readonly labels: string[];
   /** Labels that are encrypted at rest. */
@@ -124,26 +127,28 @@ async function writeOptions(tx: Transaction, source: StoredSource): Promise<bool
   // Drivers differ in what they make of lists, so the template travels as one JSON text.
   const text = `
     INSERT INTO herald.template AS t (name, "group", kind, current_version, methods, fallback, enabled_by_default,
-      mandatory, ttl_seconds, unknown, quiet, max_attempts, sender, guard, recipient_guard, example)
+      mandatory, ttl_seconds, unknown, quiet, max_attempts, sender, guard, recipient_guard, steps, example)
     SELECT s.name, s."group", s.kind, s.version, s.methods, s.fallback, s."enabledByDefault", s.mandatory,
-      s."ttlSeconds", s.unknown, s.quiet, s."maxAttempts", s.sender, s.guard, s."recipientGuard", s.example
+      s."ttlSeconds", s.unknown, s.quiet, s."maxAttempts", s.sender, s.guard, s."recipientGuard", s.steps,
+      s.example
     FROM jsonb_to_record($1::text::jsonb) AS s (name text, "group" text, kind text, version int, methods text[],
       fallback text, "enabledByDefault" boolean, mandatory boolean, "ttlSeconds" int, unknown text, quiet text,
       "maxAttempts" smallint, sender text, guard text, "recipientGuard" boolean,
-      example jsonb)
+      steps jsonb, example jsonb)
     ON CONFLICT (name) DO UPDATE SET "group" = excluded."group", kind = excluded.kind,
       current_version = excluded.current_version, methods = excluded.methods, fallback = excluded.fallback,
       enabled_by_default = excluded.enabled_by_default, mandatory = excluded.mandatory,
       ttl_seconds = excluded.ttl_seconds, unknown = excluded.unknown, quiet = excluded.quiet,
       max_attempts = excluded.max_attempts,
       sender = excluded.sender, guard = excluded.guard, recipient_guard = excluded.recipient_guard,
-      example = excluded.example, updated_at = now()
+      steps = excluded.steps, example = excluded.example, updated_at = now()
     WHERE (t."group", t.kind, t.current_version, t.methods, t.fallback, t.enabled_by_default, t.mandatory,
-        t.ttl_seconds, t.unknown, t.quiet, t.max_attempts, t.sender, t.guard, t.recipient_guard, t.example)
+        t.ttl_seconds, t.unknown, t.quiet, t.max_attempts, t.sender, t.guard, t.recipient_guard, t.steps,
+        t.example)
       IS DISTINCT FROM (excluded."group", excluded.kind, excluded.current_version, excluded.methods,
         excluded.fallback, excluded.enabled_by_default, excluded.mandatory, excluded.ttl_seconds, excluded.unknown,
         excluded.quiet, excluded.max_attempts, excluded.sender, excluded.guard,
-        excluded.recipient_guard, excluded.example)
+        excluded.recipient_guard, excluded.steps, excluded.example)
     RETURNING t.name`;
   return (await run(tx, { text, values: [JSON.stringify(source)] })).length === 1;
 }
@@ -183,7 +188,7 @@ export async function listTemplates(pool: Pool): Promise<CatalogEntry[]> {
          SELECT x.language FROM herald.template_text x WHERE x.template = v.template AND x.version = v.version
          ORDER BY x.language) AS languages, t."group", t.kind, t.methods, t.methods_override AS "methodsOverride",
        t.enabled, t.enabled_by_default AS "enabledByDefault", t.mandatory, t.ttl_seconds AS "ttlSeconds", t.guard,
-       v.labels, v.secrets, t.updated_at AS "updatedAt"
+       t.steps, v.labels, v.secrets, t.updated_at AS "updatedAt"
      FROM herald.template t
      JOIN herald.template_version v ON v.template = t.name AND v.version = t.current_version
      ORDER BY t.name`,

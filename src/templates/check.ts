@@ -18,6 +18,7 @@ import {
   type TemplateTranslation,
   textsOf,
 } from './template-file.ts';
+import { stepWarnings, type TemplateStep } from './steps.ts';
 import type { Position } from './syntax.ts';
 
 /**
@@ -31,6 +32,7 @@ export function checkTemplate(source: TemplateSource): TemplateIssue[] {
     // It is not known what a broken text uses.
     ...(broken.length === 0 ? [...unusedIssues(source), ...unknownSecrets(source)] : []),
     ...textIssues(source, broken.length === 0),
+    ...(source.steps === null ? [] : stepIssues(source, source.steps)),
     ...(broken.length === 0 ? languageIssues(source, null) : []),
   ];
   const translated = source.translations.map((translation) => {
@@ -165,6 +167,12 @@ function lintIssues(template: TemplateSource): TemplateIssue[] {
       return warn(where, [...comparisonWarnings(parts, example), ...slashes]);
     }),
   ];
+}
+
+function stepIssues(template: TemplateSource, steps: readonly TemplateStep[]): TemplateIssue[] {
+  return stepWarnings(steps, template.methods).map(({ step, message }) =>
+    issueIn(template, null, { message: `then[${step}]: ${message}`, severity: 'warning' }),
+  );
 }
 
 function exampleIssues(template: TemplateSource, sound: boolean): TemplateIssue[] {

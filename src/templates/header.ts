@@ -4,6 +4,7 @@ import { guardNamePattern } from '../guard/guard-name.ts';
 import type { JsonValue } from '../vocabulary.ts';
 import { defaultLanguage } from './choose-text.ts';
 import { knownLanguage } from './locale.ts';
+import { stepsSchema } from './steps.ts';
 
 const maximumBytes = (limit: number) => v.maxBytes(limit, `is longer than ${limit} bytes`);
 const text = (limit: number) =>
@@ -23,6 +24,8 @@ const methodName = v.pipe(
 );
 const list = <T extends v.GenericSchema<unknown, unknown>>(item: T, most: number) =>
   v.pipe(v.array(item, 'must be a list'), v.maxLength(most, `must have at most ${most} entries`));
+
+const methodList = v.pipe(list(methodName, 10), v.minLength(1, 'must name at least one method'));
 
 const json: v.GenericSchema<unknown, JsonValue> = v.lazy(() =>
   v.union(
@@ -70,8 +73,9 @@ const headerSchema = v.strictObject(
     group: v.optional(text(200), 'General'),
     kind: v.optional(v.picklist(['system', 'custom', 'test'], 'must be "system", "custom" or "test"'), 'system'),
     actions: v.optional(list(v.strictObject({ label: text(500), url: text(2000) }, 'must have label and url'), 10), []),
-    methods: v.optional(v.pipe(list(methodName, 10), v.minLength(1, 'must name at least one method'))),
+    methods: v.optional(methodList),
     fallback: v.optional(v.picklist(['all', 'first'], 'must be "all" or "first"'), 'all'),
+    then: v.optional(stepsSchema(methodList), []),
     enabledByDefault: v.optional(yesOrNo, true),
     mandatory: v.optional(yesOrNo, false),
     ttlSeconds: v.optional(wholeNumber(1, 31_536_000)),
@@ -166,5 +170,6 @@ function faultOf(issue: v.BaseIssue<unknown>, names: readonly string[]): HeaderF
 function keysAt(path: readonly (string | number)[], names: readonly string[]): readonly string[] {
   if (path.length === 0) return names;
   if (path[0] === 'actions') return ['label', 'url'];
+  if (path[0] === 'then') return ['after', 'unless', 'methods', 'fallback'];
   return path.length === 1 ? ['recipient', 'labels', 'data'] : ['id', 'email', 'name', 'locale', 'timeZone'];
 }

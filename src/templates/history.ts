@@ -2,6 +2,7 @@
 import type { Pool } from 'pg';
 import type { JsonValue, Recipient } from '../vocabulary.ts';
 import type { TemplateTexts } from './render.ts';
+import type { TemplateStep } from './steps.ts';
 import { storedTextColumns } from './stored-texts.ts';
 
 /** One version of a template. */
@@ -36,6 +37,7 @@ export interface TemplateHistory {
   readonly unknown: 'retry' | 'hold';
   readonly sender: string | null;
   readonly guard: string | null;
+  readonly steps: readonly TemplateStep[] | null;
   readonly example: StoredExample | null;
   /** Newest first, at most 500. */
   readonly versions: readonly TemplateVersion[];
@@ -47,7 +49,7 @@ export async function readTemplateHistory(pool: Pick<Pool, 'query'>, name: strin
     pool.query<Omit<TemplateHistory, 'versions'>>(
       `SELECT name, "group", kind, current_version AS "currentVersion", enabled,
          enabled_by_default AS "enabledByDefault", mandatory, methods, methods_override AS "methodsOverride",
-         ttl_seconds AS "ttlSeconds", unknown, sender, guard, example
+         ttl_seconds AS "ttlSeconds", unknown, sender, guard, steps, example
        FROM herald.template WHERE name = $1`,
       [name],
     ),

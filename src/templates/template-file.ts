@@ -6,6 +6,7 @@ import { type FrontMatter, readFrontMatter } from './front-matter.ts';
 import { type Header, readHeader, type ReadHeader } from './header.ts';
 import { labelUses, pathUses, requiredAndOptional, requiredData } from './labels.ts';
 import { parseSyntax } from './parse.ts';
+import { stepsOf } from './steps.ts';
 import type { Position } from './syntax.ts';
 import type { TemplateExample, TemplateIssue, TemplateOrigin, TemplateSource } from './template-source.ts';
 
@@ -163,6 +164,7 @@ function sourceOf({ name, body, origin, header }: FileParts<Header> & { readonly
     sender,
     guard,
     example,
+    then,
     labels: listed,
     ...options
   } = header;
@@ -176,6 +178,7 @@ function sourceOf({ name, body, origin, header }: FileParts<Header> & { readonly
       ttlSeconds: ttlSeconds ?? null,
       maxAttempts: maxAttempts ?? null,
       sender: sender ?? null,
+      steps: stepsOf(then),
       guard: guard ?? null,
       words: null,
       translations: [],

@@ -2,6 +2,7 @@
 import type { Issue } from '../errors.ts';
 import type { Action, JsonValue, Recipient } from '../vocabulary.ts';
 import type { Position } from './syntax.ts';
+import type { TemplateStep } from './steps.ts';
 
 /** The values that a template's own example is rendered with. */
 export interface TemplateExample {
@@ -59,6 +60,8 @@ export interface TemplateSource {
   readonly methods: readonly string[] | null;
   /** `all`: by every method; `first`: by the first one that can reach the recipient. */
   readonly fallback: 'all' | 'first';
+  /** Later messages to those who have not reacted by then, in order; null: none. */
+  readonly steps: readonly TemplateStep[] | null;
   /** Whether recipients without a preference of their own receive it. */
   readonly enabledByDefault: boolean;
   /** Recipients cannot disable it. */

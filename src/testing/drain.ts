@@ -19,15 +19,21 @@ export interface DrainOptions extends Omit<MessageFilter, 'status'> {
   readonly dispatchers?: Readonly<Record<string, Dispatcher>>;
   /** Also deliver messages that are scheduled for later. Default false. */
   readonly scheduled?: boolean;
+  /**
+   * Let so much time pass since the transaction began: what is due by then is delivered in that order, and the later
+   * steps of a notification whose condition no longer holds are cancelled. In seconds; default 0.
+   */
+  readonly afterSeconds?: number;
 }
 
 const statement = `
 WITH result AS (
-  SELECT * FROM jsonb_to_recordset($1::text::jsonb) AS r (id uuid, status text, reason text, detail text)
+  SELECT *, (r.status NOT IN ('inhibited', 'cancelled'))::int AS tried
+  FROM jsonb_to_recordset($1::text::jsonb) AS r (id uuid, status text, reason text, detail text)
 ), settled AS (
   UPDATE herald.message m
   SET status = r.status, reason = r.reason, detail = left(r.detail, 500),
-    attempts = m.attempts + (r.status <> 'inhibited')::int, counted = m.counted + (r.status <> 'inhibited')::int,
+    attempts = m.attempts + r.tried, counted = m.counted + r.tried,
     settled_at = CASE WHEN r.status <> 'pending' THEN now() END,
     secrets = CASE WHEN r.status = 'pending' THEN m.secrets END
   FROM result r WHERE m.id = r.id AND m.status = 'pending'
@@ -45,7 +51,7 @@ DELETE FROM herald_queue.job j USING settled s WHERE j.name = s.method AND j.id 
  * asked, and an error of one is thrown. Only a worker knows pauses and leases and checks preferences a second time: to
  * test those, start one with a `collectingDispatcher`.
  *
- * @returns the delivered messages with their results; not those that a guard refused.
+ * @returns the delivered messages with their results; not those that a guard refused, or that became needless.
  * @throws {RenderError} if a message cannot be rendered.
  */
 export async function drain(tx: Connection, options: DrainOptions = {}): Promise<Drained[]> {
@@ -53,12 +59,12 @@ export async function drain(tx: Connection, options: DrainOptions = {}): Promise
   const waiting = await writtenMessages(tx, { ...options, status: 'pending' });
   const drained: Drained[] = [];
   const stopped: SettledRow[] = [];
-  for (const message of waiting) {
+  for (const message of dueOf(waiting, options)) {
     const { content } = message;
-    if (content === null || (options.scheduled !== true && message.dueAt.getTime() > Date.now())) continue;
-    const refusal = message.guard === null ? null : await ask(tx, message.guard, message.id);
+    if (content === null) continue;
+    const refusal = await stopOf(tx, message);
     if (refusal !== null) {
-      stopped.push({ id: message.id, status: 'inhibited', reason: 'guard', detail: refusal });
+      stopped.push({ id: message.id, ...refusal });
       continue;
     }
     const delivery = deliveryOf(message, content);
@@ -69,6 +75,30 @@ export async function drain(tx: Connection, options: DrainOptions = {}): Promise
   const settled = [...drained.map(settledRow), ...stopped];
   if (settled.length > 0) await run(tx, { text: statement, values: [JSON.stringify(settled)] });
   return drained;
+}
+
+/** In the order of their times, which for messages of one moment is that of the enqueue. */
+function dueOf(waiting: readonly WrittenMessage[], { scheduled, afterSeconds = 0 }: DrainOptions): WrittenMessage[] {
+  const until = Date.now() + afterSeconds * 1000;
+  return waiting
+    .filter(({ dueAt }) => scheduled === true || dueAt.getTime() <= until)
+    .toSorted((a, b) => a.dueAt.getTime() - b.dueAt.getTime());
+}
+
+type Stop = Omit<SettledRow, 'id'>;
+
+/** What a worker would ask before it sends: the condition of a step, and the guard of the template. */
+async function stopOf(tx: Connection, { id, unless, guard }: WrittenMessage): Promise<Stop | null> {
+  if (unless !== null && (await isNeedless(tx, id))) return { status: 'cancelled', reason: unless };
+  const detail = guard === null ? null : await ask(tx, guard, id);
+  return detail === null ? null : { status: 'inhibited', reason: 'guard', detail };
+}
+
+async function isNeedless(tx: Connection, id: string): Promise<boolean> {
+  const text = `SELECT herald.is_needless(m.notification_id, m.recipient_id, m.unless)::text AS needless
+FROM herald.message m WHERE m.id = $1::text::uuid`;
+  const [row] = await run<{ needless: string }>(tx, { text, values: [id] });
+  return row?.needless === 'true';
 }
 
 async function ask(tx: Connection, guard: string, id: string): Promise<string | null> {

@@ -4,7 +4,14 @@ import { exactJson } from '../database/exact-json.ts';
 import type { Action, Brand, JsonValue, MessageStatus, Reason, Recipient, RenderedContent } from '../vocabulary.ts';
 import { createRenderer, type Renderer, type TemplateTexts } from '../templates/render.ts';
 import { brandOf, readBrandFields } from '../tenants/tenant.ts';
-import { createLinks, type LinkOptions, type Links } from '../recipients/links.ts';
+import {
+  acknowledgeActions,
+  createLinks,
+  type LinkOptions,
+  type Links,
+  type MessageLinks,
+} from '../recipients/links.ts';
+import type { StepCondition } from '../templates/steps.ts';
 import { storedTextColumns } from '../templates/stored-texts.ts';
 import type { DecryptLabels } from '../secrets.ts';
 
@@ -52,6 +59,14 @@ export interface WrittenMessage {
   readonly unsubscribeUrl: string | null;
   /** The link to the recipient's preferences that `links` makes; null: none. */
   readonly preferencesUrl: string | null;
+  /** The link that acknowledges it, which `links` makes where a later step waits for that; null: none. */
+  readonly acknowledgeUrl: string | null;
+  /** The same for all messages of one enqueue call. */
+  readonly notificationId: string;
+  /** Number of the template's step that it belongs to, from 1; null: it is one of the first messages. */
+  readonly step: number | null;
+  /** It is cancelled if the recipient has done this before it is due; null: nothing cancels it. */
+  readonly unless: StepCondition | null;
   /** When its transaction began. */
   readonly createdAt: Date;
   /** It is not sent before this time. */
@@ -91,8 +106,12 @@ export const testBrand: Brand = { appName: 'Test App', baseUrl: 'https://app.exa
 
 /** Drivers parse timestamps differently, so they are read as text. */
 interface Row
-  extends Omit<WrittenMessage, 'brand' | 'content' | 'createdAt' | 'data' | 'dueAt' | 'expiresAt' | 'preferencesUrl'> {
+  extends Omit<
+    WrittenMessage,
+    'brand' | 'content' | 'createdAt' | 'data' | 'dueAt' | 'expiresAt' | 'preferencesUrl' | 'acknowledgeUrl'
+  > {
   readonly tenantBrand: unknown;
+  readonly acknowledgeable: boolean;
   readonly data: string | null;
   readonly texts: TemplateTexts;
   readonly actions: Action[] | null;
@@ -108,8 +127,10 @@ const statement = `
 SELECT m.id, m.template, m.template_version AS version, t."group", t.mandatory, m.method, m.status, m.reason,
   m.recipient,
   coalesce(n.labels, '{}') AS labels, m.secrets, n.data::text AS data, m.targets, n.actions, n.seal_id AS "sealId",
-  m.dedupe_key AS "dedupeKey", m.priority, coalesce(t.sender, o.sender) AS sender, t.guard, m.tenant,
+  m.dedupe_key AS "dedupeKey", m.priority, coalesce(t.sender, o.sender) AS sender, t.guard, m.step, m.unless, m.tenant,
   o.brand AS "tenantBrand",
+  m.notification_id AS "notificationId",
+  coalesce(t.steps @> '[{"unless": "acknowledged"}]', false) AS acknowledgeable,
   m.group_key AS "groupKey",
   m.unsubscribe_url AS "unsubscribeUrl", (extract(epoch FROM m.created_at) * 1000)::text AS "createdMs",
   (extract(epoch FROM m.next_attempt_at) * 1000)::text AS "dueMs",
@@ -148,11 +169,12 @@ export async function writtenMessages(tx: Connection, filter: MessageFilter = {}
 }
 
 /** As in a worker: who receives webhooks must not act for the recipient. */
-function linksOf(row: Row, links: Links | null): Pick<WrittenMessage, 'unsubscribeUrl' | 'preferencesUrl'> {
+function linksOf(row: Row, links: Links | null): MessageLinks {
   const made = links === null || row.method === 'webhook' ? null : links.linksOf(row);
   return {
     unsubscribeUrl: row.unsubscribeUrl ?? made?.unsubscribeUrl ?? null,
     preferencesUrl: made?.preferencesUrl ?? null,
+    acknowledgeUrl: made?.acknowledgeUrl ?? null,
   };
 }
 
@@ -161,7 +183,19 @@ function toWrittenMessage(
   filter: MessageFilter,
   { render, links }: { readonly render: Renderer; readonly links: Links | null },
 ): WrittenMessage {
-  const { texts, actions, secrets, sealId, secretNames, createdMs, dueMs, expiresMs, tenantBrand, ...message } = row;
+  const {
+    texts,
+    actions,
+    secrets,
+    sealId,
+    secretNames,
+    createdMs,
+    dueMs,
+    expiresMs,
+    tenantBrand,
+    acknowledgeable: _,
+    ...message
+  } = row;
   const createdAt = new Date(Number(createdMs));
   const brand = brandOf(filter.brand ?? testBrand, readBrandFields(tenantBrand).own);
   const written = {
@@ -186,5 +220,6 @@ function toWrittenMessage(
     brand,
     createdAt,
   });
-  return { ...written, content: { ...content, actions: [...content.actions, ...(actions ?? [])] } };
+  const acknowledge = acknowledgeActions(written.acknowledgeUrl, row.recipient.locale);
+  return { ...written, content: { ...content, actions: [...acknowledge, ...content.actions, ...(actions ?? [])] } };
 }

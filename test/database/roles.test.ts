@@ -380,6 +380,7 @@ async function rightsOf(role: string): Promise<string[]> {
 describe('over every table and function, may write and call nothing but this:', () => {
   test('an enqueuer', async () => {
     expect(await rightsOf('herald_enqueuer')).toEqual([
+      'EXECUTE herald.acknowledge',
       'EXECUTE herald.allow_again',
       'EXECUTE herald.cancel',
       'EXECUTE herald.cancel_with_deleted',
@@ -470,6 +471,7 @@ describe('over every table and function, may write and call nothing but this:', 
           'enqueue',
           'ensure_jobs',
           'erased_address',
+          'is_needless',
           'message_quiet_until',
           'preference_of',
         ],

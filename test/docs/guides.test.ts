@@ -69,6 +69,10 @@ describe('following the page works:', { timeout: 180_000 }, () => {
     expect(secondList.match(/ customer-7 /g)).toHaveLength(1);
   });
 
+  test.skipIf(!hasProgram('psql'))('docs/escalation.md', async () => {
+    await follow('docs/escalation.md');
+  });
+
   test.skipIf(!hasProgram('psql'))('docs/guards.md', async () => {
     await follow('docs/guards.md');
   });

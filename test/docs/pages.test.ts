@@ -35,6 +35,7 @@ const followed: Readonly<Record<string, string | null>> = {
   'docs/guards.md': null,
   'docs/quiet-hours.md': null,
   'docs/bounces.md': null,
+  'docs/escalation.md': null,
   'docs/inbox.md': null,
   'docs/inbox-client.md': null,
   'docs/writing-a-dispatcher.md': null,

@@ -21,9 +21,14 @@ describe('the demo', { timeout: 120_000 }, () => {
     // Until the console has counted, it says so.
     await until(async () => (await page(url)).includes('Messages are being sent. 1 worker connected.'));
     const messages = await page(`${url}messages`);
-    expect(messages).toContain('9 messages');
+    expect(messages).toContain('13 messages');
     expect(messages).toContain('Workspace &quot;compiler&quot; was deleted');
-    expect((await page(`${url}captured`)).match(/href="\/messages\/[0-9a-f-]+"/g)).toHaveLength(5);
+    expect((await page(`${url}captured`)).match(/href="\/messages\/[0-9a-f-]+"/g)).toHaveLength(6);
+
+    // Who has not read it in the inbox gets an email, who has does not.
+    expect(program.stdout()).toContain('Ada read it in her inbox: 1 email is not needed any more');
+    expect(program.stdout()).toMatch(/smtp +accepted .*edsger@example\.com/);
+    expect(program.stdout()).not.toMatch(/smtp +accepted .*ada@example\.com .*review/);
 
     expect(await page(`${url}endpoints`)).toMatch(/Acme hooks[\s\S]*healthy/);
 
@@ -39,7 +44,7 @@ describe('the demo', { timeout: 120_000 }, () => {
     await expect(stranger.connect()).rejects.toThrow('password authentication failed');
 
     program.type('\n');
-    await until(async () => (await page(`${url}messages?status=sent`)).includes('11 messages'));
+    await until(async () => (await page(`${url}messages?status=sent`)).includes('14 messages'));
     // Its messages are still waiting when the signal comes.
     program.type('\n');
     await program.line(/deleted scratch-2 and enqueued/);
@@ -48,7 +53,7 @@ describe('the demo', { timeout: 120_000 }, () => {
     const end = program.stdout().split('The end, after')[1];
     expect(end).toContain('5 workspaces were deleted');
     expect(end).toContain('1 deletion was rolled back: its 3 messages never existed.');
-    expect(end).toContain('15 messages were committed: 14 sent, 1 failed.');
+    expect(end).toContain('19 messages were committed: 17 sent, 1 failed, 1 not needed.');
     expect(end).toContain('None was lost, and none was sent twice.');
     expect(end).not.toContain('{');
     await expect(fetch(url)).rejects.toThrow();
@@ -58,7 +63,8 @@ describe('the demo', { timeout: 120_000 }, () => {
     const program = start(demo, { args: ['--once'], env });
     expect(await program.exited).toEqual({ code: 0, signal: null });
     expect(JSON.parse(program.stdout().trim().split('\n').at(-1) ?? '')).toEqual({
-      ...{ committed: 9, rolledBack: 3, sent: 8, failed: 1, pending: 0, other: 0, duplicates: 0, lost: 0 },
+      ...{ committed: 13, rolledBack: 3, sent: 11, failed: 1, pending: 0, needless: 1, other: 0 },
+      ...{ duplicates: 0, lost: 0 },
       ms: expect.any(Number),
     });
   });

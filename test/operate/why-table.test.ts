@@ -1,7 +1,8 @@
 /** `why` is a total function: whatever state a message, its method and the workers are in, no line of it is untrue. */
 import { describe, expect, test } from 'vitest';
 import { retryMessages } from '../../src/operate/message-actions.ts';
-import type { AttemptRecord, MessageDetails } from '../../src/operate/messages.ts';
+import type { AttemptRecord } from '../../src/operate/attempt-records.ts';
+import type { MessageDetails } from '../../src/operate/messages.ts';
 import { showMessage } from '../../src/operate/messages.ts';
 import { explain } from '../../src/operate/why.ts';
 import type { RegisteredWorker } from '../../src/operate/workers.ts';
@@ -101,6 +102,7 @@ function detailsOf({ status, reason, paused, workers, attempts, due, wiped }: St
       reports: [],
       item: null,
     },
+    ...{ step: null, unless: null, steps: [], acknowledgedAt: null },
     ...{ secretsWiped: wiped && settled.includes(status), endpointId, readOnly: false },
     ...workerStates[workers],
     paused: pauses[paused],

@@ -1,7 +1,8 @@
 /** One message: what happened to it, what it looks like, and what can be done about it. */
 import type { Hono } from 'hono';
 import { html } from 'hono/html';
-import type { AttemptRecord, MessageDetails } from '../../operate/messages.ts';
+import type { AttemptRecord } from '../../operate/attempt-records.ts';
+import type { MessageDetails } from '../../operate/messages.ts';
 import { preferenceText } from '../../operate/preference-history.ts';
 import { commands } from '../../operate/remedy.ts';
 import type { MessageReport } from '../../operate/returns.ts';

@@ -5,6 +5,7 @@ import { html } from 'hono/html';
 import { setTemplateEnabled } from '../../operate/enablement.ts';
 import { type LanguageText, languageOf } from '../../templates/choose-text.ts';
 import { type CatalogEntry, listTemplates } from '../../templates/catalog.ts';
+import { stepText } from '../../templates/steps.ts';
 import { readTemplateHistory, type TemplateHistory, type TemplateVersion } from '../../templates/history.ts';
 import {
   actionForm,
@@ -89,7 +90,7 @@ function stateOf(entry: Pick<CatalogEntry, 'enabled' | 'mandatory' | 'enabledByD
 }
 
 function templateFacts(template: TemplateHistory): (readonly [string, Html | string | null])[] {
-  const { group, kind, currentVersion, methods, methodsOverride, ttlSeconds, unknown, sender, guard } = template;
+  const { group, kind, currentVersion, methods, methodsOverride, ttlSeconds, unknown, sender, guard, steps } = template;
   const chosen = methodsOverride && `${methodsOverride.join(', ')} (an operator's choice)`;
   return [
     ['State', stateOf(template)],
@@ -105,6 +106,7 @@ function templateFacts(template: TemplateHistory): (readonly [string, Html | str
     ],
     ['Sender', sender],
     ['Guard', guard],
+    ['Then', steps && html`${steps.map((step) => html`${stepText(step)}<br>`)}`],
   ];
 }
 

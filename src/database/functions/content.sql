@@ -28,6 +28,7 @@ DECLARE
     SELECT i.id FROM unnest(notification_ids) AS i (id)
     WHERE NOT EXISTS (SELECT FROM herald.message m WHERE m.notification_id = i.id AND m.recipient_id <> 'erased'));
 BEGIN
+  DELETE FROM herald.acknowledgement a WHERE a.notification_id = ANY (unused);
   DELETE FROM herald.attachment a WHERE a.notification_id = ANY (unused);
   DELETE FROM herald.notification n WHERE n.id = ANY (unused);
 END

@@ -19,6 +19,8 @@ DECLARE
   template herald.template;
   labels record;
   delivery record;
+  later_methods text[] := '{}';
+  later record;
   recipients jsonb;
   written bigint;
   place text;
@@ -34,6 +36,11 @@ BEGIN
       PERFORM herald.check_data(options -> 'data', resolved.data_fields, template);
     END IF;
     delivery := herald.resolve_methods(options, template);
+    IF template.steps IS NOT NULL THEN
+      later := herald.step_methods(template);
+      later_methods := later.methods;
+      delivery.fields := delivery.fields || later.fields;
+    END IF;
     recipients := herald.check_recipients(notification -> 'to', delivery.fields, options ->> 'invalidAddress');
     IF options ? 'tenant' THEN
       recipients := herald.with_tenant_defaults(recipients, options ->> 'tenant');
@@ -42,7 +49,8 @@ BEGIN
       PERFORM herald.resolve_schedule(options, template);
     END IF;
     IF jsonb_array_length(recipients) > 1 THEN
-      PERFORM herald.check_volume(jsonb_array_length(recipients), delivery.methods, delivery.has_endpoints, options, labels.secrets);
+      PERFORM herald.check_volume(jsonb_array_length(recipients),
+        delivery.methods || later_methods, delivery.has_endpoints, options, labels.secrets);
     END IF;
   -- An error would abort the transaction, even for a caller that catches it. This block writes nothing, so it takes no
   -- transaction id.
@@ -60,6 +68,10 @@ BEGIN
   GET DIAGNOSTICS written = ROW_COUNT;
   IF written > 0 THEN
     PERFORM herald.write_content(notification_id, labels.labels, options, attachments);
+    IF template.steps IS NOT NULL THEN
+      RETURN QUERY SELECT s.*, false FROM herald.write_steps(notification_id, options, template, labels.secrets,
+        jsonb_array_length(attachments), recipients) s;
+    END IF;
   END IF;
   IF options ? 'dedupeKey' AND (delivery.has_endpoints
       OR written < jsonb_array_length(recipients) * (CASE template.fallback WHEN 'first' THEN 1 ELSE cardinality(delivery.methods) END)) THEN

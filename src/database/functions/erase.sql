@@ -31,7 +31,7 @@ BEGIN
   PERFORM FROM herald.message m WHERE m.id = ANY (ids) ORDER BY m.id FOR UPDATE;
   SELECT count(*) FILTER (WHERE c.answer = 'cancelled') INTO stopped FROM herald.cancel(ids) c;
   WITH before AS (
-    SELECT m.id, m.method, m.address FROM herald.message m WHERE m.id = ANY (ids) AND m.status <> 'sending'
+    SELECT m.id, m.method, m.address, m.recipient_id FROM herald.message m WHERE m.id = ANY (ids) AND m.status <> 'sending'
   ), after AS (
     UPDATE herald.message m
     SET recipient_id = 'erased', recipient = '{"id": "erased"}', address = NULL, secrets = NULL,
@@ -39,6 +39,9 @@ BEGIN
       dedupe_scope = NULL, detail = NULL
     FROM before b WHERE m.id = b.id
     RETURNING m.id, m.notification_id
+  ), acknowledgements AS (
+    DELETE FROM herald.acknowledgement a USING after f JOIN before b USING (id)
+    WHERE a.notification_id = f.notification_id AND a.recipient_id = b.recipient_id
   ), items AS (
     DELETE FROM herald.inbox i USING after f WHERE i.message_id = f.id
   ), refusals AS (

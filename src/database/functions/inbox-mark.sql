@@ -61,6 +61,7 @@ BEGIN
     changed := coalesce(cardinality(ids), 0);
   END IF;
   IF changed > 0 THEN
+    cancelled := herald.cancel_steps(recipient_id, ids, state);
     PERFORM herald.notify_readers();
   END IF;
   SELECT c.unread, c.unseen INTO unread, unseen FROM herald.inbox_count(recipient_id, tenant) c;

@@ -17,6 +17,8 @@ BEGIN
   DELETE FROM herald.inbox d USING (
     SELECT i.message_id FROM herald.inbox i
     WHERE i.message_id < first_id_since AND i.added_at < before
+      AND NOT EXISTS (SELECT FROM herald.message w JOIN herald.message m ON m.id = i.message_id
+        WHERE w.recipient_id = i.recipient_id AND w.notification_id = m.notification_id AND w.unless IS NOT NULL AND w.settled_at IS NULL)
     ORDER BY i.message_id LIMIT most FOR UPDATE SKIP LOCKED
   ) o WHERE d.message_id = o.message_id;
   GET DIAGNOSTICS deleted = ROW_COUNT;
@@ -27,7 +29,8 @@ $$;
 -- Deletes one batch of settled messages that are older than their template's group keeps them, and of items that are
 -- older than inboxes keep them. The setting "retention" has days by group, "*" for all others, null for forever; the
 -- setting "inbox_retention" has the days of items, 90 without it. One caller works at a time; the others get 0 at once.
--- Locked rows are left for the next time. Returns how many rows there were.
+-- What a step that waits may ask about stays, and locked rows are left for the next
+-- time. Returns how many rows there were.
 CREATE OR REPLACE FUNCTION herald.apply_retention(most integer DEFAULT 2000) RETURNS bigint
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -55,6 +58,8 @@ BEGIN
     CROSS JOIN LATERAL (
       SELECT m.id FROM herald.message m
       WHERE m.template = t.name AND m.created_at < p.before AND m.settled_at < p.before
+        AND NOT EXISTS (SELECT FROM herald.message w WHERE w.recipient_id = m.recipient_id AND w.notification_id = m.notification_id
+          AND w.unless IS NOT NULL AND w.settled_at IS NULL)
       ORDER BY m.created_at LIMIT $1 FOR UPDATE SKIP LOCKED
     ) o
     LIMIT $1);

@@ -34,10 +34,11 @@ BEGIN
     CASE WHEN options -> 'urgent' = 'true' THEN 'pass' ELSE options ->> 'quiet' END AS quiet,
     EXISTS (SELECT FROM herald.hours) AND NOT template.mandatory AS has_hours,
     coalesce(schedule.expires_at <= now(), false) AS expired,
-    'inbox' = ANY (methods) AND schedule.start_at <= now() AS has_items
+    'inbox' = ANY (methods) AND schedule.start_at <= now() AS has_items,
+    (options ->> 'step')::smallint AS step, options ->> 'unless' AS unless
     INTO shared;
 
-  IF jsonb_array_length(recipients) = 1 AND NOT has_endpoints AND (cardinality(methods) = 1
+  IF jsonb_array_length(recipients) = 1 AND NOT has_endpoints AND NOT options ? 'step' AND (cardinality(methods) = 1
       OR shared.has_items AND cardinality(methods) = 2 AND methods[1] <> methods[2] AND template.fallback <> 'first') THEN
     FOR turn IN 1 .. cardinality(methods) LOOP
       -- In the order in which the other INSERT writes, so that two calls with one dedupe key wait for each other.
@@ -95,17 +96,19 @@ BEGIN
     WITH written AS (
       INSERT INTO herald.message AS m (id, notification_id, template, template_version, method, ordinal, status, reason,
         recipient_id, address, recipient, secrets, targets, tenant, group_key, unsubscribe_url,
-        dedupe_key, dedupe_slot, dedupe_scope, priority, send_at, quiet, quiet_until, endpoint_id, attachments,
+        dedupe_key, dedupe_slot, dedupe_scope, priority, step, unless, send_at, quiet, quiet_until, endpoint_id,
+        attachments,
         expires_at, next_attempt_at, max_attempts, unknown, created_by, created_at, settled_at)
-      SELECT herald.message_id(notification_id, j.position, j.ordinal, j.endpoint_number), notification_id,
+      SELECT herald.message_id(notification_id, j.position, j.ordinal,
+          j.endpoint_number + coalesce(shared.step, 0) * 4398046511104), notification_id,
         shared.template, shared.template_version, j.method, j.ordinal,
         CASE WHEN j.is_item THEN 'sent' ELSE herald.first_status(j.reason) END,
         coalesce(j.reason, CASE WHEN j.quiet_until IS NOT NULL THEN 'quiet_hours' END), j.recipient_id, j.address,
         herald.stored_recipient(j.recipient), CASE WHEN j.reason IS NULL AND NOT j.is_item THEN shared.secrets END,
         shared.targets, shared.tenant, shared.group_key,
         shared.unsubscribe_url, shared.dedupe_key, shared.dedupe_slot,
-        CASE WHEN shared.dedupe_key IS NOT NULL THEN j.dedupe_scope END, shared.priority, schedule.send_at,
-        shared.quiet, j.quiet_until, j.endpoint_id, attachments, schedule.expires_at,
+        CASE WHEN shared.dedupe_key IS NOT NULL THEN concat(shared.step || '/', j.dedupe_scope) END, shared.priority,
+        shared.step, shared.unless, schedule.send_at, shared.quiet, j.quiet_until, j.endpoint_id, attachments, schedule.expires_at,
         coalesce(j.quiet_until, schedule.start_at), template.max_attempts, template.unknown, shared.created_by, now(),
         CASE WHEN j.reason IS NOT NULL OR j.is_item THEN now() END
       FROM (
@@ -150,7 +153,7 @@ AS $$
 $$;
 
 -- Returns the id of one message: the notification's with another end, which counts up from a random number in the order
--- of the input.
+-- of the input. The messages of a later step follow all those of the step before.
 CREATE OR REPLACE FUNCTION herald.message_id(notification_id uuid, "position" bigint, ordinal bigint,
   endpoint_number bigint) RETURNS uuid
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -174,6 +177,6 @@ AS $$
   ) r
   JOIN herald.message m ON m.recipient_id = r.id
   WHERE m.dedupe_key = $2 ->> 'dedupeKey' AND m.dedupe_slot = herald.dedupe_slot($2) AND m.notification_id <> $1
-    AND split_part(m.dedupe_scope, ':', 1) = ANY (CASE $5 WHEN 'first' THEN '{*}' ELSE $4 END)
-  ORDER BY r.position, array_position($4, m.method), m.id
+    AND (m.step IS NOT NULL OR split_part(m.dedupe_scope, ':', 1) = ANY (CASE $5 WHEN 'first' THEN '{*}' ELSE $4 END))
+  ORDER BY m.step NULLS FIRST, r.position, array_position($4, m.method), m.id
 $$;

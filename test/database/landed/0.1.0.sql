@@ -17,6 +17,13 @@ CREATE TABLE IF NOT EXISTS herald_meta.migration (
 );
 --> statement-breakpoint
 -- 0000_tables
+CREATE TABLE "herald"."acknowledgement" (
+	"notification_id" uuid NOT NULL,
+	"recipient_id" text NOT NULL,
+	"at" timestamp with time zone DEFAULT now() NOT NULL,
+	CONSTRAINT "acknowledgement_notification_id_recipient_id_pk" PRIMARY KEY("notification_id","recipient_id")
+);
+--> statement-breakpoint
 CREATE TABLE "herald"."attachment" (
 	"notification_id" uuid NOT NULL,
 	"position" smallint NOT NULL,
@@ -149,6 +156,8 @@ CREATE TABLE "herald"."message" (
 	"dedupe_slot" bigint DEFAULT 0 NOT NULL,
 	"dedupe_scope" text,
 	"priority" smallint DEFAULT 0 NOT NULL,
+	"step" smallint,
+	"unless" text,
 	"send_at" timestamp with time zone,
 	"quiet" text,
 	"quiet_until" timestamp with time zone,
@@ -172,7 +181,8 @@ CREATE TABLE "herald"."message" (
 	"settled_at" timestamp with time zone,
 	CONSTRAINT "message_status" CHECK ("herald"."message"."status" in ('pending', 'sending', 'sent', 'failed', 'inhibited', 'cancelled', 'expired', 'held')),
 	CONSTRAINT "message_quiet" CHECK ("herald"."message"."quiet" in ('send', 'drop', 'pass')),
-	CONSTRAINT "message_unknown" CHECK ("herald"."message"."unknown" in ('retry', 'hold'))
+	CONSTRAINT "message_unknown" CHECK ("herald"."message"."unknown" in ('retry', 'hold')),
+	CONSTRAINT "message_unless" CHECK ("herald"."message"."unless" in ('seen', 'read', 'acknowledged'))
 );
 --> statement-breakpoint
 CREATE TABLE "herald"."method" (
@@ -323,6 +333,7 @@ CREATE TABLE "herald"."template" (
 	"quiet" text DEFAULT 'send' NOT NULL,
 	"max_attempts" smallint,
 	"sender" text,
+	"steps" jsonb,
 	"guard" text,
 	"recipient_guard" boolean DEFAULT true NOT NULL,
 	"example" jsonb,
@@ -411,13 +422,14 @@ CREATE INDEX "message_endpoint" ON "herald"."message" USING btree ("endpoint_id"
 CREATE INDEX "message_targets" ON "herald"."message" USING gin ("targets") WHERE "herald"."message"."targets" <> '{}';--> statement-breakpoint
 CREATE INDEX "message_notification" ON "herald"."message" USING btree ("notification_id");--> statement-breakpoint
 CREATE INDEX "message_tenants" ON "herald"."message" USING btree ("tenant","created_at","id") WHERE "herald"."message"."tenant" is not null;--> statement-breakpoint
+CREATE INDEX "message_steps" ON "herald"."message" USING btree ("recipient_id","notification_id") WHERE "herald"."message"."unless" is not null and "herald"."message"."settled_at" is null;--> statement-breakpoint
 CREATE UNIQUE INDEX "message_dedupe" ON "herald"."message" USING btree ("dedupe_key","dedupe_slot","recipient_id","dedupe_scope") WHERE "herald"."message"."dedupe_key" is not null;--> statement-breakpoint
 CREATE UNIQUE INDEX "notification_seal" ON "herald"."notification" USING btree ("seal_id") WHERE "herald"."notification"."seal_id" is not null;--> statement-breakpoint
 CREATE INDEX "preference_history_recipient" ON "herald"."preference_history" USING btree ("recipient_id","id");--> statement-breakpoint
 CREATE INDEX "report_message" ON "herald"."report" USING btree ("message_id") WHERE "herald"."report"."message_id" is not null;--> statement-breakpoint
 CREATE INDEX "report_times" ON "herald"."report" USING btree ("at");
 --> statement-breakpoint
-INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('0000_tables', '1d7bc4b46c3bb0f26cebcfed94ce2bd0d6095092f46b91bdb11483be960d3d63', '0.1.0')
+INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('0000_tables', 'b6c4f0b3afd5c182dec528d40b3792ad8ee9ee687ac3b827b787a5c9a6b9cb5f', '0.1.0')
 ON CONFLICT (name) DO UPDATE SET sha256 = excluded.sha256, release = excluded.release, applied_at = now();
 --> statement-breakpoint
 -- functions
@@ -2146,6 +2158,7 @@ BEGIN
     changed := coalesce(cardinality(ids), 0);
   END IF;
   IF changed > 0 THEN
+    cancelled := herald.cancel_steps(recipient_id, ids, state);
     PERFORM herald.notify_readers();
   END IF;
   SELECT c.unread, c.unseen INTO unread, unseen FROM herald.inbox_count(recipient_id, tenant) c;
@@ -2261,10 +2274,11 @@ BEGIN
     CASE WHEN options -> 'urgent' = 'true' THEN 'pass' ELSE options ->> 'quiet' END AS quiet,
     EXISTS (SELECT FROM herald.hours) AND NOT template.mandatory AS has_hours,
     coalesce(schedule.expires_at <= now(), false) AS expired,
-    'inbox' = ANY (methods) AND schedule.start_at <= now() AS has_items
+    'inbox' = ANY (methods) AND schedule.start_at <= now() AS has_items,
+    (options ->> 'step')::smallint AS step, options ->> 'unless' AS unless
     INTO shared;
 
-  IF jsonb_array_length(recipients) = 1 AND NOT has_endpoints AND (cardinality(methods) = 1
+  IF jsonb_array_length(recipients) = 1 AND NOT has_endpoints AND NOT options ? 'step' AND (cardinality(methods) = 1
       OR shared.has_items AND cardinality(methods) = 2 AND methods[1] <> methods[2] AND template.fallback <> 'first') THEN
     FOR turn IN 1 .. cardinality(methods) LOOP
       -- In the order in which the other INSERT writes, so that two calls with one dedupe key wait for each other.
@@ -2322,17 +2336,19 @@ BEGIN
     WITH written AS (
       INSERT INTO herald.message AS m (id, notification_id, template, template_version, method, ordinal, status, reason,
         recipient_id, address, recipient, secrets, targets, tenant, group_key, unsubscribe_url,
-        dedupe_key, dedupe_slot, dedupe_scope, priority, send_at, quiet, quiet_until, endpoint_id, attachments,
+        dedupe_key, dedupe_slot, dedupe_scope, priority, step, unless, send_at, quiet, quiet_until, endpoint_id,
+        attachments,
         expires_at, next_attempt_at, max_attempts, unknown, created_by, created_at, settled_at)
-      SELECT herald.message_id(notification_id, j.position, j.ordinal, j.endpoint_number), notification_id,
+      SELECT herald.message_id(notification_id, j.position, j.ordinal,
+          j.endpoint_number + coalesce(shared.step, 0) * 4398046511104), notification_id,
         shared.template, shared.template_version, j.method, j.ordinal,
         CASE WHEN j.is_item THEN 'sent' ELSE herald.first_status(j.reason) END,
         coalesce(j.reason, CASE WHEN j.quiet_until IS NOT NULL THEN 'quiet_hours' END), j.recipient_id, j.address,
         herald.stored_recipient(j.recipient), CASE WHEN j.reason IS NULL AND NOT j.is_item THEN shared.secrets END,
         shared.targets, shared.tenant, shared.group_key,
         shared.unsubscribe_url, shared.dedupe_key, shared.dedupe_slot,
-        CASE WHEN shared.dedupe_key IS NOT NULL THEN j.dedupe_scope END, shared.priority, schedule.send_at,
-        shared.quiet, j.quiet_until, j.endpoint_id, attachments, schedule.expires_at,
+        CASE WHEN shared.dedupe_key IS NOT NULL THEN concat(shared.step || '/', j.dedupe_scope) END, shared.priority,
+        shared.step, shared.unless, schedule.send_at, shared.quiet, j.quiet_until, j.endpoint_id, attachments, schedule.expires_at,
         coalesce(j.quiet_until, schedule.start_at), template.max_attempts, template.unknown, shared.created_by, now(),
         CASE WHEN j.reason IS NOT NULL OR j.is_item THEN now() END
       FROM (
@@ -2377,7 +2393,7 @@ AS $$
 $$;
 --> statement-breakpoint
 -- Returns the id of one message: the notification's with another end, which counts up from a random number in the order
--- of the input.
+-- of the input. The messages of a later step follow all those of the step before.
 CREATE OR REPLACE FUNCTION herald.message_id(notification_id uuid, "position" bigint, ordinal bigint,
   endpoint_number bigint) RETURNS uuid
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -2401,8 +2417,8 @@ AS $$
   ) r
   JOIN herald.message m ON m.recipient_id = r.id
   WHERE m.dedupe_key = $2 ->> 'dedupeKey' AND m.dedupe_slot = herald.dedupe_slot($2) AND m.notification_id <> $1
-    AND split_part(m.dedupe_scope, ':', 1) = ANY (CASE $5 WHEN 'first' THEN '{*}' ELSE $4 END)
-  ORDER BY r.position, array_position($4, m.method), m.id
+    AND (m.step IS NOT NULL OR split_part(m.dedupe_scope, ':', 1) = ANY (CASE $5 WHEN 'first' THEN '{*}' ELSE $4 END))
+  ORDER BY m.step NULLS FIRST, r.position, array_position($4, m.method), m.id
 $$;
 --> statement-breakpoint
 -- Writes the content that the messages of a notification share. It refuses a seal_id that another notification has.
@@ -2435,151 +2451,10 @@ DECLARE
     SELECT i.id FROM unnest(notification_ids) AS i (id)
     WHERE NOT EXISTS (SELECT FROM herald.message m WHERE m.notification_id = i.id AND m.recipient_id <> 'erased'));
 BEGIN
+  DELETE FROM herald.acknowledgement a WHERE a.notification_id = ANY (unused);
   DELETE FROM herald.attachment a WHERE a.notification_id = ANY (unused);
   DELETE FROM herald.notification n WHERE n.id = ANY (unused);
 END
-$$;
---> statement-breakpoint
--- Refuses an enqueue that says "requireTransaction" outside of a transaction block: nothing could roll it back.
--- Postgres has no function that tells whether a block is open, but a deferred trigger can. Without a block it runs in
--- the statement that enqueued, otherwise in the one that commits. herald.enqueue records its statement last, so that
--- nothing is refused while SET CONSTRAINTS ALL IMMEDIATE is in force. The fixed search_path is needed although this is
--- not SECURITY DEFINER: from PostgreSQL 18 on a deferred trigger runs as the role that queued it, which is the owner of
--- herald.enqueue, but with the search_path of the caller's COMMIT.
-CREATE OR REPLACE FUNCTION herald.require_transaction() RETURNS trigger
-LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-  IF current_setting('herald.enqueued_at', true) = extract(epoch FROM statement_timestamp())::text THEN
-    RAISE EXCEPTION USING ERRCODE = 'HE006', COLUMN = 'tx', MESSAGE = 'herald: no transaction is open, so nothing could roll this back',
-      HINT = 'Pass the transaction (tx), not the database or pool beside it. If you mean it, set autocommit to true.';
-  END IF;
-  RETURN NULL;
-END
-$$;
---> statement-breakpoint
-DO $$
-DECLARE
-  caller_path CONSTANT text := pg_catalog.current_setting('search_path');
-BEGIN
-  PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
-  IF NOT EXISTS (SELECT FROM pg_catalog.pg_trigger WHERE tgrelid = 'herald.notification'::regclass AND tgname = 'require_transaction') THEN
-    CREATE CONSTRAINT TRIGGER require_transaction AFTER INSERT ON herald.notification DEFERRABLE INITIALLY DEFERRED
-      FOR EACH ROW EXECUTE FUNCTION herald.require_transaction();
-  END IF;
-  PERFORM pg_catalog.set_config('search_path', caller_path, true);
-END
-$$;
---> statement-breakpoint
--- Writes the messages of one notification and their jobs, in the caller's transaction. Returns one row per message:
--- first those just written, in the order of recipients and methods, then those that an earlier enqueue wrote with the
--- same dedupe key. With "returnRefusal" an invalid notification returns one row instead of an error: status 'refused',
--- the place as method, and the reason. SECURITY DEFINER, so that a role that enqueues needs no table privileges; the
--- fixed search_path keeps a caller from injecting its own objects. Generic plans, because planning costs more than
--- running.
-CREATE OR REPLACE FUNCTION herald.enqueue(notification jsonb)
-RETURNS TABLE (message_id uuid, recipient_id text, method text, status text, reason text, deduplicated boolean)
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp
-SET standard_conforming_strings = on
-SET plan_cache_mode = force_generic_plan
-AS $$
-DECLARE
-  notification_id CONSTANT uuid := herald.uuid_v7();
-  attachments CONSTANT jsonb := coalesce(nullif(notification -> 'attachments', 'null'), '[]');
-  options jsonb;
-  resolved record;
-  template herald.template;
-  labels record;
-  delivery record;
-  recipients jsonb;
-  written bigint;
-  place text;
-  message text;
-  hint text;
-BEGIN
-  BEGIN
-    options := herald.check_options(notification);
-    resolved := herald.resolve_template(options ->> 'template');
-    template := resolved.template;
-    labels := herald.split_labels(options, template, resolved.required, resolved.secret_names);
-    IF cardinality(resolved.data_fields) > 0 THEN
-      PERFORM herald.check_data(options -> 'data', resolved.data_fields, template);
-    END IF;
-    delivery := herald.resolve_methods(options, template);
-    recipients := herald.check_recipients(notification -> 'to', delivery.fields, options ->> 'invalidAddress');
-    IF options ? 'tenant' THEN
-      recipients := herald.with_tenant_defaults(recipients, options ->> 'tenant');
-    END IF;
-    IF options ? 'expiresAt' THEN
-      PERFORM herald.resolve_schedule(options, template);
-    END IF;
-    IF jsonb_array_length(recipients) > 1 THEN
-      PERFORM herald.check_volume(jsonb_array_length(recipients), delivery.methods, delivery.has_endpoints, options, labels.secrets);
-    END IF;
-  -- An error would abort the transaction, even for a caller that catches it. This block writes nothing, so it takes no
-  -- transaction id.
-  EXCEPTION WHEN SQLSTATE 'HE001' OR SQLSTATE 'HE002' OR SQLSTATE 'HE003' OR SQLSTATE 'HE004' OR SQLSTATE 'HE005' OR SQLSTATE 'HE006' THEN
-    IF NOT coalesce(notification @> '{"returnRefusal": true}', false) THEN
-      RAISE;
-    END IF;
-    GET STACKED DIAGNOSTICS place = COLUMN_NAME, message = MESSAGE_TEXT, hint = PG_EXCEPTION_HINT;
-    RETURN QUERY SELECT NULL::uuid, NULL, place, 'refused', format('%s. %s', message, hint), false;
-    RETURN;
-  END;
-  RETURN QUERY SELECT w.*, false
-    FROM herald.write_messages(notification_id, options, template, labels.secrets, jsonb_array_length(attachments), recipients,
-      delivery.methods, delivery.notified, delivery.has_endpoints) w;
-  GET DIAGNOSTICS written = ROW_COUNT;
-  IF written > 0 THEN
-    PERFORM herald.write_content(notification_id, labels.labels, options, attachments);
-  END IF;
-  IF options ? 'dedupeKey' AND (delivery.has_endpoints
-      OR written < jsonb_array_length(recipients) * (CASE template.fallback WHEN 'first' THEN 1 ELSE cardinality(delivery.methods) END)) THEN
-    RETURN QUERY SELECT e.*, true
-      FROM herald.earlier_messages(notification_id, options, recipients, delivery.methods, template.fallback) e;
-  END IF;
-  IF options -> 'requireTransaction' = 'true' THEN
-    PERFORM set_config('herald.enqueued_at', extract(epoch FROM statement_timestamp())::text, true);
-  END IF;
-END
-$$;
---> statement-breakpoint
--- The same with named arguments, for triggers, pg_cron, psql and other languages, for example:
---   SELECT * FROM herald.enqueue('workspace-deleted', '{"id": "42", "email": "ada@example.com"}',
---     labels => '{"workspace": "w"}');
-CREATE OR REPLACE FUNCTION herald.enqueue(
-  template text,
-  recipients jsonb,
-  labels jsonb DEFAULT NULL,
-  data jsonb DEFAULT NULL,
-  actions jsonb DEFAULT NULL,
-  targets text[] DEFAULT NULL,
-  methods text[] DEFAULT NULL,
-  dedupe_key text DEFAULT NULL,
-  dedupe_window interval DEFAULT NULL,
-  send_at timestamptz DEFAULT NULL,
-  delay interval DEFAULT NULL,
-  expires_at timestamptz DEFAULT NULL,
-  ttl interval DEFAULT NULL,
-  priority integer DEFAULT NULL,
-  tenant text DEFAULT NULL,
-  group_key text DEFAULT NULL,
-  unsubscribe_url text DEFAULT NULL,
-  created_by text DEFAULT NULL,
-  invalid_address text DEFAULT NULL,
-  attachments jsonb DEFAULT NULL,
-  urgent boolean DEFAULT NULL,
-  quiet text DEFAULT NULL)
-RETURNS TABLE (message_id uuid, recipient_id text, method text, status text, reason text, deduplicated boolean)
-LANGUAGE sql VOLATILE
-AS $$
-  SELECT * FROM herald.enqueue(jsonb_build_object(
-    'template', $1, 'to', $2, 'labels', $3, 'data', $4, 'actions', $5, 'targets', to_jsonb($6), 'methods', to_jsonb($7),
-    'dedupeKey', $8, 'dedupeWindowSeconds', extract(epoch FROM $9), 'sendAt', $10, 'delaySeconds', extract(epoch FROM $11),
-    'expiresAt', $12, 'ttlSeconds', extract(epoch FROM $13), 'priority', $14, 'tenant', $15, 'groupKey', $16,
-    'unsubscribeUrl', $17, 'createdBy', $18, 'invalidAddress', $19, 'attachments', $20, 'urgent', $21, 'quiet', $22))
 $$;
 --> statement-breakpoint
 -- Cancels messages in the caller's transaction and returns a result per message: cancelled, in_flight (a worker is
@@ -2658,6 +2533,300 @@ BEGIN
     SELECT m.id FROM herald.message m WHERE m.targets && deleted AND m.targets <> '{}' AND m.settled_at IS NULL),
     'subject_deleted');
   RETURN NULL;
+END
+$$;
+--> statement-breakpoint
+-- Returns what the methods of a template's later steps need of a recipient, and all their names. Refuses a method that
+-- does not exist before anything is written.
+CREATE OR REPLACE FUNCTION herald.step_methods(template herald.template, OUT methods text[], OUT fields text[])
+LANGUAGE plpgsql STABLE
+AS $$
+DECLARE
+  missing text;
+BEGIN
+  methods := ARRAY(SELECT m.name FROM jsonb_array_elements(template.steps) s, jsonb_array_elements_text(s -> 'methods') AS m (name));
+  missing := (SELECT c FROM unnest(methods) AS c WHERE NOT EXISTS (SELECT FROM herald.method m WHERE m.name = c AND m.name <> '*') LIMIT 1);
+  IF missing IS NOT NULL THEN
+    PERFORM herald.reject('HE004', 'methods', format('unknown method "%s" in a step of template "%s"', left(missing, 200), template.name),
+      'Known methods are the rows of herald.method; add one with "pg-herald migrate --method NAME".');
+  END IF;
+  fields := ARRAY(SELECT DISTINCT m.requires FROM herald.method m WHERE m.name = ANY (methods) AND m.requires IS NOT NULL);
+END
+$$;
+--> statement-breakpoint
+-- Writes the later steps of a notification, as ordinary messages that are scheduled from its start: those of the
+-- recipients for whom this call wrote a message. A step that would come after the notification has expired is left out.
+CREATE OR REPLACE FUNCTION herald.write_steps(notification_id uuid, options jsonb, template herald.template,
+  secrets jsonb, attachments integer, recipients jsonb)
+RETURNS TABLE (message_id uuid, recipient_id text, method text, status text, reason text)
+LANGUAGE plpgsql VOLATILE
+AS $$
+DECLARE
+  start_at CONSTANT timestamptz := (herald.resolve_schedule(options, template)).start_at;
+  told CONSTANT jsonb := (
+    SELECT jsonb_agg(r.value ORDER BY r.position) FROM jsonb_array_elements(recipients) WITH ORDINALITY AS r (value, position)
+    WHERE EXISTS (SELECT FROM herald.message m WHERE m.notification_id = $1 AND m.recipient_id = r.value ->> 'id'));
+  shared CONSTANT jsonb := options - '{methods,delaySeconds}'::text[];
+  own herald.template := template;
+  delivery record;
+  step jsonb;
+  send_at timestamptz;
+BEGIN
+  own.methods_override := NULL;
+  FOR n IN 1 .. jsonb_array_length(template.steps) LOOP
+    step := template.steps -> (n - 1);
+    send_at := start_at + (step ->> 'afterSeconds')::double precision * interval '1 second';
+    CONTINUE WHEN (options ->> 'expiresAt')::timestamptz <= send_at;
+    own.methods := ARRAY(SELECT jsonb_array_elements_text(step -> 'methods'));
+    own.fallback := step ->> 'fallback';
+    delivery := herald.resolve_methods(shared, own);
+    RETURN QUERY SELECT w.* FROM herald.write_messages(notification_id,
+      shared || jsonb_build_object('sendAt', send_at, 'step', n, 'unless', step -> 'unless'), own, secrets, attachments,
+      told, delivery.methods, delivery.notified, delivery.has_endpoints) w;
+  END LOOP;
+END
+$$;
+--> statement-breakpoint
+-- Returns whether the condition of a step no longer holds: the recipient has seen, read or acknowledged the
+-- notification, by whatever method and on whatever device. VOLATILE, so that it sees what was committed while the
+-- caller waited for the lock of the message.
+CREATE OR REPLACE FUNCTION herald.is_needless(notification_id uuid, recipient_id text, unless text) RETURNS boolean
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  IF EXISTS (SELECT FROM herald.acknowledgement a WHERE a.notification_id = $1 AND a.recipient_id = $2) THEN
+    RETURN true;
+  END IF;
+  RETURN $3 <> 'acknowledged' AND EXISTS (
+    SELECT FROM herald.message m JOIN herald.inbox i ON i.message_id = m.id
+    WHERE m.notification_id = $1 AND m.recipient_id = $2
+      AND (i.read_at IS NOT NULL OR i.archived_at IS NOT NULL OR $3 = 'seen' AND i.seen_at IS NOT NULL));
+END
+$$;
+--> statement-breakpoint
+-- Cancels the steps that wait for what has just happened to these messages of a recipient: seen, read, archived or
+-- acknowledged. Returns how many. The row lock decides between the reader and a worker that begins at the same moment:
+-- what a worker is dispatching is not cancelled, and not counted. Without open steps it costs one look into an index.
+CREATE OR REPLACE FUNCTION herald.cancel_steps(recipient_id text, message_ids uuid[], happened text) RETURNS bigint
+LANGUAGE plpgsql VOLATILE
+AS $$
+DECLARE
+  conditions CONSTANT text[] := CASE happened
+    WHEN 'seen' THEN '{seen}'
+    WHEN 'read' THEN '{seen,read}'
+    WHEN 'archived' THEN '{seen,read}'
+    WHEN 'acknowledged' THEN '{seen,read,acknowledged}' END;
+  ids uuid[];
+BEGIN
+  IF conditions IS NULL OR NOT EXISTS (
+      SELECT FROM herald.message w WHERE w.recipient_id = $1 AND w.unless IS NOT NULL AND w.settled_at IS NULL) THEN
+    RETURN 0;
+  END IF;
+  ids := ARRAY(
+    SELECT w.id FROM herald.message w
+    WHERE w.recipient_id = $1 AND w.unless IS NOT NULL AND w.unless = ANY (conditions) AND w.settled_at IS NULL
+      AND w.notification_id IN (SELECT m.notification_id FROM herald.message m WHERE m.id = ANY ($2) AND m.recipient_id = $1));
+  RETURN (SELECT count(*) FROM herald.cancel_messages(ids, CASE happened WHEN 'archived' THEN 'read' ELSE happened END) c
+    WHERE c.answer = 'cancelled');
+END
+$$;
+--> statement-breakpoint
+-- Refuses an enqueue that says "requireTransaction" outside of a transaction block: nothing could roll it back.
+-- Postgres has no function that tells whether a block is open, but a deferred trigger can. Without a block it runs in
+-- the statement that enqueued, otherwise in the one that commits. herald.enqueue records its statement last, so that
+-- nothing is refused while SET CONSTRAINTS ALL IMMEDIATE is in force. The fixed search_path is needed although this is
+-- not SECURITY DEFINER: from PostgreSQL 18 on a deferred trigger runs as the role that queued it, which is the owner of
+-- herald.enqueue, but with the search_path of the caller's COMMIT.
+CREATE OR REPLACE FUNCTION herald.require_transaction() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  IF current_setting('herald.enqueued_at', true) = extract(epoch FROM statement_timestamp())::text THEN
+    RAISE EXCEPTION USING ERRCODE = 'HE006', COLUMN = 'tx', MESSAGE = 'herald: no transaction is open, so nothing could roll this back',
+      HINT = 'Pass the transaction (tx), not the database or pool beside it. If you mean it, set autocommit to true.';
+  END IF;
+  RETURN NULL;
+END
+$$;
+--> statement-breakpoint
+DO $$
+DECLARE
+  caller_path CONSTANT text := pg_catalog.current_setting('search_path');
+BEGIN
+  PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+  IF NOT EXISTS (SELECT FROM pg_catalog.pg_trigger WHERE tgrelid = 'herald.notification'::regclass AND tgname = 'require_transaction') THEN
+    CREATE CONSTRAINT TRIGGER require_transaction AFTER INSERT ON herald.notification DEFERRABLE INITIALLY DEFERRED
+      FOR EACH ROW EXECUTE FUNCTION herald.require_transaction();
+  END IF;
+  PERFORM pg_catalog.set_config('search_path', caller_path, true);
+END
+$$;
+--> statement-breakpoint
+-- Writes the messages of one notification and their jobs, in the caller's transaction. Returns one row per message:
+-- first those just written, in the order of recipients and methods, then those that an earlier enqueue wrote with the
+-- same dedupe key. With "returnRefusal" an invalid notification returns one row instead of an error: status 'refused',
+-- the place as method, and the reason. SECURITY DEFINER, so that a role that enqueues needs no table privileges; the
+-- fixed search_path keeps a caller from injecting its own objects. Generic plans, because planning costs more than
+-- running.
+CREATE OR REPLACE FUNCTION herald.enqueue(notification jsonb)
+RETURNS TABLE (message_id uuid, recipient_id text, method text, status text, reason text, deduplicated boolean)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET standard_conforming_strings = on
+SET plan_cache_mode = force_generic_plan
+AS $$
+DECLARE
+  notification_id CONSTANT uuid := herald.uuid_v7();
+  attachments CONSTANT jsonb := coalesce(nullif(notification -> 'attachments', 'null'), '[]');
+  options jsonb;
+  resolved record;
+  template herald.template;
+  labels record;
+  delivery record;
+  later_methods text[] := '{}';
+  later record;
+  recipients jsonb;
+  written bigint;
+  place text;
+  message text;
+  hint text;
+BEGIN
+  BEGIN
+    options := herald.check_options(notification);
+    resolved := herald.resolve_template(options ->> 'template');
+    template := resolved.template;
+    labels := herald.split_labels(options, template, resolved.required, resolved.secret_names);
+    IF cardinality(resolved.data_fields) > 0 THEN
+      PERFORM herald.check_data(options -> 'data', resolved.data_fields, template);
+    END IF;
+    delivery := herald.resolve_methods(options, template);
+    IF template.steps IS NOT NULL THEN
+      later := herald.step_methods(template);
+      later_methods := later.methods;
+      delivery.fields := delivery.fields || later.fields;
+    END IF;
+    recipients := herald.check_recipients(notification -> 'to', delivery.fields, options ->> 'invalidAddress');
+    IF options ? 'tenant' THEN
+      recipients := herald.with_tenant_defaults(recipients, options ->> 'tenant');
+    END IF;
+    IF options ? 'expiresAt' THEN
+      PERFORM herald.resolve_schedule(options, template);
+    END IF;
+    IF jsonb_array_length(recipients) > 1 THEN
+      PERFORM herald.check_volume(jsonb_array_length(recipients),
+        delivery.methods || later_methods, delivery.has_endpoints, options, labels.secrets);
+    END IF;
+  -- An error would abort the transaction, even for a caller that catches it. This block writes nothing, so it takes no
+  -- transaction id.
+  EXCEPTION WHEN SQLSTATE 'HE001' OR SQLSTATE 'HE002' OR SQLSTATE 'HE003' OR SQLSTATE 'HE004' OR SQLSTATE 'HE005' OR SQLSTATE 'HE006' THEN
+    IF NOT coalesce(notification @> '{"returnRefusal": true}', false) THEN
+      RAISE;
+    END IF;
+    GET STACKED DIAGNOSTICS place = COLUMN_NAME, message = MESSAGE_TEXT, hint = PG_EXCEPTION_HINT;
+    RETURN QUERY SELECT NULL::uuid, NULL, place, 'refused', format('%s. %s', message, hint), false;
+    RETURN;
+  END;
+  RETURN QUERY SELECT w.*, false
+    FROM herald.write_messages(notification_id, options, template, labels.secrets, jsonb_array_length(attachments), recipients,
+      delivery.methods, delivery.notified, delivery.has_endpoints) w;
+  GET DIAGNOSTICS written = ROW_COUNT;
+  IF written > 0 THEN
+    PERFORM herald.write_content(notification_id, labels.labels, options, attachments);
+    IF template.steps IS NOT NULL THEN
+      RETURN QUERY SELECT s.*, false FROM herald.write_steps(notification_id, options, template, labels.secrets,
+        jsonb_array_length(attachments), recipients) s;
+    END IF;
+  END IF;
+  IF options ? 'dedupeKey' AND (delivery.has_endpoints
+      OR written < jsonb_array_length(recipients) * (CASE template.fallback WHEN 'first' THEN 1 ELSE cardinality(delivery.methods) END)) THEN
+    RETURN QUERY SELECT e.*, true
+      FROM herald.earlier_messages(notification_id, options, recipients, delivery.methods, template.fallback) e;
+  END IF;
+  IF options -> 'requireTransaction' = 'true' THEN
+    PERFORM set_config('herald.enqueued_at', extract(epoch FROM statement_timestamp())::text, true);
+  END IF;
+END
+$$;
+--> statement-breakpoint
+-- The same with named arguments, for triggers, pg_cron, psql and other languages, for example:
+--   SELECT * FROM herald.enqueue('workspace-deleted', '{"id": "42", "email": "ada@example.com"}',
+--     labels => '{"workspace": "w"}');
+CREATE OR REPLACE FUNCTION herald.enqueue(
+  template text,
+  recipients jsonb,
+  labels jsonb DEFAULT NULL,
+  data jsonb DEFAULT NULL,
+  actions jsonb DEFAULT NULL,
+  targets text[] DEFAULT NULL,
+  methods text[] DEFAULT NULL,
+  dedupe_key text DEFAULT NULL,
+  dedupe_window interval DEFAULT NULL,
+  send_at timestamptz DEFAULT NULL,
+  delay interval DEFAULT NULL,
+  expires_at timestamptz DEFAULT NULL,
+  ttl interval DEFAULT NULL,
+  priority integer DEFAULT NULL,
+  tenant text DEFAULT NULL,
+  group_key text DEFAULT NULL,
+  unsubscribe_url text DEFAULT NULL,
+  created_by text DEFAULT NULL,
+  invalid_address text DEFAULT NULL,
+  attachments jsonb DEFAULT NULL,
+  urgent boolean DEFAULT NULL,
+  quiet text DEFAULT NULL)
+RETURNS TABLE (message_id uuid, recipient_id text, method text, status text, reason text, deduplicated boolean)
+LANGUAGE sql VOLATILE
+AS $$
+  SELECT * FROM herald.enqueue(jsonb_build_object(
+    'template', $1, 'to', $2, 'labels', $3, 'data', $4, 'actions', $5, 'targets', to_jsonb($6), 'methods', to_jsonb($7),
+    'dedupeKey', $8, 'dedupeWindowSeconds', extract(epoch FROM $9), 'sendAt', $10, 'delaySeconds', extract(epoch FROM $11),
+    'expiresAt', $12, 'ttlSeconds', extract(epoch FROM $13), 'priority', $14, 'tenant', $15, 'groupKey', $16,
+    'unsubscribeUrl', $17, 'createdBy', $18, 'invalidAddress', $19, 'attachments', $20, 'urgent', $21, 'quiet', $22))
+$$;
+--> statement-breakpoint
+-- Records that a recipient has acknowledged notifications: by the ids of any of their messages, by the notification, or
+-- all about a target. Stronger than reading, which it includes. Returns how many notifications were acknowledged just
+-- now, and how many later steps that cancelled. Only what was sent to this recipient counts, so that nobody
+-- acknowledges for another person.
+CREATE OR REPLACE FUNCTION herald.acknowledge(recipient_id text, message_ids uuid[] DEFAULT NULL,
+  target text DEFAULT NULL, notification_id uuid DEFAULT NULL, OUT acknowledged bigint, OUT cancelled bigint)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET standard_conforming_strings = on
+AS $$
+DECLARE
+  person CONSTANT text := $1;
+  notification_ids uuid[];
+  ids uuid[];
+BEGIN
+  IF NOT coalesce(herald.is_line(to_jsonb(person), 200), false) THEN
+    PERFORM herald.reject('HE003', 'recipient_id', 'recipient_id must be one line of 1 to 200 characters',
+      'Pass the id that notifications are addressed to.');
+  ELSIF num_nonnulls($2, $3, $4) <> 1 THEN
+    PERFORM herald.reject('HE006', '', 'acknowledge takes exactly one of message_ids, target and notification_id',
+      'Name the argument, for example target => ''42''.');
+  ELSIF $4 IS NOT NULL THEN
+    notification_ids := ARRAY[$4];
+  ELSIF $3 IS NOT NULL THEN
+    notification_ids := ARRAY(SELECT DISTINCT m.notification_id FROM herald.message m
+      WHERE m.targets @> ARRAY[$3] AND m.targets <> '{}' AND m.recipient_id = person);
+  ELSE
+    notification_ids := ARRAY(SELECT DISTINCT m.notification_id FROM herald.message m WHERE m.id = ANY ($2));
+  END IF;
+  ids := ARRAY(SELECT m.id FROM herald.message m
+    WHERE m.notification_id = ANY (notification_ids) AND m.recipient_id = person ORDER BY m.id);
+  WITH written AS (
+    INSERT INTO herald.acknowledgement (notification_id, recipient_id)
+    SELECT DISTINCT m.notification_id, person FROM herald.message m WHERE m.id = ANY (ids) ORDER BY 1
+    ON CONFLICT DO NOTHING RETURNING 1
+  )
+  SELECT count(*) INTO acknowledged FROM written;
+  cancelled := herald.cancel_steps(person, ids, 'acknowledged');
+  IF EXISTS (SELECT FROM herald.inbox i WHERE i.message_id = ANY (ids) AND i.read_at IS NULL) THEN
+    PERFORM herald.mark(person, 'read', message_ids => ids);
+  END IF;
 END
 $$;
 --> statement-breakpoint
@@ -3068,6 +3237,8 @@ BEGIN
   DELETE FROM herald.inbox d USING (
     SELECT i.message_id FROM herald.inbox i
     WHERE i.message_id < first_id_since AND i.added_at < before
+      AND NOT EXISTS (SELECT FROM herald.message w JOIN herald.message m ON m.id = i.message_id
+        WHERE w.recipient_id = i.recipient_id AND w.notification_id = m.notification_id AND w.unless IS NOT NULL AND w.settled_at IS NULL)
     ORDER BY i.message_id LIMIT most FOR UPDATE SKIP LOCKED
   ) o WHERE d.message_id = o.message_id;
   GET DIAGNOSTICS deleted = ROW_COUNT;
@@ -3078,7 +3249,8 @@ $$;
 -- Deletes one batch of settled messages that are older than their template's group keeps them, and of items that are
 -- older than inboxes keep them. The setting "retention" has days by group, "*" for all others, null for forever; the
 -- setting "inbox_retention" has the days of items, 90 without it. One caller works at a time; the others get 0 at once.
--- Locked rows are left for the next time. Returns how many rows there were.
+-- What a step that waits may ask about stays, and locked rows are left for the next
+-- time. Returns how many rows there were.
 CREATE OR REPLACE FUNCTION herald.apply_retention(most integer DEFAULT 2000) RETURNS bigint
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -3106,6 +3278,8 @@ BEGIN
     CROSS JOIN LATERAL (
       SELECT m.id FROM herald.message m
       WHERE m.template = t.name AND m.created_at < p.before AND m.settled_at < p.before
+        AND NOT EXISTS (SELECT FROM herald.message w WHERE w.recipient_id = m.recipient_id AND w.notification_id = m.notification_id
+          AND w.unless IS NOT NULL AND w.settled_at IS NULL)
       ORDER BY m.created_at LIMIT $1 FOR UPDATE SKIP LOCKED
     ) o
     LIMIT $1);
@@ -3152,7 +3326,7 @@ BEGIN
   PERFORM FROM herald.message m WHERE m.id = ANY (ids) ORDER BY m.id FOR UPDATE;
   SELECT count(*) FILTER (WHERE c.answer = 'cancelled') INTO stopped FROM herald.cancel(ids) c;
   WITH before AS (
-    SELECT m.id, m.method, m.address FROM herald.message m WHERE m.id = ANY (ids) AND m.status <> 'sending'
+    SELECT m.id, m.method, m.address, m.recipient_id FROM herald.message m WHERE m.id = ANY (ids) AND m.status <> 'sending'
   ), after AS (
     UPDATE herald.message m
     SET recipient_id = 'erased', recipient = '{"id": "erased"}', address = NULL, secrets = NULL,
@@ -3160,6 +3334,9 @@ BEGIN
       dedupe_scope = NULL, detail = NULL
     FROM before b WHERE m.id = b.id
     RETURNING m.id, m.notification_id
+  ), acknowledgements AS (
+    DELETE FROM herald.acknowledgement a USING after f JOIN before b USING (id)
+    WHERE a.notification_id = f.notification_id AND a.recipient_id = b.recipient_id
   ), items AS (
     DELETE FROM herald.inbox i USING after f WHERE i.message_id = f.id
   ), refusals AS (
@@ -3191,7 +3368,7 @@ $$;
 -- Postgres lets every role execute a new function. Only the owner and the roles of roles.sql may call these.
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA herald FROM PUBLIC;
 --> statement-breakpoint
-INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('functions', '0f672366d400204778135b995fcb38f2d850d4c7aa76b1e5acab68c51c671b42', '0.1.0')
+INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('functions', '11d9d60c0a5f36a90929537096c3e559d59b9265742f47a3eb50aa421bce857c', '0.1.0')
 ON CONFLICT (name) DO UPDATE SET sha256 = excluded.sha256, release = excluded.release, applied_at = now();
 
     BEGIN;
