@@ -18,19 +18,28 @@ export function inkOn(background: string): '#ffffff' | '#000000' {
   return contrast('#ffffff', background) >= textContrast ? '#ffffff' : '#000000';
 }
 
-const steps = 100;
+const steps = 128;
 
 /**
  * The colour, or the shade nearest to it that has the contrast against the background: darker on a light background,
  * lighter on a dark one.
  */
 export function shadeFor(color: string, background: string, atLeast: number): string {
+  if (contrast(color, background) >= atLeast) return color.toLowerCase();
+  const from = parse(color);
   const toward: Rgb = luminance(parse(background)) > 0.18 ? [0, 0, 0] : [255, 255, 255];
-  for (let step = 0; step < steps; step++) {
-    const shade = format(mix(parse(color), toward, step / steps));
-    if (contrast(shade, background) >= atLeast) return shade;
+  // The contrast grows with the share of black or white, or falls first where the colour is on the other side.
+  let [low, high] = [0, steps];
+  while (high - low > 1) {
+    const middle = (low + high) >> 1;
+    if (suffices(mix(from, toward, middle / steps))) high = middle;
+    else low = middle;
   }
-  return format(toward);
+  return format(mix(from, toward, high / steps));
+
+  function suffices(rgb: Rgb): boolean {
+    return contrast(format(rgb), background) >= atLeast;
+  }
 }
 
 function parse(color: string): Rgb {

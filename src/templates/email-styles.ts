@@ -191,10 +191,13 @@ function styleSheetOf(darkAccent: Accent): string {
   ].join('\n');
 }
 
-function createLook(accents: Accents, direction: Direction): Look {
+/** The style sheet with names where the colours of a brand go: writing it anew for each email took 0.1 ms. */
+const styleSheetWithNames = styleSheetOf({ fill: '@fill', edge: '@edge', ink: '@ink', link: '@link' });
+
+function createLook({ accent, darkAccent }: Accents, direction: Direction): Look {
   const start = direction === 'rtl' ? 'right' : 'left';
-  const elements = elementsOf(accents.accent, start);
-  return { accent: accents.accent, direction, start, elements, styleSheet: styleSheetOf(accents.darkAccent) };
+  const styleSheet = styleSheetWithNames.replace(/@(fill|edge|ink|link)/g, (_, name: keyof Accent) => darkAccent[name]);
+  return { accent, direction, start, elements: elementsOf(accent, start), styleSheet };
 }
 
 const defaultAccents = { accent: defaultAccent, darkAccent: defaultDarkAccent };
