@@ -4,14 +4,14 @@
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { Client } from 'pg';
-import { afterEach, expect, onTestFinished, test } from 'vitest';
+import { afterAll, expect, onTestFinished, test } from 'vitest';
 import { items, noticeFile, notify } from '../inbox/support.ts';
 import { programs } from '../support/processes.ts';
 import { useDatabase } from '../support/use-database.ts';
 import { until } from '../support/wait.ts';
 
 const database = useDatabase({ templates: { greeting: noticeFile } });
-const start = programs(afterEach);
+const start = programs(afterAll);
 const seconds = 25;
 const readers = ['ann', 'ben', 'cid', 'dot'];
 

@@ -1,6 +1,6 @@
 /** 10,000 open streams in one process: its memory, its questions to the database, and that each hears what is its own. */
 import { connect, type Socket } from 'node:net';
-import { afterEach, expect, onTestFinished, test } from 'vitest';
+import { afterAll, expect, onTestFinished, test } from 'vitest';
 import { herald, noticeFile } from '../inbox/support.ts';
 import { greeting } from '../support/application.ts';
 import { programs } from '../support/processes.ts';
@@ -8,7 +8,7 @@ import { useDatabase } from '../support/use-database.ts';
 import { until } from '../support/wait.ts';
 
 const database = useDatabase({ templates: { greeting: noticeFile } });
-const start = programs(afterEach);
+const start = programs(afterAll);
 const streams = 10_000;
 const maxBytes = 500e6;
 
