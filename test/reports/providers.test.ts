@@ -22,7 +22,9 @@ const seconds = (ago = 0) => String(Math.floor(Date.now() / 1000) - ago);
 
 /** Amazon's network: certificates and confirmations, by URL. */
 let asked: string[] = [];
-const amazon = (async (url: string) => {
+const amazon = (async (url: string, { redirect }: RequestInit) => {
+  // A redirect would leave the host that was checked.
+  expect(redirect).toBe('error');
   asked.push(url);
   return url.endsWith('.pem') ? new Response(certificate('sns').cert) : new Response('<ConfirmSubscriptionResponse/>');
 }) as unknown as typeof fetch;
