@@ -55,7 +55,8 @@ GRANT EXECUTE ON FUNCTION herald.put_back_refused(text, text, double precision),
 GRANT EXECUTE ON FUNCTION herald.is_needless(uuid, text, text) TO herald_worker;
 -- The recipient guard brings the address of now, for messages that the worker has the lease of.
 GRANT EXECUTE ON FUNCTION herald.readdress(jsonb) TO herald_worker;
-GRANT EXECUTE ON FUNCTION herald.message_quiet_until(uuid, timestamptz) TO herald_worker;
+GRANT EXECUTE ON FUNCTION herald.message_quiet_until(uuid, timestamptz), herald.push_steps(uuid[], timestamptz[])
+  TO herald_worker;
 -- Of pg-boss's tables a worker writes jobs and statistics. It must not write bam: the owner executes the commands in
 -- it.
 GRANT SELECT ON ALL TABLES IN SCHEMA herald_queue TO herald_worker;

@@ -10,6 +10,7 @@ import type { LeasedJob, RequeuedJob } from '../queue/queue.ts';
 import { maxInteger, maxUnknownRetries, unknownDelaySeconds } from './limits.ts';
 import { isFresh } from './jobs/prefetch.ts';
 import type { OpenAttempt, OpenMessage } from './attempt.ts';
+import { pushSteps, type QuietMessage } from './push-steps.ts';
 import type { Batch, DeliveryServices } from './services.ts';
 
 /** What `begin` made of a batch. Jobs that are in none of the lists have no message any more; they are settled, too. */
@@ -87,7 +88,7 @@ WITH locked AS MATERIALIZED (
   WHERE m.id = ANY ($1::uuid[]) ORDER BY m.id FOR UPDATE OF m
 ), decided AS MATERIALIZED (
   SELECT l.id, l.status, l.priority, l.next_attempt_at, l.lost, l.own_loss, t."group", t.mandatory, t.sender,
-    t.guard, t.recipient_guard,
+    t.guard, t.recipient_guard, t.steps IS NOT NULL AS has_steps,
     coalesce(t.steps @> '[{"unless": "acknowledged"}]', false) AS acknowledgeable, d.last_sent_at, CASE
       WHEN l.status NOT IN ('pending', 'sending') THEN 'settled'
       WHEN l.lost AND l.unknown = 'hold' THEN 'held'
@@ -173,7 +174,8 @@ FROM (opened o LEFT JOIN herald.notification n ON n.id = o."notificationId") FUL
       WHEN j.disposition IN ('wait', 'not_due', 'quiet') THEN 'not_due' ELSE 'settled' END AS disposition,
     j.id, coalesce(s.status, j.status) AS status, s.reason, j.priority, CASE
       WHEN j.disposition = 'isolate' THEN now() + interval '${isolateAgainSeconds} seconds'
-      ELSE coalesce(w.next_attempt_at, j.next_attempt_at) END AS "nextAttemptAt"
+      ELSE coalesce(w.next_attempt_at, j.next_attempt_at) END AS "nextAttemptAt",
+    CASE WHEN j.disposition = 'quiet' AND j.has_steps THEN j.next_attempt_at END AS "quietSince"
   FROM decided j LEFT JOIN stopped s USING (id) LEFT JOIN waiting w USING (id)
   WHERE j.disposition <> 'open'
 ) r ON false`;
@@ -194,6 +196,8 @@ interface OtherRow {
   readonly reason: string | null;
   readonly priority: number;
   readonly nextAttemptAt: string;
+  /** When it was due, if quiet hours stop it and its notification has later steps. */
+  readonly quietSince: string | null;
 }
 
 /**
@@ -202,7 +206,13 @@ interface OtherRow {
  */
 export async function openAttempts(ids: readonly string[], options: OpenOptions): Promise<Opening[]> {
   const values = [ids, options.token, options.worker, options.maxAttempts, options.isolated];
-  return (await options.database.run<Row>({ name: 'herald.begin', text }, values)).map(openingOf);
+  const rows = await options.database.run<Row>({ name: 'herald.begin', text }, values);
+  await pushSteps(rows.flatMap(quietOf), options.database);
+  return rows.map(openingOf);
+}
+
+function quietOf({ other }: Row): QuietMessage[] {
+  return other?.quietSince ? [{ id: other.id, dueAt: other.quietSince }] : [];
 }
 
 function openingOf(row: Row): Opening {

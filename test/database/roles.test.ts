@@ -476,6 +476,7 @@ describe('over every table and function, may write and call nothing but this:', 
           'preference_of',
         ],
         ...[
+          'push_steps',
           'put_back_refused',
           'readdress',
           'record_accepted',

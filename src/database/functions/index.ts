@@ -20,6 +20,7 @@ export const functionFiles = [
   'schedule',
   'time-zones',
   'quiet-hours',
+  'quiet-steps',
   'suppressions',
   'judge-recipients',
   'inbox-token',

@@ -268,8 +268,7 @@ BEGIN
 END
 $$;
 
--- Gives messages that wait for quiet hours to end the time at which they end now. A message that was scheduled never
--- goes before its own time.
+-- Gives messages that wait for quiet hours to end the time at which they end now.
 CREATE OR REPLACE FUNCTION herald.move_waiting(scope text, subject text) RETURNS void
 LANGUAGE plpgsql VOLATILE
 AS $$
@@ -289,18 +288,35 @@ BEGIN
         AND ($1 = 'all' OR m.tenant = $2)
       ORDER BY m.id FOR UPDATE);
   END IF;
-  WITH moved AS MATERIALIZED (
-    SELECT m.id, greatest(m.send_at, now()) AS earliest,
-      herald.message_quiet_until(m.id, greatest(m.send_at, now())) AS until
-    FROM herald.message m WHERE m.id = ANY (ids)
-  )
-  UPDATE herald.message m
-  SET next_attempt_at = coalesce(v.until, v.earliest), reason = CASE WHEN v.until IS NOT NULL THEN 'quiet_hours' END,
-    quiet_until = CASE WHEN m.attempts = 0 THEN v.until ELSE m.quiet_until END
-  FROM moved v WHERE m.id = v.id AND m.next_attempt_at <> coalesce(v.until, v.earliest);
-  IF FOUND THEN
+  IF herald.ask_quiet_hours(ids) THEN
     PERFORM herald.ensure_jobs(ids);
   END IF;
+END
+$$;
+
+-- Asks again when pending messages may be sent: never before their own time. Their jobs follow. Returns whether any of
+-- them moved.
+CREATE OR REPLACE FUNCTION herald.ask_quiet_hours(message_ids uuid[]) RETURNS boolean
+LANGUAGE plpgsql VOLATILE
+AS $$
+BEGIN
+  WITH asked AS MATERIALIZED (
+    SELECT m.id, greatest(m.send_at, now()) AS earliest,
+      herald.message_quiet_until(m.id, greatest(m.send_at, now())) AS until
+    FROM herald.message m WHERE m.id = ANY ($1)
+  )
+  UPDATE herald.message m
+  SET next_attempt_at = coalesce(a.until, a.earliest), reason = CASE WHEN a.until IS NOT NULL THEN 'quiet_hours' END,
+    quiet_until = CASE WHEN m.attempts = 0 THEN a.until ELSE m.quiet_until END
+  FROM asked a WHERE m.id = a.id AND m.next_attempt_at <> coalesce(a.until, a.earliest);
+  IF NOT FOUND THEN
+    RETURN false;
+  END IF;
+  UPDATE herald_queue.job j SET start_after = m.next_attempt_at
+  FROM herald.message m
+  WHERE m.id = ANY ($1) AND j.name = m.method AND j.id = m.id AND j.state < 'active'
+    AND j.start_after <> m.next_attempt_at;
+  RETURN true;
 END
 $$;
 

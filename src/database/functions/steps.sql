@@ -42,10 +42,15 @@ BEGIN
     own.methods := ARRAY(SELECT jsonb_array_elements_text(step -> 'methods'));
     own.fallback := step ->> 'fallback';
     delivery := herald.resolve_methods(shared, own);
-    RETURN QUERY SELECT w.* FROM herald.write_messages(notification_id,
+    PERFORM FROM herald.write_messages(notification_id,
       shared || jsonb_build_object('sendAt', send_at, 'step', n, 'unless', step -> 'unless'), own, secrets, attachments,
       told, delivery.methods, delivery.notified, delivery.has_endpoints) w;
   END LOOP;
+  IF NOT template.mandatory AND EXISTS (SELECT FROM herald.hours) THEN
+    PERFORM herald.spread_steps(notification_id, jsonb_array_length(template.steps), NOT options ? 'expiresAt');
+  END IF;
+  RETURN QUERY SELECT m.id, m.recipient_id, m.method, m.status, m.reason FROM herald.message m
+    WHERE m.notification_id = $1 AND m.step IS NOT NULL ORDER BY m.id;
 END
 $$;
 

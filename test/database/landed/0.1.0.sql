@@ -1643,8 +1643,7 @@ BEGIN
 END
 $$;
 --> statement-breakpoint
--- Gives messages that wait for quiet hours to end the time at which they end now. A message that was scheduled never
--- goes before its own time.
+-- Gives messages that wait for quiet hours to end the time at which they end now.
 CREATE OR REPLACE FUNCTION herald.move_waiting(scope text, subject text) RETURNS void
 LANGUAGE plpgsql VOLATILE
 AS $$
@@ -1664,18 +1663,35 @@ BEGIN
         AND ($1 = 'all' OR m.tenant = $2)
       ORDER BY m.id FOR UPDATE);
   END IF;
-  WITH moved AS MATERIALIZED (
-    SELECT m.id, greatest(m.send_at, now()) AS earliest,
-      herald.message_quiet_until(m.id, greatest(m.send_at, now())) AS until
-    FROM herald.message m WHERE m.id = ANY (ids)
-  )
-  UPDATE herald.message m
-  SET next_attempt_at = coalesce(v.until, v.earliest), reason = CASE WHEN v.until IS NOT NULL THEN 'quiet_hours' END,
-    quiet_until = CASE WHEN m.attempts = 0 THEN v.until ELSE m.quiet_until END
-  FROM moved v WHERE m.id = v.id AND m.next_attempt_at <> coalesce(v.until, v.earliest);
-  IF FOUND THEN
+  IF herald.ask_quiet_hours(ids) THEN
     PERFORM herald.ensure_jobs(ids);
   END IF;
+END
+$$;
+--> statement-breakpoint
+-- Asks again when pending messages may be sent: never before their own time. Their jobs follow. Returns whether any of
+-- them moved.
+CREATE OR REPLACE FUNCTION herald.ask_quiet_hours(message_ids uuid[]) RETURNS boolean
+LANGUAGE plpgsql VOLATILE
+AS $$
+BEGIN
+  WITH asked AS MATERIALIZED (
+    SELECT m.id, greatest(m.send_at, now()) AS earliest,
+      herald.message_quiet_until(m.id, greatest(m.send_at, now())) AS until
+    FROM herald.message m WHERE m.id = ANY ($1)
+  )
+  UPDATE herald.message m
+  SET next_attempt_at = coalesce(a.until, a.earliest), reason = CASE WHEN a.until IS NOT NULL THEN 'quiet_hours' END,
+    quiet_until = CASE WHEN m.attempts = 0 THEN a.until ELSE m.quiet_until END
+  FROM asked a WHERE m.id = a.id AND m.next_attempt_at <> coalesce(a.until, a.earliest);
+  IF NOT FOUND THEN
+    RETURN false;
+  END IF;
+  UPDATE herald_queue.job j SET start_after = m.next_attempt_at
+  FROM herald.message m
+  WHERE m.id = ANY ($1) AND j.name = m.method AND j.id = m.id AND j.state < 'active'
+    AND j.start_after <> m.next_attempt_at;
+  RETURN true;
 END
 $$;
 --> statement-breakpoint
@@ -1693,6 +1709,63 @@ EXCEPTION WHEN SQLSTATE 'HE003' OR SQLSTATE 'HE006' THEN
   GET STACKED DIAGNOSTICS place = COLUMN_NAME, message = MESSAGE_TEXT, hint = PG_EXCEPTION_HINT;
   message := format('%s. %s', message, hint);
   RETURN NEXT;
+END
+$$;
+--> statement-breakpoint
+-- Keeps the distance between the steps of a notification whose messages wait for quiet hours: every later step moves by
+-- as long as the one before it waits, so that two of them are not sent at one moment in the morning. For the
+-- transaction that wrote them. moves_expiry: whether a step expires so long after it may be sent, and not at a given
+-- time; otherwise a step does not move beyond its expiry.
+CREATE OR REPLACE FUNCTION herald.spread_steps(notification_id uuid, steps integer, moves_expiry boolean) RETURNS void
+LANGUAGE plpgsql VOLATILE
+AS $$
+BEGIN
+  FOR n IN 0 .. steps - 1 LOOP
+    UPDATE herald.message m
+    SET send_at = m.send_at + w.longest,
+      expires_at = CASE WHEN $3 THEN m.expires_at + w.longest ELSE m.expires_at END
+    FROM (
+      SELECT l.recipient_id, max(l.next_attempt_at - greatest(l.send_at, l.created_at)) AS longest
+      FROM herald.message l
+      WHERE l.notification_id = $1 AND coalesce(l.step, 0) = n AND l.status = 'pending' AND l.reason = 'quiet_hours'
+      GROUP BY l.recipient_id
+    ) w
+    WHERE m.notification_id = $1 AND m.recipient_id = w.recipient_id AND m.step > n AND m.status = 'pending'
+      AND ($3 OR m.expires_at IS NULL OR m.send_at + w.longest < m.expires_at);
+    IF FOUND THEN
+      PERFORM herald.ask_quiet_hours(ARRAY(
+        SELECT m.id FROM herald.message m WHERE m.notification_id = $1 AND m.step > n AND m.status = 'pending'));
+    END IF;
+  END LOOP;
+END
+$$;
+--> statement-breakpoint
+-- The same for messages that were due at these times and wait now, because the hours changed or an attempt is repeated.
+-- Of several messages of one notification and recipient, the first step counts.
+CREATE OR REPLACE FUNCTION herald.push_steps(message_ids uuid[], due_at timestamptz[]) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  waiting record;
+  ids uuid[];
+BEGIN
+  FOR waiting IN
+    SELECT DISTINCT ON (m.recipient_id, m.notification_id) m.recipient_id, m.notification_id,
+      coalesce(m.step, 0) AS step, m.next_attempt_at - d.at AS longest
+    FROM unnest($1, $2) AS d (id, at) JOIN herald.message m ON m.id = d.id
+    WHERE m.status = 'pending' AND m.reason = 'quiet_hours' AND m.next_attempt_at > d.at
+    ORDER BY m.recipient_id, m.notification_id, coalesce(m.step, 0), m.next_attempt_at - d.at DESC
+  LOOP
+    ids := ARRAY(
+      SELECT m.id FROM herald.message m
+      WHERE m.recipient_id = waiting.recipient_id AND m.notification_id = waiting.notification_id
+        AND m.step > waiting.step AND m.status = 'pending' AND m.attempts = 0
+        AND (m.expires_at IS NULL OR m.send_at + waiting.longest < m.expires_at)
+      ORDER BY m.id FOR UPDATE);
+    UPDATE herald.message m SET send_at = m.send_at + waiting.longest WHERE m.id = ANY (ids);
+    PERFORM herald.ask_quiet_hours(ids);
+  END LOOP;
 END
 $$;
 --> statement-breakpoint
@@ -2580,10 +2653,15 @@ BEGIN
     own.methods := ARRAY(SELECT jsonb_array_elements_text(step -> 'methods'));
     own.fallback := step ->> 'fallback';
     delivery := herald.resolve_methods(shared, own);
-    RETURN QUERY SELECT w.* FROM herald.write_messages(notification_id,
+    PERFORM FROM herald.write_messages(notification_id,
       shared || jsonb_build_object('sendAt', send_at, 'step', n, 'unless', step -> 'unless'), own, secrets, attachments,
       told, delivery.methods, delivery.notified, delivery.has_endpoints) w;
   END LOOP;
+  IF NOT template.mandatory AND EXISTS (SELECT FROM herald.hours) THEN
+    PERFORM herald.spread_steps(notification_id, jsonb_array_length(template.steps), NOT options ? 'expiresAt');
+  END IF;
+  RETURN QUERY SELECT m.id, m.recipient_id, m.method, m.status, m.reason FROM herald.message m
+    WHERE m.notification_id = $1 AND m.step IS NOT NULL ORDER BY m.id;
 END
 $$;
 --> statement-breakpoint
@@ -3368,7 +3446,7 @@ $$;
 -- Postgres lets every role execute a new function. Only the owner and the roles of roles.sql may call these.
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA herald FROM PUBLIC;
 --> statement-breakpoint
-INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('functions', '11d9d60c0a5f36a90929537096c3e559d59b9265742f47a3eb50aa421bce857c', '0.1.0')
+INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('functions', '28e4079d302b902d2255d074bee22ca70d15298af3cc171c58a0e576b733232d', '0.1.0')
 ON CONFLICT (name) DO UPDATE SET sha256 = excluded.sha256, release = excluded.release, applied_at = now();
 
     BEGIN;
