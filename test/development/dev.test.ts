@@ -98,6 +98,10 @@ describe('in a folder without a database', { timeout: 120_000 }, () => {
     expect(await page(`${url}messages/${id}?view=captured`)).toContain(`Message-ID: &lt;${id}@`);
     // Emails name the application as package.json does.
     expect(await page(`${url}messages/${id}?view=captured`)).toContain('From: invoices &lt;noreply@');
+    // The links of a captured email work on this machine.
+    const source = (await page(`${url}messages/${id}?view=captured`)).replace(/=\r?\n/g, '');
+    const link = /http:\/\/127\.0\.0\.1:\d+\/u\/[\w-]+/.exec(source)?.[0] ?? url;
+    expect(await page(link)).toContain('Unsubscribe from “<bdi>Greetings</bdi>”?');
 
     await save('greeting.md', greetingFile.replace('title:', 'titel:'));
     await program.line(/error notifications\/greeting\.md:2:\d+: .*titel/);
