@@ -43,8 +43,9 @@ const page = createConsole({ connectionString: 'postgres://nowhere.invalid/x', t
 const style = await page.fetch(new Request('http://localhost/assets/console.css'));
 if (!style.ok || !(await style.text()).includes('{')) throw new Error('the files of the console are not in the package');
 await page.close();
+const pool = new Pool({ connectionString: 'postgres://nowhere.invalid/x' });
 const pages = createRecipientPages({
-  pool: { query: async () => ({ rows: [] }) },
+  pool,
   links: { url: 'https://x.example/mail', keys: [Buffer.alloc(32).toString('base64')] },
   brand: { appName: 'x', baseUrl: 'https://x.example' },
 });
@@ -52,7 +53,6 @@ if ((await pages.fetch(new Request('https://x.example/mail/u/x'))).status !== 40
 const store = createInboxStore();
 if (store.getSnapshot().status !== 'loading' || typeof useInbox !== 'function') throw new Error('the client of the inbox');
 if (!HeraldInboxElement.observedAttributes.includes('url')) throw new Error('the element does not load without a DOM');
-const pool = new Pool({ connectionString: 'postgres://nowhere.invalid/x' });
 const inbox = createInbox({ pool, brand: { appName: 'x', baseUrl: 'https://x.example' }, authorize: () => null });
 const element = await inbox.fetch(new Request('http://localhost/element.js'));
 if (!(await element.text()).includes('herald-inbox')) throw new Error('the element is not in the package');
