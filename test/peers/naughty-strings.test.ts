@@ -27,8 +27,14 @@ const template = {
 const decoded = (html: string) =>
   html.replaceAll('&lt;', '<').replaceAll('&gt;', '>').replaceAll('&quot;', '"').replaceAll('&amp;', '&');
 
+/** Without what keeps a value of the other direction apart. */
+const unisolated = (text: string) => text.replace(/<\/?bdi>|[\u2068\u2069]/g, '');
+
 /** The texts between the tags of our HTML. */
-const textsOf = (html: string) => html.split(/<[^>]*>/).map(decoded);
+const textsOf = (html: string) =>
+  unisolated(html)
+    .split(/<[^>]*>/)
+    .map(decoded);
 
 test('there are hundreds of them', () => {
   expect(naughty.length).toBeGreaterThan(450);
@@ -44,10 +50,10 @@ describe('a naughty string', () => {
       brand,
       createdAt: new Date(0),
     });
-    const line = oneLine(v);
+    const line = unisolated(oneLine(v));
     expect(textsOf(content.html)).toEqual(expect.arrayContaining([`Before ${line} after`, line]));
-    expect(content.html.match(/<[a-z]+/g)).toEqual(['<p', '<p', '<code', '<p', '<a']);
-    expect(content.text).toContain(`Before ${line} after`);
+    expect(unisolated(content.html).match(/<[a-z]+/g)).toEqual(['<p', '<p', '<code', '<p', '<a']);
+    expect(unisolated(content.text)).toContain(`Before ${line} after`);
     expect(new URL(content.actions[0]?.url ?? '').host).toBe('app.example');
     expect(content.title).not.toMatch(/[\r\n]/);
     // The Markdown of webhooks shows the same text.

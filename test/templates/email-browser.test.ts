@@ -54,7 +54,7 @@ function emailIn(color: string | undefined): string {
 /** What emails are held to. They are no pages, so they have no landmarks. */
 const rules = `{ runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'] }`;
 
-describe.skipIf(executable === null)('an email in a browser', { timeout: 60_000 }, () => {
+describe.skipIf(executable === null)('an email in a browser', { timeout: 120_000 }, () => {
   let browser: Browser;
   beforeAll(async () => {
     browser = await launch(executable ?? '');
