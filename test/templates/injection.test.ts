@@ -137,10 +137,10 @@ const hostile = fc
   })
   .map((parts) => parts.join(''));
 
-/** Elements with their attributes, but for URLs and titles, which hold the value by design, and isolates of values. */
+/** Elements with their attributes, but for URLs, titles and labels, which hold the value by design, and isolates of values. */
 function skeletonOf(html: string): string[] {
   return (html.replace(/<\/?bdi>/g, '').match(/<[^>]*>/g) ?? []).map((tag) =>
-    tag.replace(/ (href|title)="[^"]*"/g, ' $1'),
+    tag.replace(/ (href|title|aria-label)="[^"]*"/g, ' $1'),
   );
 }
 
