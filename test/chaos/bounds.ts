@@ -35,6 +35,7 @@ export function boundsOf(measured: Measured): Bound[] {
     bound('commits lost by the database', measured.lostCommits, 0),
     bound('phantoms', measured.phantom, 0),
     bound('not settled as sent', measured.unsettled, 0),
+    bound('cancelled and sent', measured.cancelledAndSent, 0),
     bound('unexplained duplicates', measured.unexplained, 0),
     bound('duplicates, at most those in flight at faults', measured.duplicates, measured.inFlightAtFaults),
     bound('ms to recover from a killed worker', recovery.killedWorker, takeoverSeconds * 1000),

@@ -18,8 +18,12 @@ export interface Comparison {
   readonly lostCommits: number;
   /** Arrived or on record, though never committed. Must be 0. */
   readonly phantom: number;
-  /** Not settled as sent, though delivered or deliverable. Must be 0. */
+  /** Not settled as sent, though delivered or deliverable, and not a step that became needless. Must be 0. */
   readonly unsettled: number;
+  /** Steps that became needless, because their recipient had read the item. */
+  readonly needless: number;
+  /** Of these, how many arrived nevertheless, and no attempt on record may have been the one. Must be 0. */
+  readonly cancelledAndSent: number;
   /** Copies beyond the first. */
   readonly duplicates: number;
   /** Copies for which an attempt on record says that its end is unknown. */
@@ -34,6 +38,10 @@ interface TableRow {
   readonly id: string;
   readonly ledger: boolean;
   readonly status: string | null;
+  /** In its reader's inbox: no receiver sees it. */
+  readonly isItem: boolean;
+  /** A step that was cancelled when its recipient read the item. */
+  readonly isNeedless: boolean;
   /** Attempts that may have arrived without our knowing, or of which we learned late. */
   readonly doubtful: number;
 }
@@ -41,7 +49,9 @@ interface TableRow {
 // A webhook whose connection broke after the request was out is a retry, because its receiver knows copies by their id; the detail
 // then says that the receiver may have got it, twice if the call was repeated at once and broke again.
 const tablesText = `
-SELECT coalesce(l.id, m.id) AS id, l.id IS NOT NULL AS ledger, m.status, (
+SELECT coalesce(l.id, m.id) AS id, l.id IS NOT NULL AS ledger, m.status,
+  EXISTS (SELECT FROM herald.inbox i WHERE i.message_id = m.id) AS "isItem",
+  coalesce(m.step IS NOT NULL AND m.status = 'cancelled', false) AS "isNeedless", (
     SELECT coalesce(sum(CASE WHEN a.outcome = 'unknown' OR a.detail LIKE 'recorded late%' THEN 1
       ELSE (length(a.detail) - length(replace(a.detail, 'may have got it', ''))) / length('may have got it') END), 0)::int
     FROM herald.attempt a WHERE a.message_id = m.id) AS doubtful
@@ -76,10 +86,13 @@ export async function compare({ accepted, transactions, pool }: Records): Promis
     committed: committed.length,
     rolledBack: [...begun].filter((id) => !inLedger(id)).length,
     delivered: copies.size,
-    lost: committed.filter(({ id }) => !copies.has(id)).length,
+    lost: committed.filter(({ id, isItem, isNeedless }) => !copies.has(id) && !isItem && !isNeedless).length,
     lostCommits: confirmed.filter((id) => !inLedger(id)).length,
     phantom: [...copies.keys()].filter((id) => !inLedger(id)).length + (rows.size - committed.length),
-    unsettled: committed.filter(({ status }) => status !== 'sent').length,
+    unsettled: committed.filter(({ status, isNeedless }) => status !== 'sent' && !isNeedless).length,
+    needless: committed.filter(({ isNeedless }) => isNeedless).length,
+    cancelledAndSent: committed.filter(({ id, isNeedless, doubtful }) => isNeedless && (copies.get(id) ?? 0) > doubtful)
+      .length,
     duplicates,
     explained,
     unexplained: duplicates - explained,

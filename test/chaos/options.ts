@@ -11,10 +11,12 @@ export interface RunOptions {
   readonly messages: number | null;
   /** Instead of mixed faults: the database is away for so many seconds, once. */
   readonly outageSeconds: number | null;
+  /** Half of the notifications go to the inbox, too, have a guard and a later step, and some of their items are read. */
+  readonly allParts: boolean;
   readonly jsonFile: string | null;
 }
 
-const usage = `npm run test:chaos -- [--seed N] [--seconds S | --long] [--json FILE]
+const usage = `npm run test:chaos -- [--seed N] [--seconds S | --long] [--all-parts] [--json FILE]
 npm run test:chaos -- --kills 100 --messages 50000 [--seed N] [--json FILE]
 npm run test:chaos -- --outage 300 [--seed N] [--json FILE]`;
 
@@ -31,6 +33,7 @@ export function readOptions(args: readonly string[]): RunOptions {
       messages: text,
       outage: text,
       json: text,
+      'all-parts': { type: 'boolean' },
     },
   });
   const number = (name: 'seed' | 'seconds' | 'kills' | 'messages' | 'outage'): number | null => {
@@ -46,6 +49,7 @@ export function readOptions(args: readonly string[]): RunOptions {
     kills,
     messages: number('messages') ?? (kills === null ? null : kills * 500),
     outageSeconds: number('outage'),
+    allParts: values['all-parts'] === true,
     jsonFile: values.json ?? null,
   };
 }

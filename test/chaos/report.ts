@@ -25,7 +25,9 @@ export function printReport(report: Report, say: (text: string) => void): void {
   say(`faults      ${counts(report.faults)}`);
   say(`errors      ${counts(report.codes) || 'none'}; ${report.logLines} log lines of workers`);
   if (report.logLinesWhileAway !== undefined) say(`while away  ${report.logLinesWhileAway} log lines of workers`);
-  say(`messages    ${report.committed} committed, ${report.rolledBack} rolled back, ${report.delivered} delivered`);
+  say(
+    `messages    ${report.committed} committed, ${report.rolledBack} rolled back, ${report.delivered} delivered, ${report.needless} needless`,
+  );
   say(
     `duplicates  ${report.duplicates}, explained ${report.explained}, in flight at faults ${report.inFlightAtFaults}`,
   );

@@ -82,7 +82,8 @@ async function hurry(stage: Stage): Promise<void> {
 
 const options = readOptions(process.argv.slice(2));
 const pauseMs = options.kills === null ? 5 : 0;
-const stage = await setStage({ workers, enqueuers, messages: options.messages ?? undefined, pauseMs });
+const { allParts } = options;
+const stage = await setStage({ workers, enqueuers, messages: options.messages ?? undefined, pauseMs, allParts });
 try {
   say(`seed ${options.seed}`);
   const outage = await play(stage, options);

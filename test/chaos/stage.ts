@@ -19,6 +19,7 @@ export interface StageOptions {
   readonly messages?: number | undefined;
   /** Pause of an enqueuer between transactions. */
   readonly pauseMs: number;
+  readonly allParts: boolean;
 }
 
 type Undo = () => Promise<void> | void;
@@ -41,6 +42,27 @@ export interface Stage {
   close(): Promise<void>;
 }
 
+/** Goes to the inbox, asks a guard, and has a later step for those who have not read it. */
+const escalatingFile = `---
+title: Hello {{labels.who}}
+group: Greetings
+guard: chaos.may
+then:
+  - { after: 2s, unless: read, methods: [webhook] }
+---
+Dear **{{labels.who}}**, welcome.
+`;
+
+/** It fails now and then, which is never an answer: the message waits. */
+const guardSql = `CREATE FUNCTION chaos.may(recipient_id text, targets text[], labels jsonb, data jsonb) RETURNS text
+  STABLE LANGUAGE plpgsql AS $$
+BEGIN
+  IF random() < 0.002 THEN
+    RAISE 'the application is at fault';
+  END IF;
+  RETURN NULL;
+END $$`;
+
 /** A real server's settings, because the proof is about real crashes; deadlocks are found sooner than by default. */
 const settings = { max_connections: '100', deadlock_timeout: '200ms' };
 
@@ -55,7 +77,8 @@ export async function setStage(options: StageOptions): Promise<Stage> {
     `CREATE SCHEMA chaos; CREATE TABLE chaos.ledger (id uuid PRIMARY KEY);
      CREATE TABLE chaos.counter (transactions bigint NOT NULL); INSERT INTO chaos.counter VALUES (0)`,
   );
-  await putTemplates(pool, { greeting: greetingFile });
+  if (options.allParts) await pool.query(guardSql);
+  await putTemplates(pool, { greeting: greetingFile, ...(options.allParts && { escalating: escalatingFile }) });
   const receivers = await startReceivers(join(folder, 'accepted.jsonl'));
   const proxies = {
     database: await startProxy(server.port),
@@ -81,7 +104,13 @@ export async function setStage(options: StageOptions): Promise<Stage> {
     const journal = join(folder, `${name}.jsonl`);
     journals.push(journal);
     const share = options.messages === undefined ? {} : { messages: Math.ceil(options.messages / options.enqueuers) };
-    return startEnqueuerProgram({ url: proxied, journal, pauseMs: options.pauseMs, ...share });
+    return startEnqueuerProgram({
+      url: proxied,
+      journal,
+      pauseMs: options.pauseMs,
+      allParts: options.allParts,
+      ...share,
+    });
   });
   const undoing = createUndoing();
   return {
