@@ -371,10 +371,11 @@ test('the doctor counts secret labels in clear text, and names a method that no 
 });
 
 describe('the doctor and the workers', () => {
+  // Every worker delivers `inbox` beside what it has a dispatcher for.
   const register = (name: string, methods: string[], seen = 'now()') =>
     database.pool.query(
       `INSERT INTO herald.worker (name, methods, version, seen_at, notified) VALUES ($1, $2, '0.1.0', ${seen}, true)`,
-      [name, methods],
+      [name, ['inbox', ...methods]],
     );
   const workersFound = async () =>
     (await examineDatabase(database.pool)).filter(({ check, level }) => check === 'workers' && level !== 'ok');
