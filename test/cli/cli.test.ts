@@ -66,7 +66,7 @@ describe('the command line', () => {
     const first = await herald(['migrate', '--method', 'sms'], { DATABASE_URL: empty.url });
     expect(first).toMatchObject({
       code: 0,
-      out: expect.stringMatching(/applied 0000_tables, functions[\s\S]*created methods smtp, webhook, sms/),
+      out: expect.stringMatching(/applied 0000_tables, functions[\s\S]*created methods smtp, webhook, inbox, sms/),
     });
     expect((await herald(['migrate'], { DATABASE_URL: empty.url })).out).toContain('nothing to do');
     expect((await herald(['migrate', '--dry-run'], { DATABASE_URL: empty.url })).out).toBe('-- nothing to do\n');
