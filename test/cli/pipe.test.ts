@@ -69,6 +69,7 @@ describe('a command that prints a table', () => {
       'templates list',
       'templates show',
       'templates sync',
+      'tenants list',
     ]);
     expect((await runCli(['why', id], env)).out).toMatch(/^pending/);
   });
