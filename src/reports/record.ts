@@ -64,7 +64,8 @@ interface KnownMessage {
 
 const knownText = `
 SELECT m.id, m.recipient, m.targets, m.tenant, m.group_key AS "groupKey", n.labels, n.data::text AS data
-FROM herald.reported_message($1, $2, $3) m LEFT JOIN herald.notification n ON n.id = m.notification_id`;
+FROM herald.message m LEFT JOIN herald.notification n ON n.id = m.notification_id
+WHERE m.id = herald.reported_message($1, $2, $3)`;
 
 /** A server repeats what it was sent: what the message said and to whom is removed, as from every stored reply. */
 async function redacted(client: Queryable, claim: Claim): Promise<string | null> {

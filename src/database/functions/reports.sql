@@ -1,13 +1,13 @@
--- Returns the message that a report is about: by its id, or by the id under which the receiver knows it, and only if
--- one of the addresses is the message's own. A message that was never tried cannot have come back.
-CREATE OR REPLACE FUNCTION herald.reported_message(message_id uuid, receiver_id text, addresses text[]) RETURNS SETOF herald.message
+-- Returns the id of the message that a report is about: by its id, or by the id under which the receiver knows it, and
+-- only if one of the addresses is the message's own. A message that was never tried cannot have come back.
+CREATE OR REPLACE FUNCTION herald.reported_message(message_id uuid, receiver_id text, addresses text[]) RETURNS uuid
 LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
-  SELECT m.* FROM herald.message m
+  SELECT m.id FROM herald.message m
   WHERE m.id = $1 AND m.attempts > 0 AND m.address = ANY (ARRAY(SELECT herald.normalize_address(a) FROM unnest($3) AS a))
   UNION ALL
-  SELECT m.* FROM herald.message m
+  SELECT m.id FROM herald.message m
   JOIN herald.attempt t ON t.message_id = m.id AND t.receiver_id = $2
   WHERE $1 IS NULL AND m.address = ANY (ARRAY(SELECT herald.normalize_address(a) FROM unnest($3) AS a))
     AND m.created_at > now() - interval '60 days'
@@ -24,7 +24,7 @@ AS $$
 #variable_conflict use_column
 DECLARE
   one record;
-  message herald.message;
+  message record;
   template_group text;
   report_id uuid;
   fresh boolean;
@@ -37,13 +37,11 @@ BEGIN
       r (message_id, receiver_id, addresses, kind, effect, unmatched, status_code, reply_text, reporter, source, source_id, position)
     ORDER BY r.position
   LOOP
-    message := NULL;
     why := one.unmatched;
-    IF why IS NULL THEN
-      SELECT m.* INTO message FROM herald.reported_message(one.message_id, one.receiver_id, one.addresses) m;
-      IF message.id IS NULL THEN
-        why := CASE WHEN EXISTS (SELECT FROM herald.message m WHERE m.id = one.message_id) THEN 'other_recipient' ELSE 'no_message' END;
-      END IF;
+    SELECT m.* INTO message FROM (SELECT) always LEFT JOIN herald.message m
+      ON m.id = CASE WHEN why IS NULL THEN herald.reported_message(one.message_id, one.receiver_id, one.addresses) END;
+    IF why IS NULL AND message.id IS NULL THEN
+      why := CASE WHEN EXISTS (SELECT FROM herald.message m WHERE m.id = one.message_id) THEN 'other_recipient' ELSE 'no_message' END;
     END IF;
     effect := CASE WHEN why IS NULL THEN one.effect ELSE 'none' END;
     INSERT INTO herald.report AS r (message_id, kind, effect, unmatched, status_code, reply_text, reporter, domain, source, source_id)
@@ -67,7 +65,7 @@ BEGIN
           suppressed := true;
         END IF;
       END IF;
-      PERFORM herald.announce_return(message, one.kind, effect, one.status_code, one.reporter, suppressed);
+      PERFORM herald.announce_return(message.id, one.kind, effect, one.status_code, one.reporter, suppressed);
     END IF;
     result := CASE WHEN NOT fresh THEN 'repeated' WHEN why IS NULL THEN 'recorded' ELSE 'unmatched' END;
     message_id := message.id;
@@ -81,11 +79,14 @@ $$;
 
 -- Enqueues the template "message-returned", where the application has one: its webhook tells other systems. A refusal
 -- does not keep the report from being recorded.
-CREATE OR REPLACE FUNCTION herald.announce_return(returned herald.message, kind text, effect text, status_code text, reporter text,
+CREATE OR REPLACE FUNCTION herald.announce_return(message_id uuid, kind text, effect text, status_code text, reporter text,
   suppressed boolean) RETURNS void
 LANGUAGE plpgsql VOLATILE
 AS $$
+DECLARE
+  returned record;
 BEGIN
+  SELECT m.* INTO STRICT returned FROM herald.message m WHERE m.id = $1;
   IF kind NOT IN ('bounce', 'complaint') OR returned.template = 'message-returned'
       OR NOT EXISTS (SELECT FROM herald.template t WHERE t.name = 'message-returned') THEN
     RETURN;
