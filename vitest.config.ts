@@ -4,11 +4,22 @@ import { defineConfig } from 'vitest/config';
 
 /** `vitest run` is the ordinary suite; `--mode faults`, `--mode chaos`, `--mode plans` and `--mode setups` run the long ones. */
 const longSuites = ['faults', 'chaos', 'plans', 'setups'];
+/** Browsers, and processes that are killed or wait for minutes: `--mode slow`. Without them the ordinary suite takes under 8 minutes. */
+const slowFiles = [
+  'test/**/browser.test.ts',
+  'test/delivery/{processes,readiness}.test.ts',
+  'test/dispatch/**/evidence.test.ts',
+  'test/dispatch/smtp/failover.test.ts',
+];
 
 export default defineConfig(({ mode }) => ({
   test: {
-    include: [longSuites.includes(mode) ? `test/${mode}/**/*.test.ts` : 'test/**/*.test.ts'],
-    exclude: longSuites.filter((suite) => suite !== mode).map((suite) => `test/${suite}/**`),
+    include:
+      mode === 'slow' ? slowFiles : [longSuites.includes(mode) ? `test/${mode}/**/*.test.ts` : 'test/**/*.test.ts'],
+    exclude: [
+      ...longSuites.filter((suite) => suite !== mode).map((suite) => `test/${suite}/**`),
+      ...(mode === 'slow' ? [] : slowFiles),
+    ],
     globalSetup: ['test/support/global-setup.ts'],
     pool: 'forks',
     // All cores, where vitest leaves one idle: tests wait more than they compute. Plans and the chaos crew measure, alone.
