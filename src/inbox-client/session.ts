@@ -55,8 +55,10 @@ export class Session {
   take({ name, data }: StreamEvent, token: string): void {
     const { model, loader } = this.#services;
     const change: Change = JSON.parse(data);
-    if (name === 'change' && (model.reader === '' || change.reader === model.reader)) loader.change(change, token);
-    else void this.#catchUp();
+    if (name === 'change' && (model.reader === '' || change.reader === model.reader)) {
+      // While the list is behind, a later token would call items seen that it never showed.
+      loader.change(change, this.#catchingUp === undefined ? token : model.token);
+    } else void this.#catchUp();
   }
 
   /** Tells a tab that has just joined how things are, if this one has the stream. */

@@ -168,8 +168,10 @@ class Store {
 
   /** Sends marks one after the other. Returns the counts, or null if something newer may have been heard meanwhile. */
   #send(mark: InboxMark, items: MarkedItems): Promise<InboxCounts | null> {
+    // The person whose list it is: a mark before this one may find out that somebody else has signed in.
+    const { reader } = this.model;
     const sent = this.#lastMark.then(async () => {
-      const { version, reader } = this.model;
+      const { version } = this.model;
       const counts = await this.#checked(this.#requests.mark(mark, items, reader)).catch(async (error: unknown) => {
         if (error instanceof InboxError && error.code === 'reload') await this.#load();
         throw error;

@@ -37,7 +37,10 @@ export async function purge(client: Queryable, options: PurgeOptions): Promise<n
          ORDER BY created_at LIMIT $2
        ), attempts AS (DELETE FROM herald.attempt a USING old WHERE a.message_id = old.id),
        reports AS (DELETE FROM herald.report r USING old WHERE r.message_id = old.id),
-       items AS (DELETE FROM herald.inbox i USING old WHERE i.message_id = old.id),
+       locked AS MATERIALIZED (
+         SELECT i.message_id FROM herald.inbox i JOIN old ON old.id = i.message_id ORDER BY i.message_id FOR UPDATE OF i
+       ),
+       items AS (DELETE FROM herald.inbox i USING locked l WHERE i.message_id = l.message_id),
        deleted AS (
          DELETE FROM herald.message m USING old WHERE m.id = old.id RETURNING m.notification_id
        )

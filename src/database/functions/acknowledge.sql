@@ -29,6 +29,8 @@ BEGIN
   END IF;
   ids := ARRAY(SELECT m.id FROM herald.message m
     WHERE m.notification_id = ANY (notification_ids) AND m.recipient_id = person ORDER BY m.id);
+  -- Items before messages and in the order of their ids, as herald.mark locks them.
+  PERFORM FROM herald.inbox i WHERE i.message_id = ANY (ids) ORDER BY i.message_id FOR UPDATE;
   WITH written AS (
     INSERT INTO herald.acknowledgement (notification_id, recipient_id)
     SELECT DISTINCT m.notification_id, person FROM herald.message m WHERE m.id = ANY (ids) ORDER BY 1

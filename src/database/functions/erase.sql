@@ -27,7 +27,8 @@ BEGIN
     SELECT m.id FROM herald.message m
     WHERE CASE WHEN person IS NULL THEN m.address = mailbox ELSE m.recipient_id = person END AND m.status <> 'sending'
     LIMIT $3);
-  -- In the order in which enqueue and settle lock rows.
+  -- Items before messages, as herald.mark locks them; messages in the order in which enqueue and settle do.
+  PERFORM FROM herald.inbox i WHERE i.message_id = ANY (ids) ORDER BY i.message_id FOR UPDATE;
   PERFORM FROM herald.message m WHERE m.id = ANY (ids) ORDER BY m.id FOR UPDATE;
   SELECT count(*) FILTER (WHERE c.answer = 'cancelled') INTO stopped FROM herald.cancel(ids) c;
   WITH before AS (

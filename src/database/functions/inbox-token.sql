@@ -21,23 +21,30 @@ DECLARE
   written CONSTANT text := CASE WHEN length(snapshot::text) <= max_length THEN snapshot::text
     ELSE format('%s:%s:', pg_snapshot_xmin(snapshot), pg_snapshot_xmin(snapshot)) END;
 BEGIN
+  -- The snapshot of a hot standby does not name the open transactions, so its token would hide what they commit.
+  IF pg_is_in_recovery() THEN
+    RETURN 'standby';
+  END IF;
   RETURN format('%s.%s.%s', herald.cluster_id(), extract(epoch FROM statement_timestamp())::bigint,
     translate(written, ':,', '_-'));
 END
 $$;
 
--- Returns the snapshot of a token. Null if it cannot be used: it is not a token, is from another server, from a time
+-- Returns the snapshot of a token. Null if it cannot be used: it is not a token, is from another server or from a standby, from a time
 -- before this one was restored, or older than a day.
 CREATE OR REPLACE FUNCTION herald.inbox_snapshot(token text) RETURNS pg_snapshot
 LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
-  part CONSTANT text[] := regexp_match(left(token, 3000), '^(\d{1,20})\.(\d{1,12})\.(\d{1,19}_\d{1,19}_[\d-]*)$');
-  made_at CONSTANT timestamptz := to_timestamp(part[2]::double precision);
+  -- [0-9], because \d means the digits of every script under some collations.
+  part CONSTANT text[] := regexp_match(left(token, 3000),
+    '^([0-9]{1,20})\.([0-9]{1,12})\.([0-9]{1,19}_[0-9]{1,19}_[0-9-]*)$');
   snapshot pg_snapshot;
 BEGIN
-  IF part IS NULL OR part[1] <> herald.cluster_id()
-      OR made_at NOT BETWEEN statement_timestamp() - interval '1 day' AND statement_timestamp() + interval '5 minutes' THEN
+  IF part IS NULL OR part[1] <> herald.cluster_id() THEN
+    RETURN NULL;
+  ELSIF to_timestamp(part[2]::double precision)
+      NOT BETWEEN statement_timestamp() - interval '1 day' AND statement_timestamp() + interval '5 minutes' THEN
     RETURN NULL;
   END IF;
   snapshot := translate(part[3], '_-', ':,')::pg_snapshot;

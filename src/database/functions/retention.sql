@@ -63,6 +63,8 @@ BEGIN
       ORDER BY m.created_at LIMIT $1 FOR UPDATE SKIP LOCKED
     ) o
     LIMIT $1);
+  -- In the order in which herald.mark locks them.
+  PERFORM FROM herald.inbox i WHERE i.message_id = ANY (ids) ORDER BY i.message_id FOR UPDATE;
   DELETE FROM herald.attempt a WHERE a.message_id = ANY (ids);
   DELETE FROM herald.report r WHERE r.message_id = ANY (ids);
   DELETE FROM herald.inbox i WHERE i.message_id = ANY (ids);

@@ -38,6 +38,9 @@ export interface ConnectionStart {
 
 const encoder = new TextEncoder();
 
+/** Servers take this code for a page that went away, and print nothing. */
+const tooSlow = () => Object.assign(new Error('the page is too slow'), { code: 'ERR_STREAM_PREMATURE_CLOSE' });
+
 /** Opens a stream. `onEnd` is called once, when the page goes away or the stream is ended. */
 export function openConnection(
   start: ConnectionStart,
@@ -62,7 +65,10 @@ export function openConnection(
       return control !== null;
     },
     end() {
-      finish()?.close();
+      const open = finish();
+      // A stream that is closed keeps what waits for a page that does not read, and its socket; one in error drops both.
+      if ((open?.desiredSize ?? maxWaitingBytes) < maxWaitingBytes / 2) open?.error(tooSlow());
+      else open?.close();
     },
   };
   const body = new ReadableStream<Uint8Array>(

@@ -10,11 +10,15 @@ export interface Changed {
   readonly recipientIds: readonly string[] | null;
 }
 
+/** The pool is the application's, and a connection that went silent would stop all streams for minutes. */
+const queryTimeoutMs = 10_000;
+
+const bounded = (text: string, values: unknown[]) => ({ text, values, query_timeout: queryTimeoutMs });
+
 /** Asks for whom anything changed since the token. */
 export async function readChanged(pool: Pool, since: string | null): Promise<Changed> {
   const { rows } = await pool.query<{ token: string; recipient_ids: string[] | null }>(
-    'SELECT token, recipient_ids FROM herald.inbox_changed($1)',
-    [since],
+    bounded('SELECT token, recipient_ids FROM herald.inbox_changed($1)', [since]),
   );
   const [row] = rows;
   if (row === undefined) throw new Error('herald.inbox_changed returned nothing');
@@ -38,8 +42,11 @@ export interface Told {
 /** Asks for the news of several readers, in their order. */
 export async function readNews(pool: Pool, readers: readonly Told[]): Promise<News[]> {
   const { rows } = await pool.query<{ token: string; unread: string; unseen: string; items: string | null }>(
-    'SELECT token, unread::text, unseen::text, items::text FROM herald.inbox_news($1, $2, $3)',
-    [readers.map((one) => one.recipientId), readers.map((one) => one.tenant), readers.map((one) => one.token)],
+    bounded('SELECT token, unread::text, unseen::text, items::text FROM herald.inbox_news($1, $2, $3)', [
+      readers.map((one) => one.recipientId),
+      readers.map((one) => one.tenant),
+      readers.map((one) => one.token),
+    ]),
   );
   return rows.map(({ token, unread, unseen, items }) => ({
     token,

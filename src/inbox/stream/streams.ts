@@ -60,6 +60,14 @@ export function createStreams(options: StreamsOptions): Streams {
 
   async function work(): Promise<void> {
     const present = [...readers.all()];
+    try {
+      await tellChanges(present);
+    } finally {
+      for (const one of present) endOrKeepAlive(one, aliveMs);
+    }
+  }
+
+  async function tellChanges(present: readonly Connection[]): Promise<void> {
     const changed = await readChanged(pool, token);
     markBehind(present, readers, changed.recipientIds);
     token = changed.token;
@@ -68,7 +76,6 @@ export function createStreams(options: StreamsOptions): Streams {
       present.filter((one) => one.behind),
       options,
     );
-    for (const one of present) endOrKeepAlive(one, aliveMs);
   }
   const rounds = createRounds({ leastMs, pollMs, isNeeded: () => readers.size > 0, work, onError });
 
@@ -146,17 +153,22 @@ function markBehind(
 }
 
 /** Tabs of one reader that were told the same share a row. */
-async function tellNews(behind: readonly Connection[], { pool, render }: StreamsOptions): Promise<void> {
+async function tellNews(behind: readonly Connection[], { pool, render, onError }: StreamsOptions): Promise<void> {
   const groups = Object.values(
     Object.groupBy(behind, (one) => JSON.stringify([one.recipientId, one.tenant, one.token])),
   );
   for (let from = 0; from < groups.length; from += batchSize) {
     const batch = groups.slice(from, from + batchSize).filter((group) => group !== undefined);
     const told = batch.flatMap((group) => group.slice(0, 1));
-    const news = await readNews(pool, told);
-    for (const [index, group] of batch.entries()) {
-      const one = news[index];
-      if (one !== undefined) await tell(group, one, { pool, render });
+    try {
+      const news = await readNews(pool, told);
+      for (const [index, group] of batch.entries()) {
+        const one = news[index];
+        if (one !== undefined) await tell(group, one, { pool, render });
+      }
+    } catch (error) {
+      // The others are told; these stay behind.
+      onError(error);
     }
   }
 }
