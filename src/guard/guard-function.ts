@@ -80,6 +80,7 @@ export async function tryGuard(tx: Connection, name: string): Promise<string | n
   const query = (text: string) => run(tx, { text, values: [] });
   await query('SAVEPOINT herald_guard');
   try {
+    await query('SET LOCAL transaction_read_only = on');
     await query("SET LOCAL search_path = ''");
     await query("SET LOCAL statement_timeout = '2s'");
     await query(`SELECT ${quotedGuard(name)}(''::text, '{}'::text[], '{}'::jsonb, NULL::jsonb)`);

@@ -35,7 +35,8 @@ export async function askInParts<Answer>(
   const open: (readonly string[])[] = ids.length === 0 ? [] : [ids];
   let failures = 0;
   let lastCode = 'timeout';
-  for (let part = open.pop(); part !== undefined; part = open.pop()) {
+  // The larger parts first: where one message lets each question time out, most of the others have an answer in time.
+  for (let part = open.shift(); part !== undefined; part = open.shift()) {
     if (failures < maxFailures && now() < endsAt)
       try {
         answers.push(...(await ask(part)));
@@ -50,8 +51,7 @@ export async function askInParts<Answer>(
   return { answers, failed };
 }
 
-/** The first half last, because the last is asked next. */
 function halvesOf(ids: readonly string[]): readonly (readonly string[])[] {
   const middle = Math.ceil(ids.length / 2);
-  return [ids.slice(middle), ids.slice(0, middle)];
+  return [ids.slice(0, middle), ids.slice(middle)];
 }

@@ -58,8 +58,11 @@ export const fieldNames = Object.keys(checks) as readonly (keyof Brand)[];
 
 function checkUrl(place: string, value: unknown): void {
   const url = isLine(value, maxUrlLength) ? URL.parse(value) : null;
-  if (url !== null && /^https?:$/.test(url.protocol)) return;
-  throw new ConfigurationError(place, `${shown(value)} is not an absolute URL such as https://acme.example`);
+  if (url === null || !/^https?:$/.test(url.protocol))
+    throw new ConfigurationError(place, `${shown(value)} is not an absolute URL such as https://acme.example`);
+  // Links with a user or password are refused when a message is rendered.
+  if (url.username !== '' || url.password !== '')
+    throw new ConfigurationError(place, 'must not hold a user or password');
 }
 
 function checkLine(place: string, value: unknown, max: number): void {
@@ -73,10 +76,10 @@ function shown(value: unknown): string {
   return typeof value === 'string' ? JSON.stringify(value.slice(0, 100)) : `a value of type ${typeof value}`;
 }
 
-/** Postgres takes no half of a surrogate pair. */
+/** Postgres takes no half of a surrogate pair; a control of direction would change what is written beside it. */
 function isLine(value: unknown, max: number): value is string {
   if (typeof value !== 'string' || value.length > max || value.trim() === '') return false;
-  return value.isWellFormed() && !/[\p{Cc}\u2028\u2029]/u.test(value);
+  return value.isWellFormed() && !/[\p{Cc}\u2028-\u202e\u2066-\u2069]/u.test(value);
 }
 
 function checkPixels(place: string, value: unknown, max: number): void {

@@ -18,11 +18,11 @@ export interface TenantSettings {
 }
 
 /**
- * The brand of a tenant: its own fields, and the application's where it has none. A tenant with a name of its own gets
- * no logo of the application beside it.
+ * The brand of a tenant: its own fields, and the application's where it has none. A tenant with a name or
+ * a logo of its own gets no logo of the application beside it.
  */
 export function brandOf(application: Brand, own: Partial<Brand>): Brand {
-  if (own.appName === undefined) return { ...application, ...own };
+  if (own.appName === undefined && own.logoUrl === undefined) return { ...application, ...own };
   const { logoUrl: _, logoDarkUrl: __, logoWidth: ___, logoHeight: ____, ...rest } = application;
   return { ...rest, ...own };
 }

@@ -108,3 +108,25 @@ describe('the brand of a tenant', () => {
     expect(brandOf(application, own)).toMatchObject(own);
   });
 });
+
+describe('the brand of a tenant', () => {
+  const application = { ...brand, logoUrl: 'https://acme.example/l.png', logoDarkUrl: 'https://acme.example/d.png' };
+
+  test.each([{ appName: 'Labs' }, { logoUrl: 'https://labs.example/l.png' }])(
+    'with %j has no logo of the application beside it',
+    (own) => {
+      expect(brandOf({ ...application, logoWidth: 120, logoHeight: 40 }, own)).toEqual({ ...brand, ...own });
+    },
+  );
+
+  test.each([
+    { baseUrl: 'https://user:secret@labs.example' },
+    { appName: 'Labs \u202e' },
+    { footer: ['\u2067elpmaxe'] },
+  ])('without %j, which links and readers would not bear', async (stored) => {
+    const { tenants, logger } = reading(new Map([['labs', { brand: stored, sender: null }]]));
+    expect((await tenants.settingsOf('labs')).brand).toEqual(brand);
+    expect(JSON.stringify(logger.lines)).toContain(Object.keys(stored)[0]);
+    expect(JSON.stringify(logger.lines)).not.toContain('secret');
+  });
+});

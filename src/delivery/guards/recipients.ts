@@ -46,12 +46,16 @@ async function readdress(
   const changes = changed.map((each) => ({ ...each, token: byId.get(each.id)?.token }));
   try {
     const rows = await services.database.run<Changed>(readdressStatement, [JSON.stringify(changes)]);
-    return rows.flatMap(({ id, recipient, reason }) => {
+    const written = new Set(rows.map(({ id }) => id));
+    const lost = attempts.filter(({ job }) => !written.has(job.id));
+    const leaseless = new Map(lost.map(({ job }) => [job.id, 'the lease was lost while the guard was asked']));
+    const refused = rows.flatMap(({ id, recipient, reason }) => {
       const attempt = byId.get(id);
       if (attempt === undefined) return [];
       attempt.message.recipient = recipient;
       return reason === null ? [] : [{ attempt, reason, detail: `by what ${name} returned` }];
     });
+    return [...refused, ...unanswered(name, lost, leaseless, services)];
   } catch (error) {
     services.errors.report(error, 'cannot write the recipients of now', { method: services.method });
     const failed = new Map(attempts.map(({ job }) => [job.id, 'the recipient could not be written']));
