@@ -40,7 +40,7 @@ export function policyOf({ kind, action, enhanced }: ReportFacts): ReportEffect 
   if (kind !== 'bounce' || action !== 'failed' || enhanced === null) return 'none';
   const [, digit = '', rest = ''] = /^([245])\.(\d{1,3}\.\d{1,3})$/.exec(enhanced) ?? [];
   // A server that gave up after days of "not now" says so with the class 4. Policies are about the sender there, too.
-  if (digit === '4') return /^(7\.\d+|3\.4|6\.\d+)$/.test(rest) ? 'ours' : 'soft';
+  if (digit === '4') return /^(1\.[78]|2\.3|3\.4|5\.\d+|6\.\d+|7\.\d+)$/.test(rest) ? 'ours' : 'soft';
   if (digit !== '5') return 'none';
   return permanent.find(([code]) => code.test(rest))?.[1] ?? 'none';
 }

@@ -33,13 +33,13 @@ function reportOf(claim: Claim, replyText: string | null): object {
   return {
     messageId,
     receiverId: receiverId === null ? null : printable(receiverId, 200),
-    addresses: addresses.slice(0, 100),
+    addresses: addresses.slice(0, 100).map((address) => printable(address, 400)),
     kind,
     effect: policyOf(claim),
     unmatched,
     statusCode: enhanced,
     replyText,
-    reporter,
+    reporter: reporter === null ? null : printable(reporter, 300),
     source,
     sourceId: printable(sourceId, 300),
   };

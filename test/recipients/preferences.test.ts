@@ -99,12 +99,22 @@ describe('a form', () => {
 });
 
 describe('an address to which nothing is sent', () => {
-  /** Somebody who got an email, and whose address was suppressed after it. */
+  const enqueued = async (id: string, address: string) =>
+    (
+      await database.pool.query('SELECT * FROM herald.enqueue($1)', [
+        JSON.stringify({ template: 'digest', to: { id, email: address } }),
+      ])
+    ).rows as [{ message_id: string }];
+
+  /** Somebody who got an email, and whose address was suppressed after a report about it. */
   async function suppressed(id: string, cause: string): Promise<string> {
     const address = `${id}@example.com`;
-    await database.pool.query('SELECT * FROM herald.enqueue($1)', [
-      JSON.stringify({ template: 'digest', to: { id, email: address } }),
-    ]);
+    const [{ message_id: message }] = await enqueued(id, address);
+    await database.pool.query(
+      `INSERT INTO herald.report (message_id, kind, effect, source, source_id)
+       VALUES ($1, CASE $2 WHEN 'complaint' THEN 'complaint' ELSE 'bounce' END, $2, 'test', $3)`,
+      [message, cause === 'operator' ? 'none' : cause, message],
+    );
     await database.pool.query(
       `INSERT INTO herald.suppression (method, address, cause, reason, suppressed_at) VALUES ('smtp', $1, $2, $2, now())`,
       [address, cause],
@@ -134,6 +144,18 @@ describe('an address to which nothing is sent', () => {
     expect(page).not.toContain(notice);
     await submit(id, page, (on) => on.add('smtp News & more'), 'save');
     await submit(id, page, nothing, 'allow');
+    expect(await isListed(address)).toBe(true);
+  });
+
+  test('is not for somebody to allow who has given it as their own since', async () => {
+    const address = await suppressed('victim', 'complaint');
+    await enqueued('thief', 'thief@example.com');
+    await enqueued('thief', address);
+    const page = await show('thief');
+    expect(page).not.toContain(notice);
+    await submit('thief', page, nothing, 'allow');
+    await submit('thief', await show('thief'), (on) => on.delete('smtp Reports'));
+    await submit('thief', await show('thief'), (on) => on.add('smtp Reports'));
     expect(await isListed(address)).toBe(true);
   });
 

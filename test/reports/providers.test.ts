@@ -131,6 +131,25 @@ describe('Amazon SES through SNS', () => {
     mail: mail(),
   });
 
+  test('a time that is a number, and so not signed, is refused', async () => {
+    const old = new Date(Date.now() - 40 * 86_400_000).toISOString();
+    const id = '165545c9-2a5c-472c-8df2-7ff2be2b3b1b';
+    const captured = JSON.parse(sns(bounce(), { ago: 40 * 86_400 })) as { Timestamp: string };
+    const forged = { ...captured, MessageId: `${id}\nTimestamp\n${old}`, Timestamp: new Date().getUTCFullYear() + 1 };
+    expect((await post('ses', JSON.stringify(forged))).status).toBe(403);
+    expect(await recorded()).toEqual(counted('signature'));
+  });
+
+  test('a complaint that SES made because of an earlier one counts for nothing', async () => {
+    const complaint = {
+      complainedRecipients: [{ emailAddress: 'ada@example.com' }],
+      complaintSubType: 'OnAccountSuppressionList',
+      feedbackId: '0000013786031775-163e3910-53eb-4c8e-a04a-f29debf88a84-000000',
+    };
+    expect((await post('ses', sns({ notificationType: 'Complaint', complaint, mail: mail() }))).status).toBe(200);
+    expect(await recorded()).toEqual([]);
+  });
+
   test.each(['1', '2'] as const)('a bounce of signature version %s is recorded once', async (version) => {
     expect((await post('ses', sns(bounce(), { version }))).status).toBe(200);
     expect((await post('ses', sns(bounce(), { version }))).status).toBe(200);
@@ -275,9 +294,23 @@ describe('Postmark', () => {
         Email: undefined,
         Recipient: 'ada@example.com',
         SuppressSending: true,
+        SuppressionReason: 'ManualSuppression',
         Origin: 'Recipient',
       },
       () => matched('unsubscribe', 'unsubscribe'),
+    ],
+    [
+      'the suppression that follows a bounce',
+      {
+        RecordType: 'SubscriptionChange',
+        Type: undefined,
+        Email: undefined,
+        Recipient: 'ada@example.com',
+        SuppressSending: true,
+        SuppressionReason: 'HardBounce',
+        Origin: 'Recipient',
+      },
+      () => [],
     ],
     ['an automatic reply', { Type: 'AutoResponder' }, () => []],
     ['a delivery', { RecordType: 'Delivery' }, () => []],
@@ -354,6 +387,7 @@ describe('Mailgun', () => {
     ['a changed time', { change: { timestamp: seconds(1) } }, 'signature'],
     ['no signature', { change: { signature: '' } }, 'signature'],
     ['a time that is too old', { timestamp: seconds(90_000) }, 'replay'],
+    ['a time with a digit of the token', { timestamp: `${seconds()}e0` }, 'signature'],
   ])('%s is refused', async (_, options, why) => {
     expect((await post('mailgun', mailgun(event(), options))).status).toBe(403);
     expect(await recorded()).toEqual(counted(why));

@@ -91,6 +91,12 @@ describe('a returned email', () => {
     );
   });
 
+  test('is recorded although its reply is cut within a character', async () => {
+    const id = await sent(1);
+    const reply = (letters: string) => ({ said: `550 5.1.1 ${letters}${'\u{1f600}'.repeat(300)}` });
+    for (const letters of ['x', 'xx']) expect(await bounce(id, reply(letters))).toMatchObject([{ messageId: id }]);
+  });
+
   test('counts against the address once for each message, and suppresses it a day later', async () => {
     const first = await sent(50);
     await bounce(first);

@@ -38,8 +38,11 @@ BEGIN
     ORDER BY r.position
   LOOP
     why := one.unmatched;
-    SELECT m.* INTO message FROM (SELECT) always LEFT JOIN herald.message m
-      ON m.id = CASE WHEN why IS NULL THEN herald.reported_message(one.message_id, one.receiver_id, one.addresses) END;
+    -- Locked, so that erase waits, or has taken the address away before.
+    SELECT m.* INTO message FROM herald.message m
+    WHERE m.id = CASE WHEN why IS NULL THEN herald.reported_message(one.message_id, one.receiver_id, one.addresses) END
+      AND m.address IS NOT NULL
+    FOR NO KEY UPDATE;
     IF why IS NULL AND message.id IS NULL THEN
       why := CASE WHEN EXISTS (SELECT FROM herald.message m WHERE m.id = one.message_id) THEN 'other_recipient' ELSE 'no_message' END;
     END IF;

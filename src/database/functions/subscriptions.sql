@@ -2,8 +2,9 @@
 -- the email belonged to.
 
 -- Returns the methods that send nothing to a recipient because a message was reported as spam or their address did not
--- accept it, by the address that was used last. The recipient may lift it; a dead mailbox and what an operator decided
--- are not theirs to lift.
+-- accept it, by the address that was used last. The recipient may lift it, if a report about a message of theirs was the
+-- cause: an address that they have given since may be another person's. A dead mailbox and what an operator decided are
+-- not theirs to lift.
 CREATE OR REPLACE FUNCTION herald.stopped_methods(recipient_id text) RETURNS TABLE (method text, address text, cause text)
 LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -16,7 +17,9 @@ AS $$
     ORDER BY m.created_at DESC, m.id DESC LIMIT 1
   ) a
   CROSS JOIN LATERAL herald.suppression_of(d.name, a.address, d.erased_key, false) s
-  WHERE s.cause IN ('soft', 'complaint')
+  WHERE s.cause IN ('soft', 'complaint') AND EXISTS (
+    SELECT FROM herald.message m JOIN herald.report r ON r.message_id = m.id
+    WHERE m.recipient_id = $1 AND m.method = d.name AND m.address = a.address AND r.effect = s.cause)
 $$;
 
 -- Lets a method, or every one, use the recipient's address again: the recipient asked for it.

@@ -59,7 +59,8 @@ function textOf(code: string | undefined, tokens: readonly string[]): string {
   return [code, ...tokens.map(readable)]
     .filter((part, i, all) => part !== undefined && (part !== removed || all[i - 1] !== part))
     .join(' ')
-    .slice(0, textCharacters);
+    .slice(0, textCharacters)
+    .toWellFormed();
 }
 
 /**

@@ -23,7 +23,13 @@ export function mailgun({ signingKey }: MailgunOptions): Provider {
         .update(timestamp + token)
         .digest();
       const signature = Buffer.from(textAt(given, 'signature', 'signature'), 'hex');
-      if (token === '' || signature.length !== expected.length || !timingSafeEqual(signature, expected))
+      // The signature has no separator: a digit of one field must not be read as part of the other.
+      if (
+        !/^\d{10}$/.test(timestamp) ||
+        token === '' ||
+        signature.length !== expected.length ||
+        !timingSafeEqual(signature, expected)
+      )
         return { refused: 'signature' };
       if (!isFresh(Number(timestamp) * 1000, now)) return { refused: 'replay' };
       return claimsOf(at(given, 'event-data'), token);
@@ -33,7 +39,7 @@ export function mailgun({ signingKey }: MailgunOptions): Provider {
 
 /**
  * The token is the report's id: whoever has seen a request could send its token again with another event, because the
- * event is not signed.
+ * event is not signed. An event that means nothing is not recorded, so that its token would count once.
  */
 function claimsOf(event: unknown, token: string): Claim[] {
   const facts = factsOf(event);

@@ -72,7 +72,8 @@ function factsOf(event: unknown): ReportFacts | null {
   if (record === 'SpamComplaint' || type === 'SpamComplaint')
     return { kind: 'complaint', action: null, enhanced: null };
   if (record === 'SubscriptionChange')
-    return at(event, 'SuppressSending') === true && textAt(event, 'Origin') === 'Recipient'
+    // A bounce or complaint is followed by such an event as well; only this reason is the person's own wish.
+    return at(event, 'SuppressSending') === true && textAt(event, 'SuppressionReason') === 'ManualSuppression'
       ? { kind: 'unsubscribe', action: null, enhanced: null }
       : null;
   if (record !== 'Bounce') return null;

@@ -47,6 +47,8 @@ function claimsOf(event: unknown, snsId: string, returns: Returns): Claim[] {
     );
   }
   if (type !== 'Complaint' || textAt(event, 'complaint', 'complaintFeedbackType') === 'not-spam') return [];
+  // SES did not try, because of an earlier complaint.
+  if (/suppress/i.test(textAt(event, 'complaint', 'complaintSubType'))) return [];
   const id = textAt(event, 'complaint', 'feedbackId') || snsId;
   return listAt(event, 'complaint', 'complainedRecipients').map((recipient, index) =>
     claimOf({

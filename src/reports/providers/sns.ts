@@ -3,7 +3,7 @@
  * before it is used: only then a certificate is fetched, from the one host of the topic's region.
  */
 import { createVerify, X509Certificate } from 'node:crypto';
-import { isFresh, type Json, parseJson, type ProviderRequest, type Refused, textAt } from '../provider.ts';
+import { at, isFresh, type Json, parseJson, type ProviderRequest, type Refused, textAt } from '../provider.ts';
 
 /** A message whose signature is right, from a topic that was named. */
 export interface SnsMessage {
@@ -33,6 +33,9 @@ const algorithms: ReadonlyMap<string, string> = new Map([
   ['2', 'RSA-SHA256'],
 ]);
 
+const lineFields = ['MessageId', 'Timestamp', 'TopicArn', 'Type'] as const;
+const isLine = (value: unknown): boolean => typeof value === 'string' && !/[\r\n]/.test(value);
+
 /** Whether a text is the ARN of a topic. */
 export function isTopicArn(text: string): boolean {
   return arnPattern.test(text);
@@ -50,6 +53,8 @@ export function createSnsReader(topicArns: readonly string[], network: SnsNetwor
   return {
     async read({ body, now }) {
       const given = parseJson(body);
+      // What is not text is not in the signed text, and a line break could move one field into another.
+      if (!lineFields.every((field) => isLine(at(given, field)))) return { refused: 'signature' };
       const topicArn = textAt(given, 'TopicArn');
       if (!topicArns.includes(topicArn)) return { refused: 'topic' };
       const url = URL.parse(textAt(given, 'SigningCertURL'));

@@ -2008,23 +2008,30 @@ DECLARE
   written CONSTANT text := CASE WHEN length(snapshot::text) <= max_length THEN snapshot::text
     ELSE format('%s:%s:', pg_snapshot_xmin(snapshot), pg_snapshot_xmin(snapshot)) END;
 BEGIN
+  -- The snapshot of a hot standby does not name the open transactions, so its token would hide what they commit.
+  IF pg_is_in_recovery() THEN
+    RETURN 'standby';
+  END IF;
   RETURN format('%s.%s.%s', herald.cluster_id(), extract(epoch FROM statement_timestamp())::bigint,
     translate(written, ':,', '_-'));
 END
 $$;
 --> statement-breakpoint
--- Returns the snapshot of a token. Null if it cannot be used: it is not a token, is from another server, from a time
+-- Returns the snapshot of a token. Null if it cannot be used: it is not a token, is from another server or from a standby, from a time
 -- before this one was restored, or older than a day.
 CREATE OR REPLACE FUNCTION herald.inbox_snapshot(token text) RETURNS pg_snapshot
 LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
-  part CONSTANT text[] := regexp_match(left(token, 3000), '^(\d{1,20})\.(\d{1,12})\.(\d{1,19}_\d{1,19}_[\d-]*)$');
-  made_at CONSTANT timestamptz := to_timestamp(part[2]::double precision);
+  -- [0-9], because \d means the digits of every script under some collations.
+  part CONSTANT text[] := regexp_match(left(token, 3000),
+    '^([0-9]{1,20})\.([0-9]{1,12})\.([0-9]{1,19}_[0-9]{1,19}_[0-9-]*)$');
   snapshot pg_snapshot;
 BEGIN
-  IF part IS NULL OR part[1] <> herald.cluster_id()
-      OR made_at NOT BETWEEN statement_timestamp() - interval '1 day' AND statement_timestamp() + interval '5 minutes' THEN
+  IF part IS NULL OR part[1] <> herald.cluster_id() THEN
+    RETURN NULL;
+  ELSIF to_timestamp(part[2]::double precision)
+      NOT BETWEEN statement_timestamp() - interval '1 day' AND statement_timestamp() + interval '5 minutes' THEN
     RETURN NULL;
   END IF;
   snapshot := translate(part[3], '_-', ':,')::pg_snapshot;
@@ -2895,6 +2902,8 @@ BEGIN
   END IF;
   ids := ARRAY(SELECT m.id FROM herald.message m
     WHERE m.notification_id = ANY (notification_ids) AND m.recipient_id = person ORDER BY m.id);
+  -- Items before messages and in the order of their ids, as herald.mark locks them.
+  PERFORM FROM herald.inbox i WHERE i.message_id = ANY (ids) ORDER BY i.message_id FOR UPDATE;
   WITH written AS (
     INSERT INTO herald.acknowledgement (notification_id, recipient_id)
     SELECT DISTINCT m.notification_id, person FROM herald.message m WHERE m.id = ANY (ids) ORDER BY 1
@@ -2909,7 +2918,9 @@ END
 $$;
 --> statement-breakpoint
 -- Brings the recipients of open attempts up to date with what the application's recipient guard returned, which may
--- have another email, name or locale. changes: [{"id", "token", "email", "name", "locale"}]; null changes nothing.
+-- have another email, name or locale. changes: [{"id", "token", "email", "name", "locale"}]; null changes nothing,
+-- and neither does a name or locale that enqueue would refuse. After an attempt of unknown end only the email changes:
+-- a copy that may have arrived has the same text.
 -- Returns each recipient as it is now, and the reason why nothing may be sent to it. SECURITY DEFINER: a worker cannot
 -- write recipients otherwise, and this only where it has the lease.
 CREATE OR REPLACE FUNCTION herald.readdress(changes jsonb)
@@ -2918,19 +2929,22 @@ LANGUAGE sql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
   WITH wanted AS MATERIALIZED (
-    SELECT m.id, d.name AS method, d.requires,
-      m.recipient || jsonb_strip_nulls(jsonb_build_object('email', i.email, 'name', i.name, 'locale', i.locale)) AS recipient
+    SELECT m.id, d.name AS method, d.requires, d.erased_key, t.mandatory,
+      m.recipient || jsonb_strip_nulls(jsonb_build_object('email', nullif(btrim(i.email, E' \t\r\n'), ''),
+        'name', CASE WHEN m.unknowns = 0 AND herald.is_line(to_jsonb(i.name), 200) THEN i.name END,
+        'locale', CASE WHEN m.unknowns = 0 AND herald.is_line(to_jsonb(i.locale), 35) THEN i.locale END)) AS recipient
     FROM jsonb_to_recordset($1) AS i (id uuid, token uuid, email text, name text, locale text)
     JOIN herald.message m ON m.id = i.id AND m.status = 'sending' AND m.lease_token = i.token
     JOIN herald.method d ON d.name = m.method
+    JOIN herald.template t ON t.name = m.template
   ), judged AS MATERIALIZED (
     SELECT w.*, nullif(herald.normalize_address(w.recipient ->> w.requires), '') AS address, CASE
         WHEN NOT herald.is_recipient(w.recipient, ARRAY['id', 'email', 'name', 'locale', 'timeZone'] || w.requires)
-          OR NOT coalesce(herald.is_address(w.recipient ->> 'email'), true) THEN 'invalid_address'
-        WHEN EXISTS (SELECT FROM herald.suppression s WHERE s.method = w.method
-          AND s.address = herald.normalize_address(w.recipient ->> w.requires) AND s.suppressed_at IS NOT NULL)
-          THEN 'suppressed' END AS reason
+          OR w.requires = 'email' AND NOT coalesce(herald.is_address(w.recipient ->> 'email'), true) THEN 'invalid_address'
+        WHEN s.cause IS NOT NULL THEN 'suppressed' END AS reason
     FROM wanted w
+    LEFT JOIN LATERAL herald.suppression_of(w.method, herald.normalize_address(w.recipient ->> w.requires), w.erased_key,
+      w.mandatory) s ON true
   ), changed AS (
     UPDATE herald.message m SET recipient = j.recipient, address = j.address
     FROM judged j WHERE m.id = j.id AND j.reason IS DISTINCT FROM 'invalid_address'
@@ -3124,8 +3138,11 @@ BEGIN
     ORDER BY r.position
   LOOP
     why := one.unmatched;
-    SELECT m.* INTO message FROM (SELECT) always LEFT JOIN herald.message m
-      ON m.id = CASE WHEN why IS NULL THEN herald.reported_message(one.message_id, one.receiver_id, one.addresses) END;
+    -- Locked, so that erase waits, or has taken the address away before.
+    SELECT m.* INTO message FROM herald.message m
+    WHERE m.id = CASE WHEN why IS NULL THEN herald.reported_message(one.message_id, one.receiver_id, one.addresses) END
+      AND m.address IS NOT NULL
+    FOR NO KEY UPDATE;
     IF why IS NULL AND message.id IS NULL THEN
       why := CASE WHEN EXISTS (SELECT FROM herald.message m WHERE m.id = one.message_id) THEN 'other_recipient' ELSE 'no_message' END;
     END IF;
@@ -3196,8 +3213,9 @@ $$;
 -- the email belonged to.
 
 -- Returns the methods that send nothing to a recipient because a message was reported as spam or their address did not
--- accept it, by the address that was used last. The recipient may lift it; a dead mailbox and what an operator decided
--- are not theirs to lift.
+-- accept it, by the address that was used last. The recipient may lift it, if a report about a message of theirs was the
+-- cause: an address that they have given since may be another person's. A dead mailbox and what an operator decided are
+-- not theirs to lift.
 CREATE OR REPLACE FUNCTION herald.stopped_methods(recipient_id text) RETURNS TABLE (method text, address text, cause text)
 LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -3210,7 +3228,9 @@ AS $$
     ORDER BY m.created_at DESC, m.id DESC LIMIT 1
   ) a
   CROSS JOIN LATERAL herald.suppression_of(d.name, a.address, d.erased_key, false) s
-  WHERE s.cause IN ('soft', 'complaint')
+  WHERE s.cause IN ('soft', 'complaint') AND EXISTS (
+    SELECT FROM herald.message m JOIN herald.report r ON r.message_id = m.id
+    WHERE m.recipient_id = $1 AND m.method = d.name AND m.address = a.address AND r.effect = s.cause)
 $$;
 --> statement-breakpoint
 -- Lets a method, or every one, use the recipient's address again: the recipient asked for it.
@@ -3362,6 +3382,8 @@ BEGIN
       ORDER BY m.created_at LIMIT $1 FOR UPDATE SKIP LOCKED
     ) o
     LIMIT $1);
+  -- In the order in which herald.mark locks them.
+  PERFORM FROM herald.inbox i WHERE i.message_id = ANY (ids) ORDER BY i.message_id FOR UPDATE;
   DELETE FROM herald.attempt a WHERE a.message_id = ANY (ids);
   DELETE FROM herald.report r WHERE r.message_id = ANY (ids);
   DELETE FROM herald.inbox i WHERE i.message_id = ANY (ids);
@@ -3401,7 +3423,8 @@ BEGIN
     SELECT m.id FROM herald.message m
     WHERE CASE WHEN person IS NULL THEN m.address = mailbox ELSE m.recipient_id = person END AND m.status <> 'sending'
     LIMIT $3);
-  -- In the order in which enqueue and settle lock rows.
+  -- Items before messages, as herald.mark locks them; messages in the order in which enqueue and settle do.
+  PERFORM FROM herald.inbox i WHERE i.message_id = ANY (ids) ORDER BY i.message_id FOR UPDATE;
   PERFORM FROM herald.message m WHERE m.id = ANY (ids) ORDER BY m.id FOR UPDATE;
   SELECT count(*) FILTER (WHERE c.answer = 'cancelled') INTO stopped FROM herald.cancel(ids) c;
   WITH before AS (
@@ -3447,7 +3470,7 @@ $$;
 -- Postgres lets every role execute a new function. Only the owner and the roles of roles.sql may call these.
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA herald FROM PUBLIC;
 --> statement-breakpoint
-INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('functions', '42e83f5df4897725ddc007ad270de4136c92984e633c51e77a4ee4ffa3b75912', '0.1.0')
+INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('functions', 'f22c501b56398234f09a0d26255cf6b38b9816559eeb3e04eb7ec5daf2b846d1', '0.1.0')
 ON CONFLICT (name) DO UPDATE SET sha256 = excluded.sha256, release = excluded.release, applied_at = now();
 
     BEGIN;
