@@ -30,8 +30,8 @@ BEGIN
 END
 $$;
 
--- Returns the snapshot of a token. Null if it cannot be used: it is not a token, is from another server or from a standby, from a time
--- before this one was restored, or older than a day.
+-- Returns the snapshot of a token. Null if it cannot be used: it is not a token, is from another server or from a
+-- standby, from a time before this server was restored, or older than a day.
 CREATE OR REPLACE FUNCTION herald.inbox_snapshot(token text) RETURNS pg_snapshot
 LANGUAGE plpgsql STABLE
 AS $$

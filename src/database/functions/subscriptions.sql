@@ -2,9 +2,9 @@
 -- the email belonged to.
 
 -- Returns the methods that send nothing to a recipient because a message was reported as spam or their address did not
--- accept it, by the address that was used last. The recipient may lift it, if a report about a message of theirs was the
--- cause: an address that they have given since may be another person's. A dead mailbox and what an operator decided are
--- not theirs to lift.
+-- accept it, by the address that was used last. The recipient may lift it, if a report about a message of theirs was
+-- the cause: an address that they have given since may be another person's. A dead mailbox and what an operator decided
+-- are not theirs to lift.
 CREATE OR REPLACE FUNCTION herald.stopped_methods(recipient_id text) RETURNS TABLE (method text, address text, cause text)
 LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp

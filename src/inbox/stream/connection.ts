@@ -66,7 +66,7 @@ export function openConnection(
     },
     end() {
       const open = finish();
-      // A stream that is closed keeps what waits for a page that does not read, and its socket; one in error drops both.
+      // A closed stream keeps what waits for a page that does not read, and its socket; one in error drops both.
       if ((open?.desiredSize ?? maxWaitingBytes) < maxWaitingBytes / 2) open?.error(tooSlow());
       else open?.close();
     },

@@ -61,21 +61,14 @@ export function createStreams(options: StreamsOptions): Streams {
   async function work(): Promise<void> {
     const present = [...readers.all()];
     try {
-      await tellChanges(present);
+      const changed = await readChanged(pool, token);
+      markBehind(present, readers, changed.recipientIds);
+      token = changed.token;
+      for (const one of present) if (!one.behind) one.token = token;
+      await tellNews(present.filter(isBehind), options);
     } finally {
       for (const one of present) endOrKeepAlive(one, aliveMs);
     }
-  }
-
-  async function tellChanges(present: readonly Connection[]): Promise<void> {
-    const changed = await readChanged(pool, token);
-    markBehind(present, readers, changed.recipientIds);
-    token = changed.token;
-    for (const one of present) if (!one.behind) one.token = token;
-    await tellNews(
-      present.filter((one) => one.behind),
-      options,
-    );
   }
   const rounds = createRounds({ leastMs, pollMs, isNeeded: () => readers.size > 0, work, onError });
 
@@ -141,6 +134,8 @@ function createRegister() {
     },
   };
 }
+
+const isBehind = (one: Connection): boolean => one.behind;
 
 /** A stream stays behind until it was told: a failed statement loses nothing. */
 function markBehind(

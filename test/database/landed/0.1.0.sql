@@ -2017,8 +2017,8 @@ BEGIN
 END
 $$;
 --> statement-breakpoint
--- Returns the snapshot of a token. Null if it cannot be used: it is not a token, is from another server or from a standby, from a time
--- before this one was restored, or older than a day.
+-- Returns the snapshot of a token. Null if it cannot be used: it is not a token, is from another server or from a
+-- standby, from a time before this server was restored, or older than a day.
 CREATE OR REPLACE FUNCTION herald.inbox_snapshot(token text) RETURNS pg_snapshot
 LANGUAGE plpgsql STABLE
 AS $$
@@ -3213,9 +3213,9 @@ $$;
 -- the email belonged to.
 
 -- Returns the methods that send nothing to a recipient because a message was reported as spam or their address did not
--- accept it, by the address that was used last. The recipient may lift it, if a report about a message of theirs was the
--- cause: an address that they have given since may be another person's. A dead mailbox and what an operator decided are
--- not theirs to lift.
+-- accept it, by the address that was used last. The recipient may lift it, if a report about a message of theirs was
+-- the cause: an address that they have given since may be another person's. A dead mailbox and what an operator decided
+-- are not theirs to lift.
 CREATE OR REPLACE FUNCTION herald.stopped_methods(recipient_id text) RETURNS TABLE (method text, address text, cause text)
 LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -3470,7 +3470,7 @@ $$;
 -- Postgres lets every role execute a new function. Only the owner and the roles of roles.sql may call these.
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA herald FROM PUBLIC;
 --> statement-breakpoint
-INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('functions', 'f22c501b56398234f09a0d26255cf6b38b9816559eeb3e04eb7ec5daf2b846d1', '0.1.0')
+INSERT INTO herald_meta.migration (name, sha256, release) VALUES ('functions', '6a6c7a79cc81016b66b72967a4d72bfbeedc4ebb6599c2f36a3956d89a57d07b', '0.1.0')
 ON CONFLICT (name) DO UPDATE SET sha256 = excluded.sha256, release = excluded.release, applied_at = now();
 
     BEGIN;
