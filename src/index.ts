@@ -28,6 +28,7 @@
  *   errors.ts         the errors that are thrown
  *   batcher.ts        batched writing
  *   lru.ts            a bounded cache
+ *   bounded-body.ts   reads the body of a request or response within a bound
  *   printable.ts      text of strangers, made safe to print
  *   node-listener.ts  fetch-style handlers on node:http
  *   optional-package.ts  packages that only some applications install

@@ -1,5 +1,6 @@
 /** What a request asks, checked: its parameters, its body, and that a page of the application's own sent it. */
 import type * as v from 'valibot';
+import { readBoundedBody } from '../bounded-body.ts';
 import { checked } from './input.ts';
 import { Refusal } from './refusal.ts';
 
@@ -38,16 +39,10 @@ export async function bodyOf<Schema extends v.GenericSchema>(
   return checked(schema, value);
 }
 
-/** Counts while it reads: a length may be missing or wrong. */
 async function readText(request: Request): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of request.body ?? []) {
-    size += chunk.byteLength;
-    if (size > maxBodyBytes) throw new Refusal(413, 'too_large', `send at most ${maxBodyBytes / 1024} KB`);
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString();
+  const bytes = await readBoundedBody(request.body, maxBodyBytes);
+  if (bytes === null) throw new Refusal(413, 'too_large', `send at most ${maxBodyBytes / 1024} KB`);
+  return bytes.toString();
 }
 
 /**

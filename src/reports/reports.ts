@@ -1,4 +1,5 @@
 /** The handler that providers of email call when a message came back. */
+import { readBoundedBody } from '../bounded-body.ts';
 import type { Queryable } from '../database/pool.ts';
 import { ConfigurationError } from '../errors.ts';
 import { createReturnAddresses } from '../return-address.ts';
@@ -87,7 +88,7 @@ interface Taking {
 }
 
 async function take(request: Request, provider: Provider, { pool, now, countRefused }: Taking): Promise<Response> {
-  const body = await bodyOf(request);
+  const body = await readBoundedBody(request.body, mostBytes);
   if (body === null) return answer(413, 'larger than 1 MB');
   const read = await provider.read({ headers: request.headers, body, now });
   if ('refused' in read) {
@@ -96,18 +97,6 @@ async function take(request: Request, provider: Provider, { pool, now, countRefu
   }
   if (read.length > 0) await recordClaims(pool, read);
   return answer(200, 'recorded');
-}
-
-/** Null if it is too large. */
-async function bodyOf(request: Request): Promise<Buffer | null> {
-  const chunks: Uint8Array[] = [];
-  let bytes = 0;
-  for await (const chunk of request.body ?? []) {
-    bytes += (chunk as Uint8Array).byteLength;
-    if (bytes > mostBytes) return null;
-    chunks.push(chunk as Uint8Array);
-  }
-  return Buffer.concat(chunks);
 }
 
 /**

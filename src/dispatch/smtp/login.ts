@@ -2,6 +2,7 @@
 import { createHmac } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { CustomAuthenticationContext } from 'nodemailer/lib/smtp-connection';
+import { readBoundedBody } from '../../bounded-body.ts';
 import type { OAuth2Options } from './smtp-options.ts';
 
 /**
@@ -248,15 +249,10 @@ function refusal(status: number, code: unknown): string {
 }
 
 async function readJson(body: AsyncIterable<Uint8Array>): Promise<Readonly<Record<string, unknown>>> {
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of body) {
-    size += chunk.length;
-    if (size > largestAnswer) throw new TokenError('the answer of the token endpoint is too large');
-    chunks.push(chunk);
-  }
+  const bytes = await readBoundedBody(body, largestAnswer);
+  if (bytes === null) throw new TokenError('the answer of the token endpoint is too large');
   try {
-    const parsed: unknown = JSON.parse(Buffer.concat(chunks).toString('utf8'));
+    const parsed: unknown = JSON.parse(bytes.toString('utf8'));
     return typeof parsed === 'object' && parsed !== null ? (parsed as Record<string, unknown>) : {};
   } catch {
     return {};

@@ -3,6 +3,7 @@
  * before it is used: only then a certificate is fetched, from the one host of the topic's region.
  */
 import { createVerify, X509Certificate } from 'node:crypto';
+import { readBoundedBody } from '../../bounded-body.ts';
 import { at, isFresh, type Json, parseJson, type ProviderRequest, type Refused, textAt } from '../provider.ts';
 
 /** A message whose signature is right, from a topic that was named. */
@@ -132,11 +133,7 @@ function createCertificates({ fetch: get }: SnsNetwork): { at(url: string): Prom
 }
 
 async function boundedText(response: Response): Promise<string> {
-  let text = '';
-  const decoder = new TextDecoder();
-  for await (const chunk of response.body ?? []) {
-    text += decoder.decode(chunk as Uint8Array, { stream: true });
-    if (text.length > mostCertificateBytes) throw new Error('no certificate: the response is too large');
-  }
-  return text;
+  const bytes = await readBoundedBody(response.body, mostCertificateBytes);
+  if (bytes === null) throw new Error('no certificate: the response is too large');
+  return bytes.toString();
 }
