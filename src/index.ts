@@ -29,7 +29,7 @@
  *   batcher.ts        batched writing
  *   lru.ts            a bounded cache
  *   bounded-body.ts   reads the body of a request or response within a bound
- *   printable.ts      text of strangers, made safe to print
+ *   printable.ts      text of strangers, made safe to print and to store
  *   node-listener.ts  fetch-style handlers on node:http
  *   optional-package.ts  packages that only some applications install
  *   node-version.ts   refuses versions of Node that are too old

@@ -1,4 +1,4 @@
-/** Makes text that others wrote safe to print: no character in it can steer a terminal or reorder a line. */
+/** Makes text that others wrote safe to print and to store: in a terminal no character of it can steer or reorder. */
 
 // C0 and DEL, C1, line and paragraph separators, and the controls of bidirectional text (Unicode UAX #9).
 // oxlint-disable-next-line no-control-regex
@@ -21,4 +21,15 @@ export function printableLines(text: string): string {
 /** JSON in which every control character is an escape, also those that JSON allows to stand as they are. */
 export function printableJson(value: unknown, indent?: number): string {
   return printableLines(JSON.stringify(value, null, indent));
+}
+
+/**
+ * One line that Postgres can store, of at most `most` characters: jsonb refuses NUL and half of a surrogate pair, which
+ * a reply or a cut may leave.
+ */
+export function storable(text: string, most: number): string {
+  return text
+    .replace(/[\u0000-\u001f\u007f]+/g, ' ')
+    .slice(0, most)
+    .toWellFormed();
 }

@@ -39,7 +39,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     'database',
     'templates',
   ],
-  reports: ['vocabulary', 'errors', 'bounded-body', 'return-address', 'database', 'dispatch'],
+  reports: ['vocabulary', 'errors', 'printable', 'bounded-body', 'return-address', 'database', 'dispatch'],
   enqueue: ['vocabulary', 'errors', 'email-address', 'secrets', 'telemetry', 'database', 'templates'],
   recipients: [
     'vocabulary',
@@ -68,6 +68,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   delivery: [
     'vocabulary',
     'errors',
+    'printable',
     'secrets',
     'lru',
     'batcher',

@@ -7,8 +7,10 @@ import { createBatcher } from '../batcher.ts';
 import type { Database } from '../database/database.ts';
 import type { DispatchResult } from '../dispatch/dispatcher.ts';
 import type { LeasedJob, Queue, RequeuedJob } from '../queue/queue.ts';
+import { storable } from '../printable.ts';
 import type { Logger } from '../vocabulary.ts';
 import { isCounted, isFault } from './decide.ts';
+import { releaseJobs } from './jobs/release.ts';
 import { maxInteger } from './limits.ts';
 import { logAttempt } from './telemetry.ts';
 import type { Attempt, Decision } from './attempt.ts';
@@ -148,7 +150,7 @@ export function createSettlements(services: SettlementServices): Settlements {
           services,
         );
         noteSent(settled);
-        return await releaseJobs(batch, settled, services);
+        return await releaseSettled(batch, settled, services);
       } catch (error) {
         if (abandoned) return logUnrecorded(services.logger, batch);
         services.errors.report(error, 'cannot record results, trying again', { method: services.method });
@@ -187,10 +189,10 @@ export function createSettlements(services: SettlementServices): Settlements {
 }
 
 /** After the message, never before: a job that outlives its message's settlement is harmless, the reverse is a loss. */
-async function releaseJobs(
+async function releaseSettled(
   batch: readonly Entry[],
   settled: readonly Settled[],
-  { method, queue, errors, requeue, removals }: SettlementServices,
+  services: SettlementServices,
 ): Promise<void> {
   const sent: LeasedJob[] = [];
   // An operator may retry these at once, and a job that is still there would then replace the one they need.
@@ -203,13 +205,8 @@ async function releaseJobs(
       again.push({ ...job, priority: state.priority, startAfter: state.nextAttemptAt });
     else (state.status === 'sent' ? sent : ended).push(job);
   });
-  removals.add(sent);
-  try {
-    await Promise.all([queue.remove(method, ended), requeue(again)]);
-  } catch (error) {
-    // The leases run out, and the message rows then tell the next worker that there is nothing to do yet.
-    errors.report(error, 'jobs not released, their leases will run out', { method });
-  }
+  services.removals.add(sent);
+  await releaseJobs({ ended, again }, services);
 }
 
 function logUnrecorded(logger: Logger, batch: readonly Entry[]): void {
@@ -234,11 +231,11 @@ function rowOf(settlement: Settlement) {
     token: settlement.token,
     outcome: result.outcome,
     reason: result.outcome === 'sent' ? undefined : result.reason,
-    detail: printable(result.detail, 500),
-    code: printable(result.reply?.code, 20),
-    enhanced: printable(result.reply?.enhanced, 20),
-    reply: printable(result.reply?.text, 512),
-    receiver: printable(result.reply?.receiverId, 200),
+    detail: storableText(result.detail, 500),
+    code: storableText(result.reply?.code, 20),
+    enhanced: storableText(result.reply?.enhanced, 20),
+    reply: storableText(result.reply?.text, 512),
+    receiver: storableText(result.reply?.receiverId, 200),
     status: decision.status,
     delay: decision.delaySeconds,
     counted: decision.counted,
@@ -248,13 +245,7 @@ function rowOf(settlement: Settlement) {
   };
 }
 
-/** One line that Postgres can store: jsonb rejects NUL, and a reply may hold anything. */
-function printable(text: string | undefined, limit: number): string | undefined {
-  // A dispatcher in JavaScript may return anything.
-  return typeof text !== 'string'
-    ? undefined
-    : text
-        .replace(/[\u0000-\u001f\u007f]+/g, ' ')
-        .slice(0, limit)
-        .toWellFormed();
+/** A dispatcher in JavaScript may return anything. */
+function storableText(text: string | undefined, limit: number): string | undefined {
+  return typeof text === 'string' ? storable(text, limit) : undefined;
 }

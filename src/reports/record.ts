@@ -3,6 +3,7 @@ import type { Queryable } from '../database/pool.ts';
 import { exactJson } from '../database/exact-json.ts';
 import { normaliseReply } from '../dispatch/evidence/normalise-reply.ts';
 import { messageTexts } from '../dispatch/smtp/known-texts.ts';
+import { storable } from '../printable.ts';
 import type { Recipient } from '../vocabulary.ts';
 import type { Claim } from './claim.ts';
 import { policyOf } from './policy.ts';
@@ -32,24 +33,17 @@ function reportOf(claim: Claim, replyText: string | null): object {
   const { messageId, receiverId, addresses, kind, unmatched, enhanced, reporter, source, sourceId } = claim;
   return {
     messageId,
-    receiverId: receiverId === null ? null : printable(receiverId, 200),
-    addresses: addresses.slice(0, 100).map((address) => printable(address, 400)),
+    receiverId: receiverId === null ? null : storable(receiverId, 200),
+    addresses: addresses.slice(0, 100).map((address) => storable(address, 400)),
     kind,
     effect: policyOf(claim),
     unmatched,
     statusCode: enhanced,
     replyText,
-    reporter: reporter === null ? null : printable(reporter, 300),
+    reporter: reporter === null ? null : storable(reporter, 300),
     source,
-    sourceId: printable(sourceId, 300),
+    sourceId: storable(sourceId, 300),
   };
-}
-
-function printable(text: string, most: number): string {
-  return text
-    .replace(/[\u0000-\u001f\u007f]+/g, ' ')
-    .slice(0, most)
-    .toWellFormed();
 }
 
 interface KnownMessage {
@@ -71,7 +65,7 @@ WHERE m.id = herald.reported_message($1, $2, $3)`;
 async function redacted(client: Queryable, claim: Claim): Promise<string | null> {
   const { said, unmatched, messageId, receiverId, addresses } = claim;
   if (said === null || unmatched !== null) return null;
-  const values = [messageId, receiverId === null ? null : printable(receiverId, 200), addresses.slice(0, 100)];
+  const values = [messageId, receiverId === null ? null : storable(receiverId, 200), addresses.slice(0, 100)];
   const [message] = (await client.query<KnownMessage>(knownText, values)).rows;
   if (message === undefined) return null;
   const { id, labels, data, ...rest } = message;

@@ -2,8 +2,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { redactKnown } from '../../dispatch/redact.ts';
 import type { LeasedJob, RequeuedJob } from '../../queue/queue.ts';
+import { storable } from '../../printable.ts';
 import type { Reason } from '../../vocabulary.ts';
 import type { Attempt } from '../attempt.ts';
+import { releaseJobs } from '../jobs/release.ts';
 import { maxInteger } from '../limits.ts';
 import type { GuardServices } from '../services.ts';
 
@@ -98,7 +100,7 @@ async function record(withdrawals: readonly Withdrawal[], services: GuardService
 async function release(
   rows: readonly Withdrawn[],
   jobs: ReadonlyMap<string, LeasedJob>,
-  { method, queue, requeue, errors }: GuardServices,
+  services: GuardServices,
 ): Promise<void> {
   const ended: LeasedJob[] = [];
   const again: RequeuedJob[] = [];
@@ -108,24 +110,19 @@ async function release(
     if (status === 'pending') again.push({ ...job, priority, startAfter: nextAttemptAt });
     else ended.push(job);
   }
-  try {
-    await Promise.all([queue.remove(method, ended), requeue(again)]);
-  } catch (error) {
-    // The leases run out, and the message rows then tell the next worker that there is nothing to do yet.
-    errors.report(error, 'jobs not released, their leases will run out', { method });
-  }
+  await releaseJobs({ ended, again }, services);
 }
 
 function rowOf({ attempt, reason, detail }: Withdrawal) {
   const { message, token } = attempt;
   // Spreads what waits for one function by 20 % either way.
   const random = 0.8 + 0.4 * Math.random();
-  return { id: message.id, token, reason, detail: storable(detail, message.recipient), random };
+  return { id: message.id, token, reason, detail: withoutPerson(detail, message.recipient), random };
 }
 
-/** A function may return anything: an address, for example. One line that Postgres can store. */
-function storable(detail: string, { email, name }: Attempt['message']['recipient']): string {
+/** A function may return anything: an address, for example. */
+function withoutPerson(detail: string, { email, name }: Attempt['message']['recipient']): string {
   const texts = [email, name].filter((text) => text !== undefined);
-  const line = detail.replace(/[\u0000-\u001f\u007f]+/g, ' ').replace(/[^\s<>"']+@[^\s<>"']+/g, '[...]');
-  return redactKnown(line, { secrets: [], texts }).slice(0, maxDetail).toWellFormed();
+  const line = storable(detail, detail.length).replace(/[^\s<>"']+@[^\s<>"']+/g, '[...]');
+  return storable(redactKnown(line, { secrets: [], texts }), maxDetail);
 }
