@@ -1,11 +1,12 @@
 /** What an enqueue costs its transaction. */
-import type { Pool, PoolClient } from 'pg';
+import type { PoolClient } from 'pg';
 import { createHerald } from '../../src/enqueue/enqueue.ts';
 import { shippedTemplate } from '../shipped.ts';
 import { labels, recipientOf, recipientsSql, templateName } from '../backlog.ts';
 import { type Contender, compared, interleave, median, short } from '../measure.ts';
 import type { Metric } from '../rows.ts';
 import type { Setting } from '../setting.ts';
+import { inTransaction } from '../in-transaction.ts';
 import type { Group } from './group.ts';
 
 export const enqueueGroup: Group = {
@@ -26,7 +27,6 @@ const insertOne = `WITH content AS (INSERT INTO herald.notification (id, labels)
   INSERT INTO herald.message (${columns})
   VALUES ($1, $2, $3, 1, 'smtp', 1, 'pending', $4, $5, $6, '{}', $8, 0, 0, now(), 'retry', 'bench', now(), 'smtp')`;
 
-/** Milliseconds between the statement's start and its result, in a transaction that has done something already. */
 async function one(setting: Setting): Promise<Metric> {
   const { pool } = await setting.database();
   // A preference in force for every tenth recipient: it wants the email.
@@ -70,20 +70,6 @@ function bareValues(n: number): unknown[] {
     JSON.stringify(labels),
     `key:${n}`,
   ];
-}
-
-async function inTransaction(pool: Pool, statement: (client: PoolClient) => Promise<unknown>): Promise<number> {
-  const client = await pool.connect();
-  try {
-    await client.query('BEGIN; INSERT INTO business VALUES (1)');
-    const startedAt = performance.now();
-    await statement(client);
-    const took = performance.now() - startedAt;
-    await client.query('COMMIT');
-    return took;
-  } finally {
-    client.release();
-  }
 }
 
 const insertMany = `WITH content AS (INSERT INTO herald.notification (id, labels) VALUES ($3::uuid, $5::jsonb))

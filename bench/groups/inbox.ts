@@ -1,5 +1,5 @@
 /** What an inbox costs: to write beside an email, and to read when it is large. */
-import type { Pool, PoolClient } from 'pg';
+import type { Pool } from 'pg';
 import { createHerald } from '../../src/enqueue/enqueue.ts';
 import { createItems } from '../../src/inbox/items.ts';
 import { labels, recipientOf, templateName } from '../backlog.ts';
@@ -7,6 +7,7 @@ import { alone, type Contender, compared, interleave, median, quantile, short } 
 import type { Metric } from '../rows.ts';
 import { type Setting, share } from '../setting.ts';
 import { shippedTemplate } from '../shipped.ts';
+import { inTransaction } from '../in-transaction.ts';
 import type { Group } from './group.ts';
 
 export const inboxGroup: Group = {
@@ -45,20 +46,6 @@ async function beside(setting: Setting): Promise<Metric> {
     contenders.map(({ name }) => `${name} ${short(median(figures.get(name) ?? []) * 1000)} µs`).join(', '),
   );
   return compared('enqueue.inbox', figures, 'beside', 'alone');
-}
-
-async function inTransaction(pool: Pool, statement: (client: PoolClient) => Promise<unknown>): Promise<number> {
-  const client = await pool.connect();
-  try {
-    await client.query('BEGIN; INSERT INTO business VALUES (1)');
-    const startedAt = performance.now();
-    await statement(client);
-    const took = performance.now() - startedAt;
-    await client.query('COMMIT');
-    return took;
-  } finally {
-    client.release();
-  }
 }
 
 const heavyReader = { recipientId: 'heavy' };

@@ -18,8 +18,8 @@ function acceptCommand(): Command {
       'A mail server runs it for each email to the address of HERALD_SMTP_ENVELOPE_FROM. Exit code 0: it is ' +
         'committed. 75: nothing was recorded, for whatever reason, and the mail server keeps the email and tries ' +
         'again. The same email counts once.',
-      'What is no report, or names no message of ours and its recipient, is recorded as unmatched and changes ' +
-        'nothing. It needs the HERALD_SECRET_KEY of the workers.',
+      'An email that is not a report, or that does not name one of our messages and its recipient, is recorded as ' +
+        'unmatched and changes nothing. The command needs the HERALD_SECRET_KEY of the workers.',
     ],
     seeAlso: ['suppressions list', 'why'],
   })

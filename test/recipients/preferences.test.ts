@@ -147,7 +147,7 @@ describe('an address to which nothing is sent', () => {
     expect(await isListed(address)).toBe(true);
   });
 
-  test('is not for somebody to allow who has given it as their own since', async () => {
+  test('cannot be allowed again by somebody who gave it as their own later', async () => {
     const address = await suppressed('victim', 'complaint');
     await enqueued('thief', 'thief@example.com');
     await enqueued('thief', address);

@@ -123,7 +123,7 @@ describe('the brand of a tenant', () => {
     { baseUrl: 'https://user:secret@labs.example' },
     { appName: 'Labs \u202e' },
     { footer: ['\u2067elpmaxe'] },
-  ])('without %j, which links and readers would not bear', async (stored) => {
+  ])('ignores the stored field %j, and logs its name without its value', async (stored) => {
     const { tenants, logger } = reading(new Map([['labs', { brand: stored, sender: null }]]));
     expect((await tenants.settingsOf('labs')).brand).toEqual(brand);
     expect(JSON.stringify(logger.lines)).toContain(Object.keys(stored)[0]);
