@@ -55,6 +55,8 @@ function unstorableScalar(value: unknown, path: string): Issue | null {
  * becomes U+FFFD.
  */
 export function storableJson(value: JsonValue | object): string {
+  const json = JSON.stringify(value);
+  if (!json.includes('\\ud')) return json;
   // JSON.stringify escapes only lone surrogates; an even number of backslashes before one is text, not an escape.
-  return JSON.stringify(value).replace(/(?<!\\)((?:\\\\)*)\\ud[89a-f][0-9a-f]{2}/g, '$1\ufffd');
+  return json.replace(/(?<!\\)((?:\\\\)*)\\ud[89a-f][0-9a-f]{2}/g, '$1\ufffd');
 }

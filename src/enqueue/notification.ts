@@ -79,8 +79,8 @@ export interface NotificationOptions {
   readonly traceContext?: Readonly<Record<string, string>>;
 }
 
-/** A notification as `herald.enqueue(jsonb)` reads it, without recipients and attachments. */
-export type StoredNotification = Record<string, JsonValue>;
+/** A notification as `herald.enqueue(jsonb)` reads it, without recipients and attachments. Undefined: not given. */
+export type StoredNotification = Readonly<Record<string, JsonValue | undefined>>;
 
 /**
  * Validates everything that needs no database.
@@ -99,9 +99,11 @@ export async function checkNotification(
       ...[findUnstorable(input.labels, 'labels'), findUnstorable(input.data, 'data')].filter((issue) => issue !== null),
     ]);
   const { labels, data } = content.value;
-  const { attachments: _, strict, autocommit = false, ...flat } = checked.value;
+  const { attachments: _, strict, autocommit = false, sendAt, expiresAt, ...flat } = checked.value;
   const stored = {
     ...flat,
+    ...(sendAt && { sendAt: sendAt.toISOString() }),
+    ...(expiresAt && { expiresAt: expiresAt.toISOString() }),
     returnRefusal: true,
     ...(!autocommit && { requireTransaction: true }),
     ...(strict && { invalidAddress: 'reject' }),
@@ -111,8 +113,8 @@ export async function checkNotification(
   };
   const issue = findUnstorable(stored, '');
   if (issue !== null) throw new InvalidNotificationError([issue]);
-  // As JSON has it: dates are strings, and what is undefined is gone.
-  return JSON.parse(JSON.stringify(stored)) as StoredNotification;
+  // As JSON has it, because it is rendered before it is stored: dates inside are strings.
+  return data === null ? stored : { ...stored, data: JSON.parse(JSON.stringify(data)) as JsonValue };
 }
 
 /**
@@ -139,20 +141,21 @@ export function notificationJson(
   stored: StoredNotification,
   rest: { readonly to?: Recipient | readonly Recipient[]; readonly attachments?: readonly Attachment[] | undefined },
 ): string {
-  const issue = sizeIssue(stored);
-  if (issue !== null) throw new InvalidNotificationError([issue]);
   const { to, attachments = [] } = rest;
-  return storableJson({
+  const json = storableJson({
     ...stored,
     ...(attachments.length > 0 && { attachments: attachments.map(storedAttachment) }),
     ...(to !== undefined && { to }),
   });
+  const issue = Buffer.byteLength(json) > bounds.notificationBytes ? sizeIssue(stored) : null;
+  if (issue !== null) throw new InvalidNotificationError([issue]);
+  return json;
 }
 
 function sizeIssue(stored: StoredNotification): Issue | null {
   const bytes = Buffer.byteLength(storableJson(stored));
   if (bytes <= bounds.notificationBytes) return null;
-  const sizes = Object.entries(stored).map(([path, value]) => ({ path, size: JSON.stringify(value).length }));
+  const sizes = Object.entries(stored).map(([path, value]) => ({ path, size: JSON.stringify(value)?.length ?? 0 }));
   const largest = sizes.reduce((max, each) => (each.size > max.size ? each : max), { path: '', size: 0 });
   const message =
     `the notification is ${bytes} bytes without its recipients, the limit is ${bounds.notificationBytes}; ` +

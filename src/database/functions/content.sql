@@ -5,8 +5,12 @@ CREATE OR REPLACE FUNCTION herald.write_content(notification_id uuid, labels jso
 LANGUAGE plpgsql VOLATILE
 AS $$
 BEGIN
-  IF options ? 'sealId' AND EXISTS (SELECT FROM herald.notification n WHERE n.seal_id = (options ->> 'sealId')::uuid) THEN
-    PERFORM herald.reject('HE002', 'secrets', 'the secret labels belong to another notification', 'Encrypt them anew for each notification.');
+  -- Two conditions, because one with EXISTS is a query even where the option is not given.
+  IF options ? 'sealId' THEN
+    IF EXISTS (SELECT FROM herald.notification n WHERE n.seal_id = (options ->> 'sealId')::uuid) THEN
+      PERFORM herald.reject('HE002', 'secrets', 'the secret labels belong to another notification',
+        'Encrypt them anew for each notification.');
+    END IF;
   END IF;
   -- The unique index refuses two transactions that use the same seal_id at once.
   INSERT INTO herald.notification (id, labels, data, actions, trace_context, seal_id)

@@ -19,6 +19,7 @@ DECLARE
   template herald.template;
   labels record;
   delivery record;
+  schedule record;
   later_methods text[] := '{}';
   later record;
   recipients jsonb;
@@ -26,6 +27,7 @@ DECLARE
   place text;
   message text;
   hint text;
+  ignored text;
 BEGIN
   BEGIN
     options := herald.check_options(notification);
@@ -45,9 +47,7 @@ BEGIN
     IF options ? 'tenant' THEN
       recipients := herald.with_tenant_defaults(recipients, options ->> 'tenant');
     END IF;
-    IF options ? 'expiresAt' THEN
-      PERFORM herald.resolve_schedule(options, template);
-    END IF;
+    schedule := herald.resolve_schedule(options, template);
     IF jsonb_array_length(recipients) > 1 THEN
       PERFORM herald.check_volume(jsonb_array_length(recipients),
         delivery.methods || later_methods, delivery.has_endpoints, options, labels.secrets);
@@ -62,15 +62,30 @@ BEGIN
     RETURN QUERY SELECT NULL::uuid, NULL, place, 'refused', format('%s. %s', message, hint), false;
     RETURN;
   END;
-  RETURN QUERY SELECT w.*, false
-    FROM herald.write_messages(notification_id, options, template, labels.secrets, jsonb_array_length(attachments), recipients,
-      delivery.methods, delivery.notified, delivery.has_endpoints) w;
-  GET DIAGNOSTICS written = ROW_COUNT;
+  IF jsonb_array_length(recipients) = 1 AND cardinality(delivery.methods) = 1 AND NOT delivery.has_endpoints THEN
+    SELECT w.*, false, (w.message_id IS NOT NULL)::integer
+      INTO message_id, recipient_id, method, status, reason, deduplicated, written
+      FROM herald.write_message(notification_id, options, template, labels.secrets, jsonb_array_length(attachments),
+        schedule.send_at, schedule.start_at, schedule.expires_at, recipients -> 0, delivery.methods[1], 1) w;
+    IF written > 0 THEN
+      RETURN NEXT;
+    END IF;
+  ELSE
+    RETURN QUERY SELECT w.*, false
+      FROM herald.write_messages(notification_id, options, template, labels.secrets, jsonb_array_length(attachments),
+        schedule.send_at, schedule.start_at, schedule.expires_at, recipients, delivery.methods,
+        delivery.has_endpoints) w
+      ORDER BY w.message_id;
+    GET DIAGNOSTICS written = ROW_COUNT;
+  END IF;
   IF written > 0 THEN
     PERFORM herald.write_content(notification_id, labels.labels, options, attachments);
     IF template.steps IS NOT NULL THEN
       RETURN QUERY SELECT s.*, false FROM herald.write_steps(notification_id, options, template, labels.secrets,
-        jsonb_array_length(attachments), recipients) s;
+        jsonb_array_length(attachments), schedule.start_at, recipients) s;
+    END IF;
+    IF schedule.start_at <= now() THEN
+      PERFORM herald.wake(delivery.notified);
     END IF;
   END IF;
   IF options ? 'dedupeKey' AND (delivery.has_endpoints
@@ -79,7 +94,8 @@ BEGIN
       FROM herald.earlier_messages(notification_id, options, recipients, delivery.methods, template.fallback) e;
   END IF;
   IF options -> 'requireTransaction' = 'true' THEN
-    PERFORM set_config('herald.enqueued_at', extract(epoch FROM statement_timestamp())::text, true);
+    -- An assignment, because PERFORM runs a query.
+    ignored := set_config('herald.enqueued_at', extract(epoch FROM statement_timestamp())::text, true);
   END IF;
 END
 $$;

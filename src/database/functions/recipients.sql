@@ -60,13 +60,11 @@ CREATE OR REPLACE FUNCTION herald.check_recipients(recipients jsonb, fields text
 LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
-  path CONSTANT text := CASE jsonb_typeof(recipients) WHEN 'array' THEN 'to[%s]' ELSE 'to' END;
   checked jsonb := jsonb_strip_nulls(CASE jsonb_typeof(recipients) WHEN 'array' THEN recipients ELSE jsonb_build_array(recipients) END);
-  must_be_valid CONSTANT boolean := coalesce(invalid_address = 'reject', false);
 BEGIN
   -- The usual case, a call with one recipient: expressions without the two queries.
   IF jsonb_array_length(checked) = 1 AND herald.is_recipient(checked -> 0, fields)
-      AND (NOT checked -> 0 ? 'email' OR herald.is_address(checked -> 0 ->> 'email')) THEN
+      AND coalesce((checked -> 0 ->> 'email') !~ '^\s|\s$', true) AND invalid_address IS DISTINCT FROM 'reject' THEN
     RETURN checked;
   END IF;
   IF EXISTS (SELECT FROM jsonb_array_elements(checked) AS r WHERE r.value ->> 'email' ~ '^\s|\s$') THEN
@@ -74,10 +72,12 @@ BEGIN
       THEN jsonb_set(r.value, '{email}', to_jsonb(regexp_replace(r.value ->> 'email', '^\s+|\s+$', '', 'g'))) ELSE r.value END ORDER BY r.position)
       FROM jsonb_array_elements(checked) WITH ORDINALITY AS r (value, position));
   END IF;
-  PERFORM herald.reject_recipient(r.value, fields, format(path, r.position - 1))
+  PERFORM herald.reject_recipient(r.value, fields,
+    CASE jsonb_typeof(recipients) WHEN 'array' THEN format('to[%s]', r.position - 1) ELSE 'to' END)
   FROM jsonb_array_elements(checked) WITH ORDINALITY AS r (value, position)
   WHERE NOT herald.is_recipient(r.value, fields)
-    OR must_be_valid AND coalesce(r.value ->> 'email', '') <> '' AND NOT herald.is_address(r.value ->> 'email')
+    OR invalid_address = 'reject' AND coalesce(r.value ->> 'email', '') <> ''
+      AND NOT herald.is_address(r.value ->> 'email')
   LIMIT 1;
   RETURN checked;
 END

@@ -18,33 +18,35 @@ $$;
 
 -- Writes the later steps of a notification, as ordinary messages that are scheduled from its start: those of the
 -- recipients for whom this call wrote a message. A step that would come after the notification has expired is left out.
+-- drops: herald.write_steps(uuid, jsonb, herald.template, jsonb, integer, jsonb)
 CREATE OR REPLACE FUNCTION herald.write_steps(notification_id uuid, options jsonb, template herald.template,
-  secrets jsonb, attachments integer, recipients jsonb)
+  secrets jsonb, attachments integer, start_at timestamptz, recipients jsonb)
 RETURNS TABLE (message_id uuid, recipient_id text, method text, status text, reason text)
 LANGUAGE plpgsql VOLATILE
 AS $$
 DECLARE
-  start_at CONSTANT timestamptz := (herald.resolve_schedule(options, template)).start_at;
   told CONSTANT jsonb := (
     SELECT jsonb_agg(r.value ORDER BY r.position) FROM jsonb_array_elements(recipients) WITH ORDINALITY AS r (value, position)
     WHERE EXISTS (SELECT FROM herald.message m WHERE m.notification_id = $1 AND m.recipient_id = r.value ->> 'id'));
-  shared CONSTANT jsonb := options - '{methods,delaySeconds}'::text[];
+  shared jsonb := options - '{methods,delaySeconds}'::text[];
   own herald.template := template;
   delivery record;
   step jsonb;
   send_at timestamptz;
+  schedule record;
 BEGIN
   own.methods_override := NULL;
   FOR n IN 1 .. jsonb_array_length(template.steps) LOOP
     step := template.steps -> (n - 1);
     send_at := start_at + (step ->> 'afterSeconds')::double precision * interval '1 second';
     CONTINUE WHEN (options ->> 'expiresAt')::timestamptz <= send_at;
+    shared := shared || jsonb_build_object('sendAt', send_at, 'step', n, 'unless', step -> 'unless');
+    schedule := herald.resolve_schedule(shared, template);
     own.methods := ARRAY(SELECT jsonb_array_elements_text(step -> 'methods'));
     own.fallback := step ->> 'fallback';
     delivery := herald.resolve_methods(shared, own);
-    PERFORM FROM herald.write_messages(notification_id,
-      shared || jsonb_build_object('sendAt', send_at, 'step', n, 'unless', step -> 'unless'), own, secrets, attachments,
-      told, delivery.methods, delivery.notified, delivery.has_endpoints) w;
+    PERFORM FROM herald.write_messages(notification_id, shared, own, secrets, attachments,
+      schedule.send_at, schedule.start_at, schedule.expires_at, told, own.methods, delivery.has_endpoints) w;
   END LOOP;
   IF NOT template.mandatory AND EXISTS (SELECT FROM herald.hours) THEN
     PERFORM herald.spread_steps(notification_id, jsonb_array_length(template.steps), NOT options ? 'expiresAt');

@@ -1,5 +1,5 @@
 -- Returns the template that a notification names, and what its current version needs: labels, secret labels, and fields
--- of the data.
+-- of the data. A template without methods has those of the setting, or smtp.
 CREATE OR REPLACE FUNCTION herald.resolve_template(name text, OUT template herald.template, OUT required text[], OUT secret_names text[],
   OUT data_fields text[])
 LANGUAGE plpgsql STABLE
@@ -7,13 +7,20 @@ AS $$
 DECLARE
   current record;
 BEGIN
-  SELECT t AS template, v.labels, v.secrets, v.data_fields INTO current
-  FROM herald.template t JOIN herald.template_version v ON v.template = t.name AND v.version = t.current_version WHERE t.name = $1;
+  SELECT t AS template, v.labels, v.secrets, v.data_fields, s.value AS methods INTO current
+  FROM herald.template t JOIN herald.template_version v ON v.template = t.name AND v.version = t.current_version
+  LEFT JOIN herald.setting s ON s.key = 'methods' WHERE t.name = $1;
   IF NOT FOUND THEN
     PERFORM herald.reject('HE001', 'template', format('unknown template "%s"', left($1, 200)),
       'Write templates/<name>.md and run "pg-herald templates sync".');
   END IF;
   template := current.template;
+  IF coalesce(template.methods, '{}') = '{}' THEN
+    template.methods := '{smtp}';
+    IF current.methods <> '[]' THEN
+      template.methods := ARRAY(SELECT jsonb_array_elements_text(current.methods));
+    END IF;
+  END IF;
   required := current.labels;
   secret_names := current.secrets;
   data_fields := current.data_fields;
@@ -122,12 +129,8 @@ BEGIN
   IF methods IS NULL AND options ? 'methods' THEN
     methods := ARRAY(SELECT jsonb_array_elements_text(options -> 'methods'));
   END IF;
-  methods := coalesce(methods, nullif(template.methods, '{}'));
-  IF methods IS NULL THEN
-    methods := coalesce(nullif((SELECT ARRAY(SELECT jsonb_array_elements_text(s.value)) FROM herald.setting s WHERE s.key = 'methods'), '{}'), '{smtp}');
-  END IF;
-  fields := ARRAY['id', 'email', 'name', 'locale', 'timeZone'];
-  SELECT fields || array_agg(m.requires) FILTER (WHERE m.requires <> ALL (fields)), count(*),
+  methods := coalesce(methods, template.methods);
+  SELECT '{id,email,name,locale,timeZone}'::text[] || array_agg(m.requires) FILTER (WHERE m.requires <> 'email'), count(*),
       array_agg(m.name) FILTER (WHERE m.notify), bool_or(EXISTS (SELECT FROM herald.endpoint e WHERE e.method = m.name))
     INTO fields, known, notified, has_endpoints
     FROM herald.method m WHERE m.name = ANY (methods) AND m.name <> '*';
