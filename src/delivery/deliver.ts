@@ -34,10 +34,19 @@ export async function deliverBatch(
 ): Promise<DeliveredBatch> {
   const admitted = await admit(batch, services);
   const begun = await begin(admitted, options, services);
-  const ended = begun.open.map((open) => services.inFlight.run(open, (attempt) => deliver(attempt, services)));
+  const turn = nextTurn();
+  const ended = begun.open.map((open) =>
+    services.inFlight.run(open, async (attempt) => {
+      await turn;
+      return deliver(attempt, services);
+    }),
+  );
   await Promise.all([services.queue.remove(services.method, begun.settled), services.requeue(begun.notDue)]);
   return { ended: Promise.all(ended).then(() => undefined), toIsolate: begun.toIsolate };
 }
+
+/** Lets the next batch be leased while this one, whose rendering holds the event loop, is delivered. */
+const nextTurn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 /** Never rejects: failure is a value. */
 async function deliver(attempt: Attempt, services: DeliveryServices): Promise<void> {
