@@ -35,12 +35,7 @@ export async function deliverBatch(
   const admitted = await admit(batch, services);
   const begun = await begin(admitted, options, services);
   const turn = nextTurn();
-  const ended = begun.open.map((open) =>
-    services.inFlight.run(open, async (attempt) => {
-      await turn;
-      return deliver(attempt, services);
-    }),
-  );
+  const ended = begun.open.map((open) => services.inFlight.run(open, (attempt) => deliver(attempt, turn, services)));
   await Promise.all([services.queue.remove(services.method, begun.settled), services.requeue(begun.notDue)]);
   return { ended: Promise.all(ended).then(() => undefined), toIsolate: begun.toIsolate };
 }
@@ -49,9 +44,10 @@ export async function deliverBatch(
 const nextTurn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 /** Never rejects: failure is a value. */
-async function deliver(attempt: Attempt, services: DeliveryServices): Promise<void> {
+async function deliver(attempt: Attempt, turn: Promise<void>, services: DeliveryServices): Promise<void> {
   const { guards } = services;
-  if (guards.concern(attempt.message) && !(await guards.mayGo(attempt))) return;
+  if (!guards.concern(attempt.message)) await turn;
+  else if (!(await guards.mayGo(attempt))) return;
   const result = await send(attempt, services);
   attempt.dispatched(result);
   const decision = decide(result, attempt.message, services);
