@@ -1,24 +1,7 @@
--- pg-boss's tables may not exist yet.
-SET LOCAL check_function_bodies = off;
--- Returns the job of a message, or no row where the method has no queue. Columns and values are those that pg-boss's
--- own insert() writes; a contract test compares the rows. The planner inlines this function.
-CREATE OR REPLACE FUNCTION herald.job_row(message_id uuid, method text, priority smallint, start_after timestamptz)
-RETURNS TABLE (id uuid, name text, priority integer, start_after timestamptz, created_on timestamptz,
-  expire_seconds integer, deletion_seconds integer, keep_until timestamptz, retry_limit integer, retry_delay integer,
-  retry_backoff boolean, retry_delay_max integer, policy text, dead_letter text, heartbeat_seconds integer,
-  blocked boolean, blocking boolean, pending_dependencies integer)
-LANGUAGE sql STABLE
-AS $$
-  SELECT $1, $2, $3::integer, $4, now(), q.expire_seconds, q.deletion_seconds,
-    $4 + q.retention_seconds * interval '1 second', q.retry_limit, q.retry_delay, q.retry_backoff,
-    q.retry_delay_max, q.policy, q.dead_letter, q.heartbeat_seconds, false, false, 0
-  FROM herald_queue.queue q WHERE q.name = $2
-$$;
-SET LOCAL check_function_bodies = on;
-
--- Writes one job per message that lacks one. The caller passes the values: a plan that reads them from herald.message,
--- made while that table was small, would scan all of it. ON CONFLICT names no index, because Postgres would map it to
--- the partition in each call.
+-- Writes one job per message that lacks one. Columns and values are those that pg-boss's own insert() writes; a
+-- contract test compares the rows. The caller passes the values: a plan that reads them from herald.message, made while
+-- that table was small, would scan all of it. ON CONFLICT names no index, because Postgres would map it to the
+-- partition in each call.
 CREATE OR REPLACE FUNCTION herald.insert_jobs(message_ids uuid[], methods text[], priorities smallint[], start_after timestamptz[]) RETURNS bigint
 LANGUAGE plpgsql VOLATILE
 AS $$
@@ -28,9 +11,11 @@ DECLARE
 BEGIN
   INSERT INTO herald_queue.job (id, name, priority, start_after, created_on, expire_seconds, deletion_seconds, keep_until, retry_limit,
     retry_delay, retry_backoff, retry_delay_max, policy, dead_letter, heartbeat_seconds, blocked, blocking, pending_dependencies)
-  SELECT j.*
+  SELECT m.id, m.method, m.priority, m.start_after, now(), q.expire_seconds, q.deletion_seconds,
+    m.start_after + q.retention_seconds * interval '1 second', q.retry_limit, q.retry_delay, q.retry_backoff, q.retry_delay_max, q.policy,
+    q.dead_letter, q.heartbeat_seconds, false, false, 0
   FROM unnest($1, $2, $3, $4) AS m (id, method, priority, start_after)
-  LEFT JOIN LATERAL herald.job_row(m.id, m.method, m.priority, m.start_after) j ON true
+  LEFT JOIN herald_queue.queue q ON q.name = m.method
   ON CONFLICT DO NOTHING;
   GET DIAGNOSTICS inserted = ROW_COUNT;
   RETURN inserted;
