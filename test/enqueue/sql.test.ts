@@ -161,6 +161,12 @@ describe('errors from SQL', () => {
       { code: 'HE005', column: '', message: /the limit is 262144/ },
     ],
     [
+      'small values that are long as text',
+      `jsonb_build_object('template', 'test-notification', 'to', '{"id": "a"}'::jsonb, 'labels', '{"initiator": "x"}'::jsonb,
+        'data', (SELECT jsonb_agg(1e-16000) FROM generate_series(1, 20)))`,
+      { code: 'HE005', column: '', message: /the limit is 262144/ },
+    ],
+    [
       'an unknown option',
       `'{"template": "test-notification", "to": {"id": "a"}, "lables": {}}'::jsonb`,
       { code: 'HE006', column: 'lables', message: /unknown option "lables"/ },

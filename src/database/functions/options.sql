@@ -142,8 +142,7 @@ BEGIN
     END IF;
   END IF;
   notification := notification - 'to' - 'attachments';
-  -- A text is at most 40 times as long as its value, so that short ones need not be written out.
-  IF pg_column_size(notification) > 6000 AND octet_length(notification::text) > 262144 THEN
+  IF octet_length(notification::text) > 262144 THEN
     PERFORM herald.reject('HE005', '',
       format('the notification is %s bytes without its recipients, the limit is 262144',
         octet_length(notification::text)),
