@@ -2,7 +2,9 @@
  * Batched writing: while one batch is being written the next one gathers, so that a single item is written at once and
  * a burst in few statements.
  */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 
+/** What a batcher writes with, and when. */
 export interface BatcherOptions<Item> {
   /** Writes one batch. Batches never overlap. If it rejects, the calls of `add` behind the batch reject. */
   readonly write: (batch: readonly Item[]) => Promise<void>;
@@ -41,7 +43,7 @@ export function createBatcher<Item>({ write, maxItems, gatherMs = 0 }: BatcherOp
 
   async function run(): Promise<void> {
     // Everything that is added in this turn of the event loop goes into one batch.
-    await new Promise((resolve) => setImmediate(resolve));
+    await nextTurn();
     while (waiting.length > 0) {
       const entries = take();
       const written = write(entries.flatMap(({ items }) => items));

@@ -2,6 +2,7 @@
  * One delivery, step by step. A batch of leased jobs: admit -> begin. Each message whose attempt is open: render ->
  * dispatch -> decide -> settle -> react.
  */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { admit } from './admit.ts';
 import { type Begun, begin } from './begin.ts';
 import { decide } from './decide.ts';
@@ -34,14 +35,12 @@ export async function deliverBatch(
 ): Promise<DeliveredBatch> {
   const admitted = await admit(batch, services);
   const begun = await begin(admitted, options, services);
+  // The next batch can be leased before the rendering of this one holds the event loop.
   const turn = nextTurn();
   const ended = begun.open.map((open) => services.inFlight.run(open, (attempt) => deliver(attempt, turn, services)));
   await Promise.all([services.queue.remove(services.method, begun.settled), services.requeue(begun.notDue)]);
   return { ended: Promise.all(ended).then(() => undefined), toIsolate: begun.toIsolate };
 }
-
-/** Lets the next batch be leased while this one, whose rendering holds the event loop, is delivered. */
-const nextTurn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 /** Never rejects: failure is a value. */
 async function deliver(attempt: Attempt, turn: Promise<void>, services: DeliveryServices): Promise<void> {

@@ -28,7 +28,8 @@ DECLARE
   told CONSTANT jsonb := (
     SELECT jsonb_agg(r.value ORDER BY r.position) FROM jsonb_array_elements(recipients) WITH ORDINALITY AS r (value, position)
     WHERE EXISTS (SELECT FROM herald.message m WHERE m.notification_id = $1 AND m.recipient_id = r.value ->> 'id'));
-  shared jsonb := options - '{methods,delaySeconds}'::text[];
+  shared CONSTANT jsonb := options - '{methods,delaySeconds}'::text[];
+  step_options jsonb;
   own herald.template := template;
   delivery record;
   step jsonb;
@@ -40,12 +41,12 @@ BEGIN
     step := template.steps -> (n - 1);
     send_at := start_at + (step ->> 'afterSeconds')::double precision * interval '1 second';
     CONTINUE WHEN (options ->> 'expiresAt')::timestamptz <= send_at;
-    shared := shared || jsonb_build_object('sendAt', send_at, 'step', n, 'unless', step -> 'unless');
-    schedule := herald.resolve_schedule(shared, template);
+    step_options := shared || jsonb_build_object('sendAt', send_at, 'step', n, 'unless', step -> 'unless');
+    schedule := herald.resolve_schedule(step_options, template);
     own.methods := ARRAY(SELECT jsonb_array_elements_text(step -> 'methods'));
     own.fallback := step ->> 'fallback';
     delivery := herald.resolve_methods(shared, own);
-    PERFORM FROM herald.write_messages(notification_id, shared, own, secrets, attachments,
+    PERFORM FROM herald.write_messages(notification_id, step_options, own, secrets, attachments,
       schedule.send_at, schedule.start_at, schedule.expires_at, told, own.methods, delivery.has_endpoints) w;
   END LOOP;
   IF NOT template.mandatory AND EXISTS (SELECT FROM herald.hours) THEN
